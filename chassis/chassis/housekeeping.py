@@ -1,0 +1,34 @@
+"""Removes what the saga no longer needs: published outbox rows and inbox rows older than any topic's retention."""
+
+import asyncio
+
+from chassis.db import Database
+from chassis.loops import every
+
+INTERVAL_S = 600
+BATCH = 5_000
+# Twice Kafka's default retention of seven days: a replayed message still meets its inbox row.
+INBOX_DAYS = 14
+OUTBOX_DAYS = 7
+
+_OUTBOX = """
+DELETE FROM outbox WHERE id IN (
+  SELECT id FROM outbox WHERE published_at < now() - $1 * interval '1 day' ORDER BY id LIMIT $2)
+"""
+_INBOX = """
+DELETE FROM inbox WHERE (consumer, event_id) IN (
+  SELECT consumer, event_id FROM inbox WHERE received_at < now() - $1 * interval '1 day' LIMIT $2)
+"""
+
+
+async def purge(db: Database) -> bool:
+    """Delete one batch of each; True when there may be more."""
+    async with db.driver() as connection:
+        outbox = await connection.execute(_OUTBOX, OUTBOX_DAYS, BATCH)
+        inbox = await connection.execute(_INBOX, INBOX_DAYS, BATCH)
+    return any(int(status.split()[-1]) == BATCH for status in (outbox, inbox))
+
+
+async def run(db: Database, stop: asyncio.Event) -> None:
+    """Purge every ten minutes until `stop` is set."""
+    await every(INTERVAL_S, lambda: purge(db), stop, name="housekeeping")

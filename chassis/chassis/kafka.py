@@ -1,0 +1,135 @@
+"""Kafka's client side: a producer that waits for its broker, topics declared on purpose, nothing made by chance."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+
+if TYPE_CHECKING:
+    from chassis.config import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+START_TIMEOUT_S = 5
+REQUEST_TIMEOUT_MS = 10_000
+SEND_TIMEOUT_S = 12
+STOP_TIMEOUT_S = 5
+
+
+def dlq(topic: str) -> str:
+    """Name the dead letter topic of a topic."""
+    return f"{topic}.dlq"
+
+
+class Producer:
+    """Sends with acks=all and linger 0, one send bounded by 12 s; connects when first needed and again after failures.
+
+    aiokafka's idempotent mode is off on purpose: with the broker gone its send and its stop hang without end
+    (measured), and the inbox absorbs the duplicates that plain acks=all can make.
+    """
+
+    def __init__(self, settings: "ServiceSettings") -> None:
+        self._brokers = settings.kafka_broker
+        self._client_id = settings.service
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is not None:
+            return self._producer
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._brokers,
+                    client_id=self._client_id,
+                    acks="all",
+                    linger_ms=0,
+                    request_timeout_ms=REQUEST_TIMEOUT_MS,
+                    retry_backoff_ms=100,
+                )
+                try:
+                    async with asyncio.timeout(START_TIMEOUT_S):
+                        await producer.start()
+                except BaseException:
+                    await _bounded_stop(producer)
+                    raise
+                self._producer = producer
+        return self._producer
+
+    async def send(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
+    ) -> None:
+        """Send one record and wait for its ack. Raises KafkaError, OSError or TimeoutError when there is none."""
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            producer = await self._started()
+            acknowledged = await producer.send(topic, value=value, key=key, headers=list(headers))
+            await acknowledged
+
+    async def ping(self) -> None:
+        """Ask the broker for its metadata. Raises when it does not answer."""
+        producer = await self._started()
+        await producer.client.fetch_all_metadata()
+
+    async def close(self) -> None:
+        """Stop within 5 s, whatever the broker does."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await _bounded_stop(producer)
+
+
+async def _bounded_stop(producer: AIOKafkaProducer) -> None:
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await producer.stop()
+
+
+def is_broker_trouble(error: BaseException) -> bool:
+    """Tell whether an error says that the broker is away or slow, rather than that this record is wrong."""
+    if isinstance(error, KafkaError):
+        return bool(getattr(error, "retriable", False)) or isinstance(error, KafkaConnectionError)
+    return isinstance(error, OSError | TimeoutError)
+
+
+async def ensure_topics(settings: "ServiceSettings", names: Iterable[str], *, deadline_s: float = 60) -> list[str]:
+    """Create each topic and its dead letter topic with the configured partitions and replication; return the new ones.
+
+    Waits up to `deadline_s` for the broker. Existing topics are left as they are.
+    """
+    wanted = [topic for name in sorted(set(names)) for topic in (name, dlq(name))]
+    async with asyncio.timeout(deadline_s):
+        while True:
+            try:
+                return await _create(settings, wanted)
+            except (KafkaError, OSError, TimeoutError) as error:
+                if not is_broker_trouble(error):
+                    raise
+                log.warning("waiting for the broker", error=str(error))
+                await asyncio.sleep(1)
+
+
+async def _create(settings: "ServiceSettings", wanted: list[str]) -> list[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_broker, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    try:
+        await admin.start()
+        missing = [topic for topic in wanted if topic not in set(await admin.list_topics())]
+        if not missing:
+            return []
+        answer = await admin.create_topics([_new(settings, topic) for topic in missing])
+        for topic, code, *_ in answer.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise error(f"topic {topic}: {error.__name__}")
+        return missing
+    finally:
+        with suppress(KafkaError, OSError):
+            await admin.close()
+
+
+def _new(settings: "ServiceSettings", topic: str) -> NewTopic:
+    configs: Mapping[str, str] = {"min.insync.replicas": "2"} if settings.kafka_replication >= 3 else {}
+    return NewTopic(topic, settings.kafka_partitions, settings.kafka_replication, topic_configs=dict(configs))

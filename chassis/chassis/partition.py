@@ -1,0 +1,290 @@
+"""One partition's worker: the chain trace, log context, dead letter, retry, handler, and the offset that follows it."""
+
+import asyncio
+import random
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from opentelemetry.trace import Span
+from prometheus_client import Counter, Gauge
+from structlog.contextvars import bound_contextvars
+
+from chassis import telemetry
+from chassis.errors import InvalidMessage, NotYet, is_transient
+from chassis.events import Message
+from chassis.failpoint import failpoint
+from chassis.kafka import Producer, dlq
+
+log = structlog.get_logger(__name__)
+
+CONSUMED = Counter("consumer_messages_total", "Messages by outcome", ["topic", "outcome"])
+LAG = Gauge("consumer_lag", "Messages between the committed work and the end", ["topic", "partition"])
+
+FETCH_TIMEOUT_MS = 1_000
+MAX_RECORDS = 100
+# Offsets that may be open at once; a partition that waits for more than these retries stops fetching.
+MAX_WINDOW = 1_000
+NOT_YET_S = 30.0
+TRANSIENT_CAP_S = 5.0
+COMMIT_TIMEOUT_S = 10
+
+
+class Outcome(Enum):
+    """What became of one attempt."""
+
+    DONE = "done"
+    LATER = "later"
+    STOPPED = "stopped"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A message on its way: tries counts failed runs of the handler, due is monotonic seconds."""
+
+    message: Message
+    tries: int = 0
+    due: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+
+class PartitionWorker:
+    """Processes one partition in order per key. A message that must be retried holds back its own key only:
+
+    later messages of other keys go on, and the committed offset stays below the oldest message that is still open.
+    A dependency that is down holds the whole partition, without an end and with capped backoff.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        partition: TopicPartition,
+        handler: Callable[[Message], Awaitable[None]],
+        producer: Producer,
+        *,
+        max_tries: int,
+        handler_name: str,
+        not_yet_s: float = NOT_YET_S,
+    ) -> None:
+        self._consumer = consumer
+        self._partition = partition
+        self._handler = handler
+        self._producer = producer
+        self._max_tries = max_tries
+        self._handler_name = handler_name
+        self._not_yet_s = not_yet_s
+        self._window: OrderedDict[int, bool] = OrderedDict()
+        self._waiting: OrderedDict[str | None, deque[Attempt]] = OrderedDict()
+        self._stop = asyncio.Event()
+        self._fetching = False
+        self._task: asyncio.Task[None] | None = None
+        self._position: int | None = None
+        self._committed: int | None = None
+
+    def start(self, failed: asyncio.Future[None]) -> None:
+        """Start working; a defect that ends the worker is put into `failed`."""
+        self._task = asyncio.create_task(self._run(), name=f"{self._partition.topic}-{self._partition.partition}")
+
+        def report(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) and not failed.done():
+                failed.set_exception(error)
+
+        self._task.add_done_callback(report)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Finish the message in flight, commit what is done, and end. Cancels the worker after `timeout_s`."""
+        self._stop.set()
+        if self._task is None:
+            return
+        if self._fetching:
+            self._task.cancel()
+        _, late = await asyncio.wait({self._task}, timeout=timeout_s)
+        for task in late:
+            log.warning("worker did not finish in time", topic=self._partition.topic)
+            task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await self._task
+        with suppress(KafkaError, TimeoutError):
+            await self._commit()
+
+    async def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                for record in await self._fetch():
+                    await self._take(record)
+                    if self._stop.is_set():
+                        break
+                await self._retry_due()
+                await self._commit()
+        except IllegalStateError:
+            log.info("partition has another owner", topic=self._partition.topic, partition=self._partition.partition)
+
+    async def _fetch(self) -> list[Message]:
+        wait_s = FETCH_TIMEOUT_MS / 1000
+        if self._waiting:
+            wait_s = min(wait_s, max(self._next_due() - time.monotonic(), 0.0))
+        if len(self._window) >= MAX_WINDOW:
+            await self._pause(wait_s)
+            return []
+        self._fetching = True
+        try:
+            found = await self._consumer.getmany(
+                self._partition, timeout_ms=int(wait_s * 1000), max_records=MAX_RECORDS
+            )
+        except IllegalStateError:
+            raise
+        except KafkaError as error:
+            log.warning("fetch failed", topic=self._partition.topic, error=str(error))
+            await self._pause(1)
+            return []
+        finally:
+            self._fetching = False
+        records = found.get(self._partition, [])
+        return [
+            Message.received(r.topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp) for r in records
+        ]
+
+    def _next_due(self) -> float:
+        return min(queue[0].due for queue in self._waiting.values())
+
+    async def _take(self, message: Message) -> None:
+        self._window[message.offset] = False
+        attempt = Attempt(message)
+        if message.key in self._waiting:
+            self._waiting[message.key].append(attempt)
+        elif await self._attempt(attempt) is Outcome.LATER:
+            self._waiting[message.key] = deque([attempt])
+
+    async def _retry_due(self) -> None:
+        for key in list(self._waiting):
+            queue = self._waiting[key]
+            while queue and queue[0].due <= time.monotonic() and not self._stop.is_set():
+                if await self._attempt(queue[0]) is not Outcome.DONE:
+                    break
+                queue.popleft()
+            if not queue:
+                del self._waiting[key]
+
+    async def _attempt(self, attempt: Attempt) -> Outcome:
+        message = attempt.message
+        attributes: dict[str, str | int] = {
+            "messaging.system": "kafka",
+            "messaging.destination.name": message.topic,
+            "messaging.destination.partition.id": str(message.partition),
+            "messaging.kafka.offset": message.offset,
+            "messaging.message.id": str(message.event_id),
+        }
+        with (
+            telemetry.process_span(message.topic, message.headers, attributes) as span,
+            bound_contextvars(
+                topic=message.topic, event_id=str(message.event_id), key=message.key, offset=message.offset
+            ),
+        ):
+            outcome = await self._until_decided(attempt, span)
+        if outcome is Outcome.DONE:
+            self._window[message.offset] = True
+        return outcome
+
+    async def _until_decided(self, attempt: Attempt, span: Span) -> Outcome:
+        outages = 0
+        while not self._stop.is_set():
+            try:
+                failpoint("consumer.before_handler")
+                await self._handler(attempt.message)
+                failpoint("consumer.after_handler")
+            except Exception as error:
+                telemetry.mark_failed(span, error)
+                if is_transient(error):
+                    outages += 1
+                    if outages == 1:
+                        log.warning("dependency is away, the partition waits", error=str(error))
+                    await self._pause(min(0.2 * 2**outages, TRANSIENT_CAP_S) * random.uniform(0.8, 1.2))
+                    continue
+                return await self._failed(attempt, error)
+            CONSUMED.labels(attempt.message.topic, "applied").inc()
+            return Outcome.DONE
+        return Outcome.STOPPED
+
+    async def _failed(self, attempt: Attempt, error: Exception) -> Outcome:
+        attempt.tries += 1
+        if isinstance(error, InvalidMessage):
+            return await self._dead_letter(attempt, error.reason, error)
+        age = time.monotonic() - attempt.started
+        if isinstance(error, NotYet):
+            exhausted, reason = age >= self._not_yet_s, "not_yet"
+            wait = min(0.25 * 2**attempt.tries, 4.0)
+        else:
+            exhausted, reason = attempt.tries >= self._max_tries, "handler_failed"
+            wait = min(0.1 * 2**attempt.tries, 5.0)
+            log.warning("handler failed", tries=attempt.tries, exc_info=error)
+        if exhausted:
+            return await self._dead_letter(attempt, reason, error)
+        CONSUMED.labels(attempt.message.topic, "retried").inc()
+        attempt.due = time.monotonic() + wait * random.uniform(0.8, 1.2)
+        return Outcome.LATER
+
+    async def _dead_letter(self, attempt: Attempt, reason: str, error: Exception) -> Outcome:
+        message = attempt.message
+        added = {
+            "x-reason": reason,
+            "x-error": str(error)[:500],
+            "x-source-topic": message.topic,
+            "x-source-partition": str(message.partition),
+            "x-source-offset": str(message.offset),
+            "x-handler": self._handler_name,
+            "x-attempts": str(attempt.tries),
+            "x-failed-at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        }
+        kept = [(name, value) for name, value in message.raw_headers if name not in added]
+        headers = [*kept, *((name, value.encode()) for name, value in added.items())]
+        wait = 0.2
+        while not self._stop.is_set():
+            try:
+                await self._producer.send(dlq(message.topic), message.value, message.raw_key, headers)
+            except (KafkaError, OSError, TimeoutError) as failure:
+                # Without a kept copy the offset must not move.
+                log.warning("dead letter not written yet", error=str(failure))
+                await self._pause(wait)
+                wait = min(wait * 2, TRANSIENT_CAP_S)
+                continue
+            CONSUMED.labels(message.topic, "dead_letter").inc()
+            log.error("message dead-lettered", reason=reason, error=str(error), tries=attempt.tries)
+            return Outcome.DONE
+        return Outcome.STOPPED
+
+    async def _commit(self) -> None:
+        while self._window and next(iter(self._window.values())):
+            self._position = self._window.popitem(last=False)[0] + 1
+        position = self._position
+        if position is None or position == self._committed:
+            return
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await self._consumer.commit({self._partition: position})
+        except CommitFailedError as error:
+            raise IllegalStateError("the partition was taken over") from error
+        except (KafkaError, TimeoutError) as error:
+            if isinstance(error, IllegalStateError):
+                raise
+            # The work is done and the inbox remembers it; the next commit moves the offset for this one too.
+            log.warning("offset not committed yet", error=str(error))
+            return
+        self._committed = position
+        self._report_lag(position)
+
+    def _report_lag(self, position: int) -> None:
+        end = self._consumer.highwater(self._partition)
+        if end is not None:
+            LAG.labels(self._partition.topic, str(self._partition.partition)).set(max(end - position, 0))
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()

@@ -1,0 +1,250 @@
+"""The outbox relay: one active per service, it sends what has been committed and marks what has been acknowledged."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+import orjson
+import structlog
+from prometheus_client import Counter, Gauge
+
+from chassis.db import Database
+from chassis.errors import is_transient
+from chassis.events import wire_headers
+from chassis.failpoint import failpoint
+from chassis.kafka import Producer, is_broker_trouble
+
+if TYPE_CHECKING:
+    from chassis.config import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+PUBLISHED = Counter("outbox_published_total", "Events acknowledged by Kafka", ["topic"])
+FAILED = Counter("outbox_failed_total", "Sends that failed", ["topic"])
+PENDING = Gauge("outbox_pending", "Events committed and not yet acknowledged")
+PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried again every five minutes")
+
+# "outbox": any constant will do, because the lock lives in the service's own database.
+_LOCK = 0x6F7574626F78
+BATCH = 500
+POLL_S = 0.5
+STANDBY_S = 1.0
+BACKOFF_CAP_S = 30
+PARKED_RETRY_S = 300
+
+# Rows of a key wait behind an earlier row of theirs that is backing off, so that order per key holds.
+_DUE = """
+SELECT id, event_id, topic, key, payload::text AS payload, headers::text AS headers, created_at, attempts
+FROM outbox o
+WHERE published_at IS NULL AND (next_attempt_at IS NULL OR next_attempt_at <= now())
+  AND NOT EXISTS (
+    SELECT 1 FROM outbox b
+    WHERE b.published_at IS NULL AND b.parked_at IS NULL AND b.next_attempt_at > now()
+      AND b.topic = o.topic AND b.key = o.key AND b.id < o.id)
+ORDER BY id LIMIT $1
+"""
+_MARK = "UPDATE outbox SET published_at = now(), last_error = NULL WHERE id = ANY($1::bigint[]) AND published_at IS NULL"
+_FAIL = """
+UPDATE outbox SET attempts = attempts + 1, last_error = left($2, 500),
+  parked_at = CASE WHEN attempts + 1 >= $3 THEN coalesce(parked_at, now()) END,
+  next_attempt_at = now() + CASE WHEN attempts + 1 >= $3 THEN $5 ELSE $4 END * interval '1 second'
+WHERE id = $1 AND published_at IS NULL
+RETURNING attempts = $3 AS newly_parked
+"""
+_RETRY_NOW = "UPDATE outbox SET next_attempt_at = now() WHERE published_at IS NULL AND next_attempt_at > now()"
+_COUNT = """
+SELECT count(*) FILTER (WHERE parked_at IS NULL) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked
+FROM outbox WHERE published_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One committed event; `attempts` counts failed sends so far, `error` is the last one's text."""
+
+    id: int
+    event_id: UUID
+    topic: str
+    key: str
+    payload: str
+    headers: dict[str, str]
+    created_at: datetime
+    attempts: int
+    error: str | None = None
+
+
+Hook = Callable[[asyncpg.Connection, Sequence[OutboxRow]], Awaitable[None]]
+
+
+class Relay:
+    """Polls the outbox in id order by flag (never by a cursor: a later commit may hold the lower id).
+
+    Everything is done on the session that holds the advisory lock: a relay that lost its session can't mark a row.
+    `on_published` and `on_parked` run in the transaction that marks the rows.
+    """
+
+    def __init__(
+        self,
+        settings: "ServiceSettings",
+        db: Database,
+        producer: Producer,
+        *,
+        on_published: Hook | None = None,
+        on_parked: Hook | None = None,
+    ) -> None:
+        self._settings = settings
+        self._db = db
+        self._producer = producer
+        self._on_published = on_published
+        self._on_parked = on_parked
+        self._broker_away = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until `stop` is set; then send once more what is already committed."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                await self._lead(stop)
+                failures = 0
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                failures += 1
+                log.warning("relay lost its database session", error=str(error))
+                await _wait(stop, min(0.2 * 2**failures, 5))
+
+    async def _lead(self, stop: asyncio.Event) -> None:
+        connection = await self._db.dedicated()
+        try:
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                if await _wait(stop, STANDBY_S):
+                    return
+            log.info("relay is active")
+            await self._drain_until(stop, connection)
+        finally:
+            with suppress(Exception):
+                await connection.close(timeout=2)
+
+    async def _drain_until(self, stop: asyncio.Event, connection: asyncpg.Connection) -> None:
+        while True:
+            stopping = stop.is_set()
+            self._db.relay_wake.clear()
+            more = await self.drain_once(connection)
+            if stopping:
+                return
+            if not more:
+                await self._report(connection)
+                await _wait_any(stop, self._db.relay_wake, POLL_S)
+
+    async def drain_once(self, connection: asyncpg.Connection) -> bool:
+        """Send one batch; True when there may be more to send at once."""
+        found = await connection.fetch(_DUE, BATCH)
+        rows = [_row(record) for record in found]
+        if not rows:
+            return False
+        failed_keys: set[tuple[str, str]] = set()
+        sent_any = False
+        for wave in _waves(rows):
+            ready = [row for row in wave if (row.topic, row.key) not in failed_keys]
+            failpoint("relay.before_send")
+            results = await asyncio.gather(*(self._send(row) for row in ready), return_exceptions=True)
+            failpoint("relay.after_send")
+            sent = [row for row, result in zip(ready, results, strict=True) if result is None]
+            await self._mark(connection, sent)
+            sent_any = sent_any or bool(sent)
+            for row, result in zip(ready, results, strict=True):
+                if isinstance(result, BaseException):
+                    failed_keys.add((row.topic, row.key))
+                    await self._fail(connection, row, result)
+        if sent_any and self._broker_away:
+            # The broker is back: what waits in a backoff need not wait it out.
+            self._broker_away = False
+            await connection.execute(_RETRY_NOW)
+        return sent_any and (len(rows) == BATCH or bool(failed_keys))
+
+    async def _send(self, row: OutboxRow) -> None:
+        headers = wire_headers(self._settings.service, row.event_id, row.topic, row.created_at, row.headers)
+        encoded = [(name, value.encode()) for name, value in headers.items()]
+        await self._producer.send(row.topic, row.payload.encode(), row.key.encode(), encoded)
+
+    async def _mark(self, connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+        if not rows:
+            return
+        async with connection.transaction():
+            await connection.execute(_MARK, [row.id for row in rows])
+            if self._on_published:
+                await self._on_published(connection, rows)
+        for row in rows:
+            PUBLISHED.labels(row.topic).inc()
+
+    async def _fail(self, connection: asyncpg.Connection, row: OutboxRow, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        FAILED.labels(row.topic).inc()
+        self._broker_away = self._broker_away or is_broker_trouble(error)
+        text = f"{type(error).__name__}: {error}"
+        wait = min(2.0**row.attempts, BACKOFF_CAP_S) * random.uniform(0.8, 1.2)
+        async with connection.transaction():
+            parked = await connection.fetchval(
+                _FAIL, row.id, text, self._settings.outbox_max_tries, wait, float(PARKED_RETRY_S)
+            )
+            if parked and self._on_parked:
+                parked_row = OutboxRow(
+                    row.id, row.event_id, row.topic, row.key, row.payload, row.headers, row.created_at,
+                    row.attempts + 1, text,
+                )  # fmt: skip
+                await self._on_parked(connection, [parked_row])
+        (log.error if parked else log.warning)(
+            "event parked" if parked else "event not published", event_id=str(row.event_id), topic=row.topic,
+            key=row.key, attempts=row.attempts + 1, error=text,
+        )  # fmt: skip
+
+    async def _report(self, connection: asyncpg.Connection) -> None:
+        counts = await connection.fetchrow(_COUNT)
+        if counts:
+            PENDING.set(counts["pending"])
+            PARKED.set(counts["parked"])
+
+
+def _row(record: asyncpg.Record) -> OutboxRow:
+    return OutboxRow(
+        record["id"], record["event_id"], record["topic"], record["key"], record["payload"],
+        orjson.loads(record["headers"]), record["created_at"], record["attempts"],
+    )  # fmt: skip
+
+
+def _waves(rows: Sequence[OutboxRow]) -> Iterator[list[OutboxRow]]:
+    """Split rows so that a wave holds each (topic, key) once: a key's next event waits for its former one's ack."""
+    waiting = list(rows)
+    while waiting:
+        seen: set[tuple[str, str]] = set()
+        wave: list[OutboxRow] = []
+        rest: list[OutboxRow] = []
+        for row in waiting:
+            (rest if (row.topic, row.key) in seen else wave).append(row)
+            seen.add((row.topic, row.key))
+        yield wave
+        waiting = rest
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait, but not longer than until `stop`; True when it is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    return stop.is_set()
+
+
+async def _wait_any(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:
+    waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(wake.wait())]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
