@@ -55,7 +55,8 @@ class ConsumerRunner:
         stopped = asyncio.ensure_future(stop.wait())
         try:
             consumer.subscribe(list(self._handlers), listener=_Listener(self))
-            await asyncio.wait({stopped, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {stopped, self._failed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
             await self.drain(list(self._workers))

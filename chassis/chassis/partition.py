@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 CONSUMED = Counter("consumer_messages_total", "Messages by outcome", ["topic", "outcome"])
 LAG = Gauge("consumer_lag", "Messages between the committed work and the end", ["topic", "partition"])
 
-FETCH_TIMEOUT_MS = 1_000
+FETCH_TIMEOUT_MS = 10_000
 MAX_RECORDS = 100
 # Offsets that may be open at once; a partition that waits for more than these retries stops fetching.
 MAX_WINDOW = 1_000
@@ -80,8 +80,8 @@ class PartitionWorker:
         self._max_tries = max_tries
         self._handler_name = handler_name
         self._not_yet_s = not_yet_s
-        self._window: OrderedDict[int, bool] = OrderedDict()
-        self._waiting: OrderedDict[str | None, deque[Attempt]] = OrderedDict()
+        self._window: dict[int, bool] = {}
+        self._waiting: dict[str | None, deque[Attempt]] = {}
         self._stop = asyncio.Event()
         self._fetching = False
         self._task: asyncio.Task[None] | None = None
@@ -260,8 +260,11 @@ class PartitionWorker:
         return Outcome.STOPPED
 
     async def _commit(self) -> None:
-        while self._window and next(iter(self._window.values())):
-            self._position = self._window.popitem(last=False)[0] + 1
+        for offset, done in list(self._window.items()):
+            if not done:
+                break
+            del self._window[offset]
+            self._position = offset + 1
         position = self._position
         if position is None or position == self._committed:
             return

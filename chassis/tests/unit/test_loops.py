@@ -1,0 +1,55 @@
+"""Background loops survive outages, stop when told, and let defects through."""
+
+import asyncio
+
+import pytest
+
+from chassis.loops import every
+
+
+async def test_a_loop_survives_an_outage_and_goes_on() -> None:
+    stop, runs = asyncio.Event(), []
+
+    async def work() -> None:
+        runs.append(len(runs))
+        if len(runs) == 1:
+            raise ConnectionRefusedError("database")
+        stop.set()
+
+    await asyncio.wait_for(every(0.01, work, stop, name="test"), 5)
+    assert len(runs) == 2
+
+
+async def test_a_defect_ends_the_loop() -> None:
+    async def work() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(every(0.01, work, asyncio.Event(), name="test"), 5)
+
+
+async def test_a_hint_wakes_the_loop_before_its_interval() -> None:
+    stop, wake, runs = asyncio.Event(), asyncio.Event(), []
+
+    async def work() -> None:
+        runs.append(1)
+        if len(runs) == 2:
+            stop.set()
+        else:
+            asyncio.get_running_loop().call_soon(wake.set)
+
+    await asyncio.wait_for(every(3600, work, stop, name="test", wake=wake), 5)
+    assert len(runs) == 2
+
+
+async def test_more_to_do_runs_again_at_once() -> None:
+    stop, runs = asyncio.Event(), []
+
+    async def work() -> bool:
+        runs.append(1)
+        if len(runs) == 3:
+            stop.set()
+        return True
+
+    await asyncio.wait_for(every(3600, work, stop, name="test"), 5)
+    assert len(runs) == 3
