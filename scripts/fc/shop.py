@@ -1,0 +1,192 @@
+"""What a customer, an operator and the payment provider do in the demo and in end to end tests, over real HTTP."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx2
+
+POLL_S = 0.004
+DEADLINE_S = 20
+
+
+async def poll(read: Callable[[], Awaitable[Any]], what: str, deadline_s: float = DEADLINE_S) -> Any:  # noqa: ANN401
+    """Ask until the answer is truthy and return it. Raises TimeoutError naming `what` after the deadline."""
+    deadline = time.monotonic() + deadline_s
+    while True:
+        if answer := await read():
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {deadline_s:g} s")
+        await asyncio.sleep(POLL_S)
+
+
+class Customer:
+    """A logged-in customer."""
+
+    def __init__(self, name: str, client: httpx2.AsyncClient, urls: dict[str, str], token: str) -> None:
+        self.name = name
+        self._client = client
+        self._urls = urls
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    async def checkout(self, product: dict[str, Any], quantity: int, key: str | None = None) -> int:
+        """Order one product and return the order id. Raises HTTPStatusError when it is refused."""
+        answer = await self._client.post(
+            f"{self._urls['orderfc']}/v1/orders/checkout",
+            headers=self.headers | {"Idempotency-Key": key or uuid4().hex},
+            json={
+                "items": [{"product_id": product["id"], "quantity": quantity, "price": product["price"]}],
+                "payment_method": "BANK_TRANSFER",
+                "shipping_address": "Jalan Merdeka 1, Jakarta",
+            },
+        )
+        answer.raise_for_status()
+        return int(answer.json()["order_id"])
+
+    async def order(self, order_id: int) -> dict[str, Any]:
+        """Read one order."""
+        answer = await self._client.get(f"{self._urls['orderfc']}/v1/orders/{order_id}", headers=self.headers)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    async def payment(self, order_id: int) -> dict[str, Any]:
+        """Read the payment of an order; an empty dictionary while there is none yet."""
+        answer = await self._client.get(f"{self._urls['paymentfc']}/v1/payments/{order_id}", headers=self.headers)
+        if answer.status_code == 404:
+            return {}
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    async def invoice(self, order_id: int) -> dict[str, Any]:
+        """Wait until the payment has an invoice, and return the payment."""
+
+        async def ready() -> dict[str, Any] | None:
+            payment = await self.payment(order_id)
+            return payment if payment.get("invoice_url") else None
+
+        return dict(await poll(ready, f"invoice of order {order_id}"))
+
+    async def wait_status(self, order_id: int, status: str, deadline_s: float = DEADLINE_S) -> None:
+        """Wait until the order has a status."""
+
+        async def reached() -> bool:
+            return bool((await self.order(order_id))["status"] == status)
+
+        await poll(reached, f"order {order_id} {status}", deadline_s)
+
+    async def wait_payment(self, order_id: int, status: str) -> dict[str, Any]:
+        """Wait until the payment of the order has a status, and return it."""
+
+        async def reached() -> dict[str, Any] | None:
+            payment = await self.payment(order_id)
+            return payment if payment.get("status") == status else None
+
+        return dict(await poll(reached, f"payment of order {order_id} {status}"))
+
+
+class Shop:
+    """The operator's and the payment provider's side of the stories."""
+
+    def __init__(self, client: httpx2.AsyncClient, urls: dict[str, str], accounts: dict[str, Any]) -> None:
+        self._client = client
+        self._urls = urls
+        self._accounts = accounts
+        self._admin: Customer | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, urls: dict[str, str], accounts: dict[str, Any]) -> AsyncIterator[Self]:
+        """Open a client for the stack at `urls` (userfc, productfc, orderfc, paymentfc, xendit).
+
+        `accounts` maps a first name to (e-mail, password).
+        """
+        async with httpx2.AsyncClient(timeout=10) as client:
+            yield cls(client, urls, accounts)
+
+    async def login(self, name: str) -> Customer:
+        """Log an account in."""
+        email, password = self._accounts[name]
+        answer = await self._client.post(
+            f"{self._urls['userfc']}/v1/login", json={"email": email, "password": password}
+        )
+        answer.raise_for_status()
+        return Customer(name.capitalize(), self._client, self._urls, answer.json()["token"])
+
+    async def product(self, name: str) -> dict[str, Any]:
+        """Find a product by its exact name, with the stock as of now."""
+        answer = await self._client.get(f"{self._urls['productfc']}/v1/products/search", params={"name": name})
+        answer.raise_for_status()
+        found = [item for item in answer.json()["products"] if item["name"] == name]
+        if not found:
+            raise RuntimeError(f"no product is named {name!r}: run `fc seed`")
+        return dict(found[0])
+
+    async def wait_stock(self, name: str, stock: int) -> None:
+        """Wait until a product's free stock has a value."""
+
+        async def reached() -> bool:
+            return bool((await self.product(name))["stock"] == stock)
+
+        await poll(reached, f"stock {stock} of {name}")
+
+    async def set_stock(self, name: str, stock: int) -> None:
+        """Set a product's free stock, as an administrator."""
+        self._admin = self._admin or await self.login("admin")
+        product = await self.product(name)
+        answer = await self._client.put(
+            f"{self._urls['productfc']}/v1/products/{product['id']}", headers=self._admin.headers, json={"stock": stock}
+        )
+        answer.raise_for_status()
+
+    async def _provider(self, invoice_id: str, action: str, body: dict[str, Any] | None = None) -> None:
+        answer = await self._client.post(f"{self._urls['xendit']}/_sim/invoices/{invoice_id}/{action}", json=body or {})
+        answer.raise_for_status()
+
+    async def pay(self, invoice_id: str) -> None:
+        """Pay an invoice at the provider."""
+        await self._provider(invoice_id, "pay")
+
+    async def expire(self, invoice_id: str) -> None:
+        """Let an invoice expire at the provider."""
+        await self._provider(invoice_id, "expire")
+
+    async def resend(self, invoice_id: str, times: int) -> None:
+        """Have the provider deliver its last webhook again."""
+        await self._provider(invoice_id, "resend", {"times": times})
+
+    async def deliveries(self, invoice_id: str, count: int) -> list[int]:
+        """Wait for `count` webhook deliveries of an invoice and return the HTTP statuses that they were answered."""
+
+        async def answered() -> list[int] | None:
+            answer = await self._client.get(
+                f"{self._urls['xendit']}/_sim/deliveries", params={"invoice_id": invoice_id}
+            )
+            answer.raise_for_status()
+            statuses = [item["status_code"] for item in answer.json() if item["status_code"]]
+            return statuses if len(statuses) >= count else None
+
+        return list(await poll(answered, f"{count} webhook deliveries"))
+
+    async def live_invoices(self, order_id: int) -> int:
+        """Wait until no invoice of the order is PENDING at the provider; return how many still are."""
+
+        async def pending() -> list[Any]:
+            answer = await self._client.get(f"{self._urls['xendit']}/_sim/invoices")
+            answer.raise_for_status()
+            return [
+                item for item in answer.json()
+                if item["external_id"] == f"order-{order_id}" and item["status"] == "PENDING"
+            ]  # fmt: skip
+
+        async def none_left() -> bool:
+            return not await pending()
+
+        try:
+            await poll(none_left, "the loser's invoice expires", 10)
+        except TimeoutError:
+            return len(await pending())
+        return 0
