@@ -1,124 +1,114 @@
-"""Settings: environment over Vault over files/config/config.yaml; a bad one stops the start with one line."""
+"""Settings of a service: environment over Vault over config.yaml over defaults, refused with one line when wrong."""
 
+import importlib.util
 import os
-from collections.abc import Mapping
-from importlib import import_module
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
 
 import yaml
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chassis import vault
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+PositiveInt = Annotated[int, Field(ge=1)]
+CONFIG_PATH = Path("files/config/config.yaml")
 MIN_JWT_SECRET_BYTES = 32
-PRODUCTION = "production"
 
-S = TypeVar("S", bound="ServiceSettings")
+
+class SettingError(Exception):
+    """A setting that stops the start; the text is the rest of the line after the service's name."""
 
 
 def setting(
     path: str,
-    default: Any = PydanticUndefined,  # noqa: ANN401 - a pydantic field takes any default
+    default: Any = PydanticUndefined,
     *,
-    dev: str | None = None,
-    env: str | None = None,
+    dev: Any = None,
+    secret: bool = False,
     aliases: tuple[str, ...] = (),
-    **constraints: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401 - it stands where a field's value will
-    """Declare a setting: `path` is its dotted key in config.yaml and Vault, its attribute's name is the variable.
+    **constraints: Any,
+) -> Any:
+    """Declare a setting: its environment name is the attribute's in capitals, `path` its key in config.yaml and Vault.
 
-    `dev` is a default that holds only outside production and is refused as a value in production. `env` names the
-    variable where it differs from the attribute, `aliases` name further variables.
+    `dev` is the default outside production; without `default` the setting is then required in production. A `secret`
+    is never shown, and in production its `dev` value is refused. `aliases` are further environment names.
     """
-    names = AliasChoices(env, *aliases) if env else None
-    if dev is not None:
-        default = None
-    return Field(default=default, json_schema_extra={"path": path, "dev": dev, "aliases": list(aliases)},
-                 validation_alias=names, **constraints)  # fmt: skip
+    extra: dict[str, Any] = {"path": path, "dev": dev, "secret": secret, "aliases": list(aliases)}
+    return Field(default, json_schema_extra=extra, **constraints)
 
 
-def extra(field: FieldInfo, name: str) -> Any:  # noqa: ANN401
-    """Read what `setting` stored with a field."""
-    found = field.json_schema_extra
-    return found.get(name) if isinstance(found, dict) else None
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < MIN_JWT_SECRET_BYTES:
+        raise ValueError(f"must be at least {MIN_JWT_SECRET_BYTES} bytes long")
+    return value
+
+
+def _failpoints(value: str) -> str:
+    one = r"\s*[\w.-]+=(kill|raise)(@\d+)?\s*"
+    if value and not re.fullmatch(f"{one}(,{one})*", value):
+        raise ValueError("should be name=kill[@n] or name=raise[@n], comma separated")
+    return value
+
+
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+]
 
 
 class ServiceSettings(BaseSettings):
-    """What every service reads. Attribute names are the variables' names in lower case."""
+    """What every service can be told. A service's own class adds to it, and sets `service`."""
 
-    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, populate_by_name=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False)
 
-    service: ClassVar[str] = "service"
+    service: ClassVar[str] = "chassis"
 
-    environment: str = setting("environment", "development", pattern="^(development|test|staging|production)$")
-    log_level: str = setting("log.level", "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
-    http_host: str = setting("app.host", "0.0.0.0")  # noqa: S104 - a container is reached from outside
-    http_port: int = setting("app.port", 8080, ge=1, le=65535)
-    shutdown_timeout_s: int = setting("app.shutdown_timeout_s", 20, ge=1)
-    trusted_proxies: str = setting("app.trusted_proxies", "")
+    environment: Literal["development", "test", "production"] = setting("environment", "development")
+    log_level: LogLevel = setting("log.level", "INFO")
+    http_host: str = setting("app.host", "0.0.0.0")  # noqa: S104 - a container's only way to be reached
+    http_port: Port = setting("app.port", 8000)
+    grpc_port: Port | None = setting("app.grpc_port", None)
+    shutdown_timeout_s: PositiveInt = setting("app.shutdown_timeout_s", 20)
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = setting("currency", "IDR")
+    failpoints: Annotated[str, AfterValidator(_failpoints)] = setting("failpoints", "")
 
     db_host: str = setting("database.host", "localhost")
-    db_port: int = setting("database.port", 5432, ge=1, le=65535)
+    db_port: Port = setting("database.port", 5433)
     db_user: str = setting("database.user", "admin")
-    db_password: SecretStr = setting("database.password", dev="admin")
-    db_name: str = setting("database.name", "postgres")
+    db_password: SecretStr = setting("database.password", dev="admin", secret=True)
+    db_name: str = setting("database.name", "")
 
     redis_host: str = setting("redis.host", "localhost")
-    redis_port: int = setting("redis.port", 6379, ge=1, le=65535)
-    redis_password: SecretStr = setting("redis.password", dev="admin")
+    redis_port: Port = setting("redis.port", 6379)
+    redis_password: SecretStr = setting("redis.password", dev="admin", secret=True)
 
     kafka_broker: str = setting("kafka.broker", "localhost:29092")
-    kafka_partitions: int = setting("kafka.partitions", 6, ge=1)
-    kafka_replication: int = setting("kafka.replication", 1, ge=1)
-    kafka_session_timeout_ms: int = setting("kafka.session_timeout_ms", 10_000, ge=1_000)
-    outbox_max_tries: int = setting("kafka.outbox_max_tries", 12, ge=1)
-    consumer_max_tries: int = setting("kafka.consumer_max_tries", 5, ge=1)
+    kafka_partitions: PositiveInt = setting("kafka.partitions", 6)
+    kafka_replication: PositiveInt = setting("kafka.replication", 3, dev=1)
+    kafka_session_timeout_ms: PositiveInt = setting("kafka.session_timeout_ms", 10_000)
+    outbox_max_tries: PositiveInt = setting("kafka.outbox_max_tries", 12)
+    consumer_max_tries: PositiveInt = setting("kafka.consumer_max_tries", 5)
 
-    jwt_secret: SecretStr = setting("jwt_secret", dev="development-jwt-secret-change-me-0123456789")
-    grpc_credentials: SecretStr = setting("grpc_credentials", dev="development-grpc-credentials")
+    jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = setting(
+        "jwt_secret", dev="development-jwt-secret-change-me-0123456789", secret=True
+    )
+    grpc_credentials: SecretStr = setting("grpc_credentials", dev="development-grpc-credentials", secret=True)
     user_service_addr: str = setting("user_service.addr", "localhost:50051")
 
-    currency: str = setting("currency", "IDR", pattern="^(IDR|USD|THB|VND|PHP|MYR)$")
+    otel_exporter_otlp_endpoint: str | None = setting("otel.endpoint", None, aliases=("jaeger_endpoint",))
+    otel_traces_ratio: Annotated[float, Field(ge=0, le=1)] = setting("otel.traces_ratio", 0.1, dev=1.0)
 
     vault_addr: str | None = setting("vault.addr", None)
-    vault_token: SecretStr | None = setting("vault.token", None)
+    vault_token: SecretStr | None = setting("vault.token", None, secret=True)
     vault_role_id: str | None = setting("vault.role_id", None)
-    vault_secret_id: SecretStr | None = setting("vault.secret_id", None)
-
-    otel_exporter_otlp_endpoint: str | None = setting(
-        "otel.endpoint", None, env="OTEL_EXPORTER_OTLP_ENDPOINT", aliases=("JAEGER_ENDPOINT",)
-    )
-    otel_traces_ratio: float = setting("otel.ratio", 1.0, ge=0, le=1)
-    failpoints: str = setting("failpoints", "")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _development_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Fill in development defaults, or in production refuse them."""
-        production = values.get("environment") == PRODUCTION
-        for name, field in cls.model_fields.items():
-            default = extra(field, "dev")
-            if default is None:
-                continue
-            if values.get(name) in (None, ""):
-                if production:
-                    raise ValueError(f"setting {name.upper()}: is required")
-                values[name] = default
-            elif production and values[name] == default:
-                raise ValueError(f"setting {name.upper()}: the development default is refused in production")
-        return values
-
-    @model_validator(mode="after")
-    def _rules(self) -> Self:
-        if len(self.jwt_secret.get_secret_value().encode()) < MIN_JWT_SECRET_BYTES:
-            raise ValueError(f"setting JWT_SECRET: must have at least {MIN_JWT_SECRET_BYTES} bytes")
-        if self.failpoints and self.environment == PRODUCTION:
-            raise ValueError("setting FAILPOINTS: is refused in production")
-        return self
+    vault_secret_id: SecretStr | None = setting("vault.secret_id", None, secret=True)
 
     @classmethod
     def settings_customise_sources(
@@ -129,110 +119,162 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: arguments, environment, Vault, file."""
-        file = _TreeSource(settings_cls, lambda _state: _read_yaml(cls))
-        return init_settings, env_settings, _TreeSource(settings_cls, lambda state: _read_vault(cls, state)), file
+        """Put the sources in order of priority; `.env` files are read by compose and the local stack, not here."""
+        file = _File(settings_cls)
+        return init_settings, _Environment(settings_cls), _Vault(settings_cls, file), file, _Development(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_database(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "db_name": values.get("db_name") or cls.service}
+
+    @model_validator(mode="after")
+    def _refuse_development_in_production(self) -> "ServiceSettings":
+        if self.environment != "production":
+            return self
+        for name, field in type(self).model_fields.items():
+            dev = _meta(field)["dev"]
+            if dev is not None and _is_secret(field) and _plain(getattr(self, name)) == dev:
+                raise ValueError(f"setting {name.upper()}: is the development default, which production refuses")
+        if self.failpoints:
+            raise ValueError("setting FAILPOINTS: is refused in production")
+        return self
 
 
-class _TreeSource(PydanticBaseSettingsSource):
-    """Reads settings by their dotted path out of a tree with nested or dotted keys."""
+S = TypeVar("S", bound=ServiceSettings)
 
-    def __init__(self, settings_cls: type[BaseSettings], load_tree: Any) -> None:  # noqa: ANN401
-        super().__init__(settings_cls)
-        self._load = load_tree
+
+def load(cls: type[S]) -> S:
+    """Read the settings. Raises SystemExit with one line that names what is missing or malformed, never its secret."""
+    try:
+        return cls()
+    except SettingError as error:
+        line = str(error)
+    except ValidationError as error:
+        line = "; ".join(_sentences(cls, error))
+    sys.exit(f"{cls.service}: {line}")
+
+
+def _sentences(cls: type[ServiceSettings], error: ValidationError) -> Iterator[str]:
+    for item in error.errors(include_url=False):
+        reason = item.get("ctx", {}).get("error")
+        text = str(reason) if reason is not None else item["msg"]
+        if not item["loc"]:
+            yield text
+            continue
+        name = str(item["loc"][0])
+        if item["type"] == "missing":
+            yield f"setting {name.upper()}: is missing"
+            continue
+        text = text.removeprefix("Input ").split(", unable")[0].split(", got")[0]
+        field = cls.model_fields.get(name)
+        shown = "" if field is None or _is_secret(field) else f", got {item['input']!r:.80}"
+        yield f"setting {name.upper()}: {text}{shown}"
+
+
+def _meta(field: FieldInfo) -> dict[str, Any]:
+    extra = field.json_schema_extra
+    return extra if isinstance(extra, dict) and "path" in extra else {"path": None, "dev": None, "aliases": []}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return bool(_meta(field).get("secret")) or "SecretStr" in str(field.annotation)
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+class _Source(PydanticBaseSettingsSource):
+    """A source that knows each setting's path; a value of "" counts as not given."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Unused: the whole tree is read at once."""
         return None, field_name, False
 
+    def values(self) -> Mapping[str, Any]:
+        """Give what this source says, by attribute name."""
+        raise NotImplementedError
+
     def __call__(self) -> dict[str, Any]:
-        flat = dict(_flatten(self._load(self.current_state)))
-        found = {}
+        return {name: value for name, value in self.values().items() if value is not None and value != ""}
+
+    def by_path(self, flat: Mapping[str, Any]) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields.items()
+        return {name: flat[_meta(field)["path"]] for name, field in fields if _meta(field)["path"] in flat}
+
+
+class _Environment(_Source):
+    def values(self) -> Mapping[str, Any]:
+        given = {name.lower(): value for name, value in os.environ.items()}
+        found: dict[str, Any] = {}
         for name, field in self.settings_cls.model_fields.items():
-            value = flat.get(str(extra(field, "path")))
-            if value is not None:
-                found[_alias(name, field)] = str(value) if extra(field, "dev") is not None else value
+            value = next((given[key] for key in (name, *_meta(field)["aliases"]) if given.get(key)), None)
+            if value and get_origin(field.annotation) in (list, tuple, set, frozenset):
+                found[name] = [part.strip() for part in value.split(",") if part.strip()]
+            else:
+                found[name] = value
         return found
 
 
-def _alias(name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else name
+class _File(_Source):
+    def values(self) -> Mapping[str, Any]:
+        path = _config_file(getattr(self.settings_cls, "service", ""))
+        if path is None:
+            return {}
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise SettingError(f"config file {path}: {' '.join(str(error).split())}") from None
+        paths = {_meta(field)["path"] for field in self.settings_cls.model_fields.values()}
+        return self.by_path(dict(_flatten(content, paths, path)))
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> "list[tuple[str, Any]]":
-    result: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        path = f"{prefix}{key}"
-        result += _flatten(value, f"{path}.") if isinstance(value, Mapping) else [(path, value)]
-    return result
+class _Vault(_Source):
+    def __init__(self, settings_cls: type[BaseSettings], file: _File) -> None:
+        super().__init__(settings_cls)
+        self._file = file
+
+    def values(self) -> Mapping[str, Any]:
+        known = {**self._file(), **self.current_state}
+        address = known.get("vault_addr")
+        if not address:
+            return {}
+        try:
+            flat = vault.read(
+                str(address),
+                getattr(self.settings_cls, "service", ""),
+                **{key: str(_plain(known.get(f"vault_{key}", ""))) for key in ("token", "role_id", "secret_id")},
+            )
+        except vault.VaultError as error:
+            raise SettingError(f"setting VAULT_ADDR: {error}") from None
+        return self.by_path(flat)
 
 
-def config_file(service: str) -> Path | None:
-    """Find files/config/config.yaml: CONFIG_FILE, else below the working folder or beside the service's package."""
-    if named := os.environ.get("CONFIG_FILE"):
-        return Path(named)
-    package = import_module(service).__file__
-    candidates = [Path.cwd() / "files/config/config.yaml"]
-    if package:
-        candidates.insert(0, Path(package).parent.parent / "files/config/config.yaml")
+class _Development(_Source):
+    def values(self) -> Mapping[str, Any]:
+        if self.current_state.get("environment") == "production":
+            return {}
+        return {name: _meta(field)["dev"] for name, field in self.settings_cls.model_fields.items()}
+
+
+def _config_file(service: str) -> Path | None:
+    if given := os.environ.get("CONFIG_FILE"):
+        return Path(given)
+    candidates = [CONFIG_PATH]
+    spec = importlib.util.find_spec(service) if service else None
+    if spec is not None and spec.origin is not None:
+        candidates.append(Path(spec.origin).parent.parent / CONFIG_PATH)
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read_yaml(cls: type[ServiceSettings]) -> Mapping[str, Any]:
-    path = config_file(cls.service)
-    if path is None:
-        return {}
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise SystemExit(f"{cls.service}: {path}: {' '.join(str(error).split())}") from error
-    known = {str(extra(field, "path")) for field in cls.model_fields.values()}
-    unknown = [key for key, _ in _flatten(tree) if key not in known]
-    if unknown:
-        raise SystemExit(f"{cls.service}: {path}: unknown setting {unknown[0]}")
-    return dict(tree)
-
-
-def _read_vault(cls: type[ServiceSettings], state: Mapping[str, Any]) -> Mapping[str, Any]:
-    file = dict(_flatten(_read_yaml(cls)))
-
-    def known(name: str) -> str | None:
-        value = state.get(name) or file.get(name.replace("_", ".", 1))
-        return str(value) if value else None
-
-    address = known("vault_addr")
-    if not address:
-        return {}
-    try:
-        return vault.read(
-            cls.service, address, token=known("vault_token"), role_id=known("vault_role_id"),
-            secret_id=known("vault_secret_id"),
-        )  # fmt: skip
-    except vault.VaultError as error:
-        raise SystemExit(f"{cls.service}: setting VAULT_ADDR: {error}") from error
-
-
-def load(cls: type[S], **overrides: Any) -> S:  # noqa: ANN401
-    """Read the settings of a service. Raises SystemExit with one line that names the setting at fault."""
-    try:
-        return cls(**overrides)
-    except ValidationError as error:
-        raise SystemExit(f"{cls.service}: {_first_line(cls, error)}") from None
-
-
-def _first_line(cls: type[ServiceSettings], error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    text = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return text
-    name = str(first["loc"][0])
-    field = cls.model_fields.get(name.lower())
-    variable = name.upper()
-    if first["type"] == "missing":
-        return f"setting {variable}: is required"
-    secret = field is None or extra(field, "dev") is not None or "SecretStr" in str(field.annotation)
-    shown = "" if secret else f", got {first['input']!r}"
-    return f"setting {variable}: {text[0].lower()}{text[1:]}{shown}"
-
-
+def _flatten(content: object, paths: set[str], file: Path, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(content, dict):
+        raise SettingError(f"setting {prefix.rstrip('.') or 'top level'} in {file.name}: should be a mapping")
+    for key, value in content.items():
+        path = f"{prefix}{key}"
+        if path in paths:
+            yield path, value
+        elif any(known and known.startswith(f"{path}.") for known in paths):
+            yield from _flatten({} if value is None else value, paths, file, f"{path}.")
+        else:
+            raise SettingError(f"setting {path} in {file.name}: unknown key")

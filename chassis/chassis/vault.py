@@ -1,35 +1,45 @@
-"""Secrets from Vault's KV v2 engine at `secret/data/<service>`, by token or AppRole, read once at start."""
+"""Reads a service's secrets from Vault's KV version 2 engine, once, at start."""
 
 from typing import Any
 
-import hvac
-import requests
-
 TIMEOUT_S = 5
-MOUNT = "secret"
 
 
-class VaultError(RuntimeError):
-    """Vault is configured and did not give the secrets; the text says why in one line."""
+class VaultError(Exception):
+    """Vault can't be read; the text says why and holds no secret."""
 
 
-def read(
-    service: str, address: str, *, token: str | None = None, role_id: str | None = None, secret_id: str | None = None
-) -> dict[str, Any]:
-    """Read the service's secrets: a dictionary with dotted or nested keys, empty when the path does not exist.
+def read(address: str, service: str, *, token: str = "", role_id: str = "", secret_id: str = "") -> dict[str, Any]:
+    """Read `secret/data/<service>` as a flat dictionary with dotted keys; empty when nothing is stored there.
 
-    Raises VaultError when Vault can't be reached or refuses.
+    Logs in with the token, or by AppRole when there is none. Raises VaultError when Vault is down or refuses.
     """
+    import hvac
+    import requests
+    from hvac import exceptions
+
     try:
-        client = hvac.Client(url=address, token=token, timeout=TIMEOUT_S)
-        if role_id and secret_id:
-            client.auth.approle.login(role_id=role_id, secret_id=secret_id)
-        answer = client.secrets.kv.v2.read_secret_version(
-            path=service, mount_point=MOUNT, raise_on_deleted_version=True
-        )
-    except hvac.exceptions.InvalidPath:
+        client = hvac.Client(url=address, token=token or None, timeout=TIMEOUT_S)
+        if not token:
+            if not role_id:
+                raise VaultError("Vault needs VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID")
+            client.auth.approle.login(role_id=role_id, secret_id=secret_id or None)
+        answer = client.secrets.kv.v2.read_secret_version(path=service, raise_on_deleted_version=False)
+    except exceptions.InvalidPath:
         return {}
-    except (hvac.exceptions.VaultError, requests.RequestException) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise VaultError(f"Vault at {address}: {reason}") from error
-    return dict(answer["data"]["data"])
+    except exceptions.VaultError as error:
+        raise VaultError(f"Vault refuses to give secret/data/{service} ({type(error).__name__})") from None
+    except (requests.RequestException, ValueError) as error:
+        raise VaultError(f"Vault at {address} can't be read ({type(error).__name__})") from None
+    data = answer["data"]["data"] or {}
+    return dict(_flatten(data))
+
+
+def _flatten(data: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for key, value in data.items():
+        if isinstance(value, dict):
+            flat += _flatten(value, f"{prefix}{key}.")
+        else:
+            flat.append((f"{prefix}{key}", value))
+    return flat
