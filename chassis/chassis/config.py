@@ -166,7 +166,7 @@ def _sentences(cls: type[ServiceSettings], error: ValidationError) -> Iterator[s
         if item["type"] == "missing":
             yield f"setting {name.upper()}: is missing"
             continue
-        text = text.removeprefix("Input ").split(", unable")[0].split(", got")[0]
+        text = text.removeprefix("Input ").removeprefix("String ").split(", unable")[0].split(", got")[0]
         field = cls.model_fields.get(name)
         shown = "" if field is None or _is_secret(field) else f", got {item['input']!r:.80}"
         yield f"setting {name.upper()}: {text}{shown}"
