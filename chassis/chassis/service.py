@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import grpc.aio
+
 import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from grpc import aio
 
 from chassis import config, failpoint, kafka, logging, migrations, telemetry
 from chassis.config import ServiceSettings
@@ -41,7 +42,7 @@ class Parts:
     """
 
     app: FastAPI
-    grpc: grpc.aio.Server | None = None
+    grpc: aio.Server | None = None
     tasks: list[tuple[str, Task]] = field(default_factory=list)
     last: list[tuple[str, Task]] = field(default_factory=list)
     close: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -165,11 +166,11 @@ async def _named(run: Task, stop: asyncio.Event) -> None:
     await run(stop)
 
 
-async def _until_terminated(server: grpc.aio.Server) -> None:
+async def _until_terminated(server: aio.Server) -> None:
     await server.wait_for_termination()
 
 
-async def _stop_grpc(server: grpc.aio.Server) -> None:
+async def _stop_grpc(server: aio.Server) -> None:
     await server.stop(grace=5)
 
 
