@@ -47,6 +47,23 @@ class Customer:
         answer.raise_for_status()
         return int(answer.json()["order_id"])
 
+    async def checkout_until_answered(self, product: dict[str, Any], quantity: int, key: str) -> int:
+        """Order with the same key again until there is an answer: what a client does when the service dies on it."""
+
+        async def answered() -> int | None:
+            try:
+                return await self.checkout(product, quantity, key)
+            except httpx2.TransportError:
+                return None
+            except httpx2.HTTPStatusError as refused:
+                if refused.response.status_code in (409, 503) and refused.response.json()["code"] in (
+                    "request_in_progress", "unavailable",
+                ):  # fmt: skip
+                    return None
+                raise
+
+        return int(await poll(answered, "an answer to the checkout", 60))
+
     async def order(self, order_id: int) -> dict[str, Any]:
         """Read one order."""
         answer = await self._client.get(f"{self._urls['orderfc']}/v1/orders/{order_id}", headers=self.headers)
@@ -170,6 +187,12 @@ class Shop:
             return statuses if len(statuses) >= count else None
 
         return list(await poll(answered, f"{count} webhook deliveries"))
+
+    async def invoices(self, order_id: int) -> int:
+        """Count the invoices that the provider ever made for an order."""
+        answer = await self._client.get(f"{self._urls['xendit']}/_sim/invoices")
+        answer.raise_for_status()
+        return sum(item["external_id"] == f"order-{order_id}" for item in answer.json())
 
     async def live_invoices(self, order_id: int) -> int:
         """Wait until no invoice of the order is PENDING at the provider; return how many still are."""

@@ -1,0 +1,71 @@
+"""One stack for the whole session, on ports of its own, thrown away at the end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from aiokafka import AIOKafkaProducer
+from fc import seed
+from fc.shop import Customer, Shop
+from fc.stack import Stack
+
+from tests.e2e.support import Bus, Kitchen
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start servers, services and the simulator on free ports."""
+    started = Stack.for_tests(Path(tmp_path_factory.mktemp("stack")))
+    started.up()
+    try:
+        yield started
+    finally:
+        started.down()
+        started.wipe()
+
+
+@pytest.fixture(scope="session")
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    """One HTTP client for the session."""
+    async with httpx2.AsyncClient(timeout=10) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def shop(stack: Stack) -> AsyncIterator[Shop]:
+    """The seeded shop."""
+    await asyncio.to_thread(seed.run, stack)
+    async with Shop.opened(stack.urls(), seed.ACCOUNTS) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def alice(shop: Shop) -> Customer:
+    """A customer."""
+    return await shop.login("alice")
+
+
+@pytest.fixture(scope="session")
+async def bob(shop: Shop) -> Customer:
+    """Another customer."""
+    return await shop.login("bob")
+
+
+@pytest.fixture(scope="session")
+async def kitchen(stack: Stack, shop: Shop, client: httpx2.AsyncClient) -> Kitchen:
+    """What tests arrange behind the scenes."""
+    return Kitchen(stack, shop, client)
+
+
+@pytest.fixture(scope="session")
+async def bus(stack: Stack) -> AsyncIterator[Bus]:
+    """The broker, as tests see it."""
+    broker = stack.env("orderfc")["KAFKA_BROKER"]
+    producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all")
+    await producer.start()
+    try:
+        yield Bus(broker, producer)
+    finally:
+        await producer.stop()
