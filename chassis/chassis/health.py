@@ -1,55 +1,97 @@
-"""Readiness: each dependency is asked at once with a time limit; only the service's own database decides."""
+"""Probes: `/ping` and `/health` say that the process runs, `/ready` says what it can reach."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 log = structlog.get_logger(__name__)
 
-Check = Callable[[], Awaitable[None]]
 CHECK_TIMEOUT_S = 2.0
+Check = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of all checks: `ready` is False only when a critical one failed."""
+
+    ready: bool
+    checks: dict[str, str]
+    migrations: str
 
 
 class Readiness:
-    """The checks of a service. A check raises when its dependency does not answer."""
+    """The checks behind `/ready`. A check passes by returning and fails by raising or by taking over 2 s.
 
-    def __init__(self) -> None:
+    `migrations` raises unless the database is at the newest revision; it counts as critical.
+    """
+
+    def __init__(self, migrations: Check | None = None) -> None:
+        self.migrations = migrations
         self._checks: dict[str, tuple[Check, bool]] = {}
-        self._migrations: Check | None = None
 
-    def add(self, name: str, check: Check, *, critical: bool = False) -> None:
-        """Add a dependency; only a critical one makes the service not ready."""
+    def add(self, name: str, check: Check, critical: bool = False) -> None:
+        """Add a dependency. Only a critical one makes the service not ready; any other is reported as degraded."""
         self._checks[name] = (check, critical)
 
-    def migrations(self, check: Check) -> None:
-        """Set the check that the database is at this program's revision."""
-        self._migrations = check
-
-    async def report(self) -> tuple[bool, dict[str, object]]:
-        """Ask everything at once; return whether the service is ready, and the body of GET /ready."""
+    async def report(self) -> Report:
+        """Run all checks at the same time."""
         names = list(self._checks)
-        failures = await asyncio.gather(*(_failure(self._checks[name][0]) for name in names), _failure(self._migrations))
-        ready = failures[-1] is None
-        states = {}
-        for name, failure in zip(names, failures, strict=False):
+        reasons = await asyncio.gather(
+            *(_reason(name, self._checks[name][0]) for name in names), _reason("migrations", self.migrations)
+        )
+        migrations = reasons.pop()
+        ready = migrations is None
+        checks: dict[str, str] = {}
+        for name, reason in zip(names, reasons, strict=True):
             critical = self._checks[name][1]
-            ready = ready and not (critical and failure)
-            states[name] = "ok" if failure is None else f"{'down' if critical else 'degraded'}: {failure}"
-        migrations = "ok" if failures[-1] is None else f"not current: {failures[-1]}"
-        return ready, {"status": "ready" if ready else "not_ready", "checks": states, "migrations": migrations}
+            ready = ready and not (critical and reason)
+            checks[name] = "ok" if reason is None else f"{'failed' if critical else 'degraded'}: {reason}"
+        return Report(ready, checks, "ok" if migrations is None else f"failed: {migrations}")
 
 
-async def _failure(check: Check | None) -> str | None:
-    """Run a check; a stable word for what failed, never a driver's own text, because the answer is public."""
+async def _reason(name: str, check: Check | None) -> str | None:
+    """Give None when the check passes, else a few words without any driver text; the log has the rest."""
     if check is None:
         return None
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check()
     except TimeoutError:
-        return "no answer in time"
-    except Exception as error:  # noqa: BLE001 - whatever it raises, it is not ready
-        log.info("readiness check failed", error=str(error), kind=type(error).__name__)
-        return "wrong revision" if isinstance(error, RuntimeError) else "not reachable"
+        log.warning("readiness check timed out", check=name)
+        return "no answer within 2 s"
+    except Exception as error:
+        log.warning("readiness check failed", check=name, error=f"{type(error).__name__}: {error}")
+        return "not current" if name == "migrations" and isinstance(error, RuntimeError) else "unreachable"
     return None
+
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get("/ping")
+async def ping() -> dict[str, str]:
+    """Answer."""
+    return {"message": "pong"}
+
+
+@router.get("/health")
+async def health(request: Request) -> dict[str, str]:
+    """Say that the process is alive; touches no dependency."""
+    return {"status": "healthy", "service": request.app.state.settings.service}
+
+
+@router.get("/ready")
+async def ready(request: Request) -> JSONResponse:
+    """Say whether the service can do its work: 200, or 503 when its own database or its migrations are missing."""
+    readiness: Readiness = request.app.state.readiness
+    report = await readiness.report()
+    body = {
+        "status": "ready" if report.ready else "not_ready",
+        "checks": report.checks,
+        "migrations": report.migrations,
+    }
+    return JSONResponse(body, status_code=200 if report.ready else 503)

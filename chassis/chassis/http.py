@@ -1,155 +1,155 @@
-"""The HTTP application that all services share: probes, metrics, one error shape, an honest OpenAPI document."""
+"""Makes a service's FastAPI application: probes, metrics, one shape of errors, and an OpenAPI document that says so."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, Field
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from chassis.errors import AppError, Invalid, Kind, NotFound
+from chassis import health, metrics
+from chassis.errors import AppError, Kind
 from chassis.health import Readiness
-from chassis.middleware import STATUS, RequestScope, error_body, error_headers
+from chassis.middleware import REQUEST_ID, ChassisMiddleware, error_response
+from chassis.sentences import sentence
 
 if TYPE_CHECKING:
     from chassis.config import ServiceSettings
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]] | Callable[[FastAPI], AsyncIterator[Any]]
+
+STATUS: Mapping[Kind, int] = {
+    Kind.INVALID: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.METHOD_NOT_ALLOWED: 405,
+    Kind.CONFLICT: 409,
+    Kind.PAYLOAD_TOO_LARGE: 413,
+    Kind.UNSUPPORTED_MEDIA: 415,
+    Kind.UNPROCESSABLE: 422,
+    Kind.RATE_LIMITED: 429,
+    Kind.INTERNAL: 500,
+    Kind.UNAVAILABLE: 503,
+}
+
+_CODES = {
+    400: ("validation_failed", "The request is malformed"),
+    401: ("unauthenticated", "Authentication is required"),
+    403: ("forbidden", "You may not do this"),
+    404: ("not_found", "There is nothing at this address"),
+    405: ("method_not_allowed", "This address does not know the method"),
+    409: ("conflict", "The request clashes with the present state"),
+    413: ("payload_too_large", "The body is larger than 1 MiB"),
+    415: ("unsupported_media_type", "Content-Type must be application/json"),
+    422: ("unprocessable", "The request contradicts an earlier one"),
+    429: ("rate_limited", "Too many requests"),
+    500: ("internal_error", "Internal server error"),
+    503: ("unavailable", "Something that is needed can't be reached now"),
+}
 
 
 class ErrorBody(BaseModel):
-    """The body of every error."""
+    """Every error of every route."""
 
-    error: str = Field(description="A sentence for a person", examples=["order not found"])
-    code: str = Field(description="A stable word for a program", examples=["not_found"])
-    request_id: str = Field(description="The id that the log lines of this request carry")
+    error: str
+    code: str
+    request_id: str
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Give the `responses=` of a route that may answer these error statuses."""
-    return {status: {"model": ErrorBody} for status in sorted({400, 500, 503, *statuses})}
+    """Describe error answers for a route's `responses=`."""
+    return {status: {"model": ErrorBody, "description": _CODES[status][1]} for status in statuses}
 
 
-class _MethodNotAllowed(AppError):
-    code, kind = "method_not_allowed", Kind.METHOD_NOT_ALLOWED
+ERROR_RESPONSES = errors(*_CODES)
 
 
 def create_app(
     settings: "ServiceSettings",
     *,
-    routers: Sequence[APIRouter],
-    ready: Readiness,
-    title: str,
-    description: str,
+    routers: Sequence[APIRouter] = (),
     lifespan: Lifespan | None = None,
+    ready: Readiness | None = None,
+    title: str = "",
+    description: str = "",
 ) -> FastAPI:
-    """Make the application of a service. Its resources are put on `app.state` by the composition root."""
+    """Make the application. Routers carry their full prefix themselves, so that metrics name the whole route."""
     app = FastAPI(
-        title=title,
+        title=title or settings.service,
         description=description,
         version="1.0.0",
-        lifespan=lifespan or _nothing,
-        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        lifespan=lifespan,  # type: ignore[arg-type]
         redirect_slashes=False,
-        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers={
+            AppError: _app_error,
+            RequestValidationError: _validation_error,
+            HTTPException: _http_error,
+        },
     )
-    for router in routers:
+    app.state.settings = settings
+    app.state.readiness = ready or Readiness()
+    app.add_middleware(ChassisMiddleware)
+    for router in (health.router, metrics.router, *routers):
         app.include_router(router)
-    app.include_router(_probes(settings, ready))
-    app.add_exception_handler(AppError, _app_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_middleware(RequestScope)
-    _document(app)
+    _patch_openapi(app)
     return app
 
 
-@asynccontextmanager
-async def _nothing(_app: FastAPI) -> AsyncIterator[None]:
-    yield
+def _request_id(request: Request) -> str:
+    found: str = request.scope.get(REQUEST_ID, "")
+    return found
 
 
-def _probes(settings: "ServiceSettings", ready: Readiness) -> APIRouter:
-    router = APIRouter(tags=["operations"])
-
-    @router.get("/ping")
-    async def ping() -> dict[str, str]:
-        return {"message": "pong"}
-
-    @router.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "healthy", "service": settings.service}
-
-    @router.get("/ready", responses={503: {"description": "The database or its migrations are not ready"}})
-    async def readiness() -> Response:
-        is_ready, body = await ready.report()
-        return Response(orjson.dumps(body), 200 if is_ready else 503, media_type="application/json")
-
-    @router.get("/metrics", response_class=Response)
-    async def metrics() -> Response:
-        return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
-
-    return router
+async def _app_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AppError)  # noqa: S101 - Starlette's signature is wider than what it sends
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers.setdefault("Retry-After", str(error.retry_after))
+    if error.kind is Kind.UNAUTHENTICATED:
+        headers.setdefault("WWW-Authenticate", "Bearer")
+    return error_response(STATUS[error.kind], error.code, error.message, _request_id(request), headers)
 
 
-def _answer(request: Request, error: AppError) -> Response:
-    body = error_body(error, request.state.request_id)
-    return Response(body, STATUS[error.kind], error_headers(error), "application/json")
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return error_response(400, "validation_failed", sentence(error.errors()), _request_id(request))
 
 
-async def _app_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, AppError) or error.kind is Kind.INTERNAL:
-        raise error
-    return _answer(request, error)
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code, text = _CODES.get(error.status_code, ("internal_error", "Internal server error"))
+    if error.status_code in (400, 415) and isinstance(error.detail, str):
+        text = error.detail
+    return error_response(error.status_code, code, text, _request_id(request), error.headers)
 
 
-async def _validation_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    return _answer(request, Invalid(_sentence(error.errors()[0])))
-
-
-def _sentence(first: dict[str, Any]) -> str:
-    """Say which field is wrong and what is allowed, in words that do not depend on the library's version."""
-    where = ".".join(str(part) for part in first["loc"][1:])
-    if first["type"] == "json_invalid":
-        return "the body is not valid JSON"
-    if first["type"] == "missing":
-        return f"{where} is required" if where else "a JSON body is required"
-    text = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {text}".encode("utf-8", "replace").decode() if where else text
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    if error.status_code == 404:
-        return _answer(request, NotFound(f"there is no route {request.url.path}"))
-    if error.status_code == 405:
-        refusal = _MethodNotAllowed(f"{request.method} is not allowed here", headers=error.headers or {})
-        return _answer(request, refusal)
-    return _answer(request, Invalid("the body is not valid JSON" if error.status_code == 400 else str(error.detail)))
-
-
-def _document(app: FastAPI) -> None:
-    """Drop the 422 that FastAPI documents by itself: validation errors are 400 here."""
-    original = app.openapi
+def _patch_openapi(app: FastAPI) -> None:
+    """Say in the document what the errors look like: FastAPI's own 422 never leaves this application."""
+    generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema:
-            return app.openapi_schema
-        schema = original()
-        for methods in schema["paths"].values():
-            for operation in methods.values():
-                found = operation.get("responses", {}).get("422", {})
-                if "HTTPValidationError" in str(found):
-                    del operation["responses"]["422"]
-        for name in ("HTTPValidationError", "ValidationError"):
-            schema.get("components", {}).get("schemas", {}).pop(name, None)
-        return schema
+        if app.openapi_schema is None:
+            document = generate()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas["ErrorBody"] = ErrorBody.model_json_schema()
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            for path in document.get("paths", {}).values():
+                for operation in path.values():
+                    _describe_errors(operation["responses"])
+        return app.openapi_schema or generate()
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _describe_errors(responses: dict[str, Any]) -> None:
+    content = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if content.get("$ref", "").endswith("/HTTPValidationError"):
+        del responses["422"]
+    schema = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+    responses.setdefault("default", {"description": "Refused or failed", "content": schema})

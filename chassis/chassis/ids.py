@@ -1,26 +1,22 @@
-"""Types of what comes in from outside: ids that fit a BIGINT, and text that PostgreSQL can store."""
+"""Types for what comes in from outside: ids that fit the database, and text that PostgreSQL and Redis can store."""
 
 from typing import Annotated
 
-from fastapi import Path
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-MAX_ID = 2**63 - 1
-
-PositiveId = Annotated[int, Field(ge=1, le=MAX_ID)]
-PathId = Annotated[int, Path(ge=1, le=MAX_ID)]
+PositiveId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
-def storable(text: str) -> str:
-    """Return the text when it can be stored; raises ValueError for NUL and lone surrogates."""
-    if "\x00" in text:
-        raise ValueError("must not contain NUL")
+def storable(value: str) -> str:
+    """Refuse text with a NUL or half of a surrogate pair, which no store takes. Raises ValueError."""
+    if "\x00" in value:
+        raise ValueError("must not contain a NUL character")
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("must be valid Unicode") from error
-    return text
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not contain half of a surrogate pair") from None
+    return value
 
 
 Text = Annotated[str, AfterValidator(storable)]
-TrimmedText = Annotated[str, AfterValidator(storable), AfterValidator(str.strip)]
+TrimmedText = Annotated[Text, BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value)]

@@ -1,73 +1,84 @@
-"""Logs: structlog and the standard library through one formatter, JSON in production, a console in a terminal."""
+"""One formatter for structlog and the standard library: JSON lines, with request, trace and order ids by context."""
 
 import logging
+import logging.config
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from opentelemetry import trace
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.types import EventDict, Processor
 
 if TYPE_CHECKING:
     from chassis.config import ServiceSettings
 
+QUIET = {"aiokafka": "WARNING", "httpx2": "WARNING", "httpcore2": "WARNING", "urllib3": "WARNING", "alembic": "WARNING"}
 
-def _trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add the current trace and span, so that a log line can be found from a trace and back."""
+
+def setup(settings: "ServiceSettings") -> None:
+    """Send all log records of this process to stderr: JSON, or coloured text when a person is watching."""
+    shared = _shared(settings.service)
+    _configure_structlog(shared)
+    renderer: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if sys.stderr.isatty()
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = name != "uvicorn.access"
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level)
+    logging.captureWarnings(capture=True)
+
+
+def bind(**values: Any) -> None:
+    """Add fields, for example `order_id`, to every further line of this request, message or task."""
+    structlog.contextvars.bind_contextvars(**values)
+
+
+def _shared(service: str) -> list[Processor]:
+    def add_service(_logger: object, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        add_service,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
+    ]
+
+
+def _configure_structlog(shared: list[Processor]) -> None:
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _add_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = f"{context.trace_id:032x}"
         event["span_id"] = f"{context.span_id:016x}"
     return event
-
-
-def setup(settings: "ServiceSettings", *, json: bool | None = None) -> None:
-    """Configure this process's logs; `json` forces the format, otherwise a terminal gets the console one."""
-    as_json = not sys.stderr.isatty() if json is None else json
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        _trace_ids,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-    ]
-    if as_json:
-        shared.append(structlog.processors.format_exc_info)
-    renderer: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-
-    def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        event.setdefault("service", settings.service)
-        return event
-
-    structlog.configure(
-        processors=[*shared, add_service, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), add_service],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(settings.log_level)
-    for name, level in _THIRD_PARTY.items():
-        logging.getLogger(name).setLevel(level)
-
-
-# What these say at INFO happens per request or repeats our own lines; at ERROR aiokafka reports what we retry anyway.
-_THIRD_PARTY = {
-    "uvicorn": logging.WARNING,
-    "uvicorn.access": logging.CRITICAL,
-    "aiokafka": logging.ERROR,
-    "kafka": logging.ERROR,
-    "httpx2": logging.WARNING,
-    "httpcore2": logging.WARNING,
-    "alembic": logging.WARNING,
-    "asyncio": logging.WARNING,
-    "pymongo": logging.WARNING,
-}
