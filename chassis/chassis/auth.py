@@ -1,31 +1,31 @@
-"""Bearer tokens: HS256 only, every claim required that is relied on, revocation honoured by every service."""
+"""Who is asking: HS256 bearer tokens made by userfc, checked in every service, and the roles they carry."""
 
-import hmac
 import time
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any
 from uuid import uuid4
 
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
 
 from chassis.errors import Forbidden, Unauthenticated
-from chassis.ids import MAX_ID
+from chassis.revocation import Revocations
 
 ALGORITHM = "HS256"
 ISSUER = "userfc"
 LIFETIME_S = 3600
 LEEWAY_S = 30
 ADMIN = "admin"
-_CHALLENGE = {"WWW-Authenticate": "Bearer"}
-
-bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The token that POST /v1/login answers")
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_TOKEN_LENGTH = 8192
+MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking; `exp` is seconds since the epoch."""
+    """The user behind a valid token. `exp` is in seconds since 1970."""
 
     user_id: int
     email: str
@@ -35,106 +35,108 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
-        """Tell whether the caller has the role of an administrator."""
+        """Tell whether the user has the role `admin`; unknown roles are ordinary users."""
         return self.role == ADMIN
 
 
-class RevocationCheck(Protocol):
-    """Tells whether a token has been logged out. Raises Unavailable when that can't be known."""
-
-    async def check(self, principal: Principal, token: str, *, mutating: bool) -> bool: ...  # noqa: D102
-
-
-def invalid_token(sentence: str = "invalid or expired token") -> Unauthenticated:
-    """Make the 401 of a token that is not accepted."""
-    return Unauthenticated(sentence, code="invalid_token", headers=_CHALLENGE)
-
-
-def encode_token(secret: str, *, user_id: int, email: str, role: str, now: float | None = None) -> str:
-    """Make a token that is valid for an hour."""
-    issued = int(now if now is not None else time.time())
+def encode_token(secret: str | SecretStr, *, user_id: int, email: str, role: str, now: float | None = None) -> str:
+    """Make a token that is valid for an hour from `now` (seconds since 1970; default: the clock)."""
+    issued = int(time.time() if now is None else now)
     claims = {
         "user_id": user_id,
         "email": email,
         "role": role,
-        "jti": uuid4().hex,
+        "jti": str(uuid4()),
         "iat": issued,
         "exp": issued + LIFETIME_S,
         "iss": ISSUER,
     }
-    return jwt.encode(claims, secret, algorithm=ALGORITHM)
-
-
-def decode_token(secret: str, token: str) -> Principal:
-    """Read a token. Raises Unauthenticated (`invalid_token`) for every token that is not exactly one of ours."""
-    try:
-        claims = jwt.decode(
-            token,
-            secret,
-            algorithms=[ALGORITHM],
-            issuer=ISSUER,
-            leeway=LEEWAY_S,
-            options={"require": ["exp", "iat", "user_id", "jti"]},
-        )
-    except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise invalid_token() from error
-    user_id, email, role, jti = (claims.get(name) for name in ("user_id", "email", "role", "jti"))
-    if type(user_id) is not int or not 1 <= user_id <= MAX_ID or type(claims["exp"]) not in (int, float):
-        raise invalid_token()
-    if not isinstance(jti, str) or not jti or len(jti) > 128:
-        raise invalid_token()
-    return Principal(
-        user_id=user_id,
-        email=email if isinstance(email, str) else "",
-        role=role if isinstance(role, str) else "user",
-        jti=jti,
-        exp=int(claims["exp"]),
-    )
+    return jwt.encode(claims, _plain(secret), algorithm=ALGORITHM)
 
 
 class TokenVerifier:
-    """Verifies bearer tokens and asks whether they have been revoked."""
+    """Checks tokens: signature, claims, and whether they were revoked."""
 
-    def __init__(self, secret: str, revocations: RevocationCheck) -> None:
-        self._secret = secret
+    def __init__(self, secret: str | SecretStr, revocations: Revocations | None = None) -> None:
+        self._secret = _plain(secret)
         self._revocations = revocations
 
-    async def verify(self, token: str, *, mutating: bool = True) -> Principal:
-        """Return who the token speaks for.
+    def decode(self, token: str) -> Principal:
+        """Check the token alone. Raises Unauthenticated (`invalid_token`)."""
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise _invalid()
+        try:
+            claims = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
+                leeway=LEEWAY_S,
+                options={"require": ["exp", "iat", "iss", "user_id"], "verify_aud": False, "verify_sub": False},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            raise _invalid() from None
+        return _principal(claims)
 
-        Raises Unauthenticated for a token that is not valid or was revoked, and Unavailable when a route that changes
-        something can't learn whether it was revoked.
+    async def verify(self, token: str, *, mutating: bool = True) -> Principal:
+        """Check the token and its revocation.
+
+        Raises Unauthenticated (`invalid_token`), or Unavailable when a `mutating` request can't be cleared.
         """
-        principal = decode_token(self._secret, token)
-        if await self._revocations.check(principal, token, mutating=mutating):
-            raise invalid_token("token has been revoked")
+        principal = self.decode(token)
+        if self._revocations is not None:
+            await self._revocations.check(principal.jti, token, mutating=mutating)
         return principal
 
 
+def _principal(claims: dict[str, Any]) -> Principal:
+    user_id, role, exp = claims["user_id"], claims.get("role", "user"), claims["exp"]
+    email, jti = claims.get("email", ""), claims.get("jti", "")
+    if type(user_id) is not int or not 1 <= user_id <= MAX_ID or not isinstance(exp, int | float):
+        raise _invalid()
+    if not (isinstance(role, str) and isinstance(email, str) and isinstance(jti, str) and jti):
+        raise _invalid()
+    return Principal(user_id=user_id, email=email, role=role, jti=jti, exp=int(exp))
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated(
+        "The token is not valid",
+        code="invalid_token",
+        headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+    )
+
+
+def _plain(secret: str | SecretStr) -> str:
+    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The token that POST /v1/login returns")
+
+
 async def current_user(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
-    """FastAPI dependency: the caller, or 401."""
+    """Give the caller. Raises Unauthenticated without a valid `Authorization: Bearer` header.
+
+    Reads the TokenVerifier from `app.state.verifier`.
+    """
     if credentials is None:
-        raise Unauthenticated("a bearer token is required", headers=_CHALLENGE)
+        if request.headers.get("authorization"):
+            raise _invalid()
+        raise Unauthenticated("Authentication is required")
     verifier: TokenVerifier = request.app.state.verifier
-    return await verifier.verify(credentials.credentials, mutating=request.method not in {"GET", "HEAD", "OPTIONS"})
-
-
-async def admin_user(principal: Annotated[Principal, Depends(current_user)]) -> Principal:
-    """FastAPI dependency: the caller when it is an administrator, else 403."""
-    if not principal.is_admin:
-        raise Forbidden("the role admin is required")
-    return principal
+    return await verifier.verify(credentials.credentials, mutating=request.method not in SAFE_METHODS)
 
 
 CurrentUser = Annotated[Principal, Depends(current_user)]
+
+
+async def admin_user(user: CurrentUser) -> Principal:
+    """Give the caller when it is an administrator. Raises Forbidden else."""
+    if not user.is_admin:
+        raise Forbidden("This needs the role admin")
+    return user
+
+
 AdminUser = Annotated[Principal, Depends(admin_user)]
-
-
-def same_secret(given: str | bytes | None, expected: str) -> bool:
-    """Compare a credential in constant time; an empty expectation matches nothing."""
-    if not given or not expected:
-        return False
-    raw = given if isinstance(given, bytes) else given.encode("utf-8", "surrogatepass")
-    return hmac.compare_digest(raw, expected.encode())

@@ -1,29 +1,32 @@
-"""gRPC on both sides: an internal credential on every call, errors mapped once, the trace context carried along."""
+"""gRPC between the services: an internal credential on every call, one translation of errors, traces passed on."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import grpc
+import grpc.aio
 import structlog
-from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from opentelemetry.trace import SpanKind
-from structlog.contextvars import bound_contextvars
+from pydantic import SecretStr
 
 from chassis import telemetry
-from chassis.auth import same_secret
-from chassis.errors import AppError, Kind, is_transient
+from chassis.errors import AppError, Kind, is_contention, is_transient
+
+if TYPE_CHECKING:
+    from chassis.config import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
-CODES = {
+CODES: Mapping[Kind, grpc.StatusCode] = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Kind.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Kind.METHOD_NOT_ALLOWED: grpc.StatusCode.UNIMPLEMENTED,
-    Kind.CONFLICT: grpc.StatusCode.ABORTED,
+    Kind.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
     Kind.UNPROCESSABLE: grpc.StatusCode.FAILED_PRECONDITION,
     Kind.UNSUPPORTED_MEDIA: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.PAYLOAD_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -31,86 +34,128 @@ CODES = {
     Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Kind.INTERNAL: grpc.StatusCode.INTERNAL,
 }
+OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+SERVER_OPTIONS = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 1024 * 1024),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+]
+CHANNEL_OPTIONS = [
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.enable_http_proxy", 0),
+]
 
-# Probes and tools ask these without the internal credential; they tell nothing about anybody.
-_OPEN = ("/grpc.health.", "/grpc.reflection.")
-_KEEPALIVE = [("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 5_000)]
-_MAX_MESSAGE = ("grpc.max_receive_message_length", 1024 * 1024)
-
-
-class _Guard(aio.ServerInterceptor):
-    """Refuses calls without the internal credential."""
-
-    def __init__(self, credential: str) -> None:
-        self._expected = f"Bearer {credential}" if credential else ""
-
-        async def refuse(_request: Any, context: "aio.ServicerContext[Any, Any]") -> None:  # noqa: ANN401
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "an internal credential is required")
-
-        self._refuse = grpc.unary_unary_rpc_method_handler(refuse)
-
-    async def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any]":
-        """Let a call through when its method is open or its credential is ours."""
-        if not str(handler_call_details.method).startswith(_OPEN):
-            given = dict(handler_call_details.invocation_metadata or ()).get("authorization")
-            if not same_secret(given, self._expected):
-                return self._refuse
-        return await continuation(handler_call_details)
-
-
-async def answered(
-    context: "aio.ServicerContext[Any, Any]", method: str, work: Callable[[], Awaitable[Any]]
-) -> Any:  # noqa: ANN401 - the servicer's own result type
-    """Run a servicer method's work: its trace is the caller's, its refusals become gRPC codes, once, here."""
-    metadata = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
-    with (
-        telemetry.tracer.start_as_current_span(
-            method, context=telemetry.extract(metadata), kind=SpanKind.SERVER, attributes={"rpc.system": "grpc"}
-        ),
-        bound_contextvars(rpc=method),
-    ):
-        try:
-            return await work()
-        except AppError as error:
-            await context.abort(CODES[error.kind], error.message)
-        except Exception as error:  # noqa: BLE001 - the last resort of this edge
-            if is_transient(error):
-                log.warning("dependency is away", error=str(error))
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "the service can't answer this now")
-            log.error("call failed", exc_info=error)
-            await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+Handler = grpc.RpcMethodHandler[Any, Any]
+Register = Callable[[grpc.aio.Server], None]
 
 
 async def server(
-    port: int, credential: str, services: Sequence[tuple[str, Callable[[aio.Server], None]]], *, host: str = "0.0.0.0"  # noqa: S104
-) -> tuple[aio.Server, int]:
-    """Make a server (not started) with health and reflection; return it and the port that it is bound to.
+    settings: "ServiceSettings", services: Mapping[str, Register], *, port: int | None = None
+) -> grpc.aio.Server:
+    """Make a server, not yet started, on `settings.grpc_port` (or `port`), with health and reflection.
 
-    `services` are the full service names with the function that adds their servicer. Port 0 takes a free one.
+    `services` maps a full service name such as `user.UserService` to what adds its servicer to the server.
+    Raises RuntimeError when the port is taken.
     """
-    result = aio.server(interceptors=[_Guard(credential)], options=[("grpc.so_reuseport", 0), _MAX_MESSAGE])
-    status = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(status, result)
-    names = [health.SERVICE_NAME, reflection.SERVICE_NAME]
-    for name, add in services:
-        add(result)
-        names.append(name)
-    reflection.enable_server_reflection(names, result)
-    bound = result.add_insecure_port(f"{host}:{port}")
-    for name in ("", *names):
-        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return result, bound
+    result = grpc.aio.server(
+        interceptors=[CredentialInterceptor(settings.grpc_credentials), CallInterceptor()], options=SERVER_OPTIONS
+    )
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, result)
+    for name, register in services.items():
+        register(result)
+        await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], result)
+    address = f"{settings.http_host}:{port or settings.grpc_port}"
+    if not result.add_insecure_port(address):
+        raise RuntimeError(f"gRPC can't listen on {address}")
+    return result
 
 
-def channel(address: str) -> aio.Channel:
-    """Open a channel that finds a dead peer within 25 s and does not wait for one that is not there."""
-    return aio.insecure_channel(address, options=[*_KEEPALIVE, _MAX_MESSAGE])
+def channel(address: str) -> grpc.aio.Channel:
+    """Open a channel; it connects by itself, again and again when it must. Needs a running event loop."""
+    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
 
 
-def metadata(credential: str) -> tuple[tuple[str, str], ...]:
-    """Give the metadata of a call: the internal credential and the trace context."""
-    return tuple({"authorization": f"Bearer {credential}", **telemetry.inject({})}.items())
+def metadata(credentials: str | SecretStr) -> tuple[tuple[str, str], ...]:
+    """Make the metadata of one call: the internal credential, and the trace context of now."""
+    return tuple(telemetry.inject({"authorization": f"Bearer {_plain(credentials)}"}).items())
+
+
+class CredentialInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls without the internal credential; health and reflection are open."""
+
+    def __init__(self, credentials: str | SecretStr) -> None:
+        self._expected = f"Bearer {_plain(credentials)}".encode()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Let the call through, or answer UNAUTHENTICATED."""
+        if handler_call_details.method.startswith(OPEN_SERVICES):
+            return await continuation(handler_call_details)
+        given = dict(handler_call_details.invocation_metadata or ()).get("authorization", "")
+        value = given if isinstance(given, bytes) else given.encode()
+        if hmac.compare_digest(value, self._expected):
+            return await continuation(handler_call_details)
+        return grpc.unary_unary_rpc_method_handler(_refuse)  # type: ignore[arg-type]
+
+
+async def _refuse(_request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the internal credential is missing or wrong")
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Puts a span around each unary call and translates what it raises."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Wrap the handler of a unary call; other handlers pass as they are."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not handler.unary_unary or method.startswith(OPEN_SERVICES):
+            return handler
+        work: Any = handler.unary_unary
+
+        async def call(request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> object:
+            headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+            with telemetry.tracer.start_as_current_span(
+                method.lstrip("/"), context=telemetry.extract(headers), kind=SpanKind.SERVER
+            ):
+                try:
+                    return await work(request, context)
+                except grpc.aio.AbortError:
+                    raise
+                except Exception as error:
+                    code, sentence = _translate(method, error)
+                await context.abort(code, sentence)
+
+        return grpc.unary_unary_rpc_method_handler(
+            call,  # type: ignore[arg-type]
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _translate(method: str, error: Exception) -> tuple[grpc.StatusCode, str]:
+    if isinstance(error, AppError):
+        return CODES[error.kind], error.message
+    if is_transient(error) or is_contention(error):
+        log.warning("a dependency is down", method=method, error=f"{type(error).__name__}: {error}")
+        return grpc.StatusCode.UNAVAILABLE, "something that is needed can't be reached now"
+    log.error("call failed", method=method, exc_info=error)
+    return grpc.StatusCode.INTERNAL, "internal error"
+
+
+def _plain(secret: str | SecretStr) -> str:
+    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret

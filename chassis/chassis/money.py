@@ -1,42 +1,58 @@
-"""Money: Decimal inside, JSON numbers outside, and only amounts that the platform's currency can express."""
+"""Money: Decimal inside, a JSON number on the wire, and never more precise than the currency can express."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from chassis.errors import Invalid
 
 MAX_AMOUNT = Decimal(9_999_999_999)
-
-# Decimals that Xendit keeps per currency; IDR is truncated by it, the others are safest in whole units too
-# (docs/adr and Xendit's own integrations), USD has cents.
-DECIMALS = {"IDR": 0, "VND": 0, "PHP": 2, "THB": 2, "MYR": 2, "USD": 2, "SGD": 2, "EUR": 2}
+_NO_DECIMALS = frozenset({"IDR", "JPY", "KRW", "VND", "CLP", "ISK", "UGX"})
 
 
-def to_number(amount: Decimal) -> int | float:
-    """Give the JSON number of an amount: an int when it is whole, else the float with the same short digits."""
-    return int(amount) if amount == amount.to_integral_value() else float(amount)
+def places(currency: str) -> int:
+    """Give the number of decimals that amounts of the currency have here; the rupiah is counted whole."""
+    return 0 if currency in _NO_DECIMALS else 2
+
+
+def _from_json(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
+    if isinstance(value, bool | str | bytes):
+        raise ValueError("should be a number")
+    # The shortest text that means this float, so that 0.1 stays 0.1.
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def _to_json(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 Money = Annotated[
     Decimal,
-    Field(allow_inf_nan=False, max_digits=12, decimal_places=2),
-    PlainSerializer(to_number, return_type=int | float, when_used="json"),
-    WithJsonSchema({"type": "number", "examples": [150000]}),
+    BeforeValidator(_from_json, json_schema_input_type=float),
+    Field(allow_inf_nan=False),
+    PlainSerializer(_to_json, return_type=int | float, when_used="json"),
 ]
 
 
-def check_amount(amount: Decimal, currency: str, *, name: str = "amount", allow_zero: bool = True) -> Decimal:
-    """Return the amount when it is within 0..9,999,999,999 and the currency can express it.
+MoneyParam = Annotated[
+    Decimal,
+    Field(allow_inf_nan=False),
+    PlainSerializer(_to_json, return_type=int | float, when_used="json"),
+]
+"""Money in a query string, where every value is text."""
 
-    Raises Invalid naming the field and the rule otherwise.
+
+def check_amount(amount: Decimal, currency: str) -> Decimal:
+    """Give the amount in the currency's own precision.
+
+    Raises Invalid for one that the currency can't express, and outside 0..9,999,999,999.
     """
-    places = DECIMALS.get(currency, 2)
-    if not amount.is_finite() or amount < 0 or amount > MAX_AMOUNT or (amount == 0 and not allow_zero):
-        least = "0" if allow_zero else "more than 0"
-        raise Invalid(f"{name} must be from {least} to {MAX_AMOUNT:,}")
-    if amount != round(amount, places):
-        unit = "whole units" if places == 0 else f"at most {places} decimals"
-        raise Invalid(f"{name} must be in {unit}, as {currency} has")
-    return amount
+    if not amount.is_finite() or not 0 <= amount <= MAX_AMOUNT:
+        raise Invalid(f"An amount must be between 0 and {MAX_AMOUNT:,}")
+    digits = places(currency)
+    rounded = amount.quantize(Decimal(1).scaleb(-digits))
+    if rounded != amount:
+        allowed = "whole" if digits == 0 else f"given with at most {digits} decimals"
+        raise Invalid(f"An amount in {currency} must be {allowed}")
+    return abs(rounded)

@@ -1,78 +1,92 @@
-"""Redis as a helper that may be away: short time limits, and a breaker so that an outage costs a request nothing."""
+"""Redis as something that may be missing: short time-outs, and a breaker so that an outage costs nothing per request."""
 
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-import redis.asyncio
 import structlog
-from prometheus_client import Counter
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from chassis.errors import Unavailable
+from chassis.metrics import REDIS_OUTAGES
 
 if TYPE_CHECKING:
     from chassis.config import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
-OUTAGES = Counter("redis_outages_total", "Times that the breaker opened")
-BYPASSED = Counter("redis_bypassed_total", "Commands not sent or not answered")
-
 TIMEOUT_S = 0.2
-OPEN_S = 1.0
+BREAK_S = 1.0
 
 T = TypeVar("T")
 D = TypeVar("D")
 
+FAILURES = (RedisError, OSError, TimeoutError)
+
 
 class RedisClient:
-    """redis-py with time limits of 0.2 s; after a failure nothing is sent for a second."""
+    """A Redis client that gives a default instead of an error. Answers are bytes.
+
+    `raw` is redis-py's own client, for callers that want its errors.
+    """
 
     def __init__(self, settings: "ServiceSettings") -> None:
-        self.raw = redis.asyncio.Redis(
+        self.raw: Redis = Redis(
             host=settings.redis_host,
             port=settings.redis_port,
             password=settings.redis_password.get_secret_value() or None,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
-            max_connections=64,
+            # One more try for a pooled connection that a restarted server has closed; time-outs are not repeated.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             client_name=settings.service,
         )
-        self._open_until = 0.0
-        self._away = False
+        self._down = False
+        self._closed_until = 0.0
 
-    async def call(self, command: Callable[["redis.asyncio.Redis"], Awaitable[T]]) -> T:
-        """Run a command. Raises Unavailable when Redis does not answer, at once while the breaker is open."""
-        if time.monotonic() < self._open_until:
-            BYPASSED.inc()
-            raise Unavailable("Redis is not available")
+    @property
+    def down(self) -> bool:
+        """Tell whether the last try failed."""
+        return self._down
+
+    async def try_(self, work: Callable[[Redis], Awaitable[T]], default: D) -> T | D:
+        """Run `work(client)`; give `default` when Redis fails, or at once within 1 s after it failed.
+
+        Only one caller a second finds out whether a Redis that was down is back.
+        """
+        now = time.monotonic()
+        if self._down:
+            if now < self._closed_until:
+                return default
+            self._closed_until = now + BREAK_S
         try:
-            result = await command(self.raw)
-        except (RedisError, OSError, TimeoutError) as error:
-            BYPASSED.inc()
-            self._open_until = time.monotonic() + OPEN_S
-            if not self._away:
-                self._away = True
-                OUTAGES.inc()
-                log.warning("redis is away", error=str(error))
-            raise Unavailable("Redis is not available") from error
-        if self._away:
-            self._away = False
-            log.info("redis is back")
+            result = await work(self.raw)
+        except FAILURES as error:
+            self._failed(error)
+            return default
+        if self._down:
+            self._down = False
+            log.info("redis answers again")
         return result
 
-    async def try_(self, command: Callable[["redis.asyncio.Redis"], Awaitable[T]], default: D) -> T | D:
-        """Run a command, or answer `default` when Redis is away."""
-        try:
-            return await self.call(command)
-        except Unavailable:
-            return default
-
     async def ping(self) -> None:
-        """Ask Redis for an answer. Raises Unavailable without one."""
-        await self.call(lambda client: client.ping())
+        """Ask for an answer. Raises Unavailable when there is none."""
+        try:
+            await self.raw.ping()
+        except FAILURES as error:
+            raise Unavailable("Redis does not answer") from error
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         await self.raw.aclose()
+
+    def _failed(self, error: BaseException) -> None:
+        self._closed_until = time.monotonic() + BREAK_S
+        if not self._down:
+            self._down = True
+            REDIS_OUTAGES.inc()
+            log.warning("redis is down", error=f"{type(error).__name__}: {error}")

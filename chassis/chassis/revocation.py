@@ -1,64 +1,75 @@
-"""Whether a token was logged out: Redis has the fast copy, userfc the truth, and without both only reads go on."""
+"""Whether a token was logged out: Redis knows at once, userfc knows for sure, and changes wait when neither can say."""
 
 import time
+from collections import OrderedDict
 from typing import Protocol
 
 import structlog
-from prometheus_client import Counter
+from redis.asyncio import Redis
 
-from chassis.auth import Principal
-from chassis.errors import Unavailable
+from chassis.errors import Unauthenticated, Unavailable
 from chassis.redis import RedisClient
 
 log = structlog.get_logger(__name__)
 
-ASKED = Counter("revocation_checks_total", "Where the answer on a token's revocation came from", ["source"])
-
 CACHE_S = 5.0
 CACHE_SIZE = 10_000
+ASK_AGAIN_S = 1.0
 
 
-def revoked_key(jti: str) -> str:
-    """Name the Redis key of a revoked token."""
+def key(jti: str) -> str:
+    """Give the Redis key that exists while the token `jti` is revoked and has not expired."""
     return f"revoked:{jti}"
 
 
-class TokenAuthority(Protocol):
-    """userfc's ValidateToken. Raises Unavailable when it can't be asked."""
+class Authority(Protocol):
+    """Who knows for sure whether a token is valid: userfc, by gRPC."""
 
-    async def validate_token(self, token: str) -> bool: ...  # noqa: D102
+    async def validate_token(self, token: str) -> bool:
+        """Tell whether the token is valid and not revoked. Raises Unavailable when it can't be found out."""
 
 
 class Revocations:
-    """Asks Redis; while Redis is away asks userfc (answers kept for 5 s); while both are, lets reads pass."""
+    """Looks a token up in Redis; without Redis asks the authority; without both lets only reads pass."""
 
-    def __init__(self, redis: RedisClient, authority: TokenAuthority) -> None:
+    def __init__(self, redis: RedisClient, authority: Authority | None = None) -> None:
         self._redis = redis
         self._authority = authority
-        self._cache: dict[str, tuple[float, bool]] = {}
+        self._answers: OrderedDict[str, tuple[bool, float]] = OrderedDict()
+        self._ask_after = 0.0
 
-    async def check(self, principal: Principal, token: str, *, mutating: bool) -> bool:
-        """Tell whether the token was revoked. Raises Unavailable for a mutating route when nobody can say."""
-        try:
-            found = await self._redis.call(lambda client: client.exists(revoked_key(principal.jti)))
-        except Unavailable:
-            return await self._ask(principal, token, mutating=mutating)
-        ASKED.labels("redis").inc()
-        return bool(found)
+    async def check(self, jti: str, token: str, *, mutating: bool) -> None:
+        """Raise Unauthenticated for a revoked token, Unavailable when a change can't be cleared now."""
 
-    async def _ask(self, principal: Principal, token: str, *, mutating: bool) -> bool:
-        cached = self._cache.get(principal.jti)
-        if cached and cached[0] > time.monotonic():
-            return cached[1]
+        async def exists(client: Redis) -> int:
+            found: int = await client.exists(key(jti))
+            return found
+
+        found = await self._redis.try_(exists, None)
+        if found is None:
+            valid = await self._ask(jti, token)
+            if valid is None and mutating:
+                raise Unavailable("Your sign-in can't be checked now; try again in a moment")
+            found = valid is False
+        if found:
+            raise Unauthenticated("The token is no longer valid", code="invalid_token")
+
+    async def _ask(self, jti: str, token: str) -> bool | None:
+        """Ask the authority, or remember what it said within 5 s; None when it doesn't answer."""
+        now = time.monotonic()
+        known = self._answers.get(jti)
+        if known is not None and known[1] > now:
+            return known[0]
+        if self._authority is None or now < self._ask_after:
+            return None
         try:
-            revoked = not await self._authority.validate_token(token)
+            valid = await self._authority.validate_token(token)
         except Unavailable:
-            ASKED.labels("nobody").inc()
-            if mutating:
-                raise Unavailable("it can't be checked now whether the token was revoked") from None
-            return False
-        ASKED.labels("userfc").inc()
-        if len(self._cache) >= CACHE_SIZE:
-            self._cache.clear()
-        self._cache[principal.jti] = (time.monotonic() + CACHE_S, revoked)
-        return revoked
+            log.warning("tokens can't be checked: neither redis nor userfc answers")
+            self._ask_after = time.monotonic() + ASK_AGAIN_S
+            return None
+        self._answers[jti] = (valid, time.monotonic() + CACHE_S)
+        self._answers.move_to_end(jti)
+        while len(self._answers) > CACHE_SIZE:
+            self._answers.popitem(last=False)
+        return valid

@@ -1,13 +1,18 @@
-"""The gRPC client of userfc: who a user is, and whether a token still holds. Two seconds per call."""
+"""userfc as the other services see it: is this token valid, and who is this user."""
 
 from dataclasses import dataclass
 
 import grpc
-from grpc import aio
+import grpc.aio
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pydantic import SecretStr
 
 from chassis.errors import NotFound, Unavailable
 from chassis.grpc import channel, metadata
 from chassis.pb import user_pb2, user_pb2_grpc
+
+log = structlog.get_logger(__name__)
 
 DEADLINE_S = 2.0
 
@@ -23,39 +28,61 @@ class User:
 
 
 class UserClient:
-    """Asks userfc. The channel connects when first used and again after the peer has been away."""
+    """Calls userfc by gRPC with a deadline of 2 s. Connects at the first call."""
 
-    def __init__(self, address: str, credential: str) -> None:
-        self._channel = channel(address)
-        self._stub = user_pb2_grpc.UserServiceStub(self._channel)
-        self._credential = credential
-
-    async def get_user(self, user_id: int) -> User:
-        """Look a user up. Raises NotFound for an unknown id and Unavailable when userfc does not answer in time."""
-        request = user_pb2.GetUserInfoRequest(user_id=user_id)
-        try:
-            found = await self._stub.GetUserInfoByUserId(
-                request, timeout=DEADLINE_S, metadata=metadata(self._credential)
-            )
-        except aio.AioRpcError as error:
-            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
-                raise NotFound(f"user {user_id} does not exist") from error
-            raise Unavailable("userfc is not available") from error
-        return User(found.id, found.email, found.name, found.role)
+    def __init__(self, addr: str, credentials: str | SecretStr) -> None:
+        self._addr = addr
+        self._credentials = credentials
+        self._channel: grpc.aio.Channel | None = None
 
     async def validate_token(self, token: str) -> bool:
-        """Tell whether a token still holds. Raises Unavailable when userfc does not answer in time."""
-        request = user_pb2.ValidateTokenRequest(token=token)
+        """Tell whether the token is valid and not revoked. Raises Unavailable when userfc does not answer."""
         try:
-            answer = await self._stub.ValidateToken(request, timeout=DEADLINE_S, metadata=metadata(self._credential))
-        except aio.AioRpcError as error:
-            raise Unavailable("userfc is not available") from error
+            answer = await self._stub().ValidateToken(
+                user_pb2.ValidateTokenRequest(token=token), timeout=DEADLINE_S, metadata=metadata(self._credentials)
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _unavailable(error) from error
         return bool(answer.valid)
 
+    async def get_user(self, user_id: int) -> User:
+        """Give the user. Raises NotFound for an unknown id, Unavailable when userfc does not answer."""
+        try:
+            answer = await self._stub().GetUserInfoByUserId(
+                user_pb2.GetUserInfoRequest(user_id=user_id), timeout=DEADLINE_S, metadata=metadata(self._credentials)
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+                raise NotFound(f"There is no user {user_id}") from None
+            raise _unavailable(error) from error
+        return User(id=answer.id, email=answer.email, name=answer.name, role=answer.role)
+
     async def ping(self) -> None:
-        """Wait until the channel is connected. Raises Unavailable when it can't be."""
-        await self._channel.channel_ready()
+        """Ask userfc's health service. Raises Unavailable unless it is serving."""
+        stub = health_pb2_grpc.HealthStub(self._open())
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE_S)
+        except grpc.aio.AioRpcError as error:
+            raise _unavailable(error) from error
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            raise Unavailable("userfc is not serving")
 
     async def close(self) -> None:
         """Close the channel."""
-        await self._channel.close()
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+
+    def _open(self) -> grpc.aio.Channel:
+        if self._channel is None:
+            self._channel = channel(self._addr)
+        return self._channel
+
+    def _stub(self) -> "user_pb2_grpc.UserServiceStub":
+        return user_pb2_grpc.UserServiceStub(self._open())
+
+
+def _unavailable(error: grpc.aio.AioRpcError) -> Unavailable:
+    if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+        log.error("userfc refuses our credential: GRPC_CREDENTIALS differs")
+    return Unavailable("The user service does not answer")

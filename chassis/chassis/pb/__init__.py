@@ -1,1 +1,1 @@
-"""Generated gRPC code; `make proto` writes it."""
+"""Code generated from protos/ by scripts/gen_protos.sh; not edited by hand."""

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from chassis.pb import user_pb2 as user__pb2
+from . import user_pb2 as user__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -50,14 +50,14 @@ class UserServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetUserInfoByUserId(self, request, context):
-        """NOT_FOUND for an unknown id, INVALID_ARGUMENT for an id below 1.
+        """NOT_FOUND for an unknown id, INVALID_ARGUMENT for one below 1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ValidateToken(self, request, context):
-        """A token that is not valid is an answer (valid = false, error), not a failure.
+        """Answers `valid = false` with a reason in `error` for a forged, expired or revoked token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
