@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 import grpc.aio
@@ -50,7 +50,8 @@ CHANNEL_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Next: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
 Register = Callable[[grpc.aio.Server], None]
 
 
@@ -95,7 +96,7 @@ class CredentialInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Next,
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """Let the call through, or answer UNAUTHENTICATED."""
@@ -105,7 +106,7 @@ class CredentialInterceptor(grpc.aio.ServerInterceptor):
         value = given if isinstance(given, bytes) else given.encode()
         if hmac.compare_digest(value, self._expected):
             return await continuation(handler_call_details)
-        return grpc.unary_unary_rpc_method_handler(_refuse)  # type: ignore[arg-type]
+        return grpc.unary_unary_rpc_method_handler(_refuse)
 
 
 async def _refuse(_request: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
@@ -117,7 +118,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Next,
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """Wrap the handler of a unary call; other handlers pass as they are."""
@@ -141,7 +142,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 await context.abort(code, sentence)
 
         return grpc.unary_unary_rpc_method_handler(
-            call,  # type: ignore[arg-type]
+            call,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 REQUEST_ID = "chassis.request_id"
 PROBES = frozenset({"/ping", "/health", "/ready", "/metrics"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_TRACE = ("traceparent", "tracestate")
 _SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 
@@ -109,7 +110,7 @@ class ChassisMiddleware:
                 finally:
                     exchange.finish(span)
 
-    async def _serve(self, exchange: _Exchange, headers: Mapping[bytes, bytes], receive: Receive) -> None:
+    async def _serve(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> None:
         scope = exchange.scope
         try:
             body = Body(headers, receive)
@@ -149,6 +150,3 @@ class ChassisMiddleware:
     ) -> None:
         answer = error_response(status, code, sentence, exchange.request_id, headers)
         await answer(exchange.scope, receive, exchange.send)
-
-
-_TRACE = ("traceparent", "tracestate")

@@ -19,6 +19,8 @@ def sentence(errors: Sequence[Mapping[str, Any]]) -> str:
         return f"{field}: is required" if field else "A body is required"
     if kind == "extra_forbidden":
         return f"{field}: is not known here"
+    if kind in ("model_attributes_type", "model_type") and not field:
+        return "The body should be a JSON object"
     text = str(context["error"]) if isinstance(context.get("error"), Exception) else str(error.get("msg", "is wrong"))
     text = text.removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ").split(", unable")[0]
     # A sentence written by a validator for a person, such as "Password must be ...", already names its field.
