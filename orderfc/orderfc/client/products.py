@@ -1,0 +1,82 @@
+"""productfc as checkout sees it: one batch read per checkout, bounded in time and in number."""
+
+import asyncio
+from collections.abc import Iterable
+from decimal import Decimal
+
+import httpx2
+import structlog
+from chassis import telemetry
+from chassis.errors import Unavailable
+from prometheus_client import Counter
+from pydantic import BaseModel, ValidationError
+
+from orderfc.config import Settings
+from orderfc.model import Product
+
+log = structlog.get_logger(__name__)
+
+CALLS = Counter("productfc_calls_total", "Batch reads of products by outcome", ["outcome"])
+
+
+class _Item(BaseModel):
+    id: int
+    name: str
+    price: Decimal
+    stock: int
+
+
+class _Batch(BaseModel):
+    products: list[_Item]
+
+
+class ProductClient:
+    """Reads products over one shared keep-alive client. Time limit and concurrency are those of the settings."""
+
+    def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self._timeout_s = settings.product_timeout_s
+        self._slots = asyncio.Semaphore(settings.product_concurrency)
+        self._http = httpx2.AsyncClient(
+            base_url=settings.product_host,
+            timeout=settings.product_timeout_s,
+            limits=httpx2.Limits(
+                max_connections=settings.product_concurrency, max_keepalive_connections=settings.product_concurrency
+            ),
+            transport=transport,
+        )
+
+    async def by_id(self, product_ids: Iterable[int]) -> dict[int, Product]:
+        """Read at most 100 products in one call; unknown ids are missing from the answer.
+
+        Raises Unavailable when productfc gives no intelligible answer within the time limit, waiting for a free slot
+        included.
+        """
+        ids = ",".join(str(product_id) for product_id in product_ids)
+        try:
+            async with asyncio.timeout(self._timeout_s), self._slots:
+                answer = await self._http.get("/v1/products", params={"ids": ids}, headers=telemetry.inject({}))
+        except (httpx2.HTTPError, OSError, TimeoutError) as error:
+            raise _unavailable("no_answer", f"{type(error).__name__}: {error}") from error
+        if answer.status_code != 200:
+            raise _unavailable("refused", f"status {answer.status_code}")
+        try:
+            batch = _Batch.model_validate_json(answer.content)
+        except ValidationError as error:
+            raise _unavailable("unintelligible", f"{error.error_count()} fields do not fit") from error
+        CALLS.labels("answered").inc()
+        return {item.id: Product(item.id, item.name, item.price, item.stock) for item in batch.products}
+
+    async def ping(self) -> None:
+        """Ask productfc whether it lives. Raises httpx2.HTTPError when it does not answer."""
+        answer = await self._http.get("/ping")
+        answer.raise_for_status()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+def _unavailable(outcome: str, detail: str) -> Unavailable:
+    CALLS.labels(outcome).inc()
+    log.warning("productfc can't be asked", outcome=outcome, detail=detail)
+    return Unavailable("products can't be checked now, nothing was ordered; please try again")

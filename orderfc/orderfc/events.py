@@ -1,0 +1,77 @@
+"""The events that orderfc publishes, and of others' events only the fields that it reads."""
+
+from datetime import datetime
+
+from chassis.ids import PositiveId
+from chassis.money import Money
+from pydantic import BaseModel
+
+ORDER_CREATED = "order.created"
+STOCK_UPDATED = "stock.updated"
+STOCK_ROLLBACK = "stock.rollback"
+PAYMENT_SUCCESS = "payment.success"
+PAYMENT_FAILED = "payment.failed"
+STOCK_REJECTED = "stock.rejected"
+
+PUBLISHED = (ORDER_CREATED, STOCK_UPDATED, STOCK_ROLLBACK)
+CONSUMED = (PAYMENT_SUCCESS, PAYMENT_FAILED, STOCK_REJECTED)
+
+
+def order_key(order_id: int) -> str:
+    """Give the Kafka key of everything that concerns an order; checkout's SQL builds the same text."""
+    return f"order-{order_id}"
+
+
+class OrderedProduct(BaseModel):
+    """A line of `order.created`."""
+
+    product_id: int
+    name: str
+    quantity: int
+    price: Money
+
+
+class OrderCreated(BaseModel):
+    """`order.created`, without the `order_id`: it is known only inside the statement that stores the order."""
+
+    user_id: int
+    total_amount: Money
+    payment_method: str
+    shipping_address: str
+    currency: str
+    products: list[OrderedProduct]
+
+
+class StockQuantity(BaseModel):
+    """A line of the stock events."""
+
+    product_id: int
+    quantity: int
+
+
+class StockUpdated(BaseModel):
+    """`stock.updated`, without the `order_id` for the same reason. `event_time` is in UTC."""
+
+    products: list[StockQuantity]
+    event_time: datetime
+
+
+class StockRollback(BaseModel):
+    """`stock.rollback`: give back what the order holds. `event_time` is in UTC."""
+
+    order_id: int
+    products: list[StockQuantity]
+    event_time: datetime
+
+
+class PaymentResult(BaseModel):
+    """What is read of `payment.success` and `payment.failed`."""
+
+    order_id: PositiveId
+    status: str
+
+
+class StockRejected(BaseModel):
+    """What is read of `stock.rejected`."""
+
+    order_id: PositiveId

@@ -1,0 +1,1 @@
+"""The wire of orderfc: HTTP and Kafka."""

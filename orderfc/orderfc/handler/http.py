@@ -1,0 +1,154 @@
+"""The HTTP routes of orderfc."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from chassis.auth import CurrentUser
+from chassis.db import Database
+from chassis.errors import Invalid
+from chassis.http import errors
+from chassis.ids import PositiveId
+from chassis.money import check_amount
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from orderfc.config import Settings
+from orderfc.errors import unknown_order
+from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView
+from orderfc.model import Status
+from orderfc.repository import orders
+from orderfc.usecase import checkout as placing
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+
+async def _database(request: Request) -> Database:
+    db: Database = request.app.state.db
+    return db
+
+
+async def _checkout(request: Request) -> placing.Checkout:
+    usecase: placing.Checkout = request.app.state.checkout
+    return usecase
+
+
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+Db = Annotated[Database, Depends(_database)]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="1..255 characters, per user: the same key with the same body is ordered once",
+    ),
+]
+
+
+@router.post(
+    "/checkout",
+    status_code=201,
+    responses={
+        201: {
+            "headers": {
+                "Idempotent-Replayed": {
+                    "description": "`true` when an earlier request with this key placed the order",
+                    "schema": {"type": "string"},
+                }
+            }
+        },
+        **errors(401, 404, 409, 413, 415, 422),
+    },
+    summary="Place an order",
+)
+async def checkout(
+    body: CheckoutBody,
+    response: Response,
+    user: CurrentUser,
+    place: Annotated[placing.Checkout, Depends(_checkout)],
+    settings: Annotated[Settings, Depends(_settings)],
+    idempotency_key: Key = None,
+) -> CheckoutAnswer:
+    """Check the basket with productfc and place the order. The customer is the token's, never the body's."""
+    for item in body.items:
+        if item.price is not None:
+            check_amount(item.price, settings.currency)
+    outcome = await place(
+        placing.Request(
+            user_id=user.user_id,
+            items=[item.wanted() for item in body.items],
+            payment_method=body.payment_method,
+            shipping_address=body.shipping_address,
+            key=_one_key(idempotency_key, body.idempotency_token),
+            request_hash=body.request_hash(),
+        )
+    )
+    if outcome.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return CheckoutAnswer(order_id=outcome.order_id)
+
+
+def _one_key(header: str | None, token: str | None) -> str | None:
+    if header is None:
+        return token
+    # HTTP headers arrive as bytes that the framework reads as Latin-1; a body's text is UTF-8.
+    try:
+        header = header.encode("latin-1").decode()
+    except UnicodeError as error:
+        raise Invalid("Idempotency-Key: must be UTF-8") from error
+    if not 1 <= len(header) <= 255:
+        raise Invalid("Idempotency-Key: must have 1 to 255 characters")
+    if token is not None and token != header:
+        raise Invalid("Idempotency-Key and idempotency_token are both given and differ")
+    return header
+
+
+class HistoryQuery(BaseModel):
+    """The query of GET /v1/orders/history."""
+
+    status: str | None = Field(None, description=f"A status by name ({', '.join(STATUS_NAMES)}) or number (0..4)")
+    limit: int = Field(20, ge=1, le=100)
+    before_id: PositiveId | None = Field(None, description="Only orders older than this one")
+
+
+@router.get(
+    "/history",
+    responses={
+        200: {"headers": {"Link": {"description": "The next page, while there is one", "schema": {"type": "string"}}}},
+        **errors(401),
+    },
+    summary="List the caller's orders, newest first",
+)
+async def history(
+    request: Request, response: Response, user: CurrentUser, db: Db, query: Annotated[HistoryQuery, Query()]
+) -> list[OrderView]:
+    """List the caller's orders, newest first; the `Link` header leads to the next page."""
+    status = None if query.status is None else _status(query.status)
+    found = await orders.history(
+        db, user.user_id, before_id=query.before_id, status=status, limit=query.limit + 1
+    )
+    page = [OrderView.model_validate_json(shown) for shown in found[: query.limit]]
+    if len(found) > query.limit:
+        parameters: dict[str, str | int] = {"limit": query.limit, "before_id": page[-1].order_id}
+        if status is not None:
+            parameters = {"status": status.wire, **parameters}
+        response.headers["Link"] = f'<{request.url.path}?{urlencode(parameters)}>; rel="next"'
+    return page
+
+
+def _status(given: str) -> Status:
+    for status in Status:
+        if given in (status.wire, str(int(status))):
+            return status
+    raise Invalid(f"status: must be one of {', '.join(STATUS_NAMES)} or a number from 0 to {len(STATUS_NAMES) - 1}")
+
+
+@router.get("/{order_id}", responses=errors(401, 404), summary="Read one order")
+async def order(order_id: PositiveId, user: CurrentUser, db: Db) -> OrderView:
+    """Read an order of the caller; an administrator may read any."""
+    shown = await orders.shown(db, order_id, None if user.is_admin else user.user_id)
+    if shown is None:
+        raise unknown_order(order_id)
+    return OrderView.model_validate_json(shown)

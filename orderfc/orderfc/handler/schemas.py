@@ -1,0 +1,87 @@
+"""The bodies of orderfc's HTTP routes."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from chassis.ids import PositiveId, Text, TrimmedText
+from chassis.money import Money
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from orderfc.model import MAX_LINES, MAX_QUANTITY, Status, Wanted
+
+STATUS_NAMES = [status.wire for status in Status]
+
+
+def _name(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
+    return Status(value).wire if isinstance(value, int) else value
+
+
+UtcTime = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
+StatusName = Annotated[str, BeforeValidator(_name), Field(json_schema_extra={"enum": STATUS_NAMES})]
+
+
+class CheckoutItem(BaseModel):
+    """A line of the basket; `price` is what the customer was shown and is compared with today's."""
+
+    product_id: PositiveId = Field(strict=True, examples=[1])
+    quantity: int = Field(strict=True, ge=1, le=MAX_QUANTITY, examples=[2])
+    price: Money | None = Field(None, examples=[150000])
+
+    def wanted(self) -> Wanted:
+        """Give the line as the domain has it."""
+        return Wanted(self.product_id, self.quantity, self.price)
+
+
+class CheckoutBody(BaseModel):
+    """The body of POST /v1/orders/checkout. Fields that are not named here are ignored, `user_id` among them."""
+
+    items: list[CheckoutItem] = Field(min_length=1, max_length=MAX_LINES)
+    payment_method: Annotated[TrimmedText, Field(min_length=1, max_length=64)] = Field(examples=["BANK_TRANSFER"])
+    shipping_address: Annotated[TrimmedText, Field(min_length=1, max_length=1000)] = Field(
+        examples=["Jalan Merdeka 1, Jakarta"]
+    )
+    idempotency_token: Annotated[Text, Field(min_length=1, max_length=255)] | None = Field(
+        None, description="The same as the header Idempotency-Key"
+    )
+
+    def request_hash(self) -> bytes:
+        """Hash the JSON value that remains after validation, the key left out: 32 bytes."""
+        value = self.model_dump(mode="json", exclude={"idempotency_token"})
+        return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+class CheckoutAnswer(BaseModel):
+    """The answer of a checkout, first or replayed."""
+
+    message: str = "Order created successfully"
+    order_id: int
+
+
+class LineView(BaseModel):
+    """A line of an order, at the price of its checkout."""
+
+    product_id: int
+    quantity: int
+    price: Money
+
+
+class StepView(BaseModel):
+    """A status that the order has entered, and when (UTC)."""
+
+    status: StatusName
+    timestamp: UtcTime
+
+
+class OrderView(BaseModel):
+    """An order with its lines and its history, oldest step first."""
+
+    order_id: int
+    total_amount: Money
+    total_qty: int
+    payment_method: str
+    shipping_address: str
+    products: list[LineView]
+    history: list[StepView]
+    status: StatusName

@@ -1,0 +1,68 @@
+"""Idempotency keys: reserved with a lease, done in the order's own statement, freed by every failure."""
+
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from chassis.db import Database
+
+# One statement that always answers: on a conflict it waits for the row's last writer, takes the key over when its lease
+# has run out (the holder crashed), and otherwise rewrites it unchanged. Values returned are those after the update.
+_RESERVE = """
+INSERT INTO idempotency_keys AS k (user_id, key, request_hash, lease_token, leased_until)
+VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')
+ON CONFLICT (user_id, key) DO UPDATE SET
+  request_hash = CASE WHEN k.order_id IS NULL AND k.leased_until < now() THEN excluded.request_hash ELSE k.request_hash END,
+  lease_token = CASE WHEN k.order_id IS NULL AND k.leased_until < now() THEN excluded.lease_token ELSE k.lease_token END,
+  leased_until = CASE WHEN k.order_id IS NULL AND k.leased_until < now() THEN excluded.leased_until ELSE k.leased_until END
+RETURNING k.lease_token = $4 AS acquired, k.request_hash = $3 AS same_request, k.order_id
+"""
+_FREE = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND lease_token = $3 AND order_id IS NULL"
+_PURGE = """
+DELETE FROM idempotency_keys WHERE (user_id, key) IN (
+  SELECT user_id, key FROM idempotency_keys
+  WHERE created_at < now() - $1 * interval '1 hour' AND leased_until < now() LIMIT $2)
+"""
+PURGE_BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a user's key; `token` fences a holder whose lease was taken over."""
+
+    user_id: int
+    key: str
+    request_hash: bytes
+    token: UUID = field(default_factory=uuid4)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What was found under a key: `acquired` by this lease, or an earlier request, done when it has an `order_id`."""
+
+    acquired: bool
+    same_request: bool
+    order_id: int | None
+
+
+async def reserve(db: Database, lease: Lease, lease_s: int) -> Reservation:
+    """Reserve the key for `lease_s` seconds, or tell who has it."""
+    async with db.driver() as connection:
+        row = await connection.fetchrow(
+            _RESERVE, lease.user_id, lease.key, lease.request_hash, lease.token, lease_s
+        )
+    if row is None:
+        raise RuntimeError("an upsert without a condition returned no row")
+    return Reservation(row["acquired"], row["same_request"], row["order_id"])
+
+
+async def free(db: Database, lease: Lease) -> None:
+    """Forget the key, unless an order was stored under it or another holder has it."""
+    async with db.driver() as connection:
+        await connection.execute(_FREE, lease.user_id, lease.key, lease.token)
+
+
+async def purge(db: Database, keep_hours: int) -> bool:
+    """Delete keys older than `keep_hours`, one batch; True when there may be more."""
+    async with db.driver() as connection:
+        status: str = await connection.execute(_PURGE, keep_hours, PURGE_BATCH)
+    return int(status.split()[-1]) == PURGE_BATCH

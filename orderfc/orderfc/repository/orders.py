@@ -1,0 +1,143 @@
+"""All SQL on orders: the one statement of checkout, the locked read and guarded write of a transition, the reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+from chassis.db import Database, Tx
+from chassis.events import uuid7
+from sqlalchemy import func, insert, select, update
+
+from orderfc.events import ORDER_CREATED, STOCK_UPDATED
+from orderfc.model import Cause, Draft, Status
+from orderfc.repository.idempotency import Lease
+from orderfc.repository.tables import order_history, order_items, orders
+
+# Everything hangs on `claimed`: a lease that was lost leaves it empty, and then nothing at all is inserted. The number
+# is taken first because the events carry it; their payloads come without it and get it here.
+_PLACE = """
+WITH numbered AS MATERIALIZED (SELECT nextval('orders_id_seq') AS id),
+claimed AS ({claimed}),
+placed AS (
+  INSERT INTO orders (id, user_id, status, total_amount, total_qty, currency, payment_method, shipping_address)
+  SELECT id, $1, 0, $2, $3, $4, $5, $6 FROM claimed RETURNING id),
+items AS (
+  INSERT INTO order_items (order_id, product_id, name, quantity, price)
+  SELECT placed.id, line.* FROM placed, unnest($7::bigint[], $8::text[], $9::int[], $10::numeric[]) AS line),
+first_step AS (INSERT INTO order_history (order_id, status, cause) SELECT id, 0, 'checkout' FROM placed),
+events AS (
+  INSERT INTO outbox (event_id, topic, key, payload, headers)
+  SELECT e.event_id, e.topic, 'order-' || placed.id, jsonb_build_object('order_id', placed.id) || e.payload, $11::jsonb
+  FROM placed, unnest($12::uuid[], $13::text[], $14::jsonb[]) WITH ORDINALITY AS e (event_id, topic, payload, n)
+  ORDER BY e.n)
+SELECT id FROM placed
+"""
+_PLACE_WITHOUT_KEY = _PLACE.format(claimed="SELECT id FROM numbered")
+_PLACE_WITH_KEY = _PLACE.format(
+    claimed="""
+  UPDATE idempotency_keys AS k SET order_id = numbered.id
+  FROM numbered WHERE k.user_id = $1 AND k.key = $15 AND k.lease_token = $16 AND k.order_id IS NULL
+  RETURNING numbered.id"""
+)
+
+_SHOWN = """
+SELECT json_build_object(
+  'order_id', o.id, 'total_amount', o.total_amount, 'total_qty', o.total_qty, 'payment_method', o.payment_method,
+  'shipping_address', o.shipping_address, 'status', o.status,
+  'products', (
+    SELECT json_agg(json_build_object('product_id', i.product_id, 'quantity', i.quantity, 'price', i.price)
+                    ORDER BY i.product_id)
+    FROM order_items i WHERE i.order_id = o.id),
+  'history', (
+    SELECT json_agg(json_build_object('status', h.status, 'timestamp', h.created_at) ORDER BY h.id)
+    FROM order_history h WHERE h.order_id = o.id)) AS shown
+FROM orders o
+"""
+_ONE = f"{_SHOWN} WHERE o.id = $1 AND ($2::bigint IS NULL OR o.user_id = $2)"
+_PAGE = f"""{_SHOWN} WHERE o.user_id = $1 AND ($2::bigint IS NULL OR o.id < $2) AND ($3::smallint IS NULL OR o.status = $3)
+ORDER BY o.id DESC LIMIT $4"""
+
+
+@dataclass(frozen=True, slots=True)
+class Payloads:
+    """The JSON of checkout's two events without their `order_id`, and the headers (trace context) of both."""
+
+    order_created: str
+    stock_updated: str
+    headers: dict[str, str]
+
+
+async def place(db: Database, draft: Draft, payloads: Payloads, lease: Lease | None) -> int | None:
+    """Store the order with its items, first history row and events, and mark the key done, in one statement.
+
+    Returns the order's number; None when the lease was lost, and then nothing was written.
+    """
+    event_ids: list[UUID] = [uuid7(), uuid7()]
+    arguments = [
+        draft.user_id,
+        draft.total_amount,
+        draft.total_quantity,
+        draft.currency,
+        draft.payment_method,
+        draft.shipping_address,
+        [line.product_id for line in draft.lines],
+        [line.name for line in draft.lines],
+        [line.quantity for line in draft.lines],
+        [line.price for line in draft.lines],
+        orjson.dumps(payloads.headers).decode(),
+        event_ids,
+        [ORDER_CREATED, STOCK_UPDATED],
+        [payloads.order_created, payloads.stock_updated],
+    ]
+    async with db.driver() as connection:
+        if lease is None:
+            number = await connection.fetchval(_PLACE_WITHOUT_KEY, *arguments)
+        else:
+            number = await connection.fetchval(_PLACE_WITH_KEY, *arguments, lease.key, lease.token)
+    return None if number is None else int(number)
+
+
+async def locked_status(tx: Tx, order_id: int) -> Status | None:
+    """Read an order's status and keep others from changing it until the transaction ends; None if there is none."""
+    found = await tx.execute(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
+    status = found.scalar_one_or_none()
+    return None if status is None else Status(status)
+
+
+async def change_status(tx: Tx, order_id: int, to: Status, allowed: Sequence[Status], cause: Cause) -> bool:
+    """Move an order that is in one of the allowed statuses and append to its history; False if it is in another."""
+    changed = await tx.execute(
+        update(orders)
+        .where(orders.c.id == order_id, orders.c.status.in_([int(status) for status in allowed]))
+        .values(status=int(to), updated_at=func.now())
+        .returning(orders.c.id)
+    )
+    if changed.scalar_one_or_none() is None:
+        return False
+    await tx.execute(insert(order_history).values(order_id=order_id, status=int(to), cause=cause.value))
+    return True
+
+
+async def quantities(tx: Tx, order_id: int) -> list[tuple[int, int]]:
+    """List the (product id, quantity) pairs of an order by product id."""
+    found = await tx.execute(
+        select(order_items.c.product_id, order_items.c.quantity)
+        .where(order_items.c.order_id == order_id)
+        .order_by(order_items.c.product_id)
+    )
+    return [(int(row.product_id), int(row.quantity)) for row in found]
+
+
+async def shown(db: Database, order_id: int, owner: int | None) -> str | None:
+    """Read an order as JSON text (statuses as numbers); None when there is none, or none of this owner."""
+    async with db.driver() as connection:
+        found: str | None = await connection.fetchval(_ONE, order_id, owner)
+    return found
+
+
+async def history(db: Database, user_id: int, *, before_id: int | None, status: Status | None, limit: int) -> list[str]:
+    """Read a user's newest orders as JSON text each, at most `limit`, older than `before_id`: one statement."""
+    async with db.driver() as connection:
+        rows = await connection.fetch(_PAGE, user_id, before_id, None if status is None else int(status), limit)
+    return [row["shown"] for row in rows]

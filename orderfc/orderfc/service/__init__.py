@@ -1,0 +1,1 @@
+"""The rules of one aggregate: load locked, decide, save."""

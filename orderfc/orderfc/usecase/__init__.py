@@ -1,0 +1,1 @@
+"""What orderfc does: one file per write action."""

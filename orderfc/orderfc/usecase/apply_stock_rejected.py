@@ -1,0 +1,22 @@
+"""What stock.rejected does: cancel the order, or fail it when it is paid; nothing was taken, so nothing goes back."""
+
+import structlog
+from chassis.db import Database
+from chassis.events import Message
+from chassis.inbox import first_time
+
+from orderfc.config import Settings
+from orderfc.events import StockRejected
+from orderfc.model import Cause
+from orderfc.service.orders import settle
+
+log = structlog.get_logger(__name__)
+
+
+async def apply_stock_rejected(db: Database, message: Message, rejected: StockRejected) -> None:
+    """Apply a refusal of stock to its order, once. Raises NotYet for an unknown order."""
+    async with db.transaction() as tx:
+        if not await first_time(tx, Settings.service, message):
+            return
+        change = await settle(tx, rejected.order_id, Cause.STOCK_REJECTED)
+    log.info("stock rejection applied", status=change.status.wire if change.status else "unchanged")
