@@ -25,7 +25,7 @@ MAX_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The user behind a valid token. `exp` is in seconds since 1970."""
+    """The user behind a valid token. `exp` is in seconds since 1970; `jti` is "" in a token without one."""
 
     user_id: int
     email: str
@@ -94,7 +94,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
     email, jti = claims.get("email", ""), claims.get("jti", "")
     if type(user_id) is not int or not 1 <= user_id <= MAX_ID or not isinstance(exp, int | float):
         raise _invalid()
-    if not (isinstance(role, str) and isinstance(email, str) and isinstance(jti, str) and jti):
+    if not (isinstance(role, str) and isinstance(email, str) and isinstance(jti, str)):
         raise _invalid()
     return Principal(user_id=user_id, email=email, role=role, jti=jti, exp=int(exp))
 

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from chassis import health, metrics
 from chassis.errors import AppError, Kind
@@ -125,7 +126,19 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     code, text = _CODES.get(error.status_code, ("internal_error", "Internal server error"))
     if error.status_code in (400, 415) and isinstance(error.detail, str):
         text = error.detail
-    return error_response(error.status_code, code, text, _request_id(request), error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request, headers.get("Allow", ""))
+    return error_response(error.status_code, code, text, _request_id(request), headers)
+
+
+def _allowed(request: Request, known: str) -> str:
+    """Collect the methods of all routes at this address; Starlette names only the first route's."""
+    methods = {method.strip() for method in known.split(",") if method.strip()}
+    for template, operations in request.app.openapi().get("paths", {}).items():
+        if compile_path(template)[0].match(request.url.path):
+            methods.update(name.upper() for name in operations)
+    return ", ".join(sorted(methods))
 
 
 def _patch_openapi(app: FastAPI) -> None:

@@ -57,7 +57,8 @@ class Revocations:
     async def _ask(self, jti: str, token: str) -> bool | None:
         """Ask the authority, or remember what it said within 5 s; None when it doesn't answer."""
         now = time.monotonic()
-        known = self._answers.get(jti)
+        name = jti or token
+        known = self._answers.get(name)
         if known is not None and known[1] > now:
             return known[0]
         if self._authority is None or now < self._ask_after:
@@ -68,8 +69,8 @@ class Revocations:
             log.warning("tokens can't be checked: neither redis nor userfc answers")
             self._ask_after = time.monotonic() + ASK_AGAIN_S
             return None
-        self._answers[jti] = (valid, time.monotonic() + CACHE_S)
-        self._answers.move_to_end(jti)
+        self._answers[name] = (valid, time.monotonic() + CACHE_S)
+        self._answers.move_to_end(name)
         while len(self._answers) > CACHE_SIZE:
             self._answers.popitem(last=False)
         return valid

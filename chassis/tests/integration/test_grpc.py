@@ -1,0 +1,146 @@
+"""A real gRPC server and the client for userfc, over the loopback interface."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from chassis import grpc as chassis_grpc
+from chassis.config import ServiceSettings
+from chassis.errors import NotFound, Unavailable
+from chassis.pb import user_pb2, user_pb2_grpc
+from chassis.users import User, UserClient
+
+CREDENTIAL = "the-internal-credential"
+
+
+class Users(user_pb2_grpc.UserServiceServicer):
+    """Knows user 7, breaks for user 500, and is slow for user 600."""
+
+    async def GetUserInfoByUserId(self, request, context):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, N802
+        """Answer as userfc does."""
+        if request.user_id == 500:
+            raise RuntimeError("SELECT secret FROM users")
+        if request.user_id == 600:
+            await asyncio.sleep(30)
+        if request.user_id != 7:
+            raise NotFound("There is no such user")
+        return user_pb2.GetUserInfoResult(id=7, email="a@example.com", name="Ann", role="user")
+
+    async def ValidateToken(self, request, context):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, N802
+        """Accept one token."""
+        return user_pb2.ValidateTokenResponse(valid=request.token == "good")
+
+
+@dataclass
+class Running:
+    """The server's address."""
+
+    address: str
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    """Run the server."""
+    settings = ServiceSettings(http_host="127.0.0.1", grpc_credentials=CREDENTIAL)
+    port = free_port()
+    server = await chassis_grpc.server(
+        settings,
+        {"user.UserService": lambda s: user_pb2_grpc.add_UserServiceServicer_to_server(Users(), s)},
+        port=port,
+    )
+    await server.start()
+    yield Running(f"127.0.0.1:{port}")
+    await server.stop(grace=0)
+
+
+@pytest.fixture
+async def client(running: Running) -> AsyncIterator[UserClient]:
+    """Connect with the right credential."""
+    result = UserClient(running.address, CREDENTIAL)
+    yield result
+    await result.close()
+
+
+async def test_a_known_user_is_returned(client: UserClient) -> None:
+    assert await client.get_user(7) == User(id=7, email="a@example.com", name="Ann", role="user")
+
+
+async def test_an_unknown_user_is_not_found(client: UserClient) -> None:
+    with pytest.raises(NotFound):
+        await client.get_user(8)
+
+
+async def test_a_token_is_valid_or_not(client: UserClient) -> None:
+    assert await client.validate_token("good") is True
+    assert await client.validate_token("bad") is False
+
+
+async def test_a_server_that_is_away_is_unavailable() -> None:
+    client = UserClient(f"127.0.0.1:{free_port()}", CREDENTIAL)
+    with pytest.raises(Unavailable):
+        await client.get_user(7)
+    with pytest.raises(Unavailable):
+        await client.ping()
+    await client.close()
+
+
+async def test_a_call_ends_at_its_deadline(client: UserClient) -> None:
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(Unavailable):
+        await client.get_user(600)
+    assert 1.5 < asyncio.get_running_loop().time() - started < 4
+
+
+@pytest.mark.parametrize("metadata", [(), (("authorization", "Bearer wrong"),), (("authorization", CREDENTIAL),)])
+async def test_a_call_without_the_credential_is_refused(
+    running: Running, metadata: tuple[tuple[str, str], ...]
+) -> None:
+    async with chassis_grpc.channel(running.address) as channel:
+        stub = user_pb2_grpc.UserServiceStub(channel)  # type: ignore[no-untyped-call]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.ValidateToken(user_pb2.ValidateTokenRequest(token="good"), metadata=metadata, timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_an_unexpected_error_tells_the_caller_nothing(running: Running) -> None:
+    async with chassis_grpc.channel(running.address) as channel:
+        stub = user_pb2_grpc.UserServiceStub(channel)  # type: ignore[no-untyped-call]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetUserInfoByUserId(
+                user_pb2.GetUserInfoRequest(user_id=500), metadata=chassis_grpc.metadata(CREDENTIAL), timeout=5
+            )
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert "SELECT" not in str(caught.value.details())
+
+
+async def test_health_and_reflection_need_no_credential(running: Running) -> None:
+    async with chassis_grpc.channel(running.address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        answer = await health.Check(health_pb2.HealthCheckRequest(service="user.UserService"), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        async for reply in stub.ServerReflectionInfo(iter([request]), timeout=5):
+            names = {service.name for service in reply.list_services_response.service}
+            break
+    assert "user.UserService" in names
+
+
+async def test_a_taken_port_refuses_the_start(running: Running) -> None:
+    settings = ServiceSettings(http_host="127.0.0.1", grpc_credentials=CREDENTIAL)
+    with pytest.raises(RuntimeError):
+        await chassis_grpc.server(settings, {}, port=int(running.address.rsplit(":")[-1]))

@@ -1,0 +1,110 @@
+"""Tokens: what is accepted, and everything else."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from chassis.auth import TokenVerifier, encode_token
+from chassis.errors import Unauthenticated
+
+SECRET = "s" * 32
+NOW = int(time.time())
+CLAIMS: dict[str, Any] = {
+    "user_id": 7,
+    "email": "a@example.com",
+    "role": "user",
+    "jti": "j",
+    "iat": NOW,
+    "exp": NOW + 60,
+    "iss": "userfc",
+}
+
+
+def token(**changes: Any) -> str:  # noqa: ANN401
+    """Sign claims; a change to None leaves the claim out."""
+    claims = {name: value for name, value in (CLAIMS | changes).items() if value is not None}
+    return jwt.encode(claims, SECRET, algorithm="HS256")
+
+
+def unsigned() -> str:
+    """Make a token that says it needs no signature."""
+    parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, CLAIMS)]
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
+
+
+async def test_a_token_made_here_is_accepted() -> None:
+    made = encode_token(SECRET, user_id=7, email="a@example.com", role="admin")
+    principal = await TokenVerifier(SECRET).verify(made)
+    assert (principal.user_id, principal.email, principal.is_admin) == (7, "a@example.com", True)
+    assert len(principal.jti) == 36
+    assert 3590 < principal.exp - time.time() <= 3600
+
+
+def test_two_tokens_have_two_ids() -> None:
+    verifier = TokenVerifier(SECRET)
+    made = [verifier.decode(encode_token(SECRET, user_id=7, email="", role="user")).jti for _ in range(2)]
+    assert made[0] != made[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": None},
+        {"iat": None},
+        {"user_id": None},
+        {"iss": None},
+        {"iss": "other"},
+        {"exp": NOW - 31},
+        {"iat": NOW + 3600},
+        {"user_id": True},
+        {"user_id": 0},
+        {"user_id": "7"},
+        {"user_id": 7.0},
+        {"user_id": 2**63},
+        {"role": ["admin"]},
+        {"role": 1},
+        {"jti": 5},
+        {"exp": "soon"},
+    ],
+)
+def test_wrong_claims_are_refused(changes: dict[str, Any]) -> None:
+    try:
+        made = token(**changes)
+    except TypeError:
+        pytest.skip("the library does not even sign this")
+    with pytest.raises(Unauthenticated) as caught:
+        TokenVerifier(SECRET).decode(made)
+    assert caught.value.code == "invalid_token"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        jwt.encode(CLAIMS, "t" * 32, algorithm="HS256"),
+        jwt.encode(CLAIMS, "s" * 64, algorithm="HS512"),
+        unsigned(),
+        "",
+        "a.b.c",
+        "x" * 100_000,
+        "\udcff",
+    ],
+)
+def test_forged_and_broken_tokens_are_refused(made: str) -> None:
+    with pytest.raises(Unauthenticated):
+        TokenVerifier(SECRET).decode(made)
+
+
+def test_clocks_may_differ_by_thirty_seconds() -> None:
+    assert TokenVerifier(SECRET).decode(token(exp=NOW - 20)).user_id == 7
+
+
+def test_only_the_required_claims_are_required() -> None:
+    assert TokenVerifier(SECRET).decode(token(jti=None, email=None, role=None)).role == "user"
+
+
+def test_an_unknown_role_is_an_ordinary_user() -> None:
+    assert not TokenVerifier(SECRET).decode(token(role="ADMIN")).is_admin
