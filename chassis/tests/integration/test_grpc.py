@@ -4,12 +4,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from pydantic import SecretStr
 
 from chassis import grpc as chassis_grpc
 from chassis.config import ServiceSettings
@@ -55,11 +57,11 @@ def free_port() -> int:
 @pytest.fixture
 async def running() -> AsyncIterator[Running]:
     """Run the server."""
-    settings = ServiceSettings(http_host="127.0.0.1", grpc_credentials=CREDENTIAL)
+    settings = ServiceSettings(http_host="127.0.0.1", grpc_credentials=SecretStr(CREDENTIAL))
     port = free_port()
     server = await chassis_grpc.server(
         settings,
-        {"user.UserService": lambda s: user_pb2_grpc.add_UserServiceServicer_to_server(Users(), s)},
+        {"user.UserService": partial(user_pb2_grpc.add_UserServiceServicer_to_server, Users())},
         port=port,
     )
     await server.start()
@@ -141,6 +143,6 @@ async def test_health_and_reflection_need_no_credential(running: Running) -> Non
 
 
 async def test_a_taken_port_refuses_the_start(running: Running) -> None:
-    settings = ServiceSettings(http_host="127.0.0.1", grpc_credentials=CREDENTIAL)
+    settings = ServiceSettings(http_host="127.0.0.1", grpc_credentials=SecretStr(CREDENTIAL))
     with pytest.raises(RuntimeError):
         await chassis_grpc.server(settings, {}, port=int(running.address.rsplit(":")[-1]))

@@ -77,7 +77,7 @@ class Server:
 
     def client(self) -> RedisClient:
         """Make a client."""
-        return RedisClient(ServiceSettings(redis_host="127.0.0.1", redis_port=self.port, redis_password="admin"))
+        return RedisClient(ServiceSettings(redis_host="127.0.0.1", redis_port=self.port))
 
 
 @pytest.fixture
