@@ -28,13 +28,13 @@ class SettingError(Exception):
 
 def setting(
     path: str,
-    default: Any = PydanticUndefined,
+    default: Any = PydanticUndefined,  # noqa: ANN401 - a setting has any type
     *,
-    dev: Any = None,
+    dev: Any = None,  # noqa: ANN401
     secret: bool = False,
     aliases: tuple[str, ...] = (),
-    **constraints: Any,
-) -> Any:
+    **constraints: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
     """Declare a setting: its environment name is the attribute's in capitals, `path` its key in config.yaml and Vault.
 
     `dev` is the default outside production; without `default` the setting is then required in production. A `secret`
@@ -145,7 +145,10 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 def load(cls: type[S], **overrides: Any) -> S:  # noqa: ANN401 - any setting's value
-    """Read the settings; `overrides` win over every source. Raises SystemExit with one line that names what is missing or malformed, never its secret."""
+    """Read the settings; `overrides` win over every source.
+
+    Raises SystemExit with one line that names what is missing or malformed, and never shows a secret.
+    """
     try:
         return cls(**overrides)
     except SettingError as error:

@@ -1,4 +1,4 @@
-"""Redis as something that may be missing: short time-outs, and a breaker so that an outage costs nothing per request."""
+"""Redis as something that may be missing: short time-outs, and a breaker so that an outage is cheap."""
 
 import time
 from collections.abc import Awaitable, Callable
