@@ -1,0 +1,205 @@
+"""Xendit's invoice API, version 2: four calls, exact amounts, and two kinds of failure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import structlog
+from prometheus_client import Counter
+
+from chassis import telemetry
+from chassis.money import to_number
+from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.events import Line
+from paymentfc.model import Callback
+
+log = structlog.get_logger(__name__)
+
+CALLS = Counter("xendit_calls_total", "Calls of Xendit by outcome", ["call", "outcome"])
+
+TIMEOUT_S = 5.0
+# More lines than Xendit takes: the total is right without them.
+MAX_ITEMS = 75
+MAX_NAME = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """One invoice as Xendit shows it; amounts in units of `currency`, times aware UTC."""
+
+    id: str
+    external_id: str
+    status: str
+    amount: Decimal
+    currency: str
+    paid_amount: Decimal | None = None
+    invoice_url: str | None = None
+    expiry_date: datetime | None = None
+    created: datetime | None = None
+
+    def as_callback(self, currency: str) -> Callback:
+        """Give what a webhook about this invoice would say; `currency` stands in where Xendit leaves it out."""
+        own = self.currency or currency
+        return Callback(self.id, self.external_id, self.status, self.amount, self.paid_amount, own)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An invoice to be made; `duration_s` in seconds."""
+
+    external_id: str
+    amount: Decimal
+    currency: str
+    duration_s: int
+    payer_email: str | None
+    lines: Sequence[Line] = ()
+
+
+class Xendit:
+    """Calls Xendit with Basic authentication and a limit of 5 s for each phase of a call.
+
+    Raises Refused for an answer that says no (4xx but 429), GatewayUnavailable for everything that leaves it open.
+    """
+
+    def __init__(self, base_url: str, secret_key: str) -> None:
+        self._client = httpx2.AsyncClient(
+            base_url=base_url.rstrip("/"),
+            auth=httpx2.BasicAuth(secret_key, ""),
+            timeout=TIMEOUT_S,
+            limits=httpx2.Limits(max_connections=32, max_keepalive_connections=16),
+            headers={"accept": "application/json"},
+        )
+
+    async def create(self, draft: Draft) -> Invoice:
+        """Make an invoice. It may exist even when this raises GatewayUnavailable."""
+        return _invoice(await self._call("create", "POST", "/v2/invoices", body=_body(draft)))
+
+    async def find(self, external_id: str) -> list[Invoice]:
+        """Give all invoices with this external id, newest first: Xendit does not keep it unique."""
+        found = await self._call("find", "GET", "/v2/invoices", params={"external_id": external_id})
+        if not isinstance(found, list):
+            raise GatewayUnavailable("Xendit's list of invoices is not a list")
+        return [invoice for invoice in map(_invoice, found) if invoice.external_id == external_id]
+
+    async def get(self, invoice_id: str) -> Invoice:
+        """Read one invoice."""
+        return _invoice(await self._call("get", "GET", f"/v2/invoices/{quote(invoice_id, safe='')}"))
+
+    async def expire(self, invoice_id: str) -> Invoice:
+        """Expire a PENDING invoice; on any error its status has to be read: expiry races with payment."""
+        return _invoice(await self._call("expire", "POST", f"/invoices/{quote(invoice_id, safe='')}/expire!"))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _call(
+        self, name: str, method: str, path: str, *, body: bytes | None = None, params: dict[str, str] | None = None
+    ) -> Any:  # noqa: ANN401 - JSON
+        headers = telemetry.inject({"content-type": "application/json"} if body else {})
+        try:
+            with telemetry.tracer.start_as_current_span(f"xendit {name}"):
+                answer = await self._client.request(method, path, content=body, params=params, headers=headers)
+            parsed = json.loads(answer.content, parse_float=Decimal, parse_int=Decimal) if answer.content else None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            CALLS.labels(name, "no_answer").inc()
+            raise GatewayUnavailable(f"Xendit does not answer ({type(error).__name__})") from error
+        except (ValueError, RecursionError, ArithmeticError) as error:
+            CALLS.labels(name, "unreadable").inc()
+            if 400 <= answer.status_code < 500 and answer.status_code != 429:
+                raise Refused(answer.status_code, "UNREADABLE", answer.text[:200]) from error
+            raise GatewayUnavailable(f"Xendit's answer {answer.status_code} is not JSON") from error
+        CALLS.labels(name, str(answer.status_code)).inc()
+        if answer.is_success:
+            return parsed
+        raise _failure(answer.status_code, parsed)
+
+
+def _failure(status: int, body: object) -> Exception:
+    """Tell a refusal from trouble; the body may lack any of its fields."""
+    fields = body if isinstance(body, dict) else {}
+    code = str(fields.get("error_code") or "UNKNOWN")
+    message = str(fields.get("message") or fields.get("error_message") or "no message")
+    if details := fields.get("errors"):
+        message = f"{message} {json.dumps(details, default=str)[:200]}"
+    if 400 <= status < 500 and status != 429:
+        return Refused(status, code, message)
+    return GatewayUnavailable(f"Xendit answers {status} {code}")
+
+
+def _body(draft: Draft) -> bytes:
+    """Write the JSON of a create call: whole amounts are sent as integers."""
+    body: dict[str, Any] = {
+        "external_id": draft.external_id,
+        "amount": to_number(draft.amount),
+        "currency": draft.currency,
+        "description": f"Payment of {draft.external_id}",
+        "invoice_duration": draft.duration_s,
+    }
+    if draft.payer_email:
+        body |= {"payer_email": draft.payer_email, "customer": {"email": draft.payer_email}}
+    if 0 < len(draft.lines) <= MAX_ITEMS and all(line.price is not None for line in draft.lines):
+        body["items"] = [
+            {
+                "name": (line.name or f"Product {line.product_id}")[:MAX_NAME],
+                "price": to_number(line.price or Decimal(0)),
+                "quantity": line.quantity,
+                "reference_id": str(line.product_id),
+            }
+            for line in draft.lines
+        ]
+    return json.dumps(body).encode()
+
+
+class _Reader:
+    """Reads the fields of an invoice leniently: unknown ones are ignored, only what we rely on must be there."""
+
+    def __init__(self, body: object) -> None:
+        if not isinstance(body, dict):
+            raise GatewayUnavailable("Xendit's answer is not an invoice")
+        self._body = body
+
+    def text(self, name: str) -> str:
+        value = self._body.get(name)
+        if not isinstance(value, str) or not value or "\x00" in value:
+            raise GatewayUnavailable(f"Xendit's invoice has no readable {name}")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        value = self._body.get(name)
+        return value if isinstance(value, str) and value and "\x00" not in value else None
+
+    def amount(self, name: str) -> Decimal | None:
+        value = self._body.get(name)
+        return value if isinstance(value, Decimal) and value.is_finite() else None
+
+    def time(self, name: str) -> datetime | None:
+        value = self._body.get(name)
+        try:
+            parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            return None
+        return parsed.replace(tzinfo=parsed.tzinfo or UTC) if parsed else None
+
+
+def _invoice(body: object) -> Invoice:
+    reader = _Reader(body)
+    amount = reader.amount("amount")
+    if amount is None:
+        raise GatewayUnavailable("Xendit's invoice has no readable amount")
+    return Invoice(
+        id=reader.text("id"),
+        external_id=reader.text("external_id"),
+        status=reader.text("status"),
+        amount=amount,
+        currency=reader.optional_text("currency") or "",
+        paid_amount=reader.amount("paid_amount"),
+        invoice_url=reader.optional_text("invoice_url"),
+        expiry_date=reader.time("expiry_date"),
+        created=reader.time("created"),
+    )

@@ -1,0 +1,60 @@
+"""The refusals of the payment service, and what can go wrong with the payment gateway.
+
+AppError
+├── Unauthenticated
+│   └── InvalidCallbackToken   invalid_callback_token
+├── Invalid
+│   └── NotACallback           validation_failed
+├── NotFound
+│   └── PaymentNotFound        not_found
+├── Conflict
+│   └── PaymentClosed          payment_closed
+└── Unavailable
+    ├── InvoiceNotReady        unavailable
+    ├── GatewayUnavailable     unavailable: no answer, or none that says what happened
+    └── AuditUnavailable       unavailable
+Refused                        the gateway's own "no" (4xx but 429): the same call can't succeed; counts as a try
+"""
+
+from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable
+
+
+class InvalidCallbackToken(Unauthenticated):
+    """The callback does not carry our token."""
+
+    code = "invalid_callback_token"
+
+
+class NotACallback(Invalid):
+    """The body is not an invoice callback."""
+
+
+class PaymentNotFound(NotFound):
+    """There is no payment of that order, or none that this caller may see."""
+
+
+class PaymentClosed(Conflict):
+    """The payment is paid, expired or failed: there is nothing left to invoice."""
+
+    code = "payment_closed"
+
+
+class InvoiceNotReady(Unavailable):
+    """The invoice can't be made now; the background goes on trying."""
+
+
+class GatewayUnavailable(Unavailable):
+    """No answer from the gateway, or one that leaves open what happened: network, 429, 5xx, unreadable."""
+
+
+class AuditUnavailable(Unavailable):
+    """MongoDB does not answer."""
+
+
+class Refused(Exception):
+    """The gateway refused: `status` is HTTP's, `code` its error_code."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code

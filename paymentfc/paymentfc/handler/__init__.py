@@ -1,0 +1,1 @@
+"""The wire: HTTP routes and Kafka messages in, one usecase each."""

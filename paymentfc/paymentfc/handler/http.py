@@ -1,0 +1,73 @@
+"""The HTTP routes of paymentfc."""
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from chassis.auth import CurrentUser, same_secret
+from chassis.db import Database
+from chassis.http import errors
+from chassis.ids import PathId
+from paymentfc.errors import InvalidCallbackToken, PaymentNotFound
+from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, Message, PaymentView, read_callback
+from paymentfc.repository import payments
+from paymentfc.usecase.receive_callback import ReceiveCallback
+from paymentfc.usecase.request_invoice import RequestInvoice
+
+router = APIRouter(prefix="/v1/payments", tags=["payments"])
+
+TOKEN_HEADER = b"x-callback-token"
+_PROCESSED = b'{"message":"webhook processed"}'
+
+
+async def _db(request: Request) -> Database:
+    return cast("Database", request.app.state.db)
+
+
+async def _request_invoice(request: Request) -> RequestInvoice:
+    return cast("RequestInvoice", request.app.state.request_invoice)
+
+
+def _given_token(request: Request) -> bytes | None:
+    """Give the header's own bytes: a token outside ASCII must be compared as it was sent."""
+    return next((value for name, value in request.headers.raw if name == TOKEN_HEADER), None)
+
+
+@router.post(
+    "/xendit/webhook",
+    response_model=Message,
+    responses=errors(401),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": CallbackBody.model_json_schema()}},
+        },
+        "parameters": [{"name": "x-callback-token", "in": "header", "required": True, "schema": {"type": "string"}}],
+    },
+)
+async def webhook(request: Request) -> Response:
+    """Receive Xendit's invoice callback: 200 once its outcome is durable, whatever it is."""
+    if not same_secret(_given_token(request), request.app.state.webhook_token):
+        raise InvalidCallbackToken("invalid callback token")
+    callback, text = read_callback(await request.body())
+    receive: ReceiveCallback = request.app.state.receive_callback
+    await receive(callback, text, request.headers.get("webhook-id"))
+    return Response(_PROCESSED, media_type="application/json")
+
+
+@router.post("/invoice", responses=errors(401, 404, 409))
+async def invoice(
+    body: InvoiceRequest, user: CurrentUser, request_invoice: Annotated[RequestInvoice, Depends(_request_invoice)]
+) -> InvoiceView:
+    """Give the order's live invoice, or make it now."""
+    return InvoiceView.of(await request_invoice(body.order_id, user_id=user.user_id, admin=user.is_admin))
+
+
+@router.get("/{order_id}", responses=errors(401, 404))
+async def payment(order_id: PathId, user: CurrentUser, db: Annotated[Database, Depends(_db)]) -> PaymentView:
+    """Show the payment of an order to its owner or an administrator."""
+    found = await payments.by_order(db, order_id)
+    if found is None or not (user.is_admin or found.user_id == user.user_id):
+        raise PaymentNotFound(f"there is no payment for order {order_id}")
+    return PaymentView.model_validate(found)

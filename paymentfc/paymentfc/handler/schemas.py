@@ -1,0 +1,113 @@
+"""The shapes of paymentfc's HTTP bodies."""
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
+from pydantic.types import StringConstraints
+
+from chassis.ids import PositiveId, Text
+from chassis.money import Money
+from paymentfc.errors import NotACallback
+from paymentfc.model import Callback, Payment, Status
+
+MAX_DIGITS = 40
+
+
+def _number(value: object) -> object:
+    """Take JSON numbers only, and only those that can be written down: text is no amount."""
+    if isinstance(value, bool) or not isinstance(value, Decimal):
+        raise ValueError("must be a number")
+    if not value.is_finite() or len(value.as_tuple().digits) > MAX_DIGITS or abs(value.adjusted()) > 1_000_000:
+        raise ValueError(f"must be a finite number of at most {MAX_DIGITS} digits")
+    return value
+
+
+Number = Annotated[Decimal, BeforeValidator(_number)]
+Short = Annotated[Text, StringConstraints(strict=True, min_length=1, max_length=255)]
+
+
+class CallbackBody(BaseModel):
+    """An invoice callback of Xendit; unknown fields are kept in the stored body and otherwise ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: Short = Field(examples=["6748105a77f16ebe0cc583a7"])
+    external_id: Short = Field(examples=["order-1"])
+    status: Short = Field(examples=["PAID"])
+    amount: Number = Field(examples=[150000])
+    paid_amount: Number | None = Field(None, examples=[150000])
+    currency: Annotated[StrictStr, StringConstraints(max_length=16)] | None = Field(None, examples=["IDR"])
+
+
+def _no_constant(name: str) -> Any:  # noqa: ANN401 - json's hook
+    raise ValueError(f"{name} is not JSON")
+
+
+def read_callback(body: bytes) -> tuple[Callback, str]:
+    """Read a callback and its text. Raises NotACallback, naming the field, for anything else."""
+    try:
+        text = body.decode()
+        parsed = json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant)
+        found = CallbackBody.model_validate(parsed)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise NotACallback(f"{where}: {str(first['msg']).removeprefix('Value error, ')}") from error
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise NotACallback("the body is not valid JSON") from error
+    callback = Callback(
+        invoice_id=found.id,
+        external_id=found.external_id,
+        status=found.status,
+        amount=found.amount,
+        paid_amount=found.paid_amount,
+        currency=(found.currency or "").replace("\x00", ""),
+    )
+    return callback, text
+
+
+class Message(BaseModel):
+    """A sentence that confirms."""
+
+    message: str = Field(examples=["webhook processed"])
+
+
+class InvoiceRequest(BaseModel):
+    """Whose invoice is wanted; amount and payer come from our own records."""
+
+    order_id: PositiveId
+
+
+class InvoiceView(BaseModel):
+    """The invoice to pay."""
+
+    id: str
+    invoice_url: str
+    status: Status
+
+    @classmethod
+    def of(cls, payment: Payment) -> "InvoiceView":
+        """Show the invoice of a payment that has one."""
+        return cls(id=payment.invoice_id or "", invoice_url=payment.invoice_url or "", status=payment.status)
+
+
+class PaymentView(BaseModel):
+    """A payment as its owner sees it; `invoice_url` is null while the invoice is still to be made."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    order_id: int
+    status: Status
+    amount: Money
+    currency: str
+    external_id: str
+    invoice_id: str | None
+    invoice_url: str | None
+    expires_at: datetime | None
+    paid_at: datetime | None
+    reason: str | None
+    create_time: datetime
+    update_time: datetime

@@ -1,0 +1,1 @@
+"""The schema's history; `python -m paymentfc migrate` applies it."""

@@ -1,0 +1,1 @@
+"""All SQL and MongoDB statements, named after the question they answer."""

@@ -1,0 +1,161 @@
+"""The audit log: written as rows beside the change it tells of, delivered to MongoDB afterwards."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
+
+import asyncpg
+import orjson
+from pymongo import ASCENDING, AsyncMongoClient
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from chassis.db import Database, Tx
+from chassis.events import uuid7
+from chassis.relay import OutboxRow
+from paymentfc.errors import AuditUnavailable
+from paymentfc.model import Payment
+
+DATABASE = "payment_audit"
+COLLECTION = "payment_audit_logs"
+TIMEOUT_MS = 5_000
+DUPLICATE_KEY = 11000
+_PUBLISHED_IDS = UUID("0f5a3c52-1c1b-4c7e-9a55-3f2f6f1b9d11")
+
+_ADD = """
+INSERT INTO audit_outbox (event_id, order_id, payment_id, user_id, external_id, event, actor, metadata)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
+"""
+_ADD_PUBLISHED = """
+INSERT INTO audit_outbox (event_id, order_id, payment_id, user_id, external_id, event, actor, metadata)
+SELECT given.event_id, given.order_id, p.id, p.user_id, p.external_id, $4, 'relay', given.metadata
+FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[]) AS given (event_id, order_id, metadata)
+LEFT JOIN payments p ON p.order_id = given.order_id
+ON CONFLICT (event_id) DO NOTHING
+"""
+_DUE = """
+SELECT id, event_id, order_id, payment_id, user_id, external_id, event, actor, metadata::text AS metadata, create_time
+FROM audit_outbox WHERE next_attempt_at IS NULL OR next_attempt_at <= now() ORDER BY id LIMIT $1
+"""
+_DELIVERED = "DELETE FROM audit_outbox WHERE id = ANY($1::bigint[])"
+_REFUSED = """
+UPDATE audit_outbox SET attempts = attempts + 1, last_error = left($2, 500),
+  next_attempt_at = now() + least(power(2, attempts), 3600) * interval '1 second'
+WHERE id = $1
+"""
+
+
+class AuditEvent(StrEnum):
+    """The steps of a payment's life that are kept for ever."""
+
+    PAYMENT_CREATED = "payment.created"
+    INVOICE_CREATED = "invoice.created"
+    PAYMENT_PAID = "payment.paid"
+    PAYMENT_FAILED = "payment.failed"
+    PAYMENT_EXPIRED = "payment.expired"
+    PAYMENT_RETRIED = "payment.retried"
+    PAYMENT_ANOMALY = "payment.anomaly"
+    EVENT_PUBLISHED = "event.published"
+
+
+async def add(tx: Tx, event: AuditEvent, payment: Payment | None, actor: str, **metadata: Any) -> None:
+    """Write an audit row in the transaction of the change that it tells of."""
+    await tx.driver().execute(
+        _ADD,
+        uuid7(),
+        payment.order_id if payment else None,
+        payment.id if payment else None,
+        payment.user_id if payment else None,
+        payment.external_id if payment else None,
+        event.value,
+        actor,
+        orjson.dumps(metadata, default=str).decode(),
+    )
+
+
+async def add_published(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+    """Relay hook: write one row per event that Kafka has acknowledged, in the transaction that marks it."""
+    ids, orders, metadata = [], [], []
+    for row in rows:
+        order_id = orjson.loads(row.payload).get("order_id")
+        ids.append(uuid5(_PUBLISHED_IDS, str(row.event_id)))
+        orders.append(order_id if isinstance(order_id, int) else None)
+        metadata.append(orjson.dumps({"topic": row.topic, "event_id": str(row.event_id)}).decode())
+    await connection.execute(_ADD_PUBLISHED, ids, orders, metadata, AuditEvent.EVENT_PUBLISHED.value)
+
+
+async def due(db: Database, limit: int) -> list[tuple[int, dict[str, Any]]]:
+    """Give the oldest entries that are not delivered yet, as (row id, MongoDB document)."""
+    async with db.driver() as connection:
+        rows = await connection.fetch(_DUE, limit)
+    return [(row["id"], _document(row)) for row in rows]
+
+
+async def delivered(db: Database, ids: Sequence[int]) -> None:
+    """Remove entries that MongoDB holds."""
+    async with db.driver() as connection:
+        await connection.execute(_DELIVERED, list(ids))
+
+
+async def refused(db: Database, row_id: int, error: str) -> None:
+    """Keep an entry that MongoDB does not take, for a later try; the others go on."""
+    async with db.driver() as connection:
+        await connection.execute(_REFUSED, row_id, error)
+
+
+def _document(row: asyncpg.Record) -> dict[str, Any]:
+    document = {name: row[name] for name in ("order_id", "payment_id", "user_id", "external_id", "event", "actor")}
+    created: datetime = row["create_time"]
+    metadata = orjson.loads(row["metadata"])
+    return {"event_id": str(row["event_id"]), **document, "metadata": metadata, "create_time": created}
+
+
+class AuditLog:
+    """The collection in MongoDB; a unique index on `event_id` makes a second delivery a no-op."""
+
+    def __init__(self, uri: str) -> None:
+        self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+            uri,
+            tz_aware=True,
+            serverSelectionTimeoutMS=2_000,
+            connectTimeoutMS=2_000,
+            socketTimeoutMS=TIMEOUT_MS,
+            appname="paymentfc",
+        )
+        self._collection = self._client[DATABASE][COLLECTION]
+        self._indexed = False
+
+    async def append(self, documents: Sequence[dict[str, Any]]) -> dict[int, str]:
+        """Store documents that are not stored yet; return {position: error} of those that MongoDB refuses.
+
+        Raises AuditUnavailable when MongoDB does not answer; what was stored by then is met as a duplicate later.
+        """
+        try:
+            await self._ensure_indexes()
+            await self._collection.insert_many([dict(document) for document in documents], ordered=False)
+        except BulkWriteError as error:
+            failures = error.details.get("writeErrors", [])
+            if error.details.get("writeConcernErrors"):
+                raise AuditUnavailable("the audit log did not confirm the write") from error
+            return {item["index"]: str(item.get("errmsg")) for item in failures if item.get("code") != DUPLICATE_KEY}
+        except (PyMongoError, OSError) as error:
+            raise AuditUnavailable("the audit log is not available") from error
+        return {}
+
+    async def _ensure_indexes(self) -> None:
+        if not self._indexed:
+            await self._collection.create_index([("event_id", ASCENDING)], unique=True)
+            await self._collection.create_index([("order_id", ASCENDING), ("create_time", ASCENDING)])
+            self._indexed = True
+
+    async def ping(self) -> None:
+        """Ask MongoDB for an answer. Raises AuditUnavailable without one."""
+        try:
+            await self._client.admin.command("ping")
+        except (PyMongoError, OSError) as error:
+            raise AuditUnavailable("the audit log is not available") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()

@@ -1,0 +1,67 @@
+"""The rows of payment_callbacks: everything that Xendit told us, once per distinct case."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from chassis.db import Tx
+from paymentfc.model import Callback, Outcome, amount_text
+
+_ADD = """
+INSERT INTO payment_callbacks (invoice_id, external_id, status, amount, asked_amount, currency, body, webhook_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (invoice_id, external_id, status, amount, currency) DO NOTHING
+RETURNING id
+"""
+_COUNT_AGAIN = """
+UPDATE payment_callbacks SET deliveries = deliveries + 1
+WHERE invoice_id = $1 AND external_id = $2 AND status = $3 AND amount = $4 AND currency = $5
+"""
+_SETTLE = "UPDATE payment_callbacks SET outcome = $2, applied_time = now() WHERE id = $1"
+_WAITING = """
+SELECT id, invoice_id, external_id, status, asked_amount, amount, currency FROM payment_callbacks
+WHERE external_id = $1 AND outcome = 'waiting' ORDER BY id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A callback and the row that keeps it."""
+
+    id: int
+    callback: Callback
+
+
+async def add(tx: Tx, callback: Callback, body: str, webhook_id: str | None) -> Stored | None:
+    """Store a callback; None when the same case is stored already (a repeat, only counted)."""
+    amount = amount_text(callback.judged_amount)
+    key = (callback.invoice_id, callback.external_id, callback.status, amount)
+    driver = tx.driver()
+    found = await driver.fetchval(_ADD, *key, amount_text(callback.amount), callback.currency, body, webhook_id)
+    if found is None:
+        await driver.execute(_COUNT_AGAIN, *key, callback.currency)
+        return None
+    return Stored(found, callback)
+
+
+async def settle(tx: Tx, stored: Stored, outcome: Outcome) -> None:
+    """Note what became of a callback."""
+    await tx.driver().execute(_SETTLE, stored.id, outcome.value)
+
+
+async def waiting(tx: Tx, ext_id: str) -> list[Stored]:
+    """Give the callbacks that came before their payment, in the order of arrival."""
+    rows = await tx.driver().fetch(_WAITING, ext_id)
+    return [
+        Stored(
+            row["id"],
+            Callback(
+                invoice_id=row["invoice_id"],
+                external_id=row["external_id"],
+                status=row["status"],
+                amount=Decimal(row["asked_amount"]),
+                paid_amount=Decimal(row["amount"]),
+                currency=row["currency"],
+            ),
+        )
+        for row in rows
+    ]

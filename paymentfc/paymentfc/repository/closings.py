@@ -1,0 +1,75 @@
+"""The rows of invoice_closings: invoices to be expired at Xendit, and looked at once more a day later."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chassis.db import Database, Tx
+from paymentfc.model import Payment
+
+
+class Step(StrEnum):
+    """What is next for an invoice that nobody shall pay any more."""
+
+    EXPIRE = "expire"
+    LOOK_AGAIN = "look_again"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """One claimed step; `attempts` counts this one."""
+
+    invoice_id: str
+    external_id: str
+    step: Step
+    attempts: int
+
+
+_ADD = """
+INSERT INTO invoice_closings (invoice_id, payment_id, external_id, step, due_at)
+VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second') ON CONFLICT DO NOTHING
+"""
+_CLAIM = """
+UPDATE invoice_closings SET due_at = now() + $2 * interval '1 second', attempts = attempts + 1 WHERE invoice_id IN (
+  SELECT invoice_id FROM invoice_closings WHERE step <> 'done' AND due_at <= now()
+  ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING invoice_id, external_id, step, attempts
+"""
+_MOVE = """
+UPDATE invoice_closings SET step = $2, due_at = now() + $3 * interval '1 second', attempts = 0, last_error = NULL,
+  done_at = CASE WHEN $2 = 'done' THEN now() END
+WHERE invoice_id = $1 AND step <> 'done'
+"""
+_LATER = """
+UPDATE invoice_closings SET due_at = now() + $2 * interval '1 second', last_error = left($3, 500)
+WHERE invoice_id = $1 AND step <> 'done'
+"""
+_IS_STRAY = "SELECT EXISTS (SELECT 1 FROM invoice_closings WHERE invoice_id = $1)"
+
+
+async def add(tx: Tx, payment: Payment, invoice_id: str, step: Step, in_s: float = 0.0) -> None:
+    """Have an invoice expired, or looked at again, in `in_s` seconds; a no-op when it is listed already."""
+    await tx.driver().execute(_ADD, invoice_id, payment.id, payment.external_id, step.value, in_s)
+
+
+async def claim(db: Database, limit: int, lease_s: float) -> list[Closing]:
+    """Claim due steps; others get them after `lease_s` seconds."""
+    async with db.driver() as connection:
+        rows = await connection.fetch(_CLAIM, limit, lease_s)
+    return [Closing(row["invoice_id"], row["external_id"], Step(row["step"]), row["attempts"]) for row in rows]
+
+
+async def move(tx: Tx, invoice_id: str, step: Step, in_s: float = 0.0) -> None:
+    """Go on to the next step, due in `in_s` seconds."""
+    await tx.driver().execute(_MOVE, invoice_id, step.value, in_s)
+
+
+async def later(db: Database, invoice_id: str, wait_s: float, error: str) -> None:
+    """Try the same step again in `wait_s` seconds."""
+    async with db.driver() as connection:
+        await connection.execute(_LATER, invoice_id, wait_s, error)
+
+
+async def is_listed(tx: Tx, invoice_id: str) -> bool:
+    """Tell whether we have this invoice closed ourselves."""
+    return bool(await tx.driver().fetchval(_IS_STRAY, invoice_id))

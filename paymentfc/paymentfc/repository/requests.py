@@ -1,0 +1,102 @@
+"""The rows of payment_requests: who is to be invoiced, claimed with a lease and written back only by its holder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from chassis.db import Database, Tx
+
+
+class RequestStatus(StrEnum):
+    """PENDING and FAILED wait for an invoice, VERIFY for a last look for twins; the others are done with."""
+
+    PENDING = "PENDING"
+    FAILED = "FAILED"
+    VERIFY = "VERIFY"
+    DONE = "DONE"
+    CANCELLED = "CANCELLED"
+    EXHAUSTED = "EXHAUSTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request that this worker holds until its lease ends; `attempts` counts this one, `tries` refusals so far."""
+
+    id: int
+    payment_id: int
+    order_id: int
+    status: str
+    attempts: int
+    tries: int
+    lease_token: UUID
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Claim))
+_TAKE = "lease_until = now() + $2 * interval '1 second', lease_token = $3, attempts = attempts + 1, update_time = now()"
+_FREE = "(lease_until IS NULL OR lease_until <= now())"
+_ADD = "INSERT INTO payment_requests (payment_id, order_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_CLAIM = f"""
+UPDATE payment_requests SET {_TAKE} WHERE id IN (
+  SELECT id FROM payment_requests
+  WHERE status = ANY($4::text[]) AND next_attempt_at <= now() AND {_FREE}
+  ORDER BY next_attempt_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING {_COLUMNS}
+"""
+_CLAIM_ONE = f"""
+UPDATE payment_requests SET {_TAKE} WHERE id IN (
+  SELECT id FROM payment_requests
+  WHERE order_id = $1 AND status IN ('PENDING', 'FAILED') AND {_FREE} FOR UPDATE SKIP LOCKED)
+RETURNING {_COLUMNS}
+"""
+_FINISH = """
+UPDATE payment_requests SET status = $3, lease_until = NULL, lease_token = NULL, update_time = now(),
+  next_attempt_at = now() + $4 * interval '1 second'
+WHERE id = $1 AND lease_token = $2
+"""
+_POSTPONE = """
+UPDATE payment_requests SET status = $3, lease_until = NULL, lease_token = NULL, update_time = now(),
+  next_attempt_at = now() + $4 * interval '1 second', last_error = left($5, 500), tries = tries + $6,
+  retry_count = retry_count + 1
+WHERE id = $1 AND lease_token = $2 RETURNING true
+"""
+_OLDER_THAN = "SELECT create_time <= now() - $2 * interval '1 second' FROM payments WHERE id = $1"
+
+
+async def add(tx: Tx, payment_id: int, order_id: int) -> None:
+    """Ask for the invoice of a payment."""
+    await tx.driver().execute(_ADD, payment_id, order_id)
+
+
+async def claim(db: Database, statuses: Sequence[RequestStatus], limit: int, lease_s: float) -> list[Claim]:
+    """Claim due requests that nobody holds, committed at once: the calls happen outside of any transaction."""
+    words = [status.value for status in statuses]
+    async with db.driver() as connection:
+        rows = await connection.fetch(_CLAIM, limit, lease_s, uuid4(), words)
+    return [Claim(**row) for row in rows]
+
+
+async def claim_order(db: Database, order_id: int, lease_s: float) -> Claim | None:
+    """Claim the request of one order whether due or not; None when it is done with or held by another worker."""
+    async with db.driver() as connection:
+        row = await connection.fetchrow(_CLAIM_ONE, order_id, lease_s, uuid4())
+    return Claim(**row) if row else None
+
+
+async def finish(tx: Tx, held: Claim, status: RequestStatus, *, again_in_s: float = 0.0) -> None:
+    """Write the end of a request (or VERIFY, due in `again_in_s` seconds), if it is still held."""
+    await tx.driver().execute(_FINISH, held.id, held.lease_token, status.value, again_in_s)
+
+
+async def postpone(tx: Tx, held: Claim, status: RequestStatus, error: str, wait_s: float, *, refused: bool) -> bool:
+    """Write what went wrong and when to try again; False when another worker holds the request now."""
+    return bool(
+        await tx.driver().fetchval(
+            _POSTPONE, held.id, held.lease_token, status.value, wait_s, error, 1 if refused else 0
+        )
+    )
+
+
+async def is_older_than(tx: Tx, payment_id: int, age_s: float) -> bool:
+    """Tell by the database's clock whether the payment has waited longer than `age_s` seconds."""
+    return bool(await tx.driver().fetchval(_OLDER_THAN, payment_id, age_s))

@@ -1,0 +1,195 @@
+"""The tables of the payment database: the source of the migrations."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from chassis.db import metadata_factory
+from chassis.inbox import inbox_table
+from chassis.outbox import outbox_table
+
+metadata = metadata_factory()
+outbox = outbox_table(metadata)
+inbox = inbox_table(metadata)
+
+
+def _id() -> "Column[int]":
+    return Column("id", BigInteger, Identity(always=True), primary_key=True)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _time(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True))
+
+
+payments = Table(
+    "payments",
+    metadata,
+    _id(),
+    Column("order_id", BigInteger, nullable=False, unique=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("user_email", Text),
+    Column("external_id", Text, nullable=False, unique=True),
+    Column("amount", Numeric(14, 2), nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'PENDING'")),
+    Column("reason", Text),
+    Column("payment_method", Text, nullable=False),
+    Column("shipping_address", Text, nullable=False),
+    Column("lines", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("invoice_id", Text, unique=True),
+    Column("invoice_url", Text),
+    _time("invoice_time"),
+    _time("expires_at"),
+    _time("paid_at"),
+    _time("late_paid_at"),
+    Column("retry_count", Integer, nullable=False, server_default=text("0")),
+    Column("traceparent", Text),
+    _time("sweep_after"),
+    _time("check_after"),
+    _now("create_time"),
+    _now("update_time"),
+    CheckConstraint("amount > 0", name="amount_positive"),
+    CheckConstraint("status IN ('PENDING', 'PAID', 'EXPIRED', 'FAILED')", name="status_known"),
+    Index("ix_payments_open_expiry", "expires_at", postgresql_where=text("status = 'PENDING'")),
+    Index("ix_payments_open_invoice", "invoice_time", postgresql_where=text("status = 'PENDING'")),
+    Index("ix_payments_failed", "id", postgresql_where=text("status IN ('EXPIRED', 'FAILED')")),
+)
+
+payment_requests = Table(
+    "payment_requests",
+    metadata,
+    _id(),
+    Column("payment_id", BigInteger, ForeignKey("payments.id"), nullable=False, unique=True),
+    Column("order_id", BigInteger, nullable=False, unique=True),
+    Column("status", Text, nullable=False, server_default=text("'PENDING'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("retry_count", Integer, nullable=False, server_default=text("0")),
+    Column("last_error", Text),
+    _now("next_attempt_at"),
+    _time("lease_until"),
+    Column("lease_token", UUID(as_uuid=True)),
+    _now("create_time"),
+    _now("update_time"),
+    CheckConstraint("status IN ('PENDING', 'FAILED', 'VERIFY', 'DONE', 'CANCELLED', 'EXHAUSTED')", name="status_known"),
+    Index(
+        "ix_payment_requests_due",
+        "status",
+        "next_attempt_at",
+        postgresql_where=text("status IN ('PENDING', 'FAILED', 'VERIFY')"),
+    ),
+)
+
+rejected_orders = Table(
+    "rejected_orders",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    _now("create_time"),
+)
+
+payment_callbacks = Table(
+    "payment_callbacks",
+    metadata,
+    _id(),
+    Column("invoice_id", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("amount", Text, nullable=False),
+    Column("asked_amount", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("webhook_id", Text),
+    Column("outcome", Text, nullable=False, server_default=text("'waiting'")),
+    Column("deliveries", Integer, nullable=False, server_default=text("1")),
+    _now("create_time"),
+    _time("applied_time"),
+    UniqueConstraint("invoice_id", "external_id", "status", "amount", "currency", name="uq_payment_callbacks_distinct"),
+    Index("ix_payment_callbacks_waiting", "external_id", postgresql_where=text("outcome = 'waiting'")),
+)
+
+payment_anomalies = Table(
+    "payment_anomalies",
+    metadata,
+    _id(),
+    Column("order_id", BigInteger),
+    Column("payment_id", BigInteger, ForeignKey("payments.id")),
+    Column("external_id", Text, nullable=False),
+    Column("invoice_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("expected", Text, nullable=False),
+    Column("received", Text, nullable=False),
+    Column("amount", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    _time("resolved_at"),
+    Column("note", Text),
+    _now("create_time"),
+    UniqueConstraint("invoice_id", "kind", "amount", "currency", name="uq_payment_anomalies_distinct"),
+    Index("ix_payment_anomalies_open", "id", postgresql_where=text("resolved_at IS NULL")),
+)
+
+invoice_closings = Table(
+    "invoice_closings",
+    metadata,
+    Column("invoice_id", Text, primary_key=True),
+    Column("payment_id", BigInteger, ForeignKey("payments.id"), nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("last_error", Text),
+    _now("due_at"),
+    _time("done_at"),
+    _now("create_time"),
+    CheckConstraint("step IN ('expire', 'look_again', 'done')", name="step_known"),
+    Index("ix_invoice_closings_due", "due_at", postgresql_where=text("step <> 'done'")),
+)
+
+failed_events = Table(
+    "failed_events",
+    metadata,
+    _id(),
+    Column("event_id", UUID(as_uuid=True), nullable=False, unique=True),
+    Column("topic", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("error", Text),
+    Column("attempts", Integer, nullable=False),
+    _time("retried_at"),
+    _now("create_time"),
+)
+
+audit_outbox = Table(
+    "audit_outbox",
+    metadata,
+    _id(),
+    Column("event_id", UUID(as_uuid=True), nullable=False, unique=True),
+    Column("order_id", BigInteger),
+    Column("payment_id", BigInteger),
+    Column("user_id", BigInteger),
+    Column("external_id", Text),
+    Column("event", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _now("create_time"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _time("next_attempt_at"),
+    Column("last_error", Text),
+)

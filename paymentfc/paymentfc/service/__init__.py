@@ -1,0 +1,1 @@
+"""The rules of the payment: load locked, decide, save."""

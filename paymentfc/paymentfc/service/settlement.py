@@ -1,0 +1,87 @@
+"""Applies to a locked payment what the gateway says of an invoice; webhook, sweep, status check and look-up share it."""
+
+from dataclasses import dataclass, replace
+
+from prometheus_client import Counter
+
+from chassis.db import Tx
+from chassis.events import Event
+from paymentfc.events import failed, succeeded
+from paymentfc.model import Anomaly, AnomalyKind, Callback, Decision, Outcome, Payment, Reason, Status, decide
+from paymentfc.repository import anomalies, audit, closings, payments
+from paymentfc.repository.audit import AuditEvent
+from paymentfc.repository.closings import Step
+
+ANOMALIES = Counter("payment_anomalies_total", "Anomalies recorded, by kind", ["kind"])
+TRANSITIONS = Counter("payment_transitions_total", "Payments that left PENDING", ["status"])
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a callback came to, and the events that its transaction has to publish."""
+
+    outcome: Outcome
+    events: tuple[Event, ...] = ()
+
+
+async def settle(tx: Tx, payment: Payment, callback: Callback, actor: str) -> Settled:
+    """Decide on a callback and save what follows. The payment must be locked by this transaction."""
+    surplus = payment.invoice_id not in (None, callback.invoice_id)
+    stray = surplus and await closings.is_listed(tx, callback.invoice_id)
+    decision = decide(payment, callback, stray=stray)
+    if decision.adopt:
+        if await payments.adopt_invoice(tx, payment.id, callback.invoice_id):
+            payment = replace(payment, invoice_id=callback.invoice_id)
+        else:
+            unknown = Anomaly(AnomalyKind.UNKNOWN_INVOICE, "an invoice of this order", callback.invoice_id)
+            decision = Decision(Outcome.ANOMALY, (unknown,))
+    for anomaly in decision.anomalies:
+        await record(tx, anomaly, callback, payment, actor)
+    return Settled(decision.outcome, await _follow(tx, decision.outcome, payment, callback, actor))
+
+
+async def _follow(tx: Tx, outcome: Outcome, payment: Payment, callback: Callback, actor: str) -> tuple[Event, ...]:
+    if outcome is Outcome.PAID and await payments.pay(tx, payment.id):
+        TRANSITIONS.labels(Status.PAID.value).inc()
+        facts = {"invoice_id": callback.invoice_id, "amount": payment.amount, "status": callback.status}
+        await audit.add(tx, AuditEvent.PAYMENT_PAID, payment, actor, **facts)
+        return (succeeded(payment),)
+    if outcome is Outcome.EXPIRED:
+        return await close(tx, payment, Status.EXPIRED, Reason.EXPIRED, actor, at_gateway=True)
+    if outcome is Outcome.LATE and await payments.mark_paid_late(tx, payment.id):
+        # The order learns that money came although it is dead: it becomes `failed`, refund due.
+        return (succeeded(payment),)
+    return ()
+
+
+async def close(
+    tx: Tx, payment: Payment, status: Status, reason: Reason, actor: str, *, at_gateway: bool = False
+) -> tuple[Event, ...]:
+    """Close an open payment unpaid and have its invoice closed too; a no-op for a payment that is not open.
+
+    `at_gateway` tells that the invoice is dead there already. stock.rejected has told the order by itself, so that
+    reason publishes nothing.
+    """
+    if not await payments.close(tx, payment.id, status, reason):
+        return ()
+    TRANSITIONS.labels(status.value).inc()
+    event = AuditEvent.PAYMENT_EXPIRED if status is Status.EXPIRED else AuditEvent.PAYMENT_FAILED
+    await audit.add(tx, event, payment, actor, reason=reason.value, invoice_id=payment.invoice_id)
+    if payment.invoice_id and at_gateway:
+        await closings.add(tx, payment, payment.invoice_id, Step.LOOK_AGAIN, DAY_S)
+    elif payment.invoice_id:
+        await closings.add(tx, payment, payment.invoice_id, Step.EXPIRE)
+    return () if reason is Reason.STOCK_REJECTED else (failed(payment, status, reason.value),)
+
+
+async def record(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None, actor: str) -> None:
+    """Record an anomaly once per distinct case, and tell the audit log of it."""
+    if not await anomalies.add(tx, anomaly, callback, payment):
+        return
+    ANOMALIES.labels(anomaly.kind.value).inc()
+    await audit.add(
+        tx, AuditEvent.PAYMENT_ANOMALY, payment, actor, kind=anomaly.kind.value, expected=anomaly.expected,
+        received=anomaly.received, invoice_id=callback.invoice_id, external_id=callback.external_id,
+    )  # fmt: skip

@@ -1,0 +1,119 @@
+"""Asks Xendit about invoices and follows its answer: past expiry, open for long, to be expired, closed a day ago."""
+
+import structlog
+
+from chassis.db import Database
+from paymentfc.client.xendit import Invoice, Xendit
+from paymentfc.config import Settings
+from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.model import Outcome, Payment, Reason, Status
+from paymentfc.repository import closings, payments
+from paymentfc.repository.closings import Closing, Step
+from paymentfc.service.settlement import DAY_S, close, settle
+
+log = structlog.get_logger(__name__)
+
+ACTOR = "scheduler"
+LEASE_S = 30.0
+CLOSING_BACKOFF_CAP_S = 60.0
+# A paid invoice of a wrong amount stays open for a person to decide; asking every few seconds does not help.
+ANOMALY_WAIT_S = 3600.0
+
+
+class CheckInvoices:
+    """The sweep, the status check and the closing of invoices. Nothing is changed when Xendit can't be asked."""
+
+    def __init__(self, db: Database, xendit: Xendit, settings: Settings) -> None:
+        self._db = db
+        self._xendit = xendit
+        self._settings = settings
+
+    async def claim_past_expiry(self, limit: int) -> list[Payment]:
+        """Claim open payments that are past their expiry."""
+        return await payments.claim_past_expiry(self._db, limit, LEASE_S)
+
+    async def claim_open(self, limit: int) -> list[Payment]:
+        """Claim open invoices that are old enough to have lost a webhook; each once per interval."""
+        settings = self._settings
+        again_in_s = max(settings.scheduler_status_interval_s, 1)
+        return await payments.claim_open_invoices(self._db, limit, again_in_s, settings.scheduler_status_min_age_s)
+
+    async def claim_closings(self, limit: int) -> list[Closing]:
+        """Claim invoices that are to be expired or looked at again."""
+        return await closings.claim(self._db, limit, LEASE_S)
+
+    async def sweep(self, payment: Payment) -> None:
+        """Settle a payment past its expiry as Xendit says; expire the invoice there when it is still open."""
+        again_in_s = self._settings.scheduler_expiry_interval_s
+        try:
+            invoice = await self._xendit.get(payment.invoice_id or "")
+            if invoice.status == "PENDING":
+                invoice = await self._expired(invoice.id)
+            if await self._follow(payment.external_id, invoice) is Outcome.ANOMALY:
+                await payments.sweep_later(self._db, payment.id, ANOMALY_WAIT_S)
+        except Refused as error:
+            if error.status == 404:
+                await self._close_unknown(payment)
+                return
+            await self._sweep_later(payment, error, again_in_s)
+        except GatewayUnavailable as error:
+            await self._sweep_later(payment, error, again_in_s)
+
+    async def check(self, payment: Payment) -> None:
+        """Follow the status of an open invoice, whose webhook may have been lost."""
+        try:
+            invoice = await self._xendit.get(payment.invoice_id or "")
+        except (Refused, GatewayUnavailable) as error:
+            log.warning("open invoice can't be checked now", order_id=payment.order_id, error=str(error))
+            return
+        await self._follow(payment.external_id, invoice)
+
+    async def close(self, closing: Closing) -> None:
+        """Expire an invoice at Xendit, or look at a closed one once more: money that came late is never lost."""
+        try:
+            expire = closing.step is Step.EXPIRE
+            invoice = await (self._expired(closing.invoice_id) if expire else self._xendit.get(closing.invoice_id))
+        except (Refused, GatewayUnavailable) as error:
+            if isinstance(error, Refused) and error.status == 404:
+                await self._move(closing, Step.DONE)
+                return
+            wait = min(2.0 ** min(closing.attempts, 10), CLOSING_BACKOFF_CAP_S)
+            await closings.later(self._db, closing.invoice_id, wait, str(error))
+            log.warning("invoice not closed yet", invoice_id=closing.invoice_id, error=str(error))
+            return
+        await self._follow(closing.external_id, invoice)
+        await self._move(closing, Step.LOOK_AGAIN if expire else Step.DONE)
+
+    async def _expired(self, invoice_id: str) -> Invoice:
+        """Expire an invoice; whatever Xendit answers, what its status is afterwards decides."""
+        try:
+            return await self._xendit.expire(invoice_id)
+        except (Refused, GatewayUnavailable):
+            invoice = await self._xendit.get(invoice_id)
+            if invoice.status == "PENDING":
+                raise GatewayUnavailable("the invoice could not be expired") from None
+            return invoice
+
+    async def _follow(self, external_id: str, invoice: Invoice) -> Outcome:
+        async with self._db.transaction() as tx:
+            payment = await payments.lock_order(tx, external_id)
+            if payment is None:
+                return Outcome.NOTHING
+            settled = await settle(tx, payment, invoice.as_callback(payment.currency), ACTOR)
+            await tx.publish(*settled.events)
+        return settled.outcome
+
+    async def _move(self, closing: Closing, step: Step) -> None:
+        async with self._db.transaction() as tx:
+            await closings.move(tx, closing.invoice_id, step, DAY_S)
+
+    async def _close_unknown(self, payment: Payment) -> None:
+        """Xendit does not know the invoice, so nobody can pay it any more."""
+        async with self._db.transaction() as tx:
+            locked = await payments.lock_order(tx, payment.external_id)
+            if locked is not None:
+                await tx.publish(*await close(tx, locked, Status.EXPIRED, Reason.EXPIRED, ACTOR, at_gateway=True))
+
+    async def _sweep_later(self, payment: Payment, error: Exception, wait_s: float) -> None:
+        await payments.sweep_later(self._db, payment.id, wait_s)
+        log.warning("expired payment waits for Xendit", order_id=payment.order_id, error=str(error))
