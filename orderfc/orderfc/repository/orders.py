@@ -41,6 +41,7 @@ _PLACE_WITH_KEY = _PLACE.format(
   RETURNING numbered.id"""
 )
 
+# As text, because the pool's own JSON reader would make binary floats of the amounts.
 _SHOWN = """
 SELECT json_build_object(
   'order_id', o.id, 'total_amount', o.total_amount, 'total_qty', o.total_qty, 'payment_method', o.payment_method,
@@ -51,7 +52,7 @@ SELECT json_build_object(
     FROM order_items i WHERE i.order_id = o.id),
   'history', (
     SELECT json_agg(json_build_object('status', h.status, 'timestamp', h.created_at) ORDER BY h.id)
-    FROM order_history h WHERE h.order_id = o.id)) AS shown
+    FROM order_history h WHERE h.order_id = o.id))::text AS shown
 FROM orders o
 """
 _ONE = f"{_SHOWN} WHERE o.id = $1 AND ($2::bigint IS NULL OR o.user_id = $2)"

@@ -1,0 +1,40 @@
+"""The migrations make exactly the tables that the program declares, and can be undone."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from chassis import migrations
+from chassis.db import Database
+from sqlalchemy import Connection
+
+from orderfc.config import Settings
+from orderfc.repository.tables import metadata
+
+
+async def test_the_migrated_database_equals_the_declared_tables_and_migrating_twice_changes_nothing(
+    settings: Settings,
+) -> None:
+    def difference(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+
+    await migrations.run(settings, "orderfc")
+    db = Database(settings)
+    async with db.connection() as connection:
+        assert await connection.run_sync(difference) == []
+    await migrations.check_current(db, "orderfc")
+    await db.close()
+
+
+async def test_the_migration_can_be_undone_and_done_again(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]],
+) -> None:
+    settings = Settings(**await make_database("orderfc"))
+    await migrations.run(settings, "orderfc", "base")
+    db = Database(settings)
+    async with db.driver() as connection:
+        left = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    await db.close()
+    assert [row["tablename"] for row in left] == ["alembic_version"]
+    await migrations.run(settings, "orderfc")
