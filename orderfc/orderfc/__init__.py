@@ -1,0 +1,1 @@
+"""The order service: checkout, order history and order status."""

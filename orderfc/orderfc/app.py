@@ -42,7 +42,7 @@ async def purge_keys(settings: Settings, db: Database, stop: asyncio.Event) -> N
     await every(PURGE_INTERVAL_S, work, stop, name="idempotency_keys")
 
 
-async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - the chassis' signature
+async def build(settings: Settings, workers: bool) -> Parts:
     """Open the resources and put the parts together; nothing is connected to yet."""
     db = Database(settings)
     producer = Producer(settings)
@@ -64,7 +64,6 @@ async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - t
         title="orderfc",
         description="Checkout, order history and order status.",
     )
-    app.state.settings = settings
     app.state.db = db
     app.state.verifier = TokenVerifier(settings.jwt_secret, Revocations(redis, users))
     app.state.checkout = Checkout(settings, db, products)

@@ -8,11 +8,9 @@ from chassis.db import Database
 from chassis.errors import Invalid
 from chassis.http import errors
 from chassis.ids import PositiveId
-from chassis.money import check_amount
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from orderfc.config import Settings
 from orderfc.errors import unknown_order
 from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView
 from orderfc.model import Status
@@ -30,11 +28,6 @@ async def _database(request: Request) -> Database:
 async def _checkout(request: Request) -> placing.Checkout:
     usecase: placing.Checkout = request.app.state.checkout
     return usecase
-
-
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
 
 
 Db = Annotated[Database, Depends(_database)]
@@ -68,13 +61,9 @@ async def checkout(
     response: Response,
     user: CurrentUser,
     place: Annotated[placing.Checkout, Depends(_checkout)],
-    settings: Annotated[Settings, Depends(_settings)],
     idempotency_key: Key = None,
 ) -> CheckoutAnswer:
     """Check the basket with productfc and place the order. The customer is the token's, never the body's."""
-    for item in body.items:
-        if item.price is not None:
-            check_amount(item.price, settings.currency)
     outcome = await place(
         placing.Request(
             user_id=user.user_id,

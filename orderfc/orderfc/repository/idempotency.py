@@ -7,13 +7,14 @@ from chassis.db import Database
 
 # One statement that always answers: on a conflict it waits for the row's last writer, takes the key over when its lease
 # has run out (the holder crashed), and otherwise rewrites it unchanged. Values returned are those after the update.
-_RESERVE = """
+_LAPSED = "k.order_id IS NULL AND k.leased_until < now()"
+_RESERVE = f"""
 INSERT INTO idempotency_keys AS k (user_id, key, request_hash, lease_token, leased_until)
 VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')
 ON CONFLICT (user_id, key) DO UPDATE SET
-  request_hash = CASE WHEN k.order_id IS NULL AND k.leased_until < now() THEN excluded.request_hash ELSE k.request_hash END,
-  lease_token = CASE WHEN k.order_id IS NULL AND k.leased_until < now() THEN excluded.lease_token ELSE k.lease_token END,
-  leased_until = CASE WHEN k.order_id IS NULL AND k.leased_until < now() THEN excluded.leased_until ELSE k.leased_until END
+  request_hash = CASE WHEN {_LAPSED} THEN excluded.request_hash ELSE k.request_hash END,
+  lease_token = CASE WHEN {_LAPSED} THEN excluded.lease_token ELSE k.lease_token END,
+  leased_until = CASE WHEN {_LAPSED} THEN excluded.leased_until ELSE k.leased_until END
 RETURNING k.lease_token = $4 AS acquired, k.request_hash = $3 AS same_request, k.order_id
 """
 _FREE = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND lease_token = $3 AND order_id IS NULL"
@@ -65,4 +66,4 @@ async def purge(db: Database, keep_hours: int) -> bool:
     """Delete keys older than `keep_hours`, one batch; True when there may be more."""
     async with db.driver() as connection:
         status: str = await connection.execute(_PURGE, keep_hours, PURGE_BATCH)
-    return int(status.split()[-1]) == PURGE_BATCH
+    return int(status.rsplit(maxsplit=1)[-1]) == PURGE_BATCH

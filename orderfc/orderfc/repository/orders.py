@@ -56,7 +56,8 @@ SELECT json_build_object(
 FROM orders o
 """
 _ONE = f"{_SHOWN} WHERE o.id = $1 AND ($2::bigint IS NULL OR o.user_id = $2)"
-_PAGE = f"""{_SHOWN} WHERE o.user_id = $1 AND ($2::bigint IS NULL OR o.id < $2) AND ($3::smallint IS NULL OR o.status = $3)
+_PAGE = f"""{_SHOWN}
+WHERE o.user_id = $1 AND ($2::bigint IS NULL OR o.id < $2) AND ($3::smallint IS NULL OR o.status = $3)
 ORDER BY o.id DESC LIMIT $4"""
 
 

@@ -9,6 +9,7 @@ import structlog
 from chassis import telemetry
 from chassis.db import Database
 from chassis.failpoint import failpoint
+from chassis.money import check_amount
 
 from orderfc import events
 from orderfc.client.products import ProductClient
@@ -57,6 +58,9 @@ class Checkout:
         is raised, nothing was written and the key is free again, unless another request holds it.
         """
         basket = merge(request.items)
+        for line in basket:
+            if line.price is not None:
+                check_amount(line.price, self._settings.currency)
         if request.key is None:
             return Outcome(await self._place(request, basket, None))
         lease = Lease(request.user_id, request.key, request.request_hash)
@@ -100,7 +104,8 @@ class Checkout:
     async def _try_free(self, lease: Lease) -> None:
         try:
             await idempotency.free(self._db, lease)
-        except Exception as error:  # noqa: BLE001 - the refusal that led here matters more than this
+        except Exception as error:
+            # The refusal that led here matters more than this.
             log.warning("idempotency key stays until its lease ends", error=str(error))
 
 

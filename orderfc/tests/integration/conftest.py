@@ -30,6 +30,7 @@ class Productfc:
         self.calls: list[httpx2.Request] = []
         self.answer: Callable[[httpx2.Request], Awaitable[httpx2.Response]] | None = None
         self.gate: asyncio.Event | None = None
+        self.called = asyncio.Event()
 
     def stock(self, product_id: int, *, price: float = 150000, stock: int = 10, name: str = "Kopi") -> None:
         """Put a product on the shelf."""
@@ -38,6 +39,7 @@ class Productfc:
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         """Answer GET /v1/products?ids= as productfc does: in the order asked, unknown ids left out."""
         self.calls.append(request)
+        self.called.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.answer is not None:
@@ -116,13 +118,13 @@ def message(topic: str, value: bytes, event_id: str | None = None) -> Message:
 
 @pytest.fixture(scope="session")
 async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> Settings:
-    """Settings of a fresh, migrated database."""
+    """Give the settings of a fresh, migrated database."""
     return Settings(**await make_database("orderfc"))
 
 
 @pytest.fixture
 async def shop(settings: Settings) -> AsyncIterator[Shop]:
-    """orderfc's HTTP application with productfc played by `Productfc`, and product 1 on the shelf."""
+    """Give orderfc's HTTP application with productfc played by `Productfc`, and product 1 on the shelf."""
     parts = await build(settings, workers=False)
     productfc = Productfc()
     productfc.stock(1)

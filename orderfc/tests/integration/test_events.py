@@ -90,7 +90,8 @@ async def test_after_the_inbox_was_purged_a_replay_changes_nothing(shop: Shop) -
         for topic in VALUES:
             await tell(shop, topic, order_id)
         await shop.value("DELETE FROM inbox")
-    assert [step["status"] for step in (await shop.order(user, order_id))["history"]] == ["created", "completed", "failed"]
+    history = (await shop.order(user, order_id))["history"]
+    assert [step["status"] for step in history] == ["created", "completed", "failed"]
     assert len(await rollbacks(shop, order_id)) == 1
 
 

@@ -71,8 +71,7 @@ async def test_while_a_request_runs_its_key_answers_409_and_another_body_422(sho
     user = shop.user()
     shop.productfc.gate = asyncio.Event()
     running = asyncio.create_task(shop.checkout(user, body(), "key"))
-    while not shop.productfc.calls:
-        await asyncio.sleep(0)
+    await shop.productfc.called.wait()
     same = await shop.checkout(user, body(), "key")
     other = await shop.checkout(user, body(payment_method="CARD"), "key")
     shop.productfc.gate.set()
@@ -96,8 +95,7 @@ async def test_a_cancelled_request_frees_its_key(shop: Shop) -> None:
     shop.productfc.gate = asyncio.Event()
     place: Checkout = shop.app.state.checkout
     running = asyncio.create_task(place(request(user)))
-    while not shop.productfc.calls:
-        await asyncio.sleep(0)
+    await shop.productfc.called.wait()
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
@@ -135,8 +133,7 @@ async def test_a_holder_whose_lease_was_taken_over_writes_nothing(shop: Shop) ->
     shop.productfc.gate = asyncio.Event()
     place: Checkout = shop.app.state.checkout
     late = asyncio.create_task(place(request(user)))
-    while not shop.productfc.calls:
-        await asyncio.sleep(0)
+    await shop.productfc.called.wait()
     await shop.value("UPDATE idempotency_keys SET leased_until = now() WHERE user_id = $1", request(user).user_id)
     successor = Lease(request(user).user_id, "key", HASH)
     assert (await idempotency.reserve(shop.db, successor, 30)).acquired
@@ -154,8 +151,8 @@ async def test_keys_live_for_the_configured_hours_and_are_then_forgotten(shop: S
     for user in (young, old):
         await shop.checkout(user, body(), "key")
     await shop.value(
-        "UPDATE idempotency_keys SET created_at = now() - interval '49 hours', leased_until = now() - interval '48 hours' "
-        "WHERE user_id = $1",
+        "UPDATE idempotency_keys SET created_at = now() - interval '49 hours', "
+        "leased_until = now() - interval '48 hours' WHERE user_id = $1",
         int(old["X-Test-User"]),
     )
     assert await idempotency.purge(shop.db, settings.idempotency_keep_hours) is False

@@ -16,7 +16,8 @@ async def test_history_shows_the_callers_orders_newest_first_in_the_contracts_sh
     shop.productfc.stock(2, price=10)
     await place(shop, shop.user(), 1)
     [first] = await place(shop, user, 1)
-    second = (await shop.checkout(user, body({"product_id": 2, "quantity": 3}, {"product_id": 1, "quantity": 1}))).json()
+    basket = body({"product_id": 2, "quantity": 3}, {"product_id": 1, "quantity": 1})
+    second = (await shop.checkout(user, basket)).json()
     answer = await shop.http.get("/v1/orders/history", headers=user)
     assert answer.status_code == 200
     shown = answer.json()
@@ -58,7 +59,7 @@ async def test_following_the_links_visits_every_order_once(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("status", "count"),
-    [("created", 2), ("0", 2), ("cancelled", 1), ("3", 1), ("failed", 0), ("4", 0), ("processing", 0), ("completed", 0)],
+    [("created", 2), ("0", 2), ("cancelled", 1), ("3", 1), ("failed", 0), ("4", 0), ("processing", 0), ("2", 0)],
 )
 async def test_history_filters_by_name_or_number(shop: Shop, status: str, count: int) -> None:
     user = shop.user()
