@@ -1,0 +1,1 @@
+"""Payments: invoices at Xendit, its webhooks, the audit log."""

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 
-from chassis import housekeeping, migrations
 from chassis.auth import TokenVerifier
 from chassis.consumer import ConsumerRunner
 from chassis.db import Database
@@ -17,6 +16,8 @@ from chassis.relay import Relay
 from chassis.revocation import Revocations
 from chassis.service import Parts, Service, Task
 from chassis.users import UserClient
+
+from chassis import housekeeping, migrations
 from paymentfc import events
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
@@ -50,7 +51,7 @@ class Resources:
         settings = self.settings
         self.db = Database(settings)
         self.redis = RedisClient(settings)
-        self.users = UserClient(settings.user_service_addr, settings.grpc_credentials.get_secret_value())
+        self.users = UserClient(settings.user_service_addr, settings.grpc_credentials)
         self.xendit = Xendit(settings.xendit_base_url, settings.xendit_secret_api_key.get_secret_value())
         self.audit_log = AuditLog(settings.mongo_uri.get_secret_value())
         self.producer = Producer(settings)
@@ -59,13 +60,12 @@ class Resources:
 
     def readiness(self) -> Readiness:
         """Say what the service stands on; only its own database decides."""
-        ready = Readiness()
+        ready = Readiness(partial(migrations.check_current, self.db, self.settings.service))
         ready.add("database", self.db.ping, critical=True)
         ready.add("kafka", self.producer.ping)
         ready.add("redis", self.redis.ping)
         ready.add("mongodb", self.audit_log.ping)
         ready.add("userfc", self.users.ping)
-        ready.migrations(partial(migrations.check_current, self.db, self.settings.service))
         return ready
 
 
@@ -77,9 +77,7 @@ async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - t
         settings, routers=[http.router], ready=resources.readiness(), title="paymentfc", description=DESCRIPTION
     )
     app.state.db = db
-    app.state.verifier = TokenVerifier(
-        settings.jwt_secret.get_secret_value(), Revocations(resources.redis, resources.users)
-    )
+    app.state.verifier = TokenVerifier(settings.jwt_secret, Revocations(resources.redis, resources.users))
     app.state.webhook_token = settings.xendit_webhook_token.get_secret_value()
     app.state.receive_callback = ReceiveCallback(db)
     app.state.request_invoice = RequestInvoice(db, resources.create)

@@ -2,9 +2,8 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr
-
 from chassis.config import PositiveInt, ServiceSettings, setting
+from pydantic import Field, SecretStr
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

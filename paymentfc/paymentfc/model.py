@@ -1,4 +1,4 @@
-"""What a payment is and how news from the gateway changes it: a pure decision, the same for webhook, sweep and check."""
+"""What a payment is, and how news from the gateway changes it: one pure decision for webhook, sweep and check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -13,7 +13,6 @@ import structlog
 from prometheus_client import Counter
 
 from chassis import telemetry
-from chassis.money import to_number
 from paymentfc.errors import GatewayUnavailable, Refused
 from paymentfc.events import Line
 from paymentfc.model import Callback
@@ -136,7 +135,7 @@ def _body(draft: Draft) -> bytes:
     """Write the JSON of a create call: whole amounts are sent as integers."""
     body: dict[str, Any] = {
         "external_id": draft.external_id,
-        "amount": to_number(draft.amount),
+        "amount": _number(draft.amount),
         "currency": draft.currency,
         "description": f"Payment of {draft.external_id}",
         "invoice_duration": draft.duration_s,
@@ -147,13 +146,18 @@ def _body(draft: Draft) -> bytes:
         body["items"] = [
             {
                 "name": (line.name or f"Product {line.product_id}")[:MAX_NAME],
-                "price": to_number(line.price or Decimal(0)),
+                "price": _number(line.price or Decimal(0)),
                 "quantity": line.quantity,
                 "reference_id": str(line.product_id),
             }
             for line in draft.lines
         ]
     return json.dumps(body).encode()
+
+
+def _number(amount: Decimal) -> int | float:
+    """Give the JSON number of an amount; a float's shortest text has the same digits."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
 class _Reader:

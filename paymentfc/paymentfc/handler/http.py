@@ -1,14 +1,15 @@
 """The HTTP routes of paymentfc."""
 
+import hmac
 from typing import Annotated, cast
 
+from chassis.auth import CurrentUser
+from chassis.db import Database
+from chassis.http import errors
+from chassis.ids import PositiveId
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from chassis.auth import CurrentUser, same_secret
-from chassis.db import Database
-from chassis.http import errors
-from chassis.ids import PathId
 from paymentfc.errors import InvalidCallbackToken, PaymentNotFound
 from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, Message, PaymentView, read_callback
 from paymentfc.repository import payments
@@ -34,6 +35,11 @@ def _given_token(request: Request) -> bytes | None:
     return next((value for name, value in request.headers.raw if name == TOKEN_HEADER), None)
 
 
+def _same(given: bytes | None, expected: str) -> bool:
+    """Compare in constant time; an empty expectation matches nothing."""
+    return bool(expected) and hmac.compare_digest(given or b"", expected.encode())
+
+
 @router.post(
     "/xendit/webhook",
     response_model=Message,
@@ -48,7 +54,7 @@ def _given_token(request: Request) -> bytes | None:
 )
 async def webhook(request: Request) -> Response:
     """Receive Xendit's invoice callback: 200 once its outcome is durable, whatever it is."""
-    if not same_secret(_given_token(request), request.app.state.webhook_token):
+    if not _same(_given_token(request), request.app.state.webhook_token):
         raise InvalidCallbackToken("invalid callback token")
     callback, text = read_callback(await request.body())
     receive: ReceiveCallback = request.app.state.receive_callback
@@ -65,7 +71,7 @@ async def invoice(
 
 
 @router.get("/{order_id}", responses=errors(401, 404))
-async def payment(order_id: PathId, user: CurrentUser, db: Annotated[Database, Depends(_db)]) -> PaymentView:
+async def payment(order_id: PositiveId, user: CurrentUser, db: Annotated[Database, Depends(_db)]) -> PaymentView:
     """Show the payment of an order to its owner or an administrator."""
     found = await payments.by_order(db, order_id)
     if found is None or not (user.is_admin or found.user_id == user.user_id):

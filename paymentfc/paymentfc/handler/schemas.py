@@ -5,11 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+from chassis.ids import PositiveId, Text
+from chassis.money import Money
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
 from pydantic.types import StringConstraints
 
-from chassis.ids import PositiveId, Text
-from chassis.money import Money
 from paymentfc.errors import NotACallback
 from paymentfc.model import Callback, Payment, Status
 
@@ -19,7 +19,7 @@ MAX_DIGITS = 40
 def _number(value: object) -> object:
     """Take JSON numbers only, and only those that can be written down: text is no amount."""
     if isinstance(value, bool) or not isinstance(value, Decimal):
-        raise ValueError("must be a number")
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic's own way to refuse
     if not value.is_finite() or len(value.as_tuple().digits) > MAX_DIGITS or abs(value.adjusted()) > 1_000_000:
         raise ValueError(f"must be a finite number of at most {MAX_DIGITS} digits")
     return value

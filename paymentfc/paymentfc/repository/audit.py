@@ -8,12 +8,12 @@ from uuid import UUID, uuid5
 
 import asyncpg
 import orjson
-from pymongo import ASCENDING, AsyncMongoClient
-from pymongo.errors import BulkWriteError, PyMongoError
-
 from chassis.db import Database, Tx
 from chassis.events import uuid7
 from chassis.relay import OutboxRow
+from pymongo import ASCENDING, AsyncMongoClient
+from pymongo.errors import BulkWriteError, PyMongoError
+
 from paymentfc.errors import AuditUnavailable
 from paymentfc.model import Payment
 
@@ -59,7 +59,7 @@ class AuditEvent(StrEnum):
     EVENT_PUBLISHED = "event.published"
 
 
-async def add(tx: Tx, event: AuditEvent, payment: Payment | None, actor: str, **metadata: Any) -> None:
+async def add(tx: Tx, event: AuditEvent, payment: Payment | None, actor: str, **metadata: object) -> None:
     """Write an audit row in the transaction of the change that it tells of."""
     await tx.driver().execute(
         _ADD,

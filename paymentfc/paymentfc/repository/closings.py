@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chassis.db import Database, Tx
+
 from paymentfc.model import Payment
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import asyncpg
-
 from chassis.relay import OutboxRow
 
 _ADD = """

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import asyncpg
 import orjson
+from chassis.db import Database, Tx
 from sqlalchemy import select
 
-from chassis.db import Database, Tx
 from paymentfc.events import Line, OrderCreated
 from paymentfc.model import Payment, Reason, Status, external_id
 from paymentfc.repository.tables import payments
@@ -83,7 +83,7 @@ async def lock_order(tx: Tx, ext_id: str) -> Payment | None:
     """Wait until nobody else works on this order, then give its payment, locked until the transaction's end."""
     await tx.driver().execute(_LOCK_ORDER, ext_id)
     row = await tx.driver().fetchrow(_LOCKED, ext_id)
-    return Payment.of(row) if row else None
+    return Payment.of(dict(row)) if row else None
 
 
 async def add(tx: Tx, order: OrderCreated, currency: str, traceparent: str | None) -> Payment | None:
@@ -93,7 +93,7 @@ async def add(tx: Tx, order: OrderCreated, currency: str, traceparent: str | Non
         _ADD, order.order_id, order.user_id, external_id(order.order_id), order.total_amount, currency,
         order.payment_method, order.shipping_address, lines, traceparent,
     )  # fmt: skip
-    return Payment.of(row) if row else None
+    return Payment.of(dict(row)) if row else None
 
 
 async def pay(tx: Tx, payment_id: int) -> bool:
@@ -164,7 +164,7 @@ async def by_order(db: Database, order_id: int) -> Payment | None:
     """Read the payment of an order."""
     async with db.connection() as conn:
         row = (await conn.execute(select(*_PAYMENT).where(payments.c.order_id == order_id))).mappings().first()
-    return Payment.of(row) if row else None
+    return Payment.of(dict(row)) if row else None
 
 
 async def order_of(db: Database, payment_id: int) -> Order:
@@ -176,4 +176,4 @@ async def order_of(db: Database, payment_id: int) -> Order:
 
 
 def _all(rows: Sequence[asyncpg.Record]) -> list[Payment]:
-    return [Payment.of(row) for row in rows]
+    return [Payment.of(dict(row)) for row in rows]

@@ -1,11 +1,11 @@
-"""Applies to a locked payment what the gateway says of an invoice; webhook, sweep, status check and look-up share it."""
+"""Applies to a locked payment what the gateway says of an invoice, for webhook, sweep, check and look-up alike."""
 
 from dataclasses import dataclass, replace
 
-from prometheus_client import Counter
-
 from chassis.db import Tx
 from chassis.events import Event
+from prometheus_client import Counter
+
 from paymentfc.events import failed, succeeded
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Decision, Outcome, Payment, Reason, Status, decide
 from paymentfc.repository import anomalies, audit, closings, payments

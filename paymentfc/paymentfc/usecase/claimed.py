@@ -1,11 +1,10 @@
-"""A background loop over claimed work: as many items at once as there are slots, a slow one holds up none of the rest."""
+"""A background loop over claimed work: as many items at once as there are slots; a slow one holds up none else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
-
 from chassis.loops import every
 
 log = structlog.get_logger(__name__)

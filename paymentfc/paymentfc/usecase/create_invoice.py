@@ -5,11 +5,11 @@ import random
 from datetime import timedelta
 
 import structlog
-
 from chassis.db import Database, Tx
 from chassis.errors import NotFound
 from chassis.failpoint import failpoint
 from chassis.users import UserClient
+
 from paymentfc.client.xendit import Draft, Invoice, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused
@@ -185,6 +185,6 @@ def _own(found: list[Invoice], payment: Payment) -> Invoice | None:
     """Choose the payment's invoice: the stored one, else a paid one before a live one before a dead one."""
     if payment.invoice_id is not None:
         return next((invoice for invoice in found if invoice.id == payment.invoice_id), None)
-    ranks = {word: 0 for word in PAID_WORDS} | {"PENDING": 1}
+    ranks = dict.fromkeys(PAID_WORDS, 0) | {"PENDING": 1}
     fitting = [invoice for invoice in found if _fits(invoice, payment)]
     return min(fitting, key=lambda invoice: ranks.get(invoice.status, 2), default=None)

@@ -3,12 +3,12 @@
 import asyncio
 
 import structlog
-
 from chassis.db import Database, Tx
 from chassis.errors import Invalid, InvalidMessage
 from chassis.events import Event, Message
 from chassis.inbox import first_time
 from chassis.money import check_amount
+
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated
 from paymentfc.model import Payment, Reason, Status, external_id
@@ -50,10 +50,12 @@ class RegisterPayment:
     def _check(self, order: OrderCreated) -> None:
         if (order.currency or self._currency) != self._currency:
             raise InvalidMessage("unsupported_currency", f"currency {order.currency} is not {self._currency}")
+        if order.total_amount <= 0:
+            raise InvalidMessage("invalid_payload", "total_amount must be more than 0")
         try:
-            check_amount(order.total_amount, self._currency, name="total_amount", allow_zero=False)
+            check_amount(order.total_amount, self._currency)
         except Invalid as error:
-            raise InvalidMessage("invalid_payload", error.message) from error
+            raise InvalidMessage("invalid_payload", f"total_amount: {error.message}") from error
 
     async def _catch_up(self, tx: Tx, payment: Payment) -> list[Event]:
         """Apply what came before the order did: a rejection, callbacks; ask for an invoice if it is still wanted."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from chassis.db import Database
+
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentNotFound
 from paymentfc.model import Payment
 from paymentfc.repository import payments

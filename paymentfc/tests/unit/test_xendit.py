@@ -1,0 +1,130 @@
+"""The Xendit client: what it sends, what it reads, and how it tells a refusal from an open outcome."""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+import pytest
+from paymentfc.client.xendit import Draft, Xendit
+from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.events import Line
+
+INVOICE = {
+    "id": "6748105a77f16ebe0cc583a7", "external_id": "order-7", "status": "PENDING", "amount": 150000, "currency": "IDR",
+    "expiry_date": "2026-11-29T06:40:26.353Z", "created": "2026-11-28T06:40:26.508Z", "invoice_url": "https://x/web/1",
+}  # fmt: skip
+
+Answer = Callable[[httpx2.Request], httpx2.Response]
+
+
+def client(answer: Answer) -> Xendit:
+    """Make a client whose network is a function."""
+    xendit = Xendit("https://api.xendit.co/", "xnd_key")
+    xendit._client._transport = httpx2.MockTransport(answer)
+    xendit._client._mounts = {}
+    return xendit
+
+
+def draft(lines: int = 1, amount: str = "150000.00", **change: Any) -> Draft:
+    """Make a draft for order-7."""
+    items = [Line(product_id=number + 1, name="Kopi", quantity=1, price=Decimal(1)) for number in range(lines)]
+    given = {"external_id": "order-7", "amount": Decimal(amount), "currency": "IDR", "duration_s": 86400,
+             "payer_email": "a@example.com", "lines": items}  # fmt: skip
+    return Draft(**{**given, **change})
+
+
+async def sent(given: Draft) -> tuple[httpx2.Request, dict[str, Any]]:
+    """Create an invoice and give the request that went out."""
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200, json=INVOICE)
+
+    await client(answer).create(given)
+    return seen[0], json.loads(seen[0].content)
+
+
+async def test_create_sends_basic_authentication_whole_integers_and_the_payer() -> None:
+    request, body = await sent(draft())
+    assert (request.method, request.url.path) == ("POST", "/v2/invoices")
+    assert request.headers["authorization"] == "Basic " + base64.b64encode(b"xnd_key:").decode()
+    assert b'"amount": 150000,' in request.content
+    assert b'"invoice_duration": 86400' in request.content
+    assert body["customer"] == {"email": "a@example.com"}
+    assert body["items"] == [{"name": "Kopi", "price": 1, "quantity": 1, "reference_id": "1"}]
+
+
+async def test_cents_are_sent_as_the_same_short_number() -> None:
+    request, _ = await sent(draft(amount="19.99", currency="USD"))
+    assert b'"amount": 19.99,' in request.content
+
+
+@pytest.mark.parametrize(("lines", "shown"), [(0, False), (75, True), (76, False)])
+async def test_items_are_sent_only_up_to_what_xendit_takes(lines: int, *, shown: bool) -> None:
+    _, body = await sent(draft(lines))
+    assert ("items" in body) is shown
+
+
+async def test_lines_without_prices_are_left_out() -> None:
+    _, body = await sent(replace(draft(), lines=[Line(product_id=1, quantity=2)]))
+    assert "items" not in body
+
+
+async def test_expire_keeps_its_exclamation_mark_and_has_no_version() -> None:
+    paths: list[bytes] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        paths.append(request.url.raw_path)
+        return httpx2.Response(200, json={**INVOICE, "status": "EXPIRED"})
+
+    assert (await client(answer).expire("abc")).status == "EXPIRED"
+    assert paths == [b"/invoices/abc/expire!"]
+
+
+async def test_find_gives_only_invoices_of_exactly_this_external_id() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        assert request.url.params["external_id"] == "order-7"
+        return httpx2.Response(200, json=[INVOICE, {**INVOICE, "id": "b", "external_id": "order-77"}])
+
+    assert [invoice.id for invoice in await client(answer).find("order-7")] == [INVOICE["id"]]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+async def test_4xx_is_a_refusal_even_without_a_readable_body(status: int) -> None:
+    for content in (b"{}", b"<html>", b"[]", b'{"error_code":null,"errors":["x"]}'):
+        with pytest.raises(Refused) as caught:
+            await client(lambda _, c=content: httpx2.Response(status, content=c)).get("a")  # type: ignore[misc]
+        assert caught.value.status == status
+
+
+@pytest.mark.parametrize("status", [302, 429, 500, 502, 503])
+async def test_other_failures_leave_open_what_happened(status: int) -> None:
+    with pytest.raises(GatewayUnavailable):
+        await client(lambda _: httpx2.Response(status, json={"error_code": "X"})).create(draft())
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"id":"a"}', b'{"id":1,"amount":1}', b"[" * 100_000])
+async def test_an_unreadable_success_leaves_open_what_happened(content: bytes) -> None:
+    with pytest.raises(GatewayUnavailable):
+        await client(lambda _: httpx2.Response(200, content=content)).create(draft())
+
+
+async def test_a_dead_network_leaves_open_what_happened() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ReadTimeout("slow", request=request)
+
+    with pytest.raises(GatewayUnavailable):
+        await client(answer).create(draft())
+
+
+async def test_unknown_fields_are_ignored_and_amounts_read_exactly() -> None:
+    body = json.dumps({**INVOICE, "amount": 0, "more": 1}).replace('"amount": 0', '"amount": 0.10')
+    invoice = await client(lambda _: httpx2.Response(200, content=body.encode())).get("a")
+    assert str(invoice.amount) == "0.10"
+    assert invoice.expiry_date is not None
+    assert invoice.expiry_date.year == 2026
