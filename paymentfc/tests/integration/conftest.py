@@ -1,0 +1,240 @@
+"""A payment service on a real database, with hand-written fakes where Xendit and userfc would be."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from chassis.config import load
+from chassis.db import Database
+from chassis.errors import NotFound, Unavailable
+from chassis.events import Message
+from chassis.users import User, UserClient
+from paymentfc.client.xendit import Draft, Invoice, Xendit
+from paymentfc.config import Settings
+from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.events import OrderCreated, StockRejected
+from paymentfc.model import Callback, Outcome, Payment
+from paymentfc.repository import payments
+from paymentfc.usecase.check_invoices import CheckInvoices
+from paymentfc.usecase.claimed import ClaimLoop
+from paymentfc.usecase.close_rejected_order import CloseRejectedOrder
+from paymentfc.usecase.create_invoice import CreateInvoice
+from paymentfc.usecase.receive_callback import ReceiveCallback
+from paymentfc.usecase.register_payment import RegisterPayment
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+_order_ids = itertools.count(1)
+
+
+class FakeXendit(Xendit):
+    """Keeps invoices in memory; `faults` are taken one per call: down, refuse, commit_then_fail, wrong_amount."""
+
+    def __init__(self) -> None:
+        self.invoices: dict[str, Invoice] = {}
+        self.faults: list[str] = []
+        self.calls: list[str] = []
+        self.drafts: list[Draft] = []
+        self.before_create: Callable[[], Awaitable[object]] | None = None
+        self.on_create: Callable[[Invoice], Awaitable[object]] | None = None
+
+    def live(self, external_id: str) -> list[Invoice]:
+        """Give the invoices of an order that can be paid."""
+        return [i for i in self.invoices.values() if i.external_id == external_id and i.status == "PENDING"]
+
+    def put(self, external_id: str, amount: Decimal, status: str = "PENDING", **fields: Any) -> Invoice:
+        """Make an invoice behind the service's back."""
+        now = datetime.now(UTC)
+        number = uuid4().hex[:24]
+        made = Invoice(number, external_id, status, amount, "IDR", None, f"https://pay/{number}",
+                       now + timedelta(days=1), now)  # fmt: skip
+        self.invoices[number] = replace(made, **fields)
+        return self.invoices[number]
+
+    def set(self, invoice_id: str | None, **fields: Any) -> None:
+        """Change an invoice, for example to PAID."""
+        self.invoices[invoice_id or ""] = replace(self.invoices[invoice_id or ""], **fields)
+
+    def _fault(self, call: str) -> str:
+        self.calls.append(call)
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "down":
+            raise GatewayUnavailable("down")
+        if fault == "refuse":
+            raise Refused(400, "API_VALIDATION_ERROR", "no")
+        return fault
+
+    async def create(self, draft: Draft) -> Invoice:
+        fault = self._fault("create")
+        self.drafts.append(draft)
+        if hook := self.before_create:
+            self.before_create = None
+            await hook()
+        amount = draft.amount + 1 if fault == "wrong_amount" else draft.amount
+        made = self.put(draft.external_id, amount)
+        if self.on_create:
+            await self.on_create(made)
+        if fault == "commit_then_fail":
+            raise GatewayUnavailable("timed out")
+        return made
+
+    async def find(self, external_id: str) -> list[Invoice]:
+        self._fault("find")
+        return [i for i in reversed(self.invoices.values()) if i.external_id == external_id]
+
+    async def get(self, invoice_id: str) -> Invoice:
+        self._fault("get")
+        if invoice_id not in self.invoices:
+            raise Refused(404, "INVOICE_NOT_FOUND_ERROR", "no such invoice")
+        return self.invoices[invoice_id]
+
+    async def expire(self, invoice_id: str) -> Invoice:
+        self._fault("expire")
+        if self.invoices[invoice_id].status != "PENDING":
+            raise Refused(404, "INVOICE_NOT_FOUND_ERROR", "not pending")
+        self.set(invoice_id, status="EXPIRED")
+        return self.invoices[invoice_id]
+
+
+class FakeUsers(UserClient):
+    """Knows every user but 404; can be away."""
+
+    def __init__(self) -> None:
+        self.away = False
+
+    async def get_user(self, user_id: int) -> User:
+        if self.away:
+            raise Unavailable("userfc is not available")
+        if user_id == 404:
+            raise NotFound("no such user")
+        return User(user_id, f"user{user_id}@example.com", "User", "user")
+
+
+@dataclass
+class Bench:
+    """The usecases of one service, and short ways to do and read things."""
+
+    settings: Settings
+    db: Database
+    xendit: FakeXendit = field(default_factory=FakeXendit)
+    users: FakeUsers = field(default_factory=FakeUsers)
+
+    def __post_init__(self) -> None:
+        self.wake = asyncio.Event()
+        self.create = CreateInvoice(self.db, self.xendit, self.users, self.settings)
+        self.checks = CheckInvoices(self.db, self.xendit, self.settings)
+        self.receive = ReceiveCallback(self.db)
+        self.register = RegisterPayment(self.db, self.settings, self.wake)
+        self.reject = CloseRejectedOrder(self.db, asyncio.Event())
+
+    def other(self, **settings: Any) -> "Bench":
+        """Make a second service on the same database and gateway, with other settings."""
+        changed = self.settings.model_copy(update=settings)
+        return Bench(changed, self.db, self.xendit, self.users)
+
+    def new_id(self) -> int:
+        return next(_order_ids)
+
+    async def order(self, order_id: int | None = None, total: str = "150000", user_id: int = 3) -> Payment:
+        """Let order.created arrive."""
+        number = order_id or self.new_id()
+        order = OrderCreated(order_id=number, user_id=user_id, total_amount=Decimal(total))
+        await self.register(order, message("order.created", number))
+        return await self.payment(number)
+
+    async def rejected(self, order_id: int) -> None:
+        """Let stock.rejected arrive."""
+        await self.reject(StockRejected(order_id=order_id, reason="out of stock"), message("stock.rejected", order_id))
+
+    async def invoice(self) -> None:
+        """Make the invoices that are due."""
+        await ClaimLoop("new", self.create.claim_new, self.create.make).drain()
+
+    async def retry(self) -> None:
+        """Make the retries that wait, without waiting for their backoff."""
+        await self.execute("UPDATE payment_requests SET next_attempt_at = now() WHERE status IN ('FAILED', 'VERIFY')")
+        for claim in await self.create.claim_retries(100):
+            await self.create.make(claim)
+
+    async def close_invoices(self) -> None:
+        """Do the due steps of invoices that are to be closed."""
+        await ClaimLoop("closings", self.checks.claim_closings, self.checks.close).drain()
+
+    async def sweep(self) -> None:
+        """Sweep payments past their expiry once."""
+        for payment in await self.checks.claim_past_expiry(100):
+            await self.checks.sweep(payment)
+
+    async def expire_locally(self, payment: Payment) -> None:
+        """Put a payment's expiry into the past."""
+        await self.execute("UPDATE payments SET expires_at = now() - interval '1 s' WHERE id = $1", payment.id)
+
+    async def invoiced(self, **order: Any) -> Payment:
+        """Give a payment with a live invoice."""
+        payment = await self.order(**order)
+        await self.invoice()
+        return await self.payment(payment.order_id)
+
+    async def callback(self, payment: Payment, status: str = "PAID", **fields: Any) -> Outcome:
+        """Let Xendit call back about a payment."""
+        given = Callback(payment.invoice_id or "", payment.external_id, status, payment.amount, None, "IDR")
+        return await self.receive(replace(given, **fields), "{}", None)
+
+    async def payment(self, order_id: int) -> Payment:
+        found = await payments.by_order(self.db, order_id)
+        assert found is not None
+        return found
+
+    async def rows(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
+        async with self.db.driver() as connection:
+            return [dict(row) for row in await connection.fetch(sql, *arguments)]
+
+    async def execute(self, sql: str, *arguments: object) -> None:
+        async with self.db.driver() as connection:
+            await connection.execute(sql, *arguments)
+
+    async def events(self, order_id: int) -> list[dict[str, Any]]:
+        """Give the payloads in the outbox about an order, in order."""
+        sql = "SELECT payload::text AS p FROM outbox WHERE key = $1 ORDER BY id"
+        return [json.loads(row["p"]) for row in await self.rows(sql, f"order-{order_id}")]
+
+    async def audits(self, order_id: int) -> list[str]:
+        """Give the audit events about an order, in order."""
+        found = await self.rows("SELECT event FROM audit_outbox WHERE order_id = $1 ORDER BY id", order_id)
+        return [row["event"] for row in found]
+
+    async def anomalies(self, order_id: int) -> list[str]:
+        """Give the kinds of the anomalies of an order, in order."""
+        sql = "SELECT kind FROM payment_anomalies WHERE external_id = $1 ORDER BY id"
+        return [row["kind"] for row in await self.rows(sql, f"order-{order_id}")]
+
+    async def request(self, order_id: int) -> dict[str, Any]:
+        """Give the payment request of an order."""
+        return (await self.rows("SELECT * FROM payment_requests WHERE order_id = $1", order_id))[0]
+
+
+def message(topic: str, order_id: int) -> Message:
+    """Make a new message about an order."""
+    return Message(topic, 0, 0, f"order-{order_id}", b"{}", {"traceparent": TRACE}, uuid4())
+
+
+@pytest.fixture(scope="session")
+async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> Settings:
+    """Settings of a service with a fresh database."""
+    return load(Settings, **await make_database("paymentfc"), payment_retry_backoff_s=0.01)
+
+
+@pytest.fixture
+async def bench(settings: Settings) -> AsyncIterator[Bench]:
+    """A bench of its own gateway on the session's database."""
+    db = Database(settings)
+    made = Bench(settings, db)
+    await made.execute("TRUNCATE payments, payment_requests, payment_anomalies, invoice_closings, audit_outbox, outbox")
+    yield made
+    await db.close()
