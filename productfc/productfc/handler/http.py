@@ -1,0 +1,176 @@
+"""The HTTP routes of productfc; those with a fixed name come before those with an id."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+import orjson
+from chassis.auth import admin_user
+from chassis.db import Database
+from chassis.errors import Invalid
+from chassis.http import errors
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from productfc.errors import unknown_category, unknown_product
+from productfc.handler import schemas
+from productfc.handler.schemas import PathId
+from productfc.model import Category, Product
+from productfc.repository import categories, products
+from productfc.repository.cache import ProductCache
+from productfc.usecase.create_category import create_category
+from productfc.usecase.create_product import NewProduct, create_product
+from productfc.usecase.delete_category import delete_category
+from productfc.usecase.delete_product import delete_product
+from productfc.usecase.update_category import update_category
+from productfc.usecase.update_product import update_product
+
+router = APIRouter(prefix="/v1/products")
+ADMIN = [Depends(admin_user)]
+ADMIN_ERRORS = errors(400, 401, 403, 404, 409, 413, 415)
+
+
+async def _database(request: Request) -> Database:
+    db: Database = request.app.state.db
+    return db
+
+
+async def _cache(request: Request) -> ProductCache:
+    cache: ProductCache = request.app.state.cache
+    return cache
+
+
+Db = Annotated[Database, Depends(_database)]
+Cache = Annotated[ProductCache, Depends(_cache)]
+
+
+def _json(content: bytes, status_code: int = 200) -> Response:
+    return Response(content, status_code, media_type="application/json")
+
+
+@router.get("", tags=["products"], response_model=schemas.ProductsView, responses=errors(400))
+async def read_products(
+    db: Db, ids: Annotated[str, Query(description="Up to 100 ids, comma separated", examples=["1,2,3"])]
+) -> Response:
+    """Read up to 100 products in one call, past the cache: in the order asked, unknown ids left out."""
+    found = await products.by_ids(db, _ids(ids))
+    return _json(orjson.dumps({"products": [schemas.view(product) for product in found]}))
+
+
+def _ids(text: str) -> list[int]:
+    parts = text.split(",")
+    if len(parts) > schemas.MAX_BATCH:
+        raise Invalid(f"ids: should name at most {schemas.MAX_BATCH} products")
+    # Nineteen digits hold every 64 bit id, and keep a long text from becoming a huge number.
+    if not all(part.isascii() and part.isdigit() and len(part) <= 19 and 0 < int(part) < 2**63 for part in parts):
+        raise Invalid("ids: should be positive whole numbers, comma separated")
+    return list(dict.fromkeys(int(part) for part in parts))
+
+
+@router.get("/search", tags=["products"], response_model=schemas.SearchView, responses=errors(400))
+async def search_products(request: Request, db: Db, query: Annotated[schemas.SearchQuery, Query()]) -> Response:
+    """Search the products on sale, page by page."""
+    given = request.query_params
+    if repeated := next((name for name in given if len(given.getlist(name)) > 1), None):
+        raise Invalid(f"{repeated}: is given more than once")
+    found, total = await products.search(db, query.search())
+    pages = -(-total // query.page_size)
+    following = {**given, "page": str(query.page + 1)}
+    answer = {
+        "products": [schemas.view(product) for product in found],
+        "page": query.page,
+        "pageSize": query.page_size,
+        "totalCount": total,
+        "totalPages": pages,
+        "nextPageUrl": f"{request.url.path}?{urlencode(following)}" if query.page < pages else "",
+    }
+    return _json(orjson.dumps(answer))
+
+
+@router.get("/categories", tags=["categories"])
+async def read_categories(db: Db) -> schemas.CategoriesView:
+    """List all categories by name."""
+    found = await categories.every(db)
+    return schemas.CategoriesView(categories=[_category(category) for category in found])
+
+
+@router.post(
+    "/categories", status_code=201, tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS
+)
+async def post_category(body: schemas.CategoryBody, db: Db) -> schemas.CategoryView:
+    """Make a category; 409 when its name is taken, compared without case."""
+    return _category(await create_category(db, body.name))
+
+
+@router.get("/categories/{category_id}", tags=["categories"], responses=errors(400, 404))
+async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
+    """Read a category."""
+    category = await categories.by_id(db, category_id)
+    if category is None:
+        raise unknown_category(category_id)
+    return _category(category)
+
+
+@router.put("/categories/{category_id}", tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS)
+async def put_category(
+    category_id: PathId, body: schemas.CategoryBody, db: Db, cache: Cache
+) -> schemas.CategoryView:
+    """Rename a category; 409 when the name is taken."""
+    return _category(await update_category(db, cache, category_id, body.name))
+
+
+@router.delete("/categories/{category_id}", tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS)
+async def remove_category(category_id: PathId, db: Db) -> schemas.MessageView:
+    """Remove a category; 409 while products use it."""
+    await delete_category(db, category_id)
+    return schemas.MessageView(message="Product category deleted successfully")
+
+
+def _category(category: Category) -> schemas.CategoryView:
+    return schemas.CategoryView(id=category.id, name=category.name)
+
+
+@router.post(
+    "",
+    status_code=201,
+    tags=["products"],
+    response_model=schemas.ProductView,
+    dependencies=ADMIN,
+    responses=ADMIN_ERRORS,
+)
+async def post_product(body: schemas.ProductBody, db: Db) -> Response:
+    """Put a product on sale; 404 when its category does not exist."""
+    product = await create_product(
+        db, NewProduct(body.name, body.description, body.price, body.stock, body.category_id)
+    )
+    return _product(product, 201)
+
+
+@router.get("/{product_id}", tags=["products"], response_model=schemas.ProductView, responses=errors(400, 404))
+async def read_product(product_id: PathId, cache: Cache) -> Response:
+    """Read a product, from the cache where it is fresh."""
+    content = await cache.get(product_id)
+    if content is None:
+        raise unknown_product(product_id)
+    return _json(content)
+
+
+@router.put(
+    "/{product_id}",
+    tags=["products"],
+    response_model=schemas.ProductView,
+    dependencies=ADMIN,
+    responses=ADMIN_ERRORS,
+)
+async def put_product(product_id: PathId, body: schemas.ProductChanges, db: Db, cache: Cache) -> Response:
+    """Change the fields that are present; 0 and "" are values like any other."""
+    return _product(await update_product(db, cache, product_id, body.changes()))
+
+
+@router.delete("/{product_id}", tags=["products"], dependencies=ADMIN, responses=ADMIN_ERRORS)
+async def remove_product(product_id: PathId, db: Db, cache: Cache) -> schemas.MessageView:
+    """Take a product off sale; orders that hold it keep working."""
+    await delete_product(db, cache, product_id)
+    return schemas.MessageView(message="Product deleted successfully")
+
+
+def _product(product: Product, status_code: int = 200) -> Response:
+    return _json(schemas.encode(product), status_code)

@@ -1,0 +1,159 @@
+"""The parameters, bodies and answers of productfc's HTTP routes."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from chassis.ids import PositiveId, Text, TrimmedText
+from chassis.money import MAX_AMOUNT, Money, MoneyParam
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from productfc.model import MAX_STOCK, Product
+from productfc.repository.products import Search
+
+MAX_BATCH = 100
+MAX_DECIMALS = 6
+
+
+def _digits(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("should be a positive whole number")
+    return value
+
+
+def _bounded(value: Decimal) -> Decimal:
+    exponent = value.as_tuple().exponent
+    if not 0 <= value <= MAX_AMOUNT or not isinstance(exponent, int) or exponent < -MAX_DECIMALS:
+        raise ValueError(f"should be between 0 and {MAX_AMOUNT:,}, with at most {MAX_DECIMALS} decimals")
+    return value
+
+
+PathId = Annotated[PositiveId, BeforeValidator(_digits)]
+Name = Annotated[TrimmedText, Field(min_length=1, max_length=255)]
+Description = Annotated[Text, Field(max_length=10_000)]
+Stock = Annotated[int, Field(strict=True, ge=0, le=MAX_STOCK)]
+BodyId = Annotated[PositiveId, Field(strict=True)]
+SearchText = Annotated[Text, Field(min_length=1, max_length=255)]
+SearchPrice = Annotated[MoneyParam, AfterValidator(_bounded)]
+
+
+class SearchQuery(BaseModel):
+    """The query of GET /v1/products/search; nothing else is accepted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: SearchText | None = Field(None, description="A part of the name, without case; % and _ mean themselves")
+    category: SearchText | None = Field(None, description="The exact name of the category")
+    min_price: SearchPrice | None = Field(None, description="Inclusive")
+    max_price: SearchPrice | None = Field(None, description="Inclusive")
+    order_by: Literal["id", "name", "price", "stock"] = Field("id", description="Ties are ordered by id")
+    sort: Literal["asc", "desc"] = "asc"
+    page: PathId = 1
+    page_size: Annotated[int, BeforeValidator(_digits), Field(ge=1, le=100)] = 10
+
+    @model_validator(mode="after")
+    def _prices_span(self) -> Self:
+        if self.min_price is not None and self.max_price is not None and self.min_price > self.max_price:
+            raise ValueError("min_price: should not be greater than max_price")
+        return self
+
+    def search(self) -> Search:
+        """Give the query as the repository has it."""
+        return Search(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
+class ProductBody(BaseModel):
+    """The body of POST /v1/products."""
+
+    name: Name = Field(examples=["Ceramic Mug"])
+    price: Money = Field(examples=[85000])
+    description: Description = ""
+    stock: Stock = 0
+    category_id: BodyId = Field(examples=[1])
+
+
+class ProductChanges(BaseModel):
+    """The body of PUT /v1/products/{id}: what is present changes, what is absent stays; null is refused."""
+
+    name: Name = Field(default_factory=str)
+    price: Money = Field(default_factory=Decimal)
+    description: Description = Field(default_factory=str)
+    stock: Stock = Field(default_factory=int)
+    category_id: BodyId = Field(default_factory=int)
+
+    def changes(self) -> dict[str, Any]:
+        """Give the fields that are present."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class CategoryBody(BaseModel):
+    """The body of POST and PUT of a category."""
+
+    name: Name = Field(examples=["Kitchen"])
+
+
+class CategoryView(BaseModel):
+    """A category."""
+
+    id: int
+    name: str
+
+
+class CategoriesView(BaseModel):
+    """All categories."""
+
+    categories: list[CategoryView]
+
+
+class ProductView(BaseModel):
+    """A product on sale; `stock` is free stock."""
+
+    id: int
+    name: str
+    description: str
+    price: Money
+    stock: int
+    category_id: int
+    category: CategoryView
+
+
+class ProductsView(BaseModel):
+    """The products of a batch read, in the order asked."""
+
+    products: list[ProductView]
+
+
+class SearchView(BaseModel):
+    """A page of a search. `nextPageUrl` is relative and empty on the last page."""
+
+    products: list[ProductView]
+    page: int
+    pageSize: int  # noqa: N815 - the wire's name
+    totalCount: int  # noqa: N815
+    totalPages: int  # noqa: N815
+    nextPageUrl: str  # noqa: N815
+
+
+class MessageView(BaseModel):
+    """A sentence that says what was done."""
+
+    message: str
+
+
+def view(product: Product) -> dict[str, Any]:
+    """Give what ProductView describes, ready for orjson: products are read too often for a model each."""
+    price = product.price
+    return {
+        "id": product.id,
+        "name": product.name,
+        "description": product.description,
+        "price": int(price) if price == price.to_integral_value() else float(price),
+        "stock": product.stock,
+        "category_id": product.category_id,
+        "category": {"id": product.category_id, "name": product.category_name},
+    }
+
+
+def encode(product: Product) -> bytes:
+    """Give the answer of GET /v1/products/{id}."""
+    return orjson.dumps(view(product))

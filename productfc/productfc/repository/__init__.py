@@ -1,0 +1,1 @@
+"""Everything that productfc asks PostgreSQL and Redis."""

@@ -1,0 +1,81 @@
+"""The tables of productfc: the source that the migrations are checked against."""
+
+from chassis.db import metadata_factory
+from chassis.inbox import inbox_table
+from chassis.outbox import outbox_table
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import UUID
+
+metadata = metadata_factory()
+
+categories = Table(
+    "product_categories",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("length(name) BETWEEN 1 AND 255", name="name"),
+    Index("uq_product_categories_lower_name", text("lower(name)"), unique=True),
+)
+
+# No index holds `stock` or `updated_at`, so that a change of stock rewrites no index (PostgreSQL's HOT update).
+products = Table(
+    "products",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=text("''")),
+    Column("price", Numeric(14, 2), nullable=False),
+    # Wider than what an administrator may set, because cancelled orders come on top of it.
+    Column("stock", BigInteger, nullable=False, server_default=text("0")),
+    Column("category_id", BigInteger, ForeignKey("product_categories.id")),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("deleted_at", DateTime(timezone=True)),
+    CheckConstraint("length(name) BETWEEN 1 AND 255", name="name"),
+    CheckConstraint("length(description) <= 10000", name="description"),
+    CheckConstraint("price >= 0 AND price <= 9999999999", name="price"),
+    CheckConstraint("stock >= 0", name="stock"),
+    CheckConstraint("category_id IS NOT NULL OR deleted_at IS NOT NULL", name="category_id"),
+    Index("ix_products_category_id", "category_id"),
+    Index(
+        "ix_products_name_trgm",
+        "name",
+        postgresql_using="gin",
+        postgresql_ops={"name": "gin_trgm_ops"},
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
+)
+
+stock_ledger = Table(
+    "stock_ledger",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    # No foreign key: a refused or forgotten order may name what never existed, and 0 marks a rollback of nothing.
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("event_id", UUID(as_uuid=True), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("order_id > 0", name="order_id"),
+    CheckConstraint("quantity > 0 OR (quantity = 0 AND state = 'TOMBSTONE')", name="quantity"),
+    CheckConstraint("state IN ('TAKEN', 'RELEASED', 'TOMBSTONE', 'REJECTED')", name="state"),
+)
+
+outbox = outbox_table(metadata)
+inbox = inbox_table(metadata)

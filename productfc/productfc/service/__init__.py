@@ -1,0 +1,1 @@
+"""The rules of productfc's aggregates: load locked, decide, save."""

@@ -1,0 +1,1 @@
+"""The actions of productfc that change something, one file each."""

@@ -1,0 +1,42 @@
+"""An administrator puts a product on sale."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from chassis.db import Database
+from chassis.money import check_amount
+
+from productfc.errors import unknown_category
+from productfc.model import Product
+from productfc.repository import categories, products
+
+
+@dataclass(frozen=True, slots=True)
+class NewProduct:
+    """What a product needs to be sold; the price is checked against the platform's currency."""
+
+    name: str
+    description: str
+    price: Decimal
+    stock: int
+    category_id: int
+
+
+async def create_product(db: Database, new: NewProduct) -> Product:
+    """Store the product in its category. Raises Invalid for its price, NotFound for its category."""
+    price = check_amount(new.price, db.settings.currency)
+    async with db.transaction() as tx:
+        if not await categories.hold(tx, new.category_id):
+            raise unknown_category(new.category_id)
+        product_id = await products.insert(
+            tx,
+            name=new.name,
+            description=new.description,
+            price=price,
+            stock=new.stock,
+            category_id=new.category_id,
+        )
+        product = await products.by_id_in(tx, product_id)
+    if product is None:
+        raise RuntimeError("a product was not there right after it was stored")
+    return product

@@ -1,0 +1,30 @@
+"""What stock.rollback does: give back exactly what the order holds."""
+
+import structlog
+from chassis.db import Database
+from chassis.events import Message
+from chassis.inbox import first_time
+from prometheus_client import Counter
+
+from productfc.config import Settings
+from productfc.events import StockRollback
+from productfc.model import merge
+from productfc.repository.cache import ProductCache
+from productfc.service.stock import give_back
+
+log = structlog.get_logger(__name__)
+
+RETURNS = Counter("stock_returns_total", "Rollbacks applied by outcome", ["outcome"])
+
+
+async def return_stock(db: Database, cache: ProductCache, message: Message, rollback: StockRollback) -> None:
+    """Apply the message once, also to archived products; before its stock.updated it leaves a tombstone."""
+    named = merge(line.line() for line in rollback.products)
+    async with cache.changing() as changed, db.transaction() as tx:
+        if not await first_time(tx, Settings.service, message):
+            return
+        decision = await give_back(tx, rollback.order_id, named, message.event_id)
+        changed.update(decision.changes)
+    outcome = "released" if decision.changes else "tombstone" if decision.entries else "unchanged"
+    RETURNS.labels(outcome).inc()
+    log.info("stock rollback applied", outcome=outcome)
