@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 
+from chassis import housekeeping, migrations
 from chassis.auth import TokenVerifier
 from chassis.consumer import ConsumerRunner
 from chassis.db import Database
@@ -17,7 +18,6 @@ from chassis.revocation import Revocations
 from chassis.service import Parts, Service, Task
 from chassis.users import UserClient
 
-from chassis import housekeeping, migrations
 from paymentfc import events
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings

@@ -16,6 +16,7 @@ from chassis.db import Database
 from chassis.errors import NotFound, Unavailable
 from chassis.events import Message
 from chassis.users import User, UserClient
+
 from paymentfc.client.xendit import Draft, Invoice, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused
@@ -57,7 +58,7 @@ class FakeXendit(Xendit):
         self.invoices[number] = replace(made, **fields)
         return self.invoices[number]
 
-    def set(self, invoice_id: str | None, **fields: Any) -> None:
+    def change(self, invoice_id: str | None, **fields: Any) -> None:
         """Change an invoice, for example to PAID."""
         self.invoices[invoice_id or ""] = replace(self.invoices[invoice_id or ""], **fields)
 
@@ -98,7 +99,7 @@ class FakeXendit(Xendit):
         self._fault("expire")
         if self.invoices[invoice_id].status != "PENDING":
             raise Refused(404, "INVOICE_NOT_FOUND_ERROR", "not pending")
-        self.set(invoice_id, status="EXPIRED")
+        self.change(invoice_id, status="EXPIRED")
         return self.invoices[invoice_id]
 
 
@@ -226,13 +227,13 @@ def message(topic: str, order_id: int) -> Message:
 
 @pytest.fixture(scope="session")
 async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> Settings:
-    """Settings of a service with a fresh database."""
+    """Give settings of a service with a fresh database."""
     return load(Settings, **await make_database("paymentfc"), payment_retry_backoff_s=0.01)
 
 
 @pytest.fixture
 async def bench(settings: Settings) -> AsyncIterator[Bench]:
-    """A bench of its own gateway on the session's database."""
+    """Give a bench of its own gateway on the session's database."""
     db = Database(settings)
     made = Bench(settings, db)
     await made.execute("TRUNCATE payments, payment_requests, payment_anomalies, invoice_closings, audit_outbox, outbox")

@@ -59,7 +59,7 @@ async def test_stock_rejected_after_paid_shows_the_refund_and_keeps_the_payment(
 
 async def test_an_invoice_paid_while_we_expire_it_is_a_refund(bench: Bench) -> None:
     payment = await bench.invoiced()
-    bench.xendit.set(payment.invoice_id, status="PAID", paid_amount=payment.amount)
+    bench.xendit.change(payment.invoice_id, status="PAID", paid_amount=payment.amount)
     await bench.rejected(payment.order_id)
     await bench.close_invoices()
     assert (await bench.payment(payment.order_id)).status is Status.FAILED
@@ -81,7 +81,7 @@ async def test_an_invoice_that_can_not_be_expired_now_is_expired_later(bench: Be
 async def test_money_that_came_a_day_late_is_found_by_the_second_look(bench: Bench) -> None:
     payment = await bench.invoiced()
     await bench.callback(payment, "EXPIRED")
-    bench.xendit.set(payment.invoice_id, status="SETTLED", paid_amount=payment.amount)
+    bench.xendit.change(payment.invoice_id, status="SETTLED", paid_amount=payment.amount)
     await bench.execute("UPDATE invoice_closings SET due_at = now()")
     await bench.close_invoices()
     assert await bench.anomalies(payment.order_id) == ["paid_after_close"]
@@ -103,7 +103,7 @@ async def test_the_sweep_expires_an_unpaid_invoice_there_and_here(bench: Bench) 
 
 async def test_the_sweep_follows_xendit_when_the_invoice_was_paid(bench: Bench) -> None:
     payment = await bench.invoiced()
-    bench.xendit.set(payment.invoice_id, status="PAID", paid_amount=payment.amount)
+    bench.xendit.change(payment.invoice_id, status="PAID", paid_amount=payment.amount)
     await bench.expire_locally(payment)
     await bench.sweep()
     assert (await bench.payment(payment.order_id)).status is Status.PAID
@@ -132,7 +132,7 @@ async def test_an_invoice_that_xendit_does_not_know_any_more_expires_the_payment
 
 async def test_a_lost_webhook_is_made_up_for_by_the_status_check(bench: Bench) -> None:
     young = await bench.invoiced()
-    bench.xendit.set(young.invoice_id, status="SETTLED", paid_amount=young.amount)
+    bench.xendit.change(young.invoice_id, status="SETTLED", paid_amount=young.amount)
     check = ClaimLoop("check", bench.checks.claim_open, bench.checks.check)
     assert await check.drain() == 0
     await bench.execute("UPDATE payments SET invoice_time = now() - interval '2 minutes'")

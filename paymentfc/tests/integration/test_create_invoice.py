@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
+
 from paymentfc.client.xendit import Invoice
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentNotFound
 from paymentfc.model import Callback, Outcome, Status

@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
+
 from paymentfc.model import Outcome, Status
 
 from .conftest import TRACE, Bench

@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from paymentfc.model import AnomalyKind, Callback, Decision, Outcome, Payment, Status, amount_text, decide
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

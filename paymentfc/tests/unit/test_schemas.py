@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from paymentfc.errors import NotACallback
 from paymentfc.handler.schemas import read_callback
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from paymentfc.client.xendit import Draft, Xendit
 from paymentfc.errors import GatewayUnavailable, Refused
 from paymentfc.events import Line
 
 INVOICE = {
-    "id": "6748105a77f16ebe0cc583a7", "external_id": "order-7", "status": "PENDING", "amount": 150000, "currency": "IDR",
+    "id": "6748105a77f16ebe0cc583a7", "external_id": "order-7", "status": "PENDING", "amount": 150000,
+    "currency": "IDR",
     "expiry_date": "2026-11-29T06:40:26.353Z", "created": "2026-11-28T06:40:26.508Z", "invoice_url": "https://x/web/1",
 }  # fmt: skip
 

@@ -1,0 +1,109 @@
+"""The audit log reaches MongoDB: each entry exactly once, also when it was away or failed after storing."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from chassis.relay import OutboxRow
+from chassis.testing import free_port
+from pymongo import AsyncMongoClient
+
+from paymentfc.errors import AuditUnavailable
+from paymentfc.repository import audit, failed_events
+from paymentfc.repository.audit import COLLECTION, DATABASE, AuditLog
+from paymentfc.usecase.deliver_audit import DeliverAudit
+
+from .conftest import Bench
+
+Collection = Any
+
+
+@pytest.fixture
+async def mongo(mongo_uri: str) -> AsyncIterator[Collection]:
+    """Give the collection as MongoDB holds it."""
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo_uri, tz_aware=True)
+    yield client[DATABASE][COLLECTION]
+    await client.close()
+
+
+@pytest.fixture
+async def audit_log(mongo_uri: str) -> AsyncIterator[AuditLog]:
+    """Give the service's own side of it."""
+    log = AuditLog(mongo_uri)
+    yield log
+    await log.close()
+
+
+class FailsAfterStoring:
+    """Stores everything, and says that it did not."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    async def append(self, documents: Sequence[dict[str, Any]]) -> dict[int, str]:
+        """Do, then raise."""
+        await self._log.append(documents)
+        raise AuditUnavailable("cut")
+
+
+async def _events(mongo: Collection, order_id: int, user_id: int) -> list[str]:
+    found = mongo.find({"order_id": order_id, "user_id": user_id}).sort("create_time", 1)
+    return [document["event"] async for document in found]
+
+
+async def test_entries_wait_while_mongodb_is_down_and_arrive_once_each(
+    bench: Bench, audit_log: AuditLog, mongo: Collection
+) -> None:
+    user = uuid4().int % 2**31
+    payment = await bench.invoiced(user_id=user)
+    away = AuditLog(f"mongodb://127.0.0.1:{free_port()}")
+    with pytest.raises(AuditUnavailable):
+        await DeliverAudit(bench.db, away)()
+    await bench.callback(payment)
+    with pytest.raises(AuditUnavailable):
+        await DeliverAudit(bench.db, FailsAfterStoring(audit_log))()
+    deliver = DeliverAudit(bench.db, audit_log)
+    assert await deliver() is False
+    assert await deliver() is False
+    assert await _events(mongo, payment.order_id, user) == ["payment.created", "invoice.created", "payment.paid"]
+    assert await bench.rows("SELECT id FROM audit_outbox") == []
+    await away.close()
+
+
+async def test_an_entry_says_who_did_what_to_which_payment(
+    bench: Bench, audit_log: AuditLog, mongo: Collection
+) -> None:
+    user = uuid4().int % 2**31
+    payment = await bench.invoiced(user_id=user)
+    await bench.callback(payment)
+    await DeliverAudit(bench.db, audit_log)()
+    document = await mongo.find_one({"order_id": payment.order_id, "user_id": user, "event": "payment.paid"})
+    assert document["payment_id"] == payment.id
+    assert document["external_id"] == payment.external_id
+    assert document["actor"] == "xendit"
+    assert document["metadata"] == {"invoice_id": payment.invoice_id, "amount": "150000.00", "status": "PAID"}
+    assert abs(document["create_time"] - payment.create_time) < timedelta(minutes=1)
+
+
+async def test_a_published_event_is_told_once_even_when_it_is_marked_twice(bench: Bench) -> None:
+    payment = await bench.invoiced()
+    await bench.callback(payment)
+    row = (await bench.rows("SELECT id, event_id, topic, key, payload::text AS payload, created_at FROM outbox"))[0]
+    published = OutboxRow(**row, headers={}, attempts=0)
+    for _ in range(2):
+        async with bench.db.transaction() as tx:
+            await audit.add_published(tx.driver(), [published])
+    assert (await bench.audits(payment.order_id)).count("event.published") == 1
+
+
+async def test_a_parked_event_is_recorded_once_with_its_last_error(bench: Bench) -> None:
+    payment = await bench.invoiced()
+    await bench.callback(payment)
+    row = (await bench.rows("SELECT id, event_id, topic, key, payload::text AS payload, created_at FROM outbox"))[0]
+    for attempts in (12, 13):
+        async with bench.db.transaction() as tx:
+            await failed_events.add_parked(tx.driver(), [OutboxRow(**row, headers={}, attempts=attempts, error="away")])
+    found = await bench.rows("SELECT topic, attempts, error FROM failed_events WHERE event_id = $1", row["event_id"])
+    assert found == [{"topic": "payment.success", "attempts": 13, "error": "away"}]

@@ -1,0 +1,133 @@
+"""The routes over HTTP: who may see what, and what is said to Xendit."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from chassis.auth import encode_token
+from chassis.testing import free_port
+
+from paymentfc.app import build
+from paymentfc.config import Settings
+from paymentfc.usecase.request_invoice import RequestInvoice
+
+from .conftest import Bench
+
+WEBHOOK = "/v1/payments/xendit/webhook"
+TOKEN = "tökén-1"  # noqa: S105 - a test's own
+
+
+@pytest.fixture
+async def http(bench: Bench, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """Give the application with the bench's gateway, without Redis, userfc, Kafka and MongoDB."""
+    nobody = free_port()
+    changed = {"redis_port": nobody, "user_service_addr": f"127.0.0.1:{nobody}", "xendit_webhook_token": TOKEN}
+    parts = await build(Settings(**{**settings.model_dump(), **changed}), workers=False)
+    parts.app.state.request_invoice = RequestInvoice(bench.db, bench.create)
+    parts.app.state.verifier = type(parts.app.state.verifier)(settings.jwt_secret)
+    transport = httpx2.ASGITransport(app=parts.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+    for close in reversed(parts.close):
+        await close()
+
+
+def bearer(settings: Settings, user_id: int, role: str = "user") -> dict[str, str]:
+    """Make the header of a user."""
+    token = encode_token(settings.jwt_secret, user_id=user_id, email="u@example.com", role=role)
+    return {"authorization": f"Bearer {token}"}
+
+
+def callback(invoice_id: str | None, external_id: str, **fields: Any) -> bytes:
+    """Make a callback's body."""
+    body = {"id": invoice_id, "external_id": external_id, "status": "PAID", "amount": 150000, "currency": "IDR"}
+    return json.dumps({**body, **fields}).encode()
+
+
+def with_token(token: bytes | None = TOKEN.encode()) -> dict[bytes, bytes]:
+    """Make the headers of a callback; a token outside ASCII goes as the bytes that it is."""
+    return {b"content-type": b"application/json", **({} if token is None else {b"x-callback-token": token})}
+
+
+async def test_a_callback_with_our_token_pays(http: httpx2.AsyncClient, bench: Bench) -> None:
+    payment = await bench.invoiced()
+    for _ in range(3):
+        answer = await http.post(
+            WEBHOOK, content=callback(payment.invoice_id, payment.external_id), headers=with_token()
+        )
+        assert (answer.status_code, answer.json()) == (200, {"message": "webhook processed"})
+    assert len(await bench.events(payment.order_id)) == 1
+
+
+@pytest.mark.parametrize("token", [None, b"", b"wrong", "tökén".encode(), "tökén-1".encode("latin-1"), b"\xff\xfe"])
+async def test_any_other_token_is_401_before_the_body_is_looked_at(
+    http: httpx2.AsyncClient, token: bytes | None
+) -> None:
+    answer = await http.post(WEBHOOK, content=b"not json", headers=with_token(token))
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "invalid callback token"
+    assert set(answer.json()) == {"error", "code", "request_id"}
+
+
+async def test_an_empty_configured_token_refuses_everybody(http: httpx2.AsyncClient) -> None:
+    http._transport.app.state.webhook_token = ""  # type: ignore[attr-defined]
+    for token in (None, b""):
+        assert (await http.post(WEBHOOK, content=b"{}", headers=with_token(token))).status_code == 401
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"nope", callback("a", "order-1", amount="150000")])
+async def test_a_body_that_is_no_callback_is_400(http: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await http.post(WEBHOOK, content=body, headers=with_token())
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "validation_failed"
+
+
+async def test_the_owner_and_an_administrator_see_a_payment_and_nobody_else(
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings
+) -> None:
+    payment = await bench.invoiced()
+    url = f"/v1/payments/{payment.order_id}"
+    for headers in (bearer(settings, 3), bearer(settings, 9, "admin")):
+        body = (await http.get(url, headers=headers)).json()
+        assert body["order_id"] == payment.order_id
+        assert (body["status"], body["amount"], body["currency"]) == ("PENDING", 150000, "IDR")
+        assert (body["invoice_id"], body["invoice_url"]) == (payment.invoice_id, payment.invoice_url)
+        assert body["expires_at"].endswith("Z")
+    assert (await http.get(url, headers=bearer(settings, 4))).status_code == 404
+    assert (await http.get("/v1/payments/999999999", headers=bearer(settings, 3))).status_code == 404
+    assert (await http.get(url)).status_code == 401
+    assert (await http.get("/v1/payments/0", headers=bearer(settings, 3))).status_code == 400
+
+
+async def test_an_invoice_is_made_from_our_own_records_whatever_the_body_claims(
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings
+) -> None:
+    payment = await bench.order()
+    body = {"order_id": payment.order_id, "amount": 1, "user_id": 99}
+    answer = await http.post("/v1/payments/invoice", json=body, headers=bearer(settings, 3))
+    invoice = bench.xendit.live(payment.external_id)[0]
+    assert answer.json() == {"id": invoice.id, "invoice_url": invoice.invoice_url, "status": "PENDING"}
+    assert invoice.amount == 150000
+    assert (await http.post("/v1/payments/invoice", json=body, headers=bearer(settings, 4))).status_code == 404
+    await bench.callback(await bench.payment(payment.order_id))
+    assert (await http.post("/v1/payments/invoice", json=body, headers=bearer(settings, 3))).status_code == 409
+
+
+async def test_no_invoice_while_xendit_is_down_is_503_with_retry_after(
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings
+) -> None:
+    payment = await bench.order()
+    bench.xendit.faults = ["down"]
+    answer = await http.post(
+        "/v1/payments/invoice", json={"order_id": payment.order_id}, headers=bearer(settings, 3)
+    )  # fmt: skip
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_the_openapi_document_names_the_callback_and_its_token(http: httpx2.AsyncClient) -> None:
+    operation = (await http.get("/openapi.json")).json()["paths"][WEBHOOK]["post"]
+    assert operation["parameters"][0]["name"] == "x-callback-token"
+    assert "external_id" in json.dumps(operation["requestBody"])
