@@ -5,6 +5,7 @@ import random
 from datetime import timedelta
 
 import structlog
+from chassis import telemetry
 from chassis.db import Database, Tx
 from chassis.errors import NotFound
 from chassis.failpoint import failpoint
@@ -78,6 +79,12 @@ class CreateInvoice:
         payment = await payments.by_order(self._db, claim.order_id)
         if payment is None:
             raise RuntimeError(f"payment request {claim.id} has no payment")
+        context = telemetry.extract({"traceparent": payment.traceparent} if payment.traceparent else {})
+        with telemetry.tracer.start_as_current_span("create invoice", context=context):
+            await self._ask(claim, payment)
+
+    async def _ask(self, claim: Claim, payment: Payment) -> None:
+        """Look up, create if nothing fits, store. Raises Refused, GatewayUnavailable and what the neighbours raise."""
         found: list[Invoice] = []
         if claim.attempts > 1:
             found = [invoice for invoice in await self._xendit.find(payment.external_id) if _is_of(invoice, payment)]

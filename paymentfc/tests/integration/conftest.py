@@ -139,6 +139,13 @@ class Bench:
         changed = self.settings.model_copy(update=settings)
         return Bench(changed, self.db, self.xendit, self.users)
 
+    @property
+    def database(self) -> dict[str, Any]:
+        """Give what another process needs to open the same database."""
+        names = ("db_host", "db_port", "db_user", "db_name")
+        password = self.settings.db_password.get_secret_value()
+        return {name: getattr(self.settings, name) for name in names} | {"db_password": password}
+
     def new_id(self) -> int:
         return next(_order_ids)
 
