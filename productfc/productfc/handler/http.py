@@ -92,9 +92,7 @@ async def read_categories(db: Db) -> schemas.CategoriesView:
     return schemas.CategoriesView(categories=[_category(category) for category in found])
 
 
-@router.post(
-    "/categories", status_code=201, tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS
-)
+@router.post("/categories", status_code=201, tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS)
 async def post_category(body: schemas.CategoryBody, db: Db) -> schemas.CategoryView:
     """Make a category; 409 when its name is taken, compared without case."""
     return _category(await create_category(db, body.name))
@@ -110,9 +108,7 @@ async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
 
 
 @router.put("/categories/{category_id}", tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS)
-async def put_category(
-    category_id: PathId, body: schemas.CategoryBody, db: Db, cache: Cache
-) -> schemas.CategoryView:
+async def put_category(category_id: PathId, body: schemas.CategoryBody, db: Db, cache: Cache) -> schemas.CategoryView:
     """Rename a category; 409 when the name is taken."""
     return _category(await update_category(db, cache, category_id, body.name))
 

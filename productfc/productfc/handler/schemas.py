@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from chassis.ids import PositiveId, Text, TrimmedText
+from chassis.ids import PositiveId, storable
 from chassis.money import MAX_AMOUNT, Money, MoneyParam
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from productfc.model import MAX_STOCK, Product
 from productfc.repository.products import Search
@@ -29,11 +29,12 @@ def _bounded(value: Decimal) -> Decimal:
 
 
 PathId = Annotated[PositiveId, BeforeValidator(_digits)]
-Name = Annotated[TrimmedText, Field(min_length=1, max_length=255)]
-Description = Annotated[Text, Field(max_length=10_000)]
+# Lengths stand before the validator, so that their refusals speak of characters.
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(storable)]
+Description = Annotated[str, Field(max_length=10_000), AfterValidator(storable)]
 Stock = Annotated[int, Field(strict=True, ge=0, le=MAX_STOCK)]
 BodyId = Annotated[PositiveId, Field(strict=True)]
-SearchText = Annotated[Text, Field(min_length=1, max_length=255)]
+SearchText = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 SearchPrice = Annotated[MoneyParam, AfterValidator(_bounded)]
 
 

@@ -42,9 +42,7 @@ async def lock(tx: Tx, category_id: int) -> bool:
 async def insert(tx: Tx, name: str) -> Category:
     """Store a category. Raises CategoryExists."""
     try:
-        row = await tx.driver().fetchrow(
-            "INSERT INTO product_categories (name) VALUES ($1) RETURNING id, name", name
-        )
+        row = await tx.driver().fetchrow("INSERT INTO product_categories (name) VALUES ($1) RETURNING id, name", name)
     except asyncpg.UniqueViolationError as error:
         raise CategoryExists(name) from error
     return Category(*row)

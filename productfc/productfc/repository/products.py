@@ -23,7 +23,9 @@ INSERT INTO products (name, description, price, stock, category_id) VALUES ($1, 
 """
 # The only columns that a change may name: they are written into the statement.
 _CHANGEABLE = ("name", "description", "price", "stock", "category_id")
-_ARCHIVE = "UPDATE products SET deleted_at = now(), updated_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id"
+_ARCHIVE = (
+    "UPDATE products SET deleted_at = now(), updated_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id"
+)
 _CHANGED_SINCE = """
 SELECT p.id FROM products p LEFT JOIN product_categories c ON c.id = p.category_id
 WHERE p.updated_at > now() - $1 * interval '1 second' OR c.updated_at > now() - $1 * interval '1 second'
@@ -104,9 +106,7 @@ def like_literal(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-async def insert(
-    tx: Tx, *, name: str, description: str, price: Decimal, stock: int, category_id: int
-) -> int:
+async def insert(tx: Tx, *, name: str, description: str, price: Decimal, stock: int, category_id: int) -> int:
     """Store a product and give its id. The caller holds the category."""
     product_id: int = await tx.driver().fetchval(_INSERT, name, description, price, stock, category_id)
     return product_id

@@ -1,0 +1,145 @@
+"""The cache on a real Redis: a change is visible to the next read, and Redis is never needed."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from chassis.redis import RedisClient
+from conftest import Shop, new_order, opened
+
+from productfc.config import Settings
+from productfc.repository.cache import ProductCache, value_key
+
+
+async def test_a_read_fills_the_cache_with_its_bytes_for_five_minutes(shop: Shop, settings: Settings) -> None:
+    product = await shop.product()
+    answer = await shop.http.get(f"/v1/products/{product}")
+    redis = RedisClient(settings)
+    assert await redis.raw.get(value_key(product)) == answer.content
+    assert 290 <= await redis.raw.ttl(value_key(product)) <= 300
+    assert (await shop.http.get(f"/v1/products/{product}")).content == answer.content
+    await redis.close()
+
+
+async def test_every_kind_of_change_is_visible_to_the_next_read(shop: Shop) -> None:
+    category = await shop.category()
+    product = await shop.product(category_id=category)
+    path, admin = f"/v1/products/{product}", shop.token()
+    assert (await shop.http.get(path)).json()["stock"] == 5
+    await shop.deliver("stock.updated", new_order(), [(product, 2)])
+    assert (await shop.http.get(path)).json()["stock"] == 3
+    await shop.http.put(path, json={"price": 0}, headers=admin)
+    assert (await shop.http.get(path)).json()["price"] == 0
+    name = f"Renamed {category}"
+    await shop.http.put(f"/v1/products/categories/{category}", json={"name": name}, headers=admin)
+    assert (await shop.http.get(path)).json()["category"] == {"id": category, "name": name}
+    await shop.http.delete(path, headers=admin)
+    assert (await shop.http.get(path)).status_code == 404
+
+
+@dataclass
+class SlowDatabase:
+    """A database of one product, whose readers can be held between the query and the fill."""
+
+    answer: bytes = b"old"
+    loads: int = 0
+
+    def __post_init__(self) -> None:
+        self.read, self.go = asyncio.Event(), asyncio.Event()
+        self.go.set()
+
+    async def load(self, _product_id: int) -> bytes:
+        """Read the answer, then wait for leave to return it."""
+        self.loads += 1
+        answer = self.answer
+        self.read.set()
+        await self.go.wait()
+        return answer
+
+    async def changed_since(self, _seconds: int) -> list[int]:
+        """Give the product, which has always changed lately."""
+        return [7]
+
+
+@pytest.fixture
+async def slow(settings: Settings) -> tuple[SlowDatabase, ProductCache]:
+    """Give a slow database under a swept cache."""
+    database = SlowDatabase()
+    cache = ProductCache(RedisClient(settings), database.load, database.changed_since)
+    await cache.sweep()
+    return database, cache
+
+
+async def test_a_reader_that_is_overtaken_by_a_writer_does_not_store_what_it_read(
+    slow: tuple[SlowDatabase, ProductCache],
+) -> None:
+    database, cache = slow
+    database.go.clear()
+    reader = asyncio.create_task(cache.get(7))
+    await database.read.wait()
+    async with cache.changing() as changed:
+        database.answer = b"new"
+        changed.add(7)
+    late = asyncio.create_task(cache.get(7))
+    database.read.clear()
+    await database.read.wait()
+    database.go.set()
+    assert await reader == b"old"
+    assert await late == b"new"
+    assert await cache.get(7) == b"new"
+
+
+async def test_fifty_readers_of_a_missing_answer_ask_the_database_once(
+    slow: tuple[SlowDatabase, ProductCache],
+) -> None:
+    database, cache = slow
+    assert set(await asyncio.gather(*(cache.get(7) for _ in range(50)))) == {b"old"}
+    assert database.loads == 1
+
+
+async def test_an_invalidation_that_failed_is_made_up_for_and_not_trusted_until_then(settings: Settings) -> None:
+    database = SlowDatabase()
+    redis = RedisClient(settings)
+    cache = ProductCache(redis, database.load, database.changed_since)
+    await cache.sweep()
+    assert await cache.get(7) == b"old"
+    working, redis.raw.connection_pool = redis.raw.connection_pool, _nowhere(settings)
+    database.answer = b"new"
+    await cache.forget([7])
+    assert not cache.trusted
+    redis.raw.connection_pool = working
+    assert await redis.raw.get(value_key(7)) == b"old"
+    assert await cache.get(7) == b"new"
+    async with asyncio.timeout(5):
+        while not cache.trusted:
+            await cache.sweep()
+            await asyncio.sleep(0.05)
+    assert await redis.raw.get(value_key(7)) is None
+    assert await cache.get(7) == b"new"
+
+
+async def test_a_transaction_that_fails_after_changing_something_leaves_a_doubt(
+    slow: tuple[SlowDatabase, ProductCache],
+) -> None:
+    _, cache = slow
+    with pytest.raises(ConnectionError):
+        async with cache.changing() as changed:
+            changed.add(7)
+            raise ConnectionError("the answer to COMMIT was lost")
+    assert not cache.trusted
+
+
+async def test_without_redis_products_are_read_changed_and_taken(settings: Settings) -> None:
+    alone = settings.model_copy(update={"redis_port": 1})
+    async with opened(alone) as shop:
+        await shop.cache.sweep()
+        product = await shop.product()
+        await shop.deliver("stock.updated", new_order(), [(product, 2)])
+        answer = await shop.http.put(f"/v1/products/{product}", json={"price": 5}, headers=shop.token())
+        assert answer.status_code == 200
+        read = (await shop.http.get(f"/v1/products/{product}")).json()
+        assert (read["stock"], read["price"]) == (3, 5)
+
+
+def _nowhere(settings: Settings):  # type: ignore[no-untyped-def]  # noqa: ANN202 - redis-py's pool
+    return RedisClient(settings.model_copy(update={"redis_port": 1})).raw.connection_pool

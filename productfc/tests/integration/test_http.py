@@ -1,0 +1,264 @@
+"""The HTTP routes: what they answer, and the exact body of what they refuse."""
+
+from typing import Any
+
+import pytest
+from conftest import Shop
+
+BIG = 2**63
+
+
+async def _call(shop: Shop, method: str, path: str, **options: Any) -> tuple[int, Any]:  # noqa: ANN401 - any JSON
+    answer = await shop.http.request(method, path, headers=shop.token(options.pop("role", "admin")), **options)
+    return answer.status_code, answer.json()
+
+
+async def test_a_product_is_made_read_changed_in_part_and_archived(shop: Shop) -> None:
+    category = await shop.category()
+    name = (await _call(shop, "GET", f"/v1/products/categories/{category}"))[1]["name"]
+    body = {"name": "  Ceramic Mug ", "price": 85000, "category_id": category}
+    status, made = await _call(shop, "POST", "/v1/products", json=body)
+    path = f"/v1/products/{made['id']}"
+    assert (status, made) == (
+        201,
+        {
+            "id": made["id"],
+            "name": "Ceramic Mug",
+            "description": "",
+            "price": 85000,
+            "stock": 0,
+            "category_id": category,
+            "category": {"id": category, "name": name},
+        },
+    )
+    assert await _call(shop, "GET", path) == (200, made)
+    changed = {**made, "stock": 7, "description": "blue"}
+    assert await _call(shop, "PUT", path, json={"stock": 7, "description": "blue"}) == (200, changed)
+    assert await _call(shop, "PUT", path, json={}) == (200, changed)
+    zeroed = {**made, "stock": 0, "description": "", "price": 0}
+    assert await _call(shop, "PUT", path, json={"stock": 0, "description": "", "price": 0}) == (200, zeroed)
+    assert await _call(shop, "DELETE", path) == (200, {"message": "Product deleted successfully"})
+    for method, options in (("GET", {}), ("DELETE", {}), ("PUT", {"json": {"stock": 1}}), ("PUT", {"json": {}})):
+        status, answer = await _call(shop, method, path, **options)
+        assert (status, answer["error"]) == (404, f"product {made['id']} not found")
+
+
+PRODUCT = {"name": "Mug", "price": 1000, "category_id": 1}
+REFUSALS = [
+    ("GET", "/v1/products/0", None, 400, "validation_failed", "product_id: should be greater than or equal to 1"),
+    ("GET", "/v1/products/-1", None, 400, "validation_failed", "product_id: should be a positive whole number"),
+    ("GET", "/v1/products/x", None, 400, "validation_failed", "product_id: should be a positive whole number"),
+    ("GET", "/v1/products/1.0", None, 400, "validation_failed", "product_id: should be a positive whole number"),
+    ("GET", f"/v1/products/{BIG}", None, 400, "validation_failed", None),
+    ("GET", f"/v1/products/{BIG - 1}", None, 404, "not_found", f"product {BIG - 1} not found"),
+    ("GET", "/v1/products", None, 400, "validation_failed", "ids: is required"),
+    (
+        "GET",
+        "/v1/products?ids=",
+        None,
+        400,
+        "validation_failed",
+        "ids: should be positive whole numbers, comma separated",
+    ),
+    ("GET", "/v1/products?ids=1,x", None, 400, "validation_failed", None),
+    ("GET", f"/v1/products?ids={BIG}", None, 400, "validation_failed", None),
+    (
+        "GET",
+        "/v1/products?ids=" + ",".join(["1"] * 101),
+        None,
+        400,
+        "validation_failed",
+        "ids: should name at most 100 products",
+    ),
+    ("GET", "/v1/products/search?page=0", None, 400, "validation_failed", "page: should be greater than or equal to 1"),
+    (
+        "GET",
+        "/v1/products/search?page_size=101",
+        None,
+        400,
+        "validation_failed",
+        "page_size: should be less than or equal to 100",
+    ),
+    (
+        "GET",
+        "/v1/products/search?order_by=x",
+        None,
+        400,
+        "validation_failed",
+        "order_by: should be 'id', 'name', 'price' or 'stock'",
+    ),
+    ("GET", "/v1/products/search?sort=up", None, 400, "validation_failed", "sort: should be 'asc' or 'desc'"),
+    ("GET", "/v1/products/search?colour=red", None, 400, "validation_failed", "colour: is not known here"),
+    ("GET", "/v1/products/search?name=", None, 400, "validation_failed", None),
+    ("GET", "/v1/products/search?page=", None, 400, "validation_failed", None),
+    ("GET", "/v1/products/search?min_price=2&max_price=1", None, 400, "validation_failed", None),
+    ("GET", "/v1/products/search?name=a&name=b", None, 400, "validation_failed", "name: is given more than once"),
+    ("POST", "/v1/products", {}, 400, "validation_failed", "name: is required"),
+    (
+        "POST",
+        "/v1/products",
+        {**PRODUCT, "name": " "},
+        400,
+        "validation_failed",
+        "name: should have at least 1 character",
+    ),
+    ("POST", "/v1/products", {**PRODUCT, "name": "x" * 256}, 400, "validation_failed", None),
+    ("POST", "/v1/products", {**PRODUCT, "description": "x" * 10_001}, 400, "validation_failed", None),
+    (
+        "POST",
+        "/v1/products",
+        {**PRODUCT, "price": -1},
+        400,
+        "validation_failed",
+        "An amount must be between 0 and 9,999,999,999",
+    ),
+    ("POST", "/v1/products", {**PRODUCT, "price": 10_000_000_000}, 400, "validation_failed", None),
+    ("POST", "/v1/products", {**PRODUCT, "price": 0.5}, 400, "validation_failed", "An amount in IDR must be whole"),
+    ("POST", "/v1/products", {**PRODUCT, "price": "1"}, 400, "validation_failed", "price: should be a number"),
+    ("POST", "/v1/products", {**PRODUCT, "stock": -1}, 400, "validation_failed", None),
+    ("POST", "/v1/products", {**PRODUCT, "stock": 2**31}, 400, "validation_failed", None),
+    ("POST", "/v1/products", {**PRODUCT, "stock": True}, 400, "validation_failed", None),
+    ("POST", "/v1/products", {**PRODUCT, "category_id": BIG - 1}, 404, "not_found", f"category {BIG - 1} not found"),
+    ("PUT", f"/v1/products/{BIG - 1}", {"stock": 1}, 404, "not_found", f"product {BIG - 1} not found"),
+    ("PUT", f"/v1/products/{BIG - 1}", {"name": None}, 400, "validation_failed", None),
+    ("DELETE", f"/v1/products/{BIG - 1}", None, 404, "not_found", f"product {BIG - 1} not found"),
+    ("POST", "/v1/products/5", {}, 405, "method_not_allowed", None),
+    ("GET", "/v1/products/categories/0", None, 400, "validation_failed", None),
+    ("GET", "/v1/products/categories/99999", None, 404, "not_found", "category 99999 not found"),
+    ("PUT", "/v1/products/categories/99999", {"name": "x"}, 404, "not_found", "category 99999 not found"),
+    ("DELETE", "/v1/products/categories/99999", None, 404, "not_found", "category 99999 not found"),
+    ("POST", "/v1/products/categories", {"name": ""}, 400, "validation_failed", None),
+    ("GET", "/v1/nothing", None, 404, "not_found", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "code", "sentence"), REFUSALS)
+async def test_a_refusal_has_its_status_code_and_sentence(
+    shop: Shop,
+    method: str,
+    path: str,
+    body: Any,
+    status: int,
+    code: str,
+    sentence: str | None,  # noqa: ANN401
+) -> None:
+    found, answer = await _call(shop, method, path, **({} if body is None else {"json": body}))
+    assert (found, answer["code"]) == (status, code), answer
+    assert set(answer) == {"error", "code", "request_id"}
+    assert sentence is None or answer["error"] == sentence
+
+
+WRITES = [
+    ("POST", "/v1/products"),
+    ("PUT", "/v1/products/1"),
+    ("DELETE", "/v1/products/1"),
+    ("POST", "/v1/products/categories"),
+    ("PUT", "/v1/products/categories/1"),
+    ("DELETE", "/v1/products/categories/1"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+async def test_only_an_administrator_changes_anything(shop: Shop, method: str, path: str) -> None:
+    options: dict[str, Any] = {} if method == "DELETE" else {"json": {}}
+    answer = await shop.http.request(method, path, **options)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    forged = await shop.http.request(method, path, headers={"Authorization": "Bearer x"}, **options)
+    assert (forged.status_code, forged.json()["code"]) == (401, "invalid_token")
+    status, body = await _call(shop, method, path, role="user", **options)
+    assert (status, body["code"]) == (403, "forbidden")
+
+
+async def test_a_category_name_is_unique_without_case_and_a_used_category_stays(shop: Shop) -> None:
+    category = await shop.category("Kitchen Things")
+    other = await shop.category()
+    for method, path in (("POST", "/v1/products/categories"), ("PUT", f"/v1/products/categories/{other}")):
+        status, answer = await _call(shop, method, path, json={"name": " KITCHEN things "})
+        assert (status, answer["code"]) == (409, "category_exists")
+    same = await _call(shop, "PUT", f"/v1/products/categories/{category}", json={"name": "KITCHEN things"})
+    assert same == (200, {"id": category, "name": "KITCHEN things"})
+    listed = (await _call(shop, "GET", "/v1/products/categories"))[1]["categories"]
+    assert {"id": category, "name": "KITCHEN things"} in listed
+
+    product = await shop.product(category_id=category)
+    status, answer = await _call(shop, "DELETE", f"/v1/products/categories/{category}")
+    assert (status, answer["code"]) == (409, "category_in_use")
+    await _call(shop, "DELETE", f"/v1/products/{product}")
+    gone = await _call(shop, "DELETE", f"/v1/products/categories/{category}")
+    assert gone == (200, {"message": "Product category deleted successfully"})
+    assert (await _call(shop, "GET", f"/v1/products/categories/{category}"))[0] == 404
+
+
+async def test_a_batch_read_keeps_the_order_asked_and_leaves_out_what_is_not_on_sale(shop: Shop) -> None:
+    first, second, gone = [await shop.product() for _ in range(3)]
+    await _call(shop, "DELETE", f"/v1/products/{gone}")
+    ids = f"{second},{BIG - 1},{gone},{first},{second}"
+    answer = await shop.http.get("/v1/products", params={"ids": ids})
+    assert [product["id"] for product in answer.json()["products"]] == [second, first]
+
+
+async def test_search_takes_patterns_literally_and_ignores_case(shop: Shop) -> None:
+    category = await shop.category("Search & Find")
+    names = ["100% Wool", "100x Wool", "snake_case", "snakeXcase", "back\\slash", "Ümlaut"]
+    made = {name: await shop.product(name=name, category_id=category) for name in names}
+    for text, expected in {
+        "0% w": ["100% Wool"],
+        "E_C": ["snake_case"],
+        "k\\s": ["back\\slash"],
+        "%": ["100% Wool"],
+        "wool": ["100% Wool", "100x Wool"],
+        "ümlaut": ["Ümlaut"],
+        "' OR 1=1": [],
+    }.items():
+        params = {"name": text, "category": "Search & Find"}
+        answer = (await shop.http.get("/v1/products/search", params=params)).json()
+        assert [product["id"] for product in answer["products"]] == [made[name] for name in expected], text
+        assert answer["totalPages"] == (1 if expected else 0)
+
+
+async def test_pages_order_ties_by_id_and_lead_to_each_other(shop: Shop) -> None:
+    category = await shop.category("Paged & 100% más")
+    made = [await shop.product(category_id=category, price=price, name="A b") for price in (2, 1, 2, 1, 2)]
+    by_price = [made[0], made[2], made[4], made[1], made[3]]
+    url = "/v1/products/search"
+    params: dict[str, str] | None = {
+        "category": "Paged & 100% más",
+        "name": "a b",
+        "order_by": "price",
+        "sort": "desc",
+        "page_size": "2",
+    }
+    seen: list[int] = []
+    pages = 0
+    while url:
+        answer = (await shop.http.get(url, params=params)).json()
+        seen += [product["id"] for product in answer["products"]]
+        assert (answer["pageSize"], answer["totalCount"], answer["totalPages"]) == (2, 5, 3)
+        url, params, pages = answer["nextPageUrl"], None, pages + 1
+        assert answer["page"] == pages
+    assert (seen, pages) == (by_price, 3)
+
+
+async def test_a_page_behind_the_last_is_empty_and_still_counts(shop: Shop) -> None:
+    category = await shop.category("Far away")
+    await shop.product(category_id=category)
+    for page in (2, BIG - 1):
+        params = {"category": "Far away", "page": str(page), "page_size": "100"}
+        answer = (await shop.http.get("/v1/products/search", params=params)).json()
+        assert answer == {
+            "products": [],
+            "page": page,
+            "pageSize": 100,
+            "totalCount": 1,
+            "totalPages": 1,
+            "nextPageUrl": "",
+        }
+
+
+async def test_prices_are_inclusive_bounds(shop: Shop) -> None:
+    category = await shop.category("Bounds")
+    made = [await shop.product(category_id=category, price=price) for price in (1, 2, 3, 4)]
+    params = {"category": "Bounds", "min_price": "2", "max_price": "3.5"}
+    answer = (await shop.http.get("/v1/products/search", params=params)).json()
+    assert [product["id"] for product in answer["products"]] == made[1:3]
