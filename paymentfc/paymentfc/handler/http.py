@@ -58,7 +58,7 @@ async def webhook(request: Request) -> Response:
         raise InvalidCallbackToken("invalid callback token")
     callback, text = read_callback(await request.body())
     receive: ReceiveCallback = request.app.state.receive_callback
-    await receive(callback, text, request.headers.get("webhook-id"))
+    await receive(callback, text, request.headers.get("webhook-id", "")[:255] or None)
     return Response(_PROCESSED, media_type="application/json")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from chassis.ids import PositiveId, Text
 from chassis.money import Money
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.types import StringConstraints
 
 from paymentfc.errors import NotACallback
@@ -39,7 +39,7 @@ class CallbackBody(BaseModel):
     status: Short = Field(examples=["PAID"])
     amount: Number = Field(examples=[150000])
     paid_amount: Number | None = Field(None, examples=[150000])
-    currency: Annotated[StrictStr, StringConstraints(max_length=16)] | None = Field(None, examples=["IDR"])
+    currency: Annotated[Text, StringConstraints(strict=True, max_length=16)] | None = Field(None, examples=["IDR"])
 
 
 def _no_constant(name: str) -> Any:  # noqa: ANN401 - json's hook
@@ -64,7 +64,7 @@ def read_callback(body: bytes) -> tuple[Callback, str]:
         status=found.status,
         amount=found.amount,
         paid_amount=found.paid_amount,
-        currency=(found.currency or "").replace("\x00", ""),
+        currency=found.currency or "",
     )
     return callback, text
 

@@ -11,9 +11,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (invoice_id, kind, amount, currency) DO NOTHING
 RETURNING id
 """
-_RESOLVE_WAITING = """
-UPDATE payment_anomalies SET resolved_at = now(), note = $3, order_id = $4, payment_id = $5
-WHERE external_id = $1 AND kind = $2 AND payment_id IS NULL AND resolved_at IS NULL
+_ATTACH = """
+UPDATE payment_anomalies SET order_id = $3, payment_id = $4,
+  resolved_at = CASE WHEN $5 THEN now() END, note = CASE WHEN $5 THEN 'its order has appeared' END
+WHERE invoice_id = $1 AND kind = $2 AND payment_id IS NULL AND resolved_at IS NULL
 """
 
 
@@ -34,8 +35,7 @@ async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | N
     return found is not None
 
 
-async def resolve_unknown(tx: Tx, payment: Payment, note: str) -> None:
-    """Resolve what was recorded while the payment was unknown: its order has appeared."""
-    await tx.driver().execute(
-        _RESOLVE_WAITING, payment.external_id, AnomalyKind.UNKNOWN_INVOICE.value, note, payment.order_id, payment.id
-    )
+async def attach(tx: Tx, payment: Payment, invoice_id: str, *, resolved: bool) -> None:
+    """Name the order of a callback that was unknown so far; resolved when the callback was applied to it."""
+    kind = AnomalyKind.UNKNOWN_INVOICE.value
+    await tx.driver().execute(_ATTACH, invoice_id, kind, payment.order_id, payment.id, resolved)

@@ -11,7 +11,7 @@ from chassis.money import check_amount
 
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated
-from paymentfc.model import Payment, Reason, Status, external_id
+from paymentfc.model import Outcome, Payment, Reason, Status, external_id
 from paymentfc.repository import anomalies, audit, callbacks, payments, requests
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.service.settlement import close, settle
@@ -68,7 +68,8 @@ class RegisterPayment:
                 break
             settled = await settle(tx, current, stored.callback, ACTOR)
             await callbacks.settle(tx, stored, settled.outcome)
-            await anomalies.resolve_unknown(tx, payment, "its order has appeared and the callback was judged")
+            applied = settled.outcome is not Outcome.ANOMALY
+            await anomalies.attach(tx, payment, stored.callback.invoice_id, resolved=applied)
             events += settled.events
             current = await payments.lock_order(tx, payment.external_id)
         if current is not None and current.is_open:

@@ -104,6 +104,21 @@ async def test_a_callback_of_an_unknown_order_waits_and_pays_it_when_it_appears(
     assert bench.xendit.live(early["external_id"]) == []
 
 
+async def test_a_second_invoice_paid_before_its_order_is_known_stays_visible_as_money_to_give_back(
+    bench: Bench,
+) -> None:
+    order_id = bench.new_id()
+    ahead = await bench.invoiced()
+    for number in (1, 2):
+        await bench.callback(ahead, invoice_id=f"twin-{number}-{order_id}", external_id=f"order-{order_id}")
+    payment = await bench.order(order_id)
+    assert payment.invoice_id == f"twin-1-{order_id}"
+    sql = "SELECT invoice_id, order_id FROM payment_anomalies WHERE external_id = $1 AND resolved_at IS NULL"
+    found = await bench.rows(sql, payment.external_id)
+    assert found == [{"invoice_id": f"twin-2-{order_id}", "order_id": order_id}]
+    assert len(await bench.events(order_id)) == 1
+
+
 async def test_a_callback_and_its_order_at_once_always_end_paid(bench: Bench) -> None:
     ahead = await bench.invoiced()
     orders = [bench.new_id() for _ in range(20)]
