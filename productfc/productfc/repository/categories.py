@@ -45,7 +45,7 @@ async def insert(tx: Tx, name: str) -> Category:
         row = await tx.driver().fetchrow("INSERT INTO product_categories (name) VALUES ($1) RETURNING id, name", name)
     except asyncpg.UniqueViolationError as error:
         raise CategoryExists(name) from error
-    return Category(*row)
+    return Category(row["id"], row["name"])
 
 
 async def rename(tx: Tx, category_id: int, name: str) -> Category | None:
