@@ -42,10 +42,12 @@ async def lock(tx: Tx, category_id: int) -> bool:
 async def insert(tx: Tx, name: str) -> Category:
     """Store a category. Raises CategoryExists."""
     try:
-        row = await tx.driver().fetchrow("INSERT INTO product_categories (name) VALUES ($1) RETURNING id, name", name)
+        category_id: int = await tx.driver().fetchval(
+            "INSERT INTO product_categories (name) VALUES ($1) RETURNING id", name
+        )
     except asyncpg.UniqueViolationError as error:
         raise CategoryExists(name) from error
-    return Category(row["id"], row["name"])
+    return Category(category_id, name)
 
 
 async def rename(tx: Tx, category_id: int, name: str) -> Category | None:
