@@ -46,8 +46,9 @@ class Transition:
     publish_rollback: bool = False
 
 
-# The status is all the memory that is needed: completed = paid came, cancelled = failed or rejected came,
-# failed = both came. So a repeated cause changes nothing even when the inbox has been purged, and every order of arrival ends the same.
+# The status is all the memory that is needed: completed = paid came, cancelled = failed or rejected came, failed = both
+# came. So a repeated cause changes nothing even when the inbox has been purged, and every order of arrival ends the
+# same.
 _TRANSITIONS: Mapping[tuple[Status, Cause], Transition] = {
     (Status.CREATED, Cause.PAID): Transition(Status.COMPLETED),
     (Status.CREATED, Cause.PAYMENT_FAILED): Transition(Status.CANCELLED, publish_rollback=True),
