@@ -22,8 +22,8 @@ SHELF = b'{"products":[{"id":1,"name":"Kopi","price":150000,"stock":5}]}'
 async def _shelf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         while await reader.readuntil(b"\r\n\r\n"):
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(SHELF))
-            writer.write(SHELF)
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            writer.write(head % len(SHELF) + SHELF)
             await writer.drain()
     writer.close()
 
