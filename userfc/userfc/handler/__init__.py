@@ -1,0 +1,1 @@
+"""The wire: HTTP and gRPC in, usecases called, answers out."""

@@ -1,0 +1,1 @@
+"""The rules of userfc that need more than plain values: passwords, and whether a token still counts."""

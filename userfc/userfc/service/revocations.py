@@ -1,0 +1,52 @@
+"""Whether a token was logged out, as userfc finds out: Redis at once, its own database when Redis is away."""
+
+from chassis.auth import Principal, TokenVerifier
+from chassis.db import Database
+from chassis.errors import Unauthenticated, Unavailable, is_transient
+from chassis.redis import RedisClient
+from chassis.revocation import Revocations, key
+from redis.asyncio import Redis
+
+from userfc.repository import tokens
+
+
+class OwnRevocations(Revocations):
+    """Asks the database where other services ask userfc, and remembers no answers."""
+
+    def __init__(self, redis: RedisClient, db: Database) -> None:
+        super().__init__(redis)
+        self._db = db
+
+    async def check(self, jti: str, token: str, *, mutating: bool) -> None:  # noqa: ARG002 - the chassis' signature
+        """Raise Unauthenticated for a revoked token, Unavailable when a change can't be cleared now."""
+
+        async def exists(client: Redis) -> bool:
+            return bool(await client.exists(key(jti)))
+
+        revoked = await self._redis.try_(exists, None)
+        if revoked is None:
+            try:
+                revoked = await tokens.is_revoked(self._db, jti)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                if mutating:
+                    raise Unavailable("Your sign-in can't be checked now; try again in a moment") from error
+        if revoked:
+            raise logged_out()
+
+
+async def judge(db: Database, verifier: TokenVerifier, token: str) -> Principal:
+    """Check a token against the truth: signature, claims, and the database's list of what was logged out.
+
+    Raises Unauthenticated, and what the database raises when it is away.
+    """
+    principal = verifier.decode(token)
+    if await tokens.is_revoked(db, principal.jti):
+        raise logged_out()
+    return principal
+
+
+def logged_out() -> Unauthenticated:
+    """Make the refusal of a token that was logged out."""
+    return Unauthenticated("The token is no longer valid", code="invalid_token")

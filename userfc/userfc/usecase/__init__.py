@@ -1,0 +1,1 @@
+"""What userfc does, one file per action that changes something."""
