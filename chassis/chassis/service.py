@@ -120,6 +120,8 @@ async def _supervise(settings: ServiceSettings, parts: Parts, stop: asyncio.Even
             timeout_graceful_shutdown=max(1, settings.shutdown_timeout_s - 5),
             timeout_keep_alive=30,
             server_header=False,
+            # Whose X-Forwarded-For counts is a setting (TRUSTED_PROXIES), not "everybody on this machine".
+            proxy_headers=False,
         )
     )
     tasks_stop, last_stop = asyncio.Event(), asyncio.Event()
