@@ -1,0 +1,1 @@
+"""What every service needs and no business noun: settings, database, events, HTTP, gRPC, supervision."""

@@ -139,7 +139,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     raise
                 except Exception as error:
                     code, sentence = _translate(method, error)
-                await context.abort(code, sentence)
+                return await context.abort(code, sentence)
 
         return grpc.unary_unary_rpc_method_handler(
             call,

@@ -49,7 +49,9 @@ WHERE published_at IS NULL AND (next_attempt_at IS NULL OR next_attempt_at <= no
       AND b.topic = o.topic AND b.key = o.key AND b.id < o.id)
 ORDER BY id LIMIT $1
 """
-_MARK = "UPDATE outbox SET published_at = now(), last_error = NULL WHERE id = ANY($1::bigint[]) AND published_at IS NULL"
+_MARK = (
+    "UPDATE outbox SET published_at = now(), last_error = NULL WHERE id = ANY($1::bigint[]) AND published_at IS NULL"
+)
 _FAIL = """
 UPDATE outbox SET attempts = attempts + 1, last_error = left($2, 500),
   parked_at = CASE WHEN attempts + 1 >= $3 THEN coalesce(parked_at, now()) END,

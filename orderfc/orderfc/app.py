@@ -16,7 +16,6 @@ from chassis.relay import Relay
 from chassis.revocation import Revocations
 from chassis.service import Parts, Service
 from chassis.users import UserClient
-
 from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from pydantic import BaseModel
+
 from chassis.ids import PositiveId
 from chassis.money import Money
-from pydantic import BaseModel
 
 ORDER_CREATED = "order.created"
 STOCK_UPDATED = "stock.updated"

@@ -7,7 +7,6 @@ from enum import IntEnum, StrEnum
 
 from chassis.errors import Invalid
 from chassis.money import check_amount
-
 from orderfc.errors import InsufficientStock, PriceMismatch, unknown_product
 
 MAX_LINES = 100

@@ -17,7 +17,6 @@ from chassis.relay import Relay
 from chassis.revocation import Revocations
 from chassis.service import Parts, Service, Task
 from chassis.users import UserClient
-
 from paymentfc import events
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings

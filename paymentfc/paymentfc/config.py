@@ -2,8 +2,9 @@
 
 from typing import Annotated, ClassVar
 
-from chassis.config import PositiveInt, ServiceSettings, setting
 from pydantic import Field, SecretStr
+
+from chassis.config import PositiveInt, ServiceSettings, setting
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
 from chassis.events import Event
 from chassis.ids import PositiveId
 from chassis.money import Money
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
-
 from paymentfc.model import Payment, Status
 
 ORDER_CREATED = "order.created"

@@ -1,0 +1,1 @@
+"""productfc: products, categories and the stock that orders hold."""

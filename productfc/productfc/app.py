@@ -16,7 +16,6 @@ from chassis.relay import Relay
 from chassis.revocation import Revocations
 from chassis.service import Parts, Service
 from chassis.users import UserClient
-
 from productfc import events
 from productfc.config import Settings
 from productfc.handler import http, kafka, schemas

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from chassis.ids import PositiveId
 from pydantic import AliasChoices, BaseModel, Field
 
+from chassis.ids import PositiveId
 from productfc.model import Line
 
 STOCK_UPDATED = "stock.updated"

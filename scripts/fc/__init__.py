@@ -1,0 +1,1 @@
+"""The `fc` command and the local stack."""

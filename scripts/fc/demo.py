@@ -76,9 +76,7 @@ async def last_unit(story: Story, shop: Shop, alice: Customer, bob: Customer) ->
     """Two customers race for the last unit: one gets it, the other is refused or compensated."""
     await shop.set_stock("Last Piece Vase", 1)
     product = await shop.product("Last Piece Vase")
-    results = await asyncio.gather(
-        alice.checkout(product, 1), bob.checkout(product, 1), return_exceptions=True
-    )
+    results = await asyncio.gather(alice.checkout(product, 1), bob.checkout(product, 1), return_exceptions=True)
     placed: list[tuple[Customer, int]] = []
     for customer, result in zip((alice, bob), results, strict=True):
         if isinstance(result, int):

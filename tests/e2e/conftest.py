@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer
+
 from fc import seed
 from fc.shop import Customer, Shop
 from fc.stack import Stack
-
 from tests.e2e.support import Bus, Kitchen
 
 

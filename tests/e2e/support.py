@@ -17,6 +17,7 @@ import httpx2
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+
 from fc.shop import Shop, poll
 from fc.stack import Stack
 

@@ -1,8 +1,8 @@
 """One kill -9 at each of the three lines where a naive saga loses or doubles an event."""
 
 import pytest
-from fc.shop import Customer, Shop
 
+from fc.shop import Customer, Shop
 from tests.e2e.support import Kitchen, killed_at
 
 pytestmark = pytest.mark.e2e
@@ -17,9 +17,7 @@ pytestmark = pytest.mark.e2e
         pytest.param("paymentfc", "consumer.after_handler", id="after the payment's commit and before its offset"),
     ],
 )
-async def test_an_order_survives_kill_9(
-    service: str, line: str, shop: Shop, alice: Customer, kitchen: Kitchen
-) -> None:
+async def test_an_order_survives_kill_9(service: str, line: str, shop: Shop, alice: Customer, kitchen: Kitchen) -> None:
     product = await kitchen.product(stock=5)
     async with killed_at(kitchen.stack, service, line):
         order = await alice.checkout_until_answered(product, 2, key=f"{service}-{line}-{product['id']}")

@@ -4,14 +4,16 @@ import asyncio
 
 import httpx2
 import pytest
-from fc.shop import Customer, Shop, poll
 
+from fc.shop import Customer, Shop, poll
 from tests.e2e.support import Bus, Kitchen
 
 pytestmark = pytest.mark.e2e
 
 
-async def test_an_order_is_paid_and_completed_and_its_stock_is_taken(shop: Shop, alice: Customer, kitchen: Kitchen) -> None:
+async def test_an_order_is_paid_and_completed_and_its_stock_is_taken(
+    shop: Shop, alice: Customer, kitchen: Kitchen
+) -> None:
     product = await kitchen.product(stock=10)
     order = await alice.checkout(product, 2)
     payment = await alice.invoice(order)
@@ -52,9 +54,7 @@ async def test_of_two_customers_who_race_for_the_last_unit_one_is_served_and_no_
     shop: Shop, alice: Customer, bob: Customer, kitchen: Kitchen
 ) -> None:
     product = await kitchen.product(stock=1)
-    results = await asyncio.gather(
-        alice.checkout(product, 1), bob.checkout(product, 1), return_exceptions=True
-    )
+    results = await asyncio.gather(alice.checkout(product, 1), bob.checkout(product, 1), return_exceptions=True)
     orders = [(who, order) for who, order in zip((alice, bob), results, strict=True) if isinstance(order, int)]
     refused = [result for result in results if isinstance(result, httpx2.HTTPStatusError)]
     assert len(orders) + len(refused) == 2

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
+
+from chassis import grpc, migrations
 from chassis.auth import TokenVerifier
 from chassis.db import Database
 from chassis.errors import RateLimited, Unavailable, is_transient
@@ -14,8 +16,6 @@ from chassis.loops import every
 from chassis.pb.user_pb2_grpc import add_UserServiceServicer_to_server
 from chassis.redis import RedisClient
 from chassis.service import Parts, Service, Task
-
-from chassis import grpc, migrations
 from userfc.config import Settings
 from userfc.handler import http
 from userfc.handler.grpc import NAME, UserServicer

@@ -70,4 +70,6 @@ def test_unknown_fields_are_ignored() -> None:
 
 def test_an_event_can_be_put_into_an_earlier_trace_and_links_to_its_cause() -> None:
     trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
-    assert Event.of("payment.success", "order-1", Payload(order_id=1), traceparent=trace).headers["traceparent"] == trace
+    assert (
+        Event.of("payment.success", "order-1", Payload(order_id=1), traceparent=trace).headers["traceparent"] == trace
+    )

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import httpx2
 import structlog
-from chassis import telemetry
-from chassis.errors import Unavailable
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
+from chassis import telemetry
+from chassis.errors import Unavailable
 from orderfc.config import Settings
 from orderfc.model import Product
 

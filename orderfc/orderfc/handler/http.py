@@ -3,14 +3,14 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, Field
+
 from chassis.auth import CurrentUser
 from chassis.db import Database
 from chassis.errors import Invalid
 from chassis.http import errors
 from chassis.ids import PositiveId
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, Field
-
 from orderfc.errors import unknown_order
 from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView
 from orderfc.model import Status
@@ -115,9 +115,7 @@ async def history(
 ) -> list[OrderView]:
     """List the caller's orders, newest first; the `Link` header leads to the next page."""
     status = None if query.status is None else _status(query.status)
-    found = await orders.history(
-        db, user.user_id, before_id=query.before_id, status=status, limit=query.limit + 1
-    )
+    found = await orders.history(db, user.user_id, before_id=query.before_id, status=status, limit=query.limit + 1)
     page = [OrderView.model_validate_json(shown) for shown in found[: query.limit]]
     if len(found) > query.limit:
         parameters: dict[str, str | int] = {"limit": query.limit, "before_id": page[-1].order_id}

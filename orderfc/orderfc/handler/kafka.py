@@ -1,10 +1,10 @@
 """The messages that orderfc consumes: parse, bind the order to the log context, call one usecase."""
 
+from structlog.contextvars import bind_contextvars
+
 from chassis.consumer import Handler
 from chassis.db import Database
 from chassis.events import Message, parse
-from structlog.contextvars import bind_contextvars
-
 from orderfc import events
 from orderfc.usecase.apply_payment_result import apply_payment_result
 from orderfc.usecase.apply_stock_rejected import apply_stock_rejected

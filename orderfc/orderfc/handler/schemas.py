@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
-from chassis.ids import PositiveId, Text, TrimmedText
-from chassis.money import Money
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from chassis.ids import PositiveId, Text, TrimmedText
+from chassis.money import Money
 from orderfc.model import MAX_LINES, MAX_QUANTITY, Status, Wanted
 
 STATUS_NAMES = [status.wire for status in Status]

@@ -48,9 +48,7 @@ class Reservation:
 async def reserve(db: Database, lease: Lease, lease_s: int) -> Reservation:
     """Reserve the key for `lease_s` seconds, or tell who has it."""
     async with db.driver() as connection:
-        row = await connection.fetchrow(
-            _RESERVE, lease.user_id, lease.key, lease.request_hash, lease.token, lease_s
-        )
+        row = await connection.fetchrow(_RESERVE, lease.user_id, lease.key, lease.request_hash, lease.token, lease_s)
     if row is None:
         raise RuntimeError("an upsert without a condition returned no row")
     return Reservation(row["acquired"], row["same_request"], row["order_id"])

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
-from chassis.db import Database, Tx
-from chassis.events import uuid7
 from sqlalchemy import func, insert, select, update
 
+from chassis.db import Database, Tx
+from chassis.events import uuid7
 from orderfc.events import ORDER_CREATED, STOCK_UPDATED
 from orderfc.model import Cause, Draft, Status
 from orderfc.repository.idempotency import Lease

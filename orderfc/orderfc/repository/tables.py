@@ -1,8 +1,5 @@
 """The tables of orderfc: the source that the migrations are checked against."""
 
-from chassis.db import metadata_factory
-from chassis.inbox import inbox_table
-from chassis.outbox import outbox_table
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -21,6 +18,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import UUID
+
+from chassis.db import metadata_factory
+from chassis.inbox import inbox_table
+from chassis.outbox import outbox_table
 
 metadata = metadata_factory()
 

@@ -2,7 +2,6 @@
 
 from chassis.db import Tx
 from chassis.errors import NotYet
-
 from orderfc.model import Cause, Transition, may_become, transition
 from orderfc.repository import orders
 

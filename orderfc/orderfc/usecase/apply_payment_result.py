@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 
 import structlog
+
 from chassis.db import Database, Tx
 from chassis.errors import InvalidMessage
 from chassis.events import Event, Message
 from chassis.inbox import first_time
-
 from orderfc import events
 from orderfc.config import Settings
 from orderfc.model import Cause

@@ -1,10 +1,10 @@
 """What stock.rejected does: cancel the order, or fail it when it is paid; nothing was taken, so nothing goes back."""
 
 import structlog
+
 from chassis.db import Database
 from chassis.events import Message
 from chassis.inbox import first_time
-
 from orderfc.config import Settings
 from orderfc.events import StockRejected
 from orderfc.model import Cause

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+
 from chassis import telemetry
 from chassis.db import Database
 from chassis.failpoint import failpoint
 from chassis.money import check_amount
-
 from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
@@ -125,9 +125,7 @@ def _payloads(draft: Draft) -> orders.Payloads:
         shipping_address=draft.shipping_address,
         currency=draft.currency,
         products=[
-            events.OrderedProduct(
-                product_id=line.product_id, name=line.name, quantity=line.quantity, price=line.price
-            )
+            events.OrderedProduct(product_id=line.product_id, name=line.name, quantity=line.quantity, price=line.price)
             for line in draft.lines
         ],
     )

@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
+
 from chassis.auth import TokenVerifier, encode_token
 from chassis.db import Database
 from chassis.events import Message
-from fastapi import FastAPI
-
 from orderfc.app import build, handlers
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
@@ -65,9 +65,7 @@ class Shop:
         token = encode_token(self.settings.jwt_secret, user_id=user_id, email=f"u{user_id}@example.com", role=role)
         return {"Authorization": f"Bearer {token}", "X-Test-User": str(user_id)}
 
-    async def checkout(
-        self, user: dict[str, str], body: dict[str, Any], key: str | None = None
-    ) -> httpx2.Response:
+    async def checkout(self, user: dict[str, str], body: dict[str, Any], key: str | None = None) -> httpx2.Response:
         """Send a checkout."""
         headers = user if key is None else user | {"Idempotency-Key": key}
         return await self.http.post("/v1/orders/checkout", headers=headers, json=body)

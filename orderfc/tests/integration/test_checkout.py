@@ -172,7 +172,9 @@ async def _cut(request: httpx2.Request) -> httpx2.Response:
 @pytest.mark.parametrize("answer", [_broken, _gibberish, _half, _gone, _cut])
 @pytest.mark.parametrize("key", [None, "key"])
 async def test_when_productfc_gives_no_usable_answer_nothing_is_written(
-    shop: Shop, answer: Any, key: str | None  # noqa: ANN401 - a coroutine function
+    shop: Shop,
+    answer: Any,
+    key: str | None,  # noqa: ANN401 - a coroutine function
 ) -> None:
     shop.productfc.answer = answer
     user = shop.user()

@@ -6,6 +6,7 @@ import json
 from uuid import uuid4
 
 import pytest
+
 from chassis.errors import InvalidMessage, NotYet
 
 from .conftest import Shop, body, message

@@ -5,10 +5,10 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from chassis import migrations
-from chassis.db import Database
 from sqlalchemy import Connection
 
+from chassis import migrations
+from chassis.db import Database
 from orderfc.config import Settings
 from orderfc.repository.tables import metadata
 

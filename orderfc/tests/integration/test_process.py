@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
 from chassis.auth import encode_token
 from chassis.testing import eventually, free_port
 

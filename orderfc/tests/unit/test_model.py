@@ -4,10 +4,10 @@ import itertools
 from decimal import Decimal
 
 import pytest
-from chassis.errors import AppError, Invalid, NotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.errors import AppError, Invalid, NotFound
 from orderfc.errors import InsufficientStock, PriceMismatch
 from orderfc.model import (
     Cause,
@@ -159,9 +159,7 @@ def test_a_draft_adds_up_its_lines_exactly() -> None:
     check_total(order)
 
 
-@pytest.mark.parametrize(
-    "order", [draft("0"), draft("10.5"), draft("9999999999", "1"), draft("0.001", currency="USD")]
-)
+@pytest.mark.parametrize("order", [draft("0"), draft("10.5"), draft("9999999999", "1"), draft("0.001", currency="USD")])
 def test_a_total_of_nothing_or_one_that_the_currency_can_not_express_is_refused(order: Draft) -> None:
     with pytest.raises(Invalid):
         check_total(order)

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import httpx2
 import structlog
-from chassis import telemetry
 from prometheus_client import Counter
 
+from chassis import telemetry
 from paymentfc.errors import GatewayUnavailable, Refused
 from paymentfc.events import Line
 from paymentfc.model import Callback

@@ -3,13 +3,13 @@
 import hmac
 from typing import Annotated, cast
 
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
 from chassis.auth import CurrentUser
 from chassis.db import Database
 from chassis.http import errors
 from chassis.ids import PositiveId
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
-
 from paymentfc.errors import InvalidCallbackToken, PaymentNotFound
 from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, Message, PaymentView, read_callback
 from paymentfc.repository import payments

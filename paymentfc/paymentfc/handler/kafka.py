@@ -2,7 +2,6 @@
 
 from chassis.consumer import Handler
 from chassis.events import Message, parse
-
 from paymentfc.events import ORDER_CREATED, STOCK_REJECTED, OrderCreated, StockRejected
 from paymentfc.usecase.close_rejected_order import CloseRejectedOrder
 from paymentfc.usecase.register_payment import RegisterPayment

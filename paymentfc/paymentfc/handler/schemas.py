@@ -5,11 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from chassis.ids import PositiveId, Text
-from chassis.money import Money
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.types import StringConstraints
 
+from chassis.ids import PositiveId, Text
+from chassis.money import Money
 from paymentfc.errors import NotACallback
 from paymentfc.model import Callback, Payment, Status
 

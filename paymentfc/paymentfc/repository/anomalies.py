@@ -1,7 +1,6 @@
 """The rows of payment_anomalies: one per distinct (invoice, kind, amount, currency)."""
 
 from chassis.db import Tx
-
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Payment, amount_text
 
 _ADD = """

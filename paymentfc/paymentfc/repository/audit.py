@@ -8,12 +8,12 @@ from uuid import UUID, uuid5
 
 import asyncpg
 import orjson
-from chassis.db import Database, Tx
-from chassis.events import uuid7
-from chassis.relay import OutboxRow
 from pymongo import ASCENDING, AsyncMongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 
+from chassis.db import Database, Tx
+from chassis.events import uuid7
+from chassis.relay import OutboxRow
 from paymentfc.errors import AuditUnavailable
 from paymentfc.model import Payment
 

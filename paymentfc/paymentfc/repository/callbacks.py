@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from chassis.db import Tx
-
 from paymentfc.model import Callback, Outcome, amount_text
 
 _ADD = """

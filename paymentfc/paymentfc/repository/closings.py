@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chassis.db import Database, Tx
-
 from paymentfc.model import Payment
 
 

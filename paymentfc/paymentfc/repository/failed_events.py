@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import asyncpg
+
 from chassis.relay import OutboxRow
 
 _ADD = """

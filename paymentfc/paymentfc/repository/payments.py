@@ -6,9 +6,9 @@ from datetime import datetime
 
 import asyncpg
 import orjson
-from chassis.db import Database, Tx
 from sqlalchemy import select
 
+from chassis.db import Database, Tx
 from paymentfc.events import Line, OrderCreated
 from paymentfc.model import Payment, Reason, Status, external_id
 from paymentfc.repository.tables import payments

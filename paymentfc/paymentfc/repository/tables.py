@@ -1,8 +1,5 @@
 """The tables of the payment database: the source of the migrations."""
 
-from chassis.db import metadata_factory
-from chassis.inbox import inbox_table
-from chassis.outbox import outbox_table
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -20,6 +17,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from chassis.db import metadata_factory
+from chassis.inbox import inbox_table
+from chassis.outbox import outbox_table
 
 metadata = metadata_factory()
 outbox = outbox_table(metadata)

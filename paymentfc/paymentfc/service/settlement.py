@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from chassis.db import Tx
-from chassis.events import Event
 from prometheus_client import Counter
 
+from chassis.db import Tx
+from chassis.events import Event
 from paymentfc.events import failed, succeeded
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Decision, Outcome, Payment, Reason, Status, decide
 from paymentfc.repository import anomalies, audit, closings, payments

@@ -1,8 +1,8 @@
 """Asks Xendit about invoices and follows its answer: past expiry, open for long, to be expired, closed a day ago."""
 
 import structlog
-from chassis.db import Database
 
+from chassis.db import Database
 from paymentfc.client.xendit import Invoice, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused

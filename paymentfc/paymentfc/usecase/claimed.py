@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
+
 from chassis.loops import every
 
 log = structlog.get_logger(__name__)

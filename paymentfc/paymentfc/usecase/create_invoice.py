@@ -5,12 +5,12 @@ import random
 from datetime import timedelta
 
 import structlog
+
 from chassis import telemetry
 from chassis.db import Database, Tx
 from chassis.errors import NotFound
 from chassis.failpoint import failpoint
 from chassis.users import UserClient
-
 from paymentfc.client.xendit import Draft, Invoice, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import structlog
-from chassis.db import Database
 
+from chassis.db import Database
 from paymentfc.repository import audit
 
 log = structlog.get_logger(__name__)

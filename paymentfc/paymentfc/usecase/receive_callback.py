@@ -1,8 +1,8 @@
 """Receives one callback of Xendit: stored and applied, or kept until its payment appears, in one transaction."""
 
 import structlog
-from chassis.db import Database
 
+from chassis.db import Database
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Outcome
 from paymentfc.repository import callbacks, payments
 from paymentfc.service.settlement import record, settle

@@ -4,7 +4,6 @@ import asyncio
 import time
 
 from chassis.db import Database
-
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentNotFound
 from paymentfc.model import Payment
 from paymentfc.repository import payments

@@ -11,12 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from chassis.config import load
 from chassis.db import Database
 from chassis.errors import NotFound, Unavailable
 from chassis.events import Message
 from chassis.users import User, UserClient
-
 from paymentfc.client.xendit import Draft, Invoice, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused

@@ -6,10 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from chassis.relay import OutboxRow
-from chassis.testing import free_port
 from pymongo import AsyncMongoClient
 
+from chassis.relay import OutboxRow
+from chassis.testing import free_port
 from paymentfc.errors import AuditUnavailable
 from paymentfc.repository import audit, failed_events
 from paymentfc.repository.audit import COLLECTION, DATABASE, AuditLog

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
 from chassis import migrations
 from chassis.config import load
 from chassis.db import Database
 from chassis.errors import InvalidMessage
 from chassis.events import Message
-from sqlalchemy import Connection
-
 from paymentfc.config import Settings
 from paymentfc.events import ORDER_CREATED, STOCK_REJECTED
 from paymentfc.handler.kafka import handlers

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from chassis.auth import encode_token
 from chassis.testing import free_port
-
 from paymentfc.app import build
 from paymentfc.config import Settings
 from paymentfc.usecase.request_invoice import RequestInvoice

@@ -19,6 +19,8 @@ import grpc.aio
 import httpx2
 import pytest
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
+from pymongo import AsyncMongoClient
+
 from chassis import kafka
 from chassis.auth import encode_token
 from chassis.config import load
@@ -27,8 +29,6 @@ from chassis.grpc import server as grpc_server
 from chassis.kafka import Producer
 from chassis.pb import user_pb2, user_pb2_grpc
 from chassis.testing import eventually, free_port
-from pymongo import AsyncMongoClient
-
 from paymentfc.app import SERVICE
 from paymentfc.config import Settings
 from paymentfc.repository.audit import COLLECTION, DATABASE

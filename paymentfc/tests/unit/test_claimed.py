@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 
 from chassis.testing import eventually
-
 from paymentfc.usecase.claimed import ClaimLoop
 
 

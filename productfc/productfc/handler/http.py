@@ -4,12 +4,12 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+
 from chassis.auth import admin_user
 from chassis.db import Database
 from chassis.errors import Invalid
 from chassis.http import errors
-from fastapi import APIRouter, Depends, Query, Request, Response
-
 from productfc.errors import unknown_category, unknown_product
 from productfc.handler import schemas
 from productfc.handler.schemas import PathId

@@ -1,10 +1,10 @@
 """The messages that productfc consumes: parse, bind the order to the log context, call one usecase."""
 
+from structlog.contextvars import bind_contextvars
+
 from chassis.consumer import Handler
 from chassis.db import Database
 from chassis.events import Message, parse
-from structlog.contextvars import bind_contextvars
-
 from productfc import events
 from productfc.repository.cache import ProductCache
 from productfc.usecase.return_stock import return_stock

@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from chassis.ids import PositiveId, storable
-from chassis.money import MAX_AMOUNT, Money, MoneyParam
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from chassis.ids import PositiveId, storable
+from chassis.money import MAX_AMOUNT, Money, MoneyParam
 from productfc.model import MAX_STOCK, Product
 from productfc.repository.products import Search
 

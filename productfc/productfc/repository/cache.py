@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import structlog
-from chassis.redis import RedisClient
 from prometheus_client import Counter
 from redis.asyncio import Redis
+
+from chassis.redis import RedisClient
 
 log = structlog.get_logger(__name__)
 

@@ -1,8 +1,8 @@
 """The questions about categories that PostgreSQL answers."""
 
 import asyncpg
-from chassis.db import Database, Tx
 
+from chassis.db import Database, Tx
 from productfc.errors import CategoryExists
 from productfc.model import Category
 

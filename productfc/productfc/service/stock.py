@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from chassis.db import Tx
-
 from productfc.model import Decision, Line, decide_return, decide_take
 from productfc.repository import stock
 

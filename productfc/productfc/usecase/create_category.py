@@ -1,8 +1,8 @@
 """An administrator makes a category."""
 
 import structlog
-from chassis.db import Database
 
+from chassis.db import Database
 from productfc.model import Category
 from productfc.repository import categories
 

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from chassis.db import Database
 from chassis.money import check_amount
-
 from productfc.errors import unknown_category
 from productfc.model import Product
 from productfc.repository import categories, products

@@ -1,11 +1,11 @@
 """What stock.rollback does: give back exactly what the order holds."""
 
 import structlog
+from prometheus_client import Counter
+
 from chassis.db import Database
 from chassis.events import Message
 from chassis.inbox import first_time
-from prometheus_client import Counter
-
 from productfc.config import Settings
 from productfc.events import StockRollback
 from productfc.model import merge

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 
 import structlog
+from prometheus_client import Counter
+
 from chassis.db import Database
 from chassis.events import Event, Message
 from chassis.inbox import first_time
-from prometheus_client import Counter
-
 from productfc.config import Settings
 from productfc.events import STOCK_REJECTED, RejectedLine, StockRejected, StockUpdated, order_key
 from productfc.model import Line, merge

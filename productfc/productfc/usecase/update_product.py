@@ -5,7 +5,6 @@ from typing import Any
 
 from chassis.db import Database
 from chassis.money import check_amount
-
 from productfc.errors import unknown_category, unknown_product
 from productfc.model import Product
 from productfc.repository import categories, products

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from fastapi import FastAPI
+
 from chassis.auth import TokenVerifier, encode_token
 from chassis.db import Database
 from chassis.events import Message
-from fastapi import FastAPI
-
 from productfc.app import build, handlers
 from productfc.config import Settings
 from productfc.repository.cache import ProductCache

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from chassis.redis import RedisClient
 from conftest import Shop, new_order, opened
 
+from chassis.redis import RedisClient
 from productfc.config import Settings
 from productfc.repository.cache import ProductCache, value_key
 

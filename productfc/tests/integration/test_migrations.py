@@ -1,9 +1,9 @@
 """The migrations make what the tables declare, and can be undone."""
 
-from chassis import migrations
 from conftest import Shop
 from sqlalchemy import Connection, text
 
+from chassis import migrations
 from productfc.config import Settings
 from productfc.repository.tables import metadata
 

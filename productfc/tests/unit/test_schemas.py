@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from chassis.errors import InvalidMessage
-from chassis.events import Message, parse
 from pydantic import ValidationError
 
+from chassis.errors import InvalidMessage
+from chassis.events import Message, parse
 from productfc.events import StockRollback, StockUpdated
 from productfc.handler.schemas import ProductChanges, ProductView, SearchQuery, encode
 from productfc.model import Product

@@ -3,11 +3,11 @@
 from typing import Any, TypeAlias
 
 import grpc.aio
+
 from chassis.auth import TokenVerifier
 from chassis.db import Database
 from chassis.errors import Invalid, Unauthenticated
 from chassis.pb import user_pb2, user_pb2_grpc
-
 from userfc.errors import unknown_user
 from userfc.repository import users
 from userfc.service.revocations import judge

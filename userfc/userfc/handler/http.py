@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Request
+
 from chassis.auth import CurrentUser
 from chassis.db import Database
 from chassis.errors import Unauthenticated
 from chassis.http import errors
-from fastapi import APIRouter, Depends, Request
-
 from userfc.config import Settings
 from userfc.handler import schemas
 from userfc.handler.address import client_address

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Self
 
-from chassis.ids import storable
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
+from chassis.ids import storable
 from userfc.model import MAX_NAME, NewUser, check_password, normal_email
 
 # The length stands before the validator, so that its refusal speaks of characters.

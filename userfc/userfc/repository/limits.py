@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from chassis.redis import RedisClient
 from limits import RateLimitItem, parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from prometheus_client import Counter
 from redis.asyncio import Redis
 
+from chassis.redis import RedisClient
 from userfc.errors import TooManyTries
 
 log = structlog.get_logger(__name__)

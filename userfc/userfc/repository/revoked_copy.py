@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
+from redis.asyncio import Redis
+
 from chassis.redis import FAILURES, RedisClient
 from chassis.revocation import key
-from redis.asyncio import Redis
 
 log = structlog.get_logger(__name__)
 

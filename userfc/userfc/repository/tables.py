@@ -1,7 +1,8 @@
 """The tables of userfc: the source that the migrations are checked against."""
 
-from chassis.db import metadata_factory
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, Table, Text, func, text
+
+from chassis.db import metadata_factory
 
 metadata = metadata_factory()
 

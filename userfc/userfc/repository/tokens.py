@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from chassis.auth import LEEWAY_S, Principal
-from chassis.db import Database, Tx
 from sqlalchemy import Integer, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
+from chassis.auth import LEEWAY_S, Principal
+from chassis.db import Database, Tx
 from userfc.repository.tables import revoked_tokens as revoked
 
 # Twice the leeway of the verifiers, because their clocks may be late as well.

@@ -1,12 +1,12 @@
 """Whether a token was logged out, as userfc finds out: Redis at once, its own database when Redis is away."""
 
+from redis.asyncio import Redis
+
 from chassis.auth import Principal, TokenVerifier
 from chassis.db import Database
 from chassis.errors import Unauthenticated, Unavailable, is_transient
 from chassis.redis import RedisClient
 from chassis.revocation import Revocations, key
-from redis.asyncio import Redis
-
 from userfc.repository import tokens
 
 

@@ -1,8 +1,8 @@
 """The administrator named in the settings exists, with the password named there."""
 
 import structlog
-from chassis.db import Database
 
+from chassis.db import Database
 from userfc.model import Role
 from userfc.repository import users
 from userfc.service.passwords import Passwords

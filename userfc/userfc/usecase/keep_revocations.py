@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import structlog
-from chassis.db import Database
 
+from chassis.db import Database
 from userfc.repository import tokens
 from userfc.repository.revoked_copy import RevokedCopy
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import structlog
-from chassis.auth import encode_token
-from chassis.db import Database
 from pydantic import SecretStr
 
+from chassis.auth import encode_token
+from chassis.db import Database
 from userfc.errors import BadCredentials
 from userfc.model import comparable_email
 from userfc.repository import users

@@ -3,11 +3,11 @@
 import time
 
 import structlog
+
 from chassis.auth import Principal
 from chassis.db import Database
 from chassis.errors import Invalid
 from chassis.ids import storable
-
 from userfc.repository import tokens
 from userfc.repository.revoked_copy import RevokedCopy
 

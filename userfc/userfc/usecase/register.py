@@ -1,8 +1,8 @@
 """Somebody registers."""
 
 import structlog
-from chassis.db import Database
 
+from chassis.db import Database
 from userfc.errors import EmailTaken
 from userfc.model import NewUser, Role
 from userfc.repository import users

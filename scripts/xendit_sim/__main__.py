@@ -1,0 +1,18 @@
+"""Runs the simulator: `python -m xendit_sim`."""
+
+import uvicorn
+
+from xendit_sim.app import create_app
+from xendit_sim.config import Settings
+
+
+def main() -> None:
+    """Serve until a signal; every setting is an environment variable (see README.md)."""
+    settings = Settings.from_env()
+    uvicorn.run(
+        create_app(settings), host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The control API under /_sim: what tests and demos do in the payer's and Xendit's place. It asks for no key."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from xendit_sim.errors import UnknownInvoice, WrongState
+from xendit_sim.faults import Faults
+from xendit_sim.model import Status
+from xendit_sim.simulator import Simulator
+
+router = APIRouter(prefix="/_sim", tags=["control"])
+
+Times = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _simulator(request: Request) -> Simulator:
+    simulator: Simulator = request.app.state.simulator
+    return simulator
+
+
+Sim = Annotated[Simulator, Depends(_simulator)]
+
+
+class Pay(BaseModel):
+    """A payer's money: by default what the invoice asks for, once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: Annotated[int | float, Field(gt=0, allow_inf_nan=False)] | None = None
+    currency: Annotated[str, Field(min_length=1, max_length=16)] | None = None
+    times: Times = 1
+    after_expiry: bool = False
+
+
+class Resend(BaseModel):
+    """How often to deliver again: the last webhook, or the last one of a status; one by one, or all at once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    times: Times = 1
+    status: Status | None = None
+    parallel: bool = False
+
+
+class _Refusals:
+    """Turns what the simulator refuses into 404 and 409."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, UnknownInvoice):
+            raise HTTPException(404, f"no invoice {error}")
+        if isinstance(error, WrongState):
+            raise HTTPException(409, str(error))
+
+
+@router.get("/invoices")
+async def invoices(sim: Sim, external_id: str | None = None, status: Status | None = None) -> list[dict[str, Any]]:
+    """List all invoices, newest first, each with every payment that arrived for it."""
+    sim.expire_due()
+    found = sim.store.find(external_id=external_id, statuses=[str(status)] if status else ())
+    return [item.shown() | {"payments": [payment.fields() for payment in item.payments]} for item in found]
+
+
+@router.post("/invoices/{invoice_id}/pay")
+async def pay(sim: Sim, invoice_id: str, body: Pay | None = None) -> dict[str, Any]:
+    """Let money arrive; the callback goes out in the background."""
+    with _Refusals():
+        invoice, _ = sim.pay(invoice_id, **(body or Pay()).model_dump())
+    return invoice.shown()
+
+
+@router.post("/invoices/{invoice_id}/expire")
+async def expire(sim: Sim, invoice_id: str) -> dict[str, Any]:
+    """Expire a PENDING invoice."""
+    with _Refusals():
+        return sim.expire(invoice_id).shown()
+
+
+@router.post("/invoices/{invoice_id}/settle")
+async def settle(sim: Sim, invoice_id: str) -> dict[str, Any]:
+    """Mark a PAID invoice SETTLED."""
+    with _Refusals():
+        return sim.settle(invoice_id).shown()
+
+
+@router.post("/invoices/{invoice_id}/resend")
+async def resend(sim: Sim, invoice_id: str, body: Resend | None = None) -> dict[str, Any]:
+    """Deliver the last webhook again, in the background."""
+    with _Refusals():
+        webhook = sim.resend(invoice_id, **dict(body or Resend()))
+    return {"webhook_id": webhook.id, "status": webhook.status}
+
+
+@router.get("/deliveries")
+async def deliveries(sim: Sim, invoice_id: str | None = None) -> list[dict[str, Any]]:
+    """List every try to deliver a webhook, oldest first."""
+    return sim.store.deliveries(invoice_id)
+
+
+@router.get("/faults")
+async def faults(sim: Sim) -> Faults:
+    """Show the switches; numbers of times are what is left of them."""
+    return sim.faults
+
+
+@router.put("/faults")
+async def set_faults(sim: Sim, body: Faults) -> Faults:
+    """Set the switches: those not named go back to their defaults, so `{}` ends all trouble."""
+    sim.faults = body
+    if not body.reorder_webhooks:
+        sim.webhooks.release()
+    return body
+
+
+@router.post("/reset")
+async def reset(sim: Sim) -> dict[str, str]:
+    """Forget everything, switches included."""
+    await sim.reset()
+    return {"status": "reset"}
+
+
+@router.get("/stats")
+async def stats(sim: Sim) -> dict[str, Any]:
+    """Count requests by route, invoices by status and by external id, webhooks by state."""
+    sim.expire_due()
+    by_status, by_external_id = sim.store.counts()
+    return {
+        "requests": dict(sim.requests),
+        "invoices": {status: by_status.get(status, 0) for status in Status},
+        "creates": by_external_id,
+        "webhooks": sim.store.webhook_counts(),
+    }

@@ -1,0 +1,86 @@
+"""The switches of the control API: how the simulator misbehaves, and for how many times."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Times = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=600)]
+
+
+class StatusFault(BaseModel):
+    """Answer with an HTTP status instead of working; `times` null means until changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Annotated[int, Field(ge=400, le=599)]
+    times: Times | None = None
+
+
+def _from_number(value: object) -> object:
+    return {"status": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+MaybeStatus = Annotated[StatusFault | None, BeforeValidator(_from_number)]
+
+
+class Faults(BaseModel):
+    """All switches with their defaults: Xendit on a good day, except that expiry callbacks are switched on."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    create_status: MaybeStatus = None
+    create_fails_after_commit: Times = 0
+    create_delay_s: Seconds = 0
+    get_status: MaybeStatus = None
+    list_status: MaybeStatus = None
+    expire_status: MaybeStatus = None
+    error_without_message: bool = False
+    unknown_fields: bool = False
+    rate_limit: Annotated[int, Field(ge=1)] | None = None
+    min_amount: float | None = None
+    max_amount: float | None = None
+
+    auto_pay: bool = False
+    webhook_before_response: bool = False
+    late_payment_status: Literal["EXPIRED", "PAID"] = "EXPIRED"
+
+    expired_webhooks: bool = True
+    drop_webhooks: bool | Times = False
+    duplicate_webhooks: Times = 0
+    delay_webhooks_s: Seconds = 0
+    reorder_webhooks: bool = False
+    wrong_token: bool = False
+    auto_retry: bool = True
+    retry_timeouts: bool = False
+    keep_webhook_id: bool = True
+    webhook_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+
+    def status_of(self, name: Literal["create_status", "get_status", "list_status", "expire_status"]) -> int | None:
+        """Give the status to fail with now, if any, and use up one of its times."""
+        fault: StatusFault | None = getattr(self, name)
+        if fault is None or fault.times == 0:
+            return None
+        if fault.times is not None:
+            fault.times -= 1
+        return fault.status
+
+    def takes_create_failure(self) -> bool:
+        """Tell whether this create is to fail although it was done, and use up one of the times."""
+        if self.create_fails_after_commit == 0:
+            return False
+        self.create_fails_after_commit -= 1
+        return True
+
+    def takes_drop(self) -> bool:
+        """Tell whether this webhook is to be lost, and use up one of the times."""
+        if self.drop_webhooks is True:
+            return True
+        if not self.drop_webhooks:
+            return False
+        self.drop_webhooks -= 1
+        return True
+
+    def dress(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Add fields that no client can know, when that is switched on."""
+        return body | {"x_new_field": {"nested": [1, None, "ü"]}, "is_new": True} if self.unknown_fields else body

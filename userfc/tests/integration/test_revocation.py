@@ -1,0 +1,142 @@
+"""Log-out: refused everywhere from then on, whatever happens to Redis."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from chassis.auth import TokenVerifier, encode_token
+from chassis.config import ServiceSettings
+from chassis.errors import Unauthenticated
+from chassis.redis import RedisClient
+from chassis.revocation import Revocations, key
+from chassis.testing import eventually
+from userfc.app import KeepRevocations
+from userfc.config import Settings
+from userfc.repository.revoked_copy import FILLED
+
+from .conftest import Proxy, Userfc, new_email, opened
+
+GONE = (401, {"error": "The token is no longer valid", "code": "invalid_token"})
+
+
+def jti(userfc: Userfc, token: str) -> str:
+    """Read a token's id."""
+    return TokenVerifier(userfc.settings.jwt_secret).decode(token).jti
+
+
+async def test_a_token_that_was_logged_out_is_refused_everywhere_and_others_are_not(
+    userfc: Userfc, redis: Redis, redis_server: dict[str, Any]
+) -> None:
+    email = await userfc.register()
+    token, other = await userfc.token(email), await userfc.token(email)
+    assert await userfc.rpc.validate_token(token)
+    assert await userfc.call("POST", "/v1/logout", token) == (200, {"message": "Logged out"})
+    assert await userfc.call("GET", "/v1/user-info", token) == GONE
+    assert await userfc.call("POST", "/v1/logout", token) == GONE
+    assert not await userfc.rpc.validate_token(token)
+    assert 3600 < await redis.ttl(key(jti(userfc, token))) <= 3600 + 61
+    assert (await userfc.call("GET", "/v1/user-info", other))[0] == 200
+
+    neighbour = RedisClient(ServiceSettings(**redis_server))
+    verifier = TokenVerifier(userfc.settings.jwt_secret, Revocations(neighbour))
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+    assert await verifier.verify(other)
+    await neighbour.close()
+
+
+async def test_logging_out_twice_at_once_is_one_log_out(userfc: Userfc) -> None:
+    token = await userfc.token()
+    answers = await asyncio.gather(*(userfc.call("POST", "/v1/logout", token) for _ in range(8)))
+    assert {status for status, _ in answers} <= {200, 401}
+    assert 200 in {status for status, _ in answers}
+    assert await userfc.execute("SELECT count(*) FROM revoked_tokens WHERE jti = $1", jti(userfc, token)) == 1
+
+
+async def test_a_token_without_an_id_of_its_own_is_not_logged_out(userfc: Userfc, monkeypatch: Any) -> None:  # noqa: ANN401
+    for name in ("", "x" * 256, "a\x00b"):
+        monkeypatch.setattr("chassis.auth.uuid4", lambda name=name: name)
+        token = encode_token(userfc.settings.jwt_secret, user_id=1, email="a", role="user")
+        status, answer = await userfc.call("POST", "/v1/logout", token)
+        assert (status, answer["code"]) == (400, "validation_failed")
+        assert await userfc.rpc.validate_token(token) or "\x00" in name
+
+
+async def test_redis_away_log_out_works_and_redis_learns_of_it_when_it_is_back(
+    settings: Settings, proxy: Proxy, redis: Redis
+) -> None:
+    behind = settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": proxy.port})
+    async with opened(behind, work=True) as userfc:
+        await eventually(lambda: not userfc.resources.copy.stale)
+        token, other = await userfc.token(), await userfc.token()
+        await proxy.down()
+        assert await userfc.call("POST", "/v1/logout", token) == (200, {"message": "Logged out"})
+        assert await userfc.call("GET", "/v1/user-info", token) == GONE
+        assert not await userfc.rpc.validate_token(token)
+        assert (await userfc.call("GET", "/v1/user-info", other))[0] == 200
+        assert not await redis.exists(key(jti(userfc, token)))
+        assert (await userfc.call("GET", "/ready"))[0] == 200
+        await proxy.up()
+        assert await eventually(lambda: redis.exists(key(jti(userfc, token))))
+        assert await userfc.call("GET", "/v1/user-info", token) == GONE
+        assert not await redis.exists(key(jti(userfc, other)))
+
+
+@pytest.mark.parametrize("lost", ["everything", "restarted"])
+async def test_a_redis_that_lost_its_data_is_filled_again(settings: Settings, redis: Redis, lost: str) -> None:
+    async with opened(settings, work=True) as userfc:
+        tokens = [await userfc.token(), await userfc.token()]
+        names = [key(jti(userfc, token)) for token in tokens]
+        await userfc.call("POST", "/v1/logout", tokens[0])
+        await eventually(lambda: redis.exists(FILLED))
+        if lost == "everything":
+            await redis.flushall()
+        else:
+            await redis.delete(names[0])
+            await redis.set(FILLED, "another process")
+        await eventually(lambda: redis.exists(names[0]))
+        assert 3500 < await redis.ttl(names[0]) <= 3661
+        assert not await redis.exists(names[1])
+
+
+async def test_more_tokens_than_a_page_are_all_written(userfc: Userfc, redis: Redis) -> None:
+    await userfc.execute(
+        "INSERT INTO revoked_tokens (jti, user_id, expires_at) "
+        "SELECT 'many-' || n, 1, now() + interval '100 s' FROM generate_series(1, 2500) n"
+    )
+    await redis.flushall()
+    await KeepRevocations(userfc.db, userfc.resources.copy).refill()
+    assert await redis.exists(*(key(f"many-{number}") for number in range(1, 2501))) == 2500
+    assert 100 < await redis.ttl(key("many-7")) <= 160
+    await userfc.execute("DELETE FROM revoked_tokens WHERE jti LIKE 'many-%'")
+
+
+async def test_what_another_replica_could_not_write_is_written_by_the_next_round(userfc: Userfc, redis: Redis) -> None:
+    insert = "INSERT INTO revoked_tokens VALUES ($1, 1, now() + interval '1 h', now() - $2 * interval '1 s')"
+    await userfc.execute(insert, "left-behind", 10)
+    await userfc.execute(insert, "long-known", 1000)
+    await KeepRevocations(userfc.db, userfc.resources.copy).repeat(180)
+    assert await redis.exists(key("left-behind"))
+    assert not await redis.exists(key("long-known"))
+
+
+async def test_only_tokens_that_no_clock_takes_for_valid_are_purged(userfc: Userfc) -> None:
+    insert = "INSERT INTO revoked_tokens VALUES ($1, 1, now() - $2 * interval '1 s')"
+    for name, age_s in (("over", 61), ("in-leeway", 40), ("ahead", -5)):
+        await userfc.execute(insert, name, age_s)
+    assert await KeepRevocations(userfc.db, userfc.resources.copy).purge() is False
+    left = "SELECT array_agg(jti ORDER BY jti) FROM revoked_tokens WHERE jti = ANY($1)"
+    assert await userfc.execute(left, ["over", "in-leeway", "ahead"]) == ["ahead", "in-leeway"]
+
+
+async def test_redis_and_database_away_reads_go_on_and_changes_wait(settings: Settings) -> None:
+    away = settings.model_copy(update={"redis_port": 1, "db_port": 1})
+    async with opened(away) as userfc:
+        token = encode_token(settings.jwt_secret, user_id=1, email=new_email(), role="user")
+        answer = await userfc.http.post("/v1/logout", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        verifier = userfc.parts.app.state.verifier
+        assert await verifier.verify(token, mutating=False)
