@@ -13,8 +13,6 @@ from chassis.events import Event
 from chassis.outbox import append
 
 if TYPE_CHECKING:
-    from sqlalchemy import CursorResult, Executable
-
     from chassis.config import ServiceSettings
 
 NAMING = {
@@ -52,15 +50,10 @@ class Tx:
     """One open transaction. Everything executed or published through it is committed together, or not at all."""
 
     def __init__(self, conn: AsyncConnection, driver: asyncpg.Connection) -> None:
-        self.conn = conn
+        self.execute = conn.execute
+        """Executes a SQLAlchemy Core statement inside the transaction."""
         self._driver = driver
         self.published = False
-
-    async def execute(
-        self, statement: "Executable", parameters: dict[str, Any] | list[dict[str, Any]] | None = None
-    ) -> "CursorResult[Any]":
-        """Execute a SQLAlchemy Core statement inside the transaction."""
-        return await self.conn.execute(statement, parameters)
 
     def driver(self) -> asyncpg.Connection:
         """Give asyncpg's connection, inside the same transaction."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import propagate, trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -12,6 +11,9 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
 tracer = trace.get_tracer("chassis")
+
+extract = propagate.extract
+"""Reads the trace context out of headers; an empty context when they carry none."""
 
 
 def setup(service: str, endpoint: str | None, ratio: float) -> TracerProvider:
@@ -35,11 +37,6 @@ def inject(headers: dict[str, str]) -> dict[str, str]:
     """Add `traceparent` (and `tracestate`) of the current span to the headers, and return them."""
     propagate.inject(headers)
     return headers
-
-
-def extract(headers: Mapping[str, str]) -> Context:
-    """Read the trace context out of headers; an empty context when they carry none."""
-    return propagate.extract(headers)
 
 
 def trace_id() -> str | None:

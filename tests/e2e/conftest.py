@@ -1,14 +1,14 @@
 """One stack for the whole session, on ports of its own, thrown away at the end."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
-from fc import seed
+from fc.seed import seed
 from fc.shop import Customer, Shop
 from fc.stack import Stack
 from tests.e2e.support import Bus, Kitchen
@@ -36,8 +36,8 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.fixture(scope="session")
 async def shop(stack: Stack) -> AsyncIterator[Shop]:
     """The seeded shop."""
-    await asyncio.to_thread(seed.run, stack)
-    async with Shop.opened(stack.urls(), seed.ACCOUNTS) as opened:
+    await seed(stack.urls(), stack.accounts())
+    async with Shop.opened(stack.urls(), stack.accounts()) as opened:
         yield opened
 
 
@@ -62,10 +62,13 @@ async def kitchen(stack: Stack, shop: Shop, client: httpx2.AsyncClient) -> Kitch
 @pytest.fixture(scope="session")
 async def bus(stack: Stack) -> AsyncIterator[Bus]:
     """The broker, as tests see it."""
-    broker = stack.env("orderfc")["KAFKA_BROKER"]
+    broker = stack.programs.environment("orderfc")["KAFKA_BROKER"]
     producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all")
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
     await producer.start()
+    await admin.start()
     try:
-        yield Bus(broker, producer)
+        yield Bus(broker, producer, admin)
     finally:
+        await admin.close()
         await producer.stop()

@@ -40,7 +40,7 @@ class Kitchen:
 
     async def product(self, stock: int, price: int = 25_000) -> dict[str, Any]:
         """Make a product of its own for a test."""
-        url = self.stack.url("productfc")
+        url = self.stack.layout.url("productfc")
         if self._category is None:
             self._admin = (await self._shop.login("admin")).headers
             answer = await self._client.post(
@@ -55,7 +55,9 @@ class Kitchen:
 
     async def stock(self, product: dict[str, Any]) -> int:
         """Read the free stock of a product."""
-        answer = await self._client.get(f"{self.stack.url('productfc')}/v1/products", params={"ids": product["id"]})
+        answer = await self._client.get(
+            f"{self.stack.layout.url('productfc')}/v1/products", params={"ids": product["id"]}
+        )
         answer.raise_for_status()
         return int(answer.json()["products"][0]["stock"])
 
@@ -74,7 +76,7 @@ class Kitchen:
     @asynccontextmanager
     async def faults(self, switches: dict[str, Any]) -> AsyncIterator[None]:
         """Turn on faults of the payment provider for a while."""
-        url = f"{self.stack.url('xendit')}/_sim/faults"
+        url = f"{self.stack.layout.url('xendit')}/_sim/faults"
         (await self._client.put(url, json=switches)).raise_for_status()
         try:
             yield
@@ -95,19 +97,21 @@ class Seen:
 class Bus:
     """Reads what was published, publishes it again, and waits until everybody has consumed it."""
 
-    def __init__(self, broker: str, producer: AIOKafkaProducer) -> None:
+    def __init__(self, broker: str, producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
         self._broker = broker
         self._producer = producer
+        self._admin = admin
 
     async def read(self, topic: str) -> list[Seen]:
         """Read a topic from its beginning to its present end."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._broker, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         await consumer.start()
         try:
-            partitions = [TopicPartition(topic, number) for number in sorted(await _partitions(consumer, topic))]
+            partitions = await _partitions(self._admin, topic)
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            await consumer.seek_to_beginning(*partitions)
             found: list[Seen] = []
             while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
                 for records in (await consumer.getmany(timeout_ms=500)).values():
@@ -153,34 +157,27 @@ class Bus:
     async def consumed(self) -> None:
         """Wait until every group has committed everything that is on its topics now."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, enable_auto_commit=False)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._broker)
         await consumer.start()
-        await admin.start()
         try:
             ends: dict[TopicPartition, int] = {}
             for topic in TOPICS:
-                numbers = await _partitions(consumer, topic)
-                ends |= await consumer.end_offsets([TopicPartition(topic, number) for number in numbers])
+                ends |= await consumer.end_offsets(await _partitions(self._admin, topic))
 
             async def caught_up() -> bool:
                 done: dict[TopicPartition, list[int]] = {}
                 for group in GROUPS:
-                    for partition, state in (await admin.list_consumer_group_offsets(group)).items():
+                    for partition, state in (await self._admin.list_consumer_group_offsets(group)).items():
                         done.setdefault(partition, []).append(state.offset)
                 return all(end == 0 or min(done.get(partition, [-1])) >= end for partition, end in ends.items())
 
             await poll(caught_up, "all groups catch up", 40)
         finally:
-            await admin.close()
             await consumer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    async def known() -> set[int] | None:
-        await consumer.topics()
-        return set(consumer.partitions_for_topic(topic) or ())
-
-    return set(await poll(known, f"partitions of {topic}"))
+async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:
+    [described] = await admin.describe_topics([topic])
+    return sorted(TopicPartition(topic, item["partition"]) for item in described["partitions"])
 
 
 @asynccontextmanager
@@ -189,9 +186,9 @@ async def killed_at(stack: Stack, service: str, line: str) -> AsyncIterator[None
 
     Leaving the block waits until the process has died of SIGKILL: a test that never reached the line fails.
     """
-    supervisor = stack.supervisor()
+    supervisor = stack.supervisor
     await asyncio.to_thread(supervisor.stop, service)
-    environment = {**os.environ, **stack.env(service), "FAILPOINTS": f"{line}=kill@1"}
+    environment = {**os.environ, **stack.programs.environment(service), "FAILPOINTS": f"{line}=kill@1"}
     log = stack.home / "logs" / f"{service}-killed.log"
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - starting a child does not wait for it

@@ -1,14 +1,18 @@
 """A MongoDB-protocol server on a file: mongo-java-server with its H2 backend, jars by Maven."""
 
+import asyncio
+import struct
 import subprocess
 
-from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
+import bson
 
 from fc.servers.base import HOST, Missing, Server, cache, locked, maven
 
 VERSION = "1.47.0"
 ARTIFACTS = [f"de.bwaldvogel:mongo-java-server-h2-backend:{VERSION}"]
+
+_HEADER = struct.Struct("<iiii")
+_OP_MSG = 2013
 
 # The backend reports an old wire version that PyMongo refuses, and commits its file once a second by default.
 _MAIN = """
@@ -69,12 +73,22 @@ class Mongo(Server):
         ]  # fmt: skip
 
     async def ready(self) -> bool:
-        """Ping."""
-        client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(HOST, self.port, serverSelectionTimeoutMS=1000)
+        """Ping, in the wire protocol itself: the driver's monitors would outlive a try that failed."""
         try:
-            await client.admin.command("ping")
-        except PyMongoError:
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_connection(HOST, self.port)
+                try:
+                    writer.write(_ping())
+                    answer = await reader.readexactly(_HEADER.size)
+                finally:
+                    writer.close()
+                    await writer.wait_closed()
+        except (OSError, EOFError, TimeoutError):
             return False
-        finally:
-            await client.close()
-        return True
+        return bool(_HEADER.unpack(answer)[3] == _OP_MSG)
+
+
+def _ping() -> bytes:
+    """Make an OP_MSG message with one section of kind 0, the command document."""
+    body = struct.pack("<IB", 0, 0) + bson.encode({"ping": 1, "$db": "admin"})
+    return _HEADER.pack(_HEADER.size + len(body), 1, 0, _OP_MSG) + body

@@ -37,7 +37,7 @@ class Redis(Server):
         (self.home / "data").mkdir(parents=True, exist_ok=True)
 
     def command(self) -> list[str]:
-        """Run in the foreground; the append-only file is synced every second, at every write when durable."""
+        """Run in the foreground; with an append-only file when durable."""
         return [
             self._binary(), "--port", str(self.port), "--bind", HOST, "--requirepass", PASSWORD,
             "--dir", str(self.home / "data"), "--appendonly", "yes" if self.durable else "no",

@@ -1,0 +1,101 @@
+# Everything a developer does with this project; `make` alone prints this list.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.ONESHELL:
+.SHELLFLAGS := -eu -c
+
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+SERVICES := userfc productfc orderfc paymentfc
+PACKAGES := chassis $(SERVICES)
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/xendit_sim
+TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help setup browser check test test-containers format up down status logs seed topics doctor demo lock protos clean
+
+help: ## Print this list
+	@printf 'Go Commerce in Python\n\n'
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+setup: $(INSTALLED) browser ## Make the virtual environment and install all that is needed (the other targets do it too)
+
+$(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(package)/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	echo 'Setting up $(VENV) (only the first time, and when requirements change) ...'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(foreach package,$(PACKAGES) scripts,-e $(package))
+	touch $@
+
+# The pay page is tested in a real browser; where packages may be installed, it is.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null && exit 0
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	  echo 'Installing Chromium for the tests of pages ...'
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1
+	else
+	  echo 'Chromium is not installed: the tests of pages will fail until it is.'
+	fi
+
+check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
+	@echo '-- ruff'
+	$(BIN)/ruff check -q .
+	$(BIN)/ruff format -q --check .
+	echo '-- mypy'
+	$(BIN)/mypy $(SOURCES) scripts/lint
+	for folder in $(TESTS); do $(BIN)/mypy $$folder; done
+	echo '-- layers'
+	$(BIN)/lint-imports --no-logo >.import_linter.log 2>&1 || { cat .import_linter.log; exit 1; }
+	tail -n 1 .import_linter.log
+	echo '-- pass-through functions'
+	$(BIN)/python scripts/lint/pass_through.py $(SOURCES)
+	echo 'No pass-through functions.'
+
+test: setup check ## Run all checks, then every test that needs no Docker, on real servers
+	@$(BIN)/pytest $(ARGS)
+
+test-containers: setup ## Run the integration tests against servers in containers (needs a Docker engine)
+	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
+
+format: $(INSTALLED) ## Format the code and mend what can be mended
+	@$(BIN)/ruff check -q --fix .
+	$(BIN)/ruff format -q .
+
+up: $(INSTALLED) ## Start the platform; returns when all four services are ready
+	@$(BIN)/fc up
+
+down: $(INSTALLED) ## Stop it; the data stays (fc down --wipe removes it)
+	@$(BIN)/fc down
+
+status: $(INSTALLED) ## Show what runs, since when and where
+	@$(BIN)/fc status
+
+logs: $(INSTALLED) ## Show the end of all logs
+	@$(BIN)/fc logs
+
+seed: $(INSTALLED) ## Make an administrator, two customers, twenty products
+	@$(BIN)/fc seed
+
+topics: $(INSTALLED) ## Create the Kafka topics and their dead letter topics
+	@$(BIN)/fc topics
+
+doctor: $(INSTALLED) ## Show what was found on this machine, and what stands in for what
+	@$(BIN)/fc doctor
+
+demo: $(INSTALLED) ## Start everything and watch orders being placed, paid, completed and compensated
+	@$(BIN)/fc demo
+
+lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements.txt
+	@for package in $(SERVICES); do
+	  $(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 $$package/requirements.in -o $$package/requirements.txt
+	done
+	$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+protos: $(INSTALLED) ## Generate the gRPC code again
+	@scripts/gen_protos.sh
+
+clean: ## Remove what the tools have left (not the stack's data)
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .import_linter.log .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,65 @@
+"""Each contract of import-linter breaks on a planted violation: a check that can't fail would prove nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = ("chassis", "userfc", "productfc", "orderfc", "paymentfc")
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The five packages and the configuration, in a folder that may be spoiled."""
+    folder = tmp_path_factory.mktemp("layers")
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package / package, folder / package, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache", "--no-logo"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_packages_as_they_are_keep_all_contracts(copy: Path) -> None:
+    found = lint(copy)
+    assert found.returncode == 0, found.stdout
+    assert "4 kept, 0 broken" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("productfc/model.py", "import orderfc.model", "Services stand on the chassis"),
+        ("chassis/money.py", "import userfc.model", "Services stand on the chassis"),
+        ("orderfc/model.py", "import orderfc.repository.orders", "A layer may be skipped downwards"),
+        ("paymentfc/repository/payments.py", "import paymentfc.usecase.claimed", "A layer may be skipped downwards"),
+        ("userfc/handler/http.py", "import sqlalchemy", "SQL lives in repositories"),
+        ("orderfc/usecase/checkout.py", "import fastapi", "Usecases know neither HTTP nor Kafka"),
+    ],
+)
+def test_a_planted_import_breaks_its_contract(copy: Path, file: str, line: str, contract: str) -> None:
+    path = copy / file
+    sound = path.read_text(encoding="utf-8")
+    path.write_text(f"{sound}\n{line}\n", encoding="utf-8")
+    try:
+        found = lint(copy)
+    finally:
+        path.write_text(sound, encoding="utf-8")
+    assert found.returncode == 1
+    assert [row for row in found.stdout.splitlines() if row.startswith(contract) and row.endswith("BROKEN")], (
+        found.stdout
+    )
