@@ -3,7 +3,7 @@
 import pytest
 
 from fc.shop import Customer, Shop
-from tests.e2e.support import Kitchen, killed_at
+from tests.support import Kitchen, killed_at
 
 pytestmark = pytest.mark.e2e
 

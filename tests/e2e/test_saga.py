@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from fc.shop import Customer, Shop, poll
-from tests.e2e.support import Bus, Kitchen
+from tests.support import Bus, Kitchen
 
 pytestmark = pytest.mark.e2e
 

@@ -11,13 +11,21 @@ from aiokafka.admin import AIOKafkaAdminClient
 from fc.seed import seed
 from fc.shop import Customer, Shop
 from fc.stack import Stack
-from tests.e2e.support import Bus, Kitchen
+from tests.sink import Sink
+from tests.support import Bus, Kitchen
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def sink() -> Iterator[Sink]:
+    """Where the services of the stack send their spans."""
+    with Sink() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Stack]:
     """Start servers, services and the simulator on free ports."""
-    started = Stack.for_tests(Path(tmp_path_factory.mktemp("stack")))
+    started = Stack.for_tests(Path(tmp_path_factory.mktemp("stack")), OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
     started.up()
     try:
         yield started
