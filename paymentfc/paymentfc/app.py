@@ -1,8 +1,11 @@
 """The composition root of paymentfc: settings become resources, resources the HTTP app, consumer, relay and loops."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+
+import asyncpg
 
 from chassis import housekeeping, migrations
 from chassis.auth import TokenVerifier
@@ -13,14 +16,14 @@ from chassis.http import create_app
 from chassis.kafka import Producer
 from chassis.loops import every
 from chassis.redis import RedisClient
-from chassis.relay import Relay
+from chassis.relay import OutboxRow, Relay
 from chassis.revocation import Revocations
 from chassis.service import Parts, Service, Task
 from chassis.users import UserClient
 from paymentfc import events
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
-from paymentfc.handler import http
+from paymentfc.handler import admin, http
 from paymentfc.handler.kafka import handlers
 from paymentfc.repository import audit, failed_events
 from paymentfc.repository.audit import AuditLog
@@ -68,24 +71,35 @@ class Resources:
         return ready
 
 
+async def note_published(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+    """Relay hook: tell the audit log, and the list of failed events, what has gone out."""
+    await audit.add_published(connection, rows)
+    await failed_events.note_published(connection, rows)
+
+
 async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - the chassis' signature
     """Put the service together."""
     resources = Resources(settings)
     db = resources.db
     app = create_app(
-        settings, routers=[http.router], ready=resources.readiness(), title="paymentfc", description=DESCRIPTION
+        settings,
+        routers=[admin.router, http.router],
+        ready=resources.readiness(),
+        title="paymentfc",
+        description=DESCRIPTION,
     )
     app.state.db = db
     app.state.verifier = TokenVerifier(settings.jwt_secret, Revocations(resources.redis, resources.users))
     app.state.webhook_token = settings.xendit_webhook_token.get_secret_value()
     app.state.receive_callback = ReceiveCallback(db)
+    app.state.audit_log = resources.audit_log
     app.state.request_invoice = RequestInvoice(db, resources.create)
     closing = (resources.redis, resources.users, resources.xendit, resources.audit_log, resources.producer)
     parts = Parts(app, close=[db.close, *(resource.close for resource in closing)])
     if workers:
         relay = Relay(
             settings, db, resources.producer,
-            on_published=audit.add_published, on_parked=failed_events.add_parked,
+            on_published=note_published, on_parked=failed_events.add_parked,
         )  # fmt: skip
         parts.tasks = tasks(resources)
         parts.last = [("relay", relay.run)]

@@ -15,6 +15,9 @@ class Settings(ServiceSettings):
     service: ClassVar[str] = "paymentfc"
 
     http_port: Annotated[int, Field(ge=1, le=65535)] = setting("app.port", 28083)
+    db_port: Annotated[int, Field(ge=1, le=65535)] = setting("database.port", 5436)
+    db_name: str = setting("database.name", "paymentfc")
+
     mongo_uri: SecretStr = setting("mongo.uri", dev="mongodb://localhost:27017", secret=False)
 
     xendit_base_url: str = setting("xendit.base_url", "https://api.xendit.co", pattern="^https?://")

@@ -6,7 +6,8 @@ AppError
 ├── Invalid
 │   └── NotACallback           validation_failed
 ├── NotFound
-│   └── PaymentNotFound        not_found
+│   ├── PaymentNotFound        not_found
+│   └── NoSuchRow              not_found: an anomaly or a failed event that is not there
 ├── Conflict
 │   └── PaymentClosed          payment_closed
 └── Unavailable
@@ -31,6 +32,10 @@ class NotACallback(Invalid):
 
 class PaymentNotFound(NotFound):
     """There is no payment of that order, or none that this caller may see."""
+
+
+class NoSuchRow(NotFound):
+    """There is no row with that id in one of the lists for administrators."""
 
 
 class PaymentClosed(Conflict):

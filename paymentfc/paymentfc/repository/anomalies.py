@@ -1,7 +1,11 @@
 """The rows of payment_anomalies: one per distinct (invoice, kind, amount, currency)."""
 
-from chassis.db import Tx
+from typing import Any
+
+from chassis.db import Database, Tx
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Payment, amount_text
+from paymentfc.repository import pages
+from paymentfc.repository.pages import Page
 
 _ADD = """
 INSERT INTO payment_anomalies
@@ -15,6 +19,11 @@ UPDATE payment_anomalies SET order_id = $3, payment_id = $4,
   resolved_at = CASE WHEN $5 THEN now() END, note = CASE WHEN $5 THEN 'its order has appeared' END
 WHERE invoice_id = $1 AND kind = $2 AND payment_id IS NULL AND resolved_at IS NULL
 """
+
+_SHOWN = "id, order_id, external_id, kind, expected, received, resolved_at, note, create_time"
+_OPEN = "FROM payment_anomalies WHERE $1::bool IS NULL OR (resolved_at IS NOT NULL) = $1"
+_RESOLVE = "UPDATE payment_anomalies SET resolved_at = now(), note = $2 WHERE id = $1 AND resolved_at IS NULL"
+_ONE = f"SELECT {_SHOWN} FROM payment_anomalies WHERE id = $1"
 
 
 async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None) -> bool:
@@ -38,3 +47,15 @@ async def attach(tx: Tx, payment: Payment, invoice_id: str, *, resolved: bool) -
     """Name the order of a callback that was unknown so far; resolved when the callback was applied to it."""
     kind = AnomalyKind.UNKNOWN_INVOICE.value
     await tx.driver().execute(_ATTACH, invoice_id, kind, payment.order_id, payment.id, resolved)
+
+
+async def page(db: Database, number: int, size: int, *, resolved: bool | None) -> Page[dict[str, Any]]:
+    """Read a page of anomalies: all of them, or only those that are (not) resolved."""
+    return await pages.read(db, _SHOWN, _OPEN, [resolved], number, size)
+
+
+async def resolve(tx: Tx, anomaly_id: int, note: str) -> dict[str, Any] | None:
+    """Mark an anomaly as dealt with, once: a second note changes nothing. Gives the row, None for an unknown id."""
+    await tx.driver().execute(_RESOLVE, anomaly_id, note)
+    row = await tx.driver().fetchrow(_ONE, anomaly_id)
+    return dict(row) if row else None

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 import asyncpg
 import orjson
-from pymongo import ASCENDING, AsyncMongoClient
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from chassis.db import Database, Tx
@@ -16,6 +16,7 @@ from chassis.events import uuid7
 from chassis.relay import OutboxRow
 from paymentfc.errors import AuditUnavailable
 from paymentfc.model import Payment
+from paymentfc.repository.pages import Page, offset
 
 DATABASE = "payment_audit"
 COLLECTION = "payment_audit_logs"
@@ -142,6 +143,21 @@ class AuditLog:
         except (PyMongoError, OSError) as error:
             raise AuditUnavailable("the audit log is not available") from error
         return {}
+
+    async def page(
+        self, number: int, size: int, *, order_id: int | None, event: AuditEvent | None
+    ) -> Page[dict[str, Any]]:
+        """Read a page of entries, newest first. Raises AuditUnavailable when MongoDB does not answer."""
+        wanted = {"order_id": order_id, "event": event.value if event else None}
+        query = {name: value for name, value in wanted.items() if value is not None}
+        order = [("create_time", DESCENDING), ("event_id", DESCENDING)]
+        try:
+            total = await self._collection.count_documents(query)
+            found = self._collection.find(query, {"_id": False}).sort(order).skip(offset(number, size)).limit(size)
+            items = await found.to_list() if offset(number, size) < total else []
+        except (PyMongoError, OSError) as error:
+            raise AuditUnavailable("the audit log is not available") from error
+        return Page(items, total, number, size)
 
     async def _ensure_indexes(self) -> None:
         if not self._indexed:

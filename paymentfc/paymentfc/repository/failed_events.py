@@ -1,10 +1,14 @@
 """The rows of failed_events: what could not be published in the configured tries, for a person to see and retry."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 
+from chassis.db import Database, Tx
 from chassis.relay import OutboxRow
+from paymentfc.repository import pages
+from paymentfc.repository.pages import Page
 
 _ADD = """
 INSERT INTO failed_events (event_id, topic, key, payload, error, attempts)
@@ -12,8 +16,34 @@ VALUES ($1, $2, $3, $4::jsonb, $5, $6)
 ON CONFLICT (event_id) DO UPDATE SET error = excluded.error, attempts = excluded.attempts
 """
 
+_SHOWN = "id, event_id, topic, key, payload::text AS payload, error, attempts, retried_at, create_time"
+_RETRIED = "UPDATE failed_events SET retried_at = now() WHERE event_id = ANY($1::uuid[])"
+_RETRY = f"UPDATE failed_events SET retried_at = now() WHERE id = $1 RETURNING {_SHOWN}"
+_DUE_NOW = "UPDATE outbox SET next_attempt_at = now() WHERE event_id = $1 AND published_at IS NULL"
+
 
 async def add_parked(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
     """Relay hook: record parked events, in the transaction that parks them; the outbox row stays and is tried on."""
     for row in rows:
         await connection.execute(_ADD, row.event_id, row.topic, row.key, row.payload, row.error, row.attempts)
+
+
+async def note_published(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+    """Relay hook: note when events that had failed before went out after all."""
+    late = [row.event_id for row in rows if row.attempts]
+    if late:
+        await connection.execute(_RETRIED, late)
+
+
+async def page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:
+    """Read a page of the events that were parked at some time."""
+    return await pages.read(db, _SHOWN, "FROM failed_events", [], number, size)
+
+
+async def retry(tx: Tx, row_id: int) -> dict[str, Any] | None:
+    """Have an event sent at once, if it still waits. Gives the row, None for an unknown id."""
+    row = await tx.driver().fetchrow(_RETRY, row_id)
+    if row is None:
+        return None
+    await tx.driver().execute(_DUE_NOW, row["event_id"])
+    return dict(row)

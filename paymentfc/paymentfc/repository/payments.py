@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import orjson
@@ -11,6 +12,8 @@ from sqlalchemy import select
 from chassis.db import Database, Tx
 from paymentfc.events import Line, OrderCreated
 from paymentfc.model import Payment, Reason, Status, external_id
+from paymentfc.repository import pages
+from paymentfc.repository.pages import Page
 from paymentfc.repository.tables import payments
 
 _COLUMNS = ", ".join(field.name for field in fields(Payment))
@@ -67,6 +70,10 @@ UPDATE payments SET check_after = now() + $2 * interval '1 second' WHERE id IN (
 RETURNING {_COLUMNS}
 """
 _SWEEP_LATER = "UPDATE payments SET sweep_after = now() + $2 * interval '1 second' WHERE id = $1"
+_FAILED_SHOWN = """
+id, order_id, user_id, amount, user_email, status, retry_count, coalesce(reason, '') AS notes, create_time, update_time
+"""
+_FAILED = "FROM payments WHERE status IN ('EXPIRED', 'FAILED')"
 _HAS_TOMBSTONE = "SELECT true FROM rejected_orders WHERE order_id = $1"
 _BURY = "INSERT INTO rejected_orders (order_id, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
@@ -173,6 +180,11 @@ async def order_of(db: Database, payment_id: int) -> Order:
     async with db.connection() as conn:
         row = (await conn.execute(query)).one()
     return Order(row.payment_method, [Line.model_validate(line) for line in row.lines])
+
+
+async def failed_page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:
+    """Read a page of the payments that were closed unpaid."""
+    return await pages.read(db, _FAILED_SHOWN, _FAILED, [], number, size)
 
 
 def _all(rows: Sequence[asyncpg.Record]) -> list[Payment]:

@@ -10,13 +10,17 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import httpx2
 import pytest
 
+from chassis.auth import encode_token
 from chassis.config import load
 from chassis.db import Database
 from chassis.errors import NotFound, Unavailable
 from chassis.events import Message
+from chassis.testing import free_port
 from chassis.users import User, UserClient
+from paymentfc.app import build
 from paymentfc.client.xendit import Draft, Invoice, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused
@@ -29,7 +33,9 @@ from paymentfc.usecase.close_rejected_order import CloseRejectedOrder
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.register_payment import RegisterPayment
+from paymentfc.usecase.request_invoice import RequestInvoice
 
+TOKEN = "tökén-1"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 _order_ids = itertools.count(1)
 
@@ -243,6 +249,29 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
     """Give a bench of its own gateway on the session's database."""
     db = Database(settings)
     made = Bench(settings, db)
-    await made.execute("TRUNCATE payments, payment_requests, payment_anomalies, invoice_closings, audit_outbox, outbox")
+    await made.execute(
+        "TRUNCATE payments, payment_requests, payment_anomalies, invoice_closings, audit_outbox, outbox, failed_events"
+    )
     yield made
     await db.close()
+
+
+@pytest.fixture
+async def http(bench: Bench, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """Give the application with the bench's gateway, without Redis, userfc, Kafka and MongoDB."""
+    nobody = free_port()
+    changed = {"redis_port": nobody, "user_service_addr": f"127.0.0.1:{nobody}", "xendit_webhook_token": TOKEN}
+    parts = await build(Settings(**{**settings.model_dump(), **changed}), workers=False)
+    parts.app.state.request_invoice = RequestInvoice(bench.db, bench.create)
+    parts.app.state.verifier = type(parts.app.state.verifier)(settings.jwt_secret)
+    transport = httpx2.ASGITransport(app=parts.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+    for close in reversed(parts.close):
+        await close()
+
+
+def bearer(settings: Settings, user_id: int, role: str = "user") -> dict[str, str]:
+    """Make the header of a user."""
+    token = encode_token(settings.jwt_secret, user_id=user_id, email="u@example.com", role=role)
+    return {"authorization": f"Bearer {token}"}

@@ -1,43 +1,16 @@
 """The routes over HTTP: who may see what, and what is said to Xendit."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from chassis.auth import encode_token
-from chassis.testing import free_port
-from paymentfc.app import build
 from paymentfc.config import Settings
-from paymentfc.usecase.request_invoice import RequestInvoice
 
-from .conftest import Bench
+from .conftest import TOKEN, Bench, bearer
 
 WEBHOOK = "/v1/payments/xendit/webhook"
-TOKEN = "tökén-1"  # noqa: S105 - a test's own
-
-
-@pytest.fixture
-async def http(bench: Bench, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    """Give the application with the bench's gateway, without Redis, userfc, Kafka and MongoDB."""
-    nobody = free_port()
-    changed = {"redis_port": nobody, "user_service_addr": f"127.0.0.1:{nobody}", "xendit_webhook_token": TOKEN}
-    parts = await build(Settings(**{**settings.model_dump(), **changed}), workers=False)
-    parts.app.state.request_invoice = RequestInvoice(bench.db, bench.create)
-    parts.app.state.verifier = type(parts.app.state.verifier)(settings.jwt_secret)
-    transport = httpx2.ASGITransport(app=parts.app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
-    for close in reversed(parts.close):
-        await close()
-
-
-def bearer(settings: Settings, user_id: int, role: str = "user") -> dict[str, str]:
-    """Make the header of a user."""
-    token = encode_token(settings.jwt_secret, user_id=user_id, email="u@example.com", role=role)
-    return {"authorization": f"Bearer {token}"}
 
 
 def callback(invoice_id: str | None, external_id: str, **fields: Any) -> bytes:

@@ -1,0 +1,79 @@
+"""The routes of paymentfc for administrators: what failed, what does not add up, and what was done about it."""
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from chassis.auth import AdminUser
+from chassis.db import Database
+from chassis.http import errors
+from chassis.ids import PositiveId
+from paymentfc.handler.lists import (
+    AnomalyList,
+    AnomalyQuery,
+    AnomalyView,
+    AuditList,
+    AuditQuery,
+    FailedEventList,
+    FailedEventView,
+    FailedPayments,
+    PageQuery,
+    Resolution,
+)
+from paymentfc.repository import anomalies, failed_events, payments
+from paymentfc.repository.audit import AuditLog
+from paymentfc.usecase.resolve_anomaly import resolve_anomaly
+from paymentfc.usecase.retry_event import retry_event
+
+router = APIRouter(prefix="/v1/payments", tags=["administration"])
+
+
+async def _db(request: Request) -> Database:
+    return cast("Database", request.app.state.db)
+
+
+async def _audit_log(request: Request) -> AuditLog:
+    return cast("AuditLog", request.app.state.audit_log)
+
+
+Db = Annotated[Database, Depends(_db)]
+
+
+@router.get("/failed", responses=errors(400, 401, 403))
+async def failed(_: AdminUser, db: Db, query: Annotated[PageQuery, Query()]) -> FailedPayments:
+    """List payments that were closed unpaid (FAILED and EXPIRED), newest first."""
+    return FailedPayments.of(await payments.failed_page(db, query.page, query.page_size))
+
+
+@router.get("/anomalies", responses=errors(400, 401, 403))
+async def list_anomalies(_: AdminUser, db: Db, query: Annotated[AnomalyQuery, Query()]) -> AnomalyList:
+    """List what Xendit said that does not fit our records, newest first."""
+    found = await anomalies.page(db, query.page, query.page_size, resolved=query.resolved)
+    return AnomalyList.model_validate(found)
+
+
+@router.post("/anomalies/{anomaly_id}/resolve", responses=errors(400, 401, 403, 404, 413, 415))
+async def resolve(anomaly_id: PositiveId, body: Resolution, user: AdminUser, db: Db) -> AnomalyView:
+    """Say what was done about an anomaly; the first note stays."""
+    return AnomalyView.model_validate(await resolve_anomaly(db, anomaly_id, body.note, user.user_id))
+
+
+@router.get("/failed-events", responses=errors(400, 401, 403))
+async def list_failed_events(_: AdminUser, db: Db, query: Annotated[PageQuery, Query()]) -> FailedEventList:
+    """List events that could not be published in the configured tries, newest first."""
+    return FailedEventList.model_validate(await failed_events.page(db, query.page, query.page_size))
+
+
+@router.post("/failed-events/{row_id}/retry", responses=errors(400, 401, 403, 404))
+async def retry(row_id: PositiveId, user: AdminUser, db: Db) -> FailedEventView:
+    """Send a parked event now."""
+    return FailedEventView.model_validate(await retry_event(db, row_id, user.user_id))
+
+
+@router.get("/audit-logs", responses=errors(400, 401, 403, 503))
+async def audit_logs(
+    _: AdminUser, log: Annotated[AuditLog, Depends(_audit_log)], query: Annotated[AuditQuery, Query()]
+) -> AuditList:
+    """List the steps of payments' lives, newest first; 503 while MongoDB is down."""
+    found = await log.page(query.page, query.page_size, order_id=query.order_id, event=query.event)
+    return AuditList.model_validate(found)
