@@ -13,13 +13,13 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scrip
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup browser check test test-containers format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help setup tools check test test-containers format up down status logs seed topics doctor demo lock protos clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
-setup: $(INSTALLED) browser ## Make the virtual environment and install all that is needed (the other targets do it too)
+setup: $(INSTALLED) tools ## Make the virtual environment and install all that is needed (the other targets do it too)
 
 $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(package)/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
@@ -29,14 +29,18 @@ $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(packa
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(foreach package,$(PACKAGES) scripts,-e $(package))
 	touch $@
 
-# The pay page is tested in a real browser; where packages may be installed, it is.
-browser:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null && exit 0
+# The pay page is tested in a real browser, invoices are read by poppler; where packages may be installed, they are.
+tools:
+	@missing=''
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing='chromium'
+	command -v pdftotext >/dev/null || missing="$$missing poppler-utils"
+	test -n "$$missing" || exit 0
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-	  echo 'Installing Chromium for the tests of pages ...'
-	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1
+	  echo "Installing $$missing for the tests ..."
+	  apt-get update -qq >/dev/null
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1
 	else
-	  echo 'Chromium is not installed: the tests of pages will fail until it is.'
+	  echo "Not installed: $$missing. The tests of pages and invoices need them and will fail."
 	fi
 
 check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions

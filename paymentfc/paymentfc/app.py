@@ -32,6 +32,7 @@ from paymentfc.usecase.claimed import ClaimLoop
 from paymentfc.usecase.close_rejected_order import CloseRejectedOrder
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import DeliverAudit
+from paymentfc.usecase.describe_invoice import DescribeInvoice
 from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.register_payment import RegisterPayment
 from paymentfc.usecase.request_invoice import RequestInvoice
@@ -92,6 +93,7 @@ async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - t
     app.state.verifier = TokenVerifier(settings.jwt_secret, Revocations(resources.redis, resources.users))
     app.state.webhook_token = settings.xendit_webhook_token.get_secret_value()
     app.state.receive_callback = ReceiveCallback(db)
+    app.state.describe_invoice = DescribeInvoice(db, resources.users)
     app.state.audit_log = resources.audit_log
     app.state.request_invoice = RequestInvoice(db, resources.create)
     closing = (resources.redis, resources.users, resources.xendit, resources.audit_log, resources.producer)

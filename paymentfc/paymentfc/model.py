@@ -180,3 +180,36 @@ def amount_text(amount: Decimal) -> str:
 def external_id(order_id: int) -> str:
     """Name the order at the gateway."""
     return f"order-{order_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLine:
+    """One line; `price` per piece in units of the invoice's currency, None where the order did not say it."""
+
+    name: str
+    quantity: int
+    price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDocument:
+    """What an invoice shows; amounts are in units of `currency`, times are aware."""
+
+    order_id: int
+    status: Status
+    currency: str
+    total: Decimal
+    lines: list[InvoiceLine]
+    customer: str
+    email: str
+    address: str
+    payment_method: str
+    invoice_id: str
+    issued: datetime
+    due: datetime | None
+    paid: datetime | None
+
+    @property
+    def number(self) -> str:
+        """The invoice's number."""
+        return f"INV-{self.order_id:06d}"

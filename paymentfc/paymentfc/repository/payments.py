@@ -80,10 +80,12 @@ _BURY = "INSERT INTO rejected_orders (order_id, reason) VALUES ($1, $2) ON CONFL
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What of an order its invoice shows."""
+    """What of an order its invoice shows; `invoice_time` is when the invoice was made or first heard of."""
 
     payment_method: str
+    shipping_address: str
     lines: list[Line]
+    invoice_time: datetime | None
 
 
 async def lock_order(tx: Tx, ext_id: str) -> Payment | None:
@@ -176,10 +178,12 @@ async def by_order(db: Database, order_id: int) -> Payment | None:
 
 async def order_of(db: Database, payment_id: int) -> Order:
     """Read what the order's invoice shows."""
-    query = select(payments.c.payment_method, payments.c.lines).where(payments.c.id == payment_id)
+    table = payments.c
+    query = select(table.payment_method, table.shipping_address, table.lines, table.invoice_time)
     async with db.connection() as conn:
-        row = (await conn.execute(query)).one()
-    return Order(row.payment_method, [Line.model_validate(line) for line in row.lines])
+        row = (await conn.execute(query.where(table.id == payment_id))).one()
+    lines = [Line.model_validate(line) for line in row.lines]
+    return Order(row.payment_method, row.shipping_address, lines, row.invoice_time)
 
 
 async def failed_page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:
