@@ -11,13 +11,16 @@ from chassis.db import Database
 from chassis.http import errors
 from chassis.ids import PositiveId
 from paymentfc.errors import InvalidCallbackToken, PaymentNotFound
+from paymentfc.handler.pdf import render
 from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, Message, PaymentView, read_callback
 from paymentfc.repository import payments
+from paymentfc.usecase.describe_invoice import DescribeInvoice
 from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.request_invoice import RequestInvoice
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
+PDF = "application/pdf"
 TOKEN_HEADER = b"x-callback-token"
 _PROCESSED = b'{"message":"webhook processed"}'
 
@@ -28,6 +31,10 @@ async def _db(request: Request) -> Database:
 
 async def _request_invoice(request: Request) -> RequestInvoice:
     return cast("RequestInvoice", request.app.state.request_invoice)
+
+
+async def _describe_invoice(request: Request) -> DescribeInvoice:
+    return cast("DescribeInvoice", request.app.state.describe_invoice)
 
 
 def _given_token(request: Request) -> bytes | None:
@@ -68,6 +75,20 @@ async def invoice(
 ) -> InvoiceView:
     """Give the order's live invoice, or make it now."""
     return InvoiceView.of(await request_invoice(body.order_id, user_id=user.user_id, admin=user.is_admin))
+
+
+@router.get(
+    "/invoice/{order_id}/pdf",
+    response_class=Response,
+    responses={200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}, **errors(400, 401, 404)},
+)
+async def invoice_pdf(
+    order_id: PositiveId, user: CurrentUser, describe: Annotated[DescribeInvoice, Depends(_describe_invoice)]
+) -> Response:
+    """Give the invoice of an order as a PDF, in every status, to its owner or an administrator."""
+    document = await describe(order_id, user_id=user.user_id, admin=user.is_admin)
+    headers = {"Content-Disposition": f'attachment; filename="invoice_{order_id}.pdf"'}
+    return Response(await render(document), media_type=PDF, headers=headers)
 
 
 @router.get("/{order_id}", responses=errors(401, 404))
