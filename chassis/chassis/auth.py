@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from chassis.errors import Forbidden, Unauthenticated
+from chassis.ids import storable
 from chassis.revocation import Revocations
 
 ALGORITHM = "HS256"
@@ -94,9 +95,19 @@ def _principal(claims: dict[str, Any]) -> Principal:
     email, jti = claims.get("email", ""), claims.get("jti", "")
     if type(user_id) is not int or not 1 <= user_id <= MAX_ID or not isinstance(exp, int | float):
         raise _invalid()
-    if not (isinstance(role, str) and isinstance(email, str) and isinstance(jti, str)):
-        raise _invalid()
+    for text in (role, email, jti):
+        if not (isinstance(text, str) and _is_storable(text)):
+            raise _invalid()
     return Principal(user_id=user_id, email=email, role=role, jti=jti, exp=int(exp))
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether a claim can be looked up and passed on: no store and no gRPC message takes every string."""
+    try:
+        storable(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _invalid() -> Unauthenticated:

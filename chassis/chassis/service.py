@@ -25,7 +25,7 @@ Task = Callable[[asyncio.Event], Awaitable[None]]
 COMMANDS = {
     "serve": "HTTP, gRPC, consumers, relay and schedulers in one process",
     "api": "HTTP and gRPC only",
-    "worker": "consumers, relay and schedulers only (HTTP answers the probes and /metrics)",
+    "worker": "consumers, relay and schedulers, without gRPC (HTTP answers too, for the probes)",
     "migrate": "bring the database to the newest revision and exit",
     "topics": "create the topics that this service produces and consumes, and exit",
 }

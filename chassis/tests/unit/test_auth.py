@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -11,28 +12,33 @@ import pytest
 from chassis.auth import TokenVerifier, encode_token
 from chassis.errors import Unauthenticated
 
-SECRET = "s" * 32
-NOW = int(time.time())
+SECRET = "s" * 64
 CLAIMS: dict[str, Any] = {
     "user_id": 7,
     "email": "a@example.com",
     "role": "user",
     "jti": "j",
-    "iat": NOW,
-    "exp": NOW + 60,
+    "iat": 0,
+    "exp": 60,
     "iss": "userfc",
 }
 
 
+def claims(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Give the claims of a good token of now; `iat` and `exp` are in seconds from now, None leaves a claim out."""
+    now = int(time.time())
+    made = {name: value for name, value in (CLAIMS | changes).items() if value is not None}
+    return made | {name: now + made[name] for name in ("iat", "exp") if isinstance(made.get(name), int)}
+
+
 def token(**changes: Any) -> str:  # noqa: ANN401
-    """Sign claims; a change to None leaves the claim out."""
-    claims = {name: value for name, value in (CLAIMS | changes).items() if value is not None}
-    return jwt.encode(claims, SECRET, algorithm="HS256")
+    """Sign such claims."""
+    return jwt.encode(claims(**changes), SECRET, algorithm="HS256")
 
 
 def unsigned() -> str:
     """Make a token that says it needs no signature."""
-    parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, CLAIMS)]
+    parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims())]
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
 
 
@@ -58,8 +64,8 @@ def test_two_tokens_have_two_ids() -> None:
         {"user_id": None},
         {"iss": None},
         {"iss": "other"},
-        {"exp": NOW - 31},
-        {"iat": NOW + 3600},
+        {"exp": -31},
+        {"iat": 3600},
         {"user_id": True},
         {"user_id": 0},
         {"user_id": "7"},
@@ -68,6 +74,10 @@ def test_two_tokens_have_two_ids() -> None:
         {"role": ["admin"]},
         {"role": 1},
         {"jti": 5},
+        {"jti": "a\x00b"},
+        {"jti": "\ud800"},
+        {"email": "\ud800@example.com"},
+        {"role": "user\x00"},
         {"exp": "soon"},
     ],
 )
@@ -82,24 +92,26 @@ def test_wrong_claims_are_refused(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "made",
+    "make",
     [
-        jwt.encode(CLAIMS, "t" * 32, algorithm="HS256"),
-        jwt.encode(CLAIMS, "s" * 64, algorithm="HS512"),
-        unsigned(),
-        "",
-        "a.b.c",
-        "x" * 100_000,
-        "\udcff",
+        lambda: jwt.encode(claims(), "t" * 64, algorithm="HS256"),
+        lambda: jwt.encode(claims(), SECRET, algorithm="HS512"),
+        unsigned,
+        lambda: token()[:-1],
+        lambda: "",
+        lambda: "a.b.c",
+        lambda: "x" * 100_000,
+        lambda: "\udcff",
     ],
 )
-def test_forged_and_broken_tokens_are_refused(made: str) -> None:
+def test_forged_and_broken_tokens_are_refused(make: Callable[[], str]) -> None:
     with pytest.raises(Unauthenticated):
-        TokenVerifier(SECRET).decode(made)
+        TokenVerifier(SECRET).decode(make())
 
 
 def test_clocks_may_differ_by_thirty_seconds() -> None:
-    assert TokenVerifier(SECRET).decode(token(exp=NOW - 20)).user_id == 7
+    for behind_or_ahead in ({"exp": -20}, {"iat": 20}):
+        assert TokenVerifier(SECRET).decode(token(**behind_or_ahead)).user_id == 7
 
 
 def test_only_the_required_claims_are_required() -> None:

@@ -8,7 +8,8 @@ from chassis.loops import every
 
 
 async def test_a_loop_survives_an_outage_and_goes_on() -> None:
-    stop, runs = asyncio.Event(), []
+    stop = asyncio.Event()
+    runs: list[int] = []
 
     async def work() -> None:
         runs.append(len(runs))

@@ -10,6 +10,7 @@ from aiokafka.errors import CommitFailedError, KafkaConnectionError
 
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
+from chassis.loops import wait_any
 from chassis.partition import PartitionWorker
 from chassis.testing import eventually
 
@@ -35,7 +36,7 @@ class FakeConsumer:
 
     async def getmany(self, *_partitions: TopicPartition, timeout_ms: int, max_records: int) -> dict[Any, Any]:
         if not self.records:
-            await asyncio.wait([asyncio.ensure_future(asyncio.Event().wait())], timeout=timeout_ms / 1000)
+            await wait_any(timeout_ms / 1000, asyncio.Event())
             return {}
         batch, self.records = self.records[:max_records], self.records[max_records:]
         return {TP: batch}

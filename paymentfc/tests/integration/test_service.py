@@ -18,7 +18,7 @@ from uuid import uuid4
 import grpc.aio
 import httpx2
 import pytest
-from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
+from aiokafka import AIOKafkaConsumer
 from pymongo import AsyncMongoClient
 
 from chassis import kafka

@@ -1,24 +1,26 @@
 """The cache on a real Redis: a change is visible to the next read, and Redis is never needed."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from conftest import Shop, new_order, opened
+from redis.asyncio import ConnectionPool
 
 from chassis.redis import RedisClient
+from chassis.testing import eventually
 from productfc.config import Settings
 from productfc.repository.cache import ProductCache, value_key
 
+from .conftest import Shop, new_order, opened
 
-async def test_a_read_fills_the_cache_with_its_bytes_for_five_minutes(shop: Shop, settings: Settings) -> None:
+
+async def test_a_read_fills_the_cache_with_its_bytes_for_five_minutes(shop: Shop, redis: RedisClient) -> None:
     product = await shop.product()
     answer = await shop.http.get(f"/v1/products/{product}")
-    redis = RedisClient(settings)
     assert await redis.raw.get(value_key(product)) == answer.content
     assert 290 <= await redis.raw.ttl(value_key(product)) <= 300
     assert (await shop.http.get(f"/v1/products/{product}")).content == answer.content
-    await redis.close()
 
 
 async def test_every_kind_of_change_is_visible_to_the_next_read(shop: Shop) -> None:
@@ -62,10 +64,18 @@ class SlowDatabase:
 
 
 @pytest.fixture
-async def slow(settings: Settings) -> tuple[SlowDatabase, ProductCache]:
+async def redis(settings: Settings) -> AsyncIterator[RedisClient]:
+    """Give a client of its own."""
+    client = RedisClient(settings)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def slow(redis: RedisClient) -> tuple[SlowDatabase, ProductCache]:
     """Give a slow database under a swept cache."""
     database = SlowDatabase()
-    cache = ProductCache(RedisClient(settings), database.load, database.changed_since)
+    cache = ProductCache(redis, database.load, database.changed_since)
     await cache.sweep()
     return database, cache
 
@@ -97,23 +107,25 @@ async def test_fifty_readers_of_a_missing_answer_ask_the_database_once(
     assert database.loads == 1
 
 
-async def test_an_invalidation_that_failed_is_made_up_for_and_not_trusted_until_then(settings: Settings) -> None:
-    database = SlowDatabase()
-    redis = RedisClient(settings)
-    cache = ProductCache(redis, database.load, database.changed_since)
-    await cache.sweep()
+async def test_an_invalidation_that_failed_is_made_up_for_and_not_trusted_until_then(
+    redis: RedisClient, slow: tuple[SlowDatabase, ProductCache]
+) -> None:
+    database, cache = slow
     assert await cache.get(7) == b"old"
-    working, redis.raw.connection_pool = redis.raw.connection_pool, _nowhere(settings)
+    working = redis.raw.connection_pool
+    redis.raw.connection_pool = ConnectionPool(host="127.0.0.1", port=1)
     database.answer = b"new"
     await cache.forget([7])
     assert not cache.trusted
     redis.raw.connection_pool = working
     assert await redis.raw.get(value_key(7)) == b"old"
     assert await cache.get(7) == b"new"
-    async with asyncio.timeout(5):
-        while not cache.trusted:
-            await cache.sweep()
-            await asyncio.sleep(0.05)
+
+    async def swept() -> bool:
+        await cache.sweep()
+        return cache.trusted
+
+    await eventually(swept)
     assert await redis.raw.get(value_key(7)) is None
     assert await cache.get(7) == b"new"
 
@@ -139,7 +151,3 @@ async def test_without_redis_products_are_read_changed_and_taken(settings: Setti
         assert answer.status_code == 200
         read = (await shop.http.get(f"/v1/products/{product}")).json()
         assert (read["stock"], read["price"]) == (3, 5)
-
-
-def _nowhere(settings: Settings):  # type: ignore[no-untyped-def]  # noqa: ANN202 - redis-py's pool
-    return RedisClient(settings.model_copy(update={"redis_port": 1})).raw.connection_pool

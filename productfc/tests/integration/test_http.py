@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from conftest import Shop
+
+from .conftest import Shop
 
 BIG = 2**63
 

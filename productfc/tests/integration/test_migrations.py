@@ -1,11 +1,12 @@
 """The migrations make what the tables declare, and can be undone."""
 
-from conftest import Shop
 from sqlalchemy import Connection, text
 
 from chassis import migrations
 from productfc.config import Settings
 from productfc.repository.tables import metadata
+
+from .conftest import Shop
 
 
 async def test_the_migrated_database_has_the_declared_tables(shop: Shop) -> None:

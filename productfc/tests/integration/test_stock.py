@@ -4,7 +4,7 @@ import asyncio
 import random
 from uuid import uuid4
 
-from conftest import Shop, new_order
+from .conftest import Shop, new_order
 
 TAKE, RETURN = "stock.updated", "stock.rollback"
 

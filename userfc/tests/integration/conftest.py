@@ -42,11 +42,11 @@ class Userfc:
         self.db = self.resources.db
 
     async def call(self, method: str, path: str, token: str = "", **options: Any) -> Answer:  # noqa: ANN401
-        """Make a request; give status and body, without the request id."""
+        """Make a request; give status and body, without the id that every refusal has (/ready's 503 is a report)."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = await self.http.request(method, path, headers={**headers, **options.pop("headers", {})}, **options)
         body = answer.json()
-        if answer.status_code >= 400:
+        if answer.status_code >= 400 and path != "/ready":
             assert body.pop("request_id") == answer.headers["x-request-id"]
         return answer.status_code, body
 
@@ -85,66 +85,85 @@ async def opened(settings: Settings, *, work: bool = False) -> AsyncIterator[Use
     settings = settings.model_copy(update={"grpc_port": free_port(), "http_host": "127.0.0.1"})
     parts = await build(settings, True)  # noqa: FBT003
     assert parts.grpc is not None
-    await parts.grpc.start()
-    stop = asyncio.Event()
-    running = [asyncio.create_task(run(stop), name=name) for name, run in parts.tasks if work]
     transport = httpx2.ASGITransport(app=parts.app, client=(next(_addresses), 1))
     http = httpx2.AsyncClient(transport=transport, base_url="http://userfc", timeout=15)
     rpc = UserClient(f"127.0.0.1:{settings.grpc_port}", settings.grpc_credentials)
     async with AsyncExitStack() as stack:
         for close in parts.close:
             stack.push_async_callback(close)
+        await parts.grpc.start()
         stack.push_async_callback(parts.grpc.stop, 0)
         stack.push_async_callback(rpc.close)
         stack.push_async_callback(http.aclose)
-        yield Userfc(settings, parts, http, rpc, parts.app.state.resources)
-        stop.set()
-        await asyncio.gather(*running)
+        stop = asyncio.Event()
+        running = [asyncio.ensure_future(run(stop)) for _, run in parts.tasks if work]
+        try:
+            yield Userfc(settings, parts, http, rpc, parts.app.state.resources)
+        finally:
+            stop.set()
+            await asyncio.gather(*running)
 
 
 class Proxy:
-    """Stands in front of Redis and can be taken away."""
+    """Stands in front of Redis and can be taken away; it keeps its port meanwhile, so that nobody else gets it."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.port = free_port()
+        self.port = 0
         self._target = (host, port)
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._up = True
+        self._clients: set[asyncio.StreamWriter] = set()
 
-    async def up(self) -> None:
-        """Listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Proxy"]:
+        """Take connections, on a port of its own, until the block ends."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            self.down()
 
-    async def down(self) -> None:
-        """Refuse, and drop every connection."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in list(self._open):
+    def up(self) -> None:
+        """Let connections through again."""
+        self._up = True
+
+    def down(self) -> None:
+        """Reset every connection, and the new ones as they come."""
+        self._up = False
+        for writer in self._clients:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, out = await asyncio.open_connection(*self._target)
-        self._open |= {writer, out}
-        await asyncio.gather(self._copy(reader, out), self._copy(there, writer))
-        self._open -= {writer, out}
+        if not self._up:
+            writer.transport.abort()
+            return
+        self._clients.add(writer)
+        try:
+            there, out = await asyncio.open_connection(*self._target)
+            await asyncio.gather(self._copy(reader, out), self._copy(there, writer))
+        finally:
+            self._clients.discard(writer)
+            writer.close()
 
     @staticmethod
     async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(65536):
-                target.write(data)
-                await target.drain()
-        target.close()
+        try:
+            with suppress(OSError):
+                while data := await source.read(65536):
+                    target.write(data)
+                    await target.drain()
+        finally:
+            target.close()
 
 
 @pytest.fixture(scope="session")
 async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]], redis_server: dict[str, Any]) -> Settings:
     """Give the settings of a fresh, migrated database and a Redis, without rate limits."""
-    limits = dict.fromkeys(
-        ("login_limit_per_address", "login_limit_per_account", "register_limit_per_address"), NO_LIMIT
-    )
-    return Settings(**await make_database("userfc"), **redis_server, **limits)
+    given = {**await make_database("userfc"), **redis_server}
+    for limit in ("login_limit_per_address", "login_limit_per_account", "register_limit_per_address"):
+        given[limit] = NO_LIMIT
+    return Settings(**given)
 
 
 @pytest.fixture
@@ -167,7 +186,5 @@ async def redis(redis_server: dict[str, Any]) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def proxy(redis_server: dict[str, Any]) -> AsyncIterator[Proxy]:
     """Give a way to Redis that is up."""
-    made = Proxy(redis_server["redis_host"], redis_server["redis_port"])
-    await made.up()
-    yield made
-    await made.down()
+    async with Proxy(redis_server["redis_host"], redis_server["redis_port"]).listening() as made:
+        yield made

@@ -8,6 +8,8 @@ import bcrypt
 import pytest
 from pydantic import SecretStr
 
+from chassis import migrations
+from chassis.testing import eventually, free_port
 from userfc.app import build
 from userfc.config import Settings
 
@@ -63,19 +65,13 @@ async def test_replicas_that_start_at_once_make_one_administrator(settings: Sett
     email = new_email()
     one = with_admin(settings, email, "admin password")
     replicas = await asyncio.gather(
-        *(build(one.model_copy(update={"grpc_port": port}), False) for port in _ports(4))  # noqa: FBT003
+        *(build(one.model_copy(update={"grpc_port": free_port()}), False) for _ in range(4))  # noqa: FBT003
     )
     for parts in replicas:
         for close in parts.close:
             await close()
     assert await userfc.execute("SELECT count(*) FROM users WHERE email = $1 AND role = 'admin'", email) == 1
     assert (await info(userfc, email, "admin password"))["role"] == "admin"
-
-
-def _ports(count: int) -> list[int]:
-    from chassis.testing import free_port
-
-    return [free_port() for _ in range(count)]
 
 
 @pytest.mark.parametrize("half", ["admin_email", "admin_password"])
@@ -90,9 +86,6 @@ async def test_one_of_the_two_settings_alone_makes_nobody(settings: Settings, us
 async def test_a_database_that_is_not_migrated_yet_is_waited_for(
     settings: Settings, make_database: Callable[[str], Any]
 ) -> None:
-    from chassis import migrations
-    from chassis.testing import eventually
-
     empty = settings.model_copy(update=_typed(await make_database("chassis")))
     email = new_email()
     async with opened(with_admin(empty, email, "admin password"), work=True) as userfc:

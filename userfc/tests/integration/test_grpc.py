@@ -95,7 +95,7 @@ async def test_health_and_reflection_are_open(userfc: Userfc, wire: grpc.aio.Cha
     await userfc.rpc.ping()
     health = await health_pb2_grpc.HealthStub(wire).Check(health_pb2.HealthCheckRequest(service="user.UserService"))
     assert health.status == health_pb2.HealthCheckResponse.SERVING
-    stub = reflection_pb2_grpc.ServerReflectionStub(wire)  # type: ignore[no-untyped-call]
+    stub = reflection_pb2_grpc.ServerReflectionStub(wire)
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     async for answer in stub.ServerReflectionInfo(iter([request])):
         names = {service.name for service in answer.list_services_response.service}

@@ -37,7 +37,7 @@ async def test_the_service_migrates_serves_and_stops(
                 except httpx2.TransportError:
                     return False
 
-            await eventually(ready, 20)
+            await eventually(ready, 60)
             body = {"email": "root@example.com", "password": "root password"}
             forged = {"X-Forwarded-For": "6.6.6.6"}
             token = (await client.post("/v1/login", json=body, headers=forged)).json()["token"]

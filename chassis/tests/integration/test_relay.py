@@ -1,0 +1,223 @@
+"""The relay on a real database while sends fail: backoff, order within a key, parking, and what is told of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka.errors import MessageSizeTooLargeError
+from structlog.testing import capture_logs
+
+from chassis.config import ServiceSettings
+from chassis.db import Database, metadata_factory
+from chassis.events import Event
+from chassis.kafka import Producer
+from chassis.outbox import outbox_table
+from chassis.relay import OutboxRow, Relay
+from chassis.testing import eventually
+
+MAX_TRIES = 3
+AWAY = OSError("the broker is away")
+
+
+class FlakyProducer(Producer):
+    """Takes every record but those of the keys that it has an error for."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, Exception] = {}
+        self.sent: list[str] = []
+
+    async def send(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
+    ) -> None:
+        if error := self.errors.get((key or b"").decode()):
+            raise error
+        self.sent.append((value or b"").decode())
+
+
+@dataclass
+class Bench:
+    """One relay, driven batch by batch on a session of its own."""
+
+    settings: ServiceSettings
+    db: Database
+    session: asyncpg.Connection
+    producer: FlakyProducer = field(default_factory=FlakyProducer)
+    told: list[OutboxRow] = field(default_factory=list)
+
+    def relay(self) -> Relay:
+        return Relay(self.settings, self.db, self.producer, on_parked=self._on_parked)
+
+    async def _on_parked(self, _: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+        self.told += rows
+
+    async def publish(self, *names: str) -> None:
+        """Commit events named by their key and a number: `a1` has the key `a`."""
+        async with self.db.transaction() as tx:
+            await tx.publish(*(Event.of("topic", name[0], f'"{name}"') for name in names))
+
+    async def change(self, assignment: str, name: str = "%") -> None:
+        await self.session.execute(f"UPDATE outbox SET {assignment} WHERE payload #>> '{{}}' LIKE $1", name)
+
+    async def make_due(self) -> None:
+        await self.change("next_attempt_at = now()")
+
+    async def row(self, name: str) -> dict[str, Any]:
+        """Give a row, with `wait_s`: the seconds until its next attempt."""
+        sql = "SELECT *, extract(epoch FROM next_attempt_at - now())::float8 AS wait_s FROM outbox"
+        found = await self.session.fetchrow(f"{sql} WHERE payload #>> '{{}}' = $1", name)
+        assert found is not None
+        return dict(found)
+
+
+@pytest.fixture(scope="module")
+async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> ServiceSettings:
+    """Give settings of a service that has an outbox and nothing else."""
+    made = ServiceSettings(**await make_database("chassis"), outbox_max_tries=MAX_TRIES)
+    db, metadata = Database(made), metadata_factory()
+    outbox_table(metadata)
+    async with db.connection() as conn:
+        await conn.run_sync(metadata.create_all)
+    await db.close()
+    return made
+
+
+@pytest.fixture
+async def bench(settings: ServiceSettings) -> AsyncIterator[Bench]:
+    """Give a bench with an empty outbox."""
+    db = Database(settings)
+    session = await db.dedicated()
+    await session.execute("TRUNCATE outbox")
+    yield Bench(settings, db, session)
+    await session.close()
+    await db.close()
+
+
+@pytest.mark.parametrize(
+    ("failures", "least_s", "most_s"), [(0, 0, 1.2), (3, 5, 9.6), (4, 11, 19.2), (9, 22, 36), (5_000, 22, 36)]
+)
+async def test_a_failed_send_waits_twice_as_long_each_time_up_to_a_cap(
+    bench: Bench, failures: int, least_s: float, most_s: float
+) -> None:
+    bench.settings = bench.settings.model_copy(update={"outbox_max_tries": 10_000})
+    bench.producer.errors["a"] = AWAY
+    await bench.publish("a1")
+    await bench.change(f"attempts = {failures}")
+    await bench.relay().drain_once(bench.session)
+    row = await bench.row("a1")
+    assert (row["attempts"], row["parked_at"], row["published_at"]) == (failures + 1, None, None)
+    assert row["last_error"] == "OSError: the broker is away"
+    assert least_s <= row["wait_s"] <= most_s
+
+
+async def test_a_failed_event_holds_back_its_key_in_order_and_no_other_key(bench: Bench) -> None:
+    bench.producer.errors["a"] = MessageSizeTooLargeError()
+    await bench.publish("a1", "a2", "b1", "b2")
+    relay = bench.relay()
+    await relay.drain_once(bench.session)
+    assert bench.producer.sent == ['"b1"', '"b2"']
+    bench.producer.errors.clear()
+    await bench.publish("a3", "b3")
+    await relay.drain_once(bench.session)
+    assert bench.producer.sent == ['"b1"', '"b2"', '"b3"']
+    assert (await bench.row("a2"))["attempts"] == 0
+    await bench.make_due()
+    await relay.drain_once(bench.session)
+    assert bench.producer.sent[3:] == ['"a1"', '"a2"', '"a3"']
+    assert await relay.drain_once(bench.session) is False
+
+
+async def test_an_event_is_parked_after_the_configured_tries_and_its_key_goes_on(bench: Bench) -> None:
+    relay = bench.relay()
+    bench.producer.errors["a"] = MessageSizeTooLargeError()
+    await bench.publish("a1")
+    for tries in range(1, MAX_TRIES + 1):
+        assert bench.told == []
+        await bench.make_due()
+        await relay.drain_once(bench.session)
+        assert (await bench.row("a1"))["attempts"] == tries
+    row = await bench.row("a1")
+    assert row["parked_at"] is not None
+    assert 270 <= row["wait_s"] <= 300
+    assert [(told.event_id, told.attempts, told.error) for told in bench.told] == [
+        (row["event_id"], MAX_TRIES, row["last_error"])
+    ]
+    bench.producer.errors.clear()
+    await bench.publish("a2")
+    await relay.drain_once(bench.session)
+    assert bench.producer.sent == ['"a2"']
+
+
+async def test_a_parked_event_is_tried_on_and_tells_its_last_error_each_time_but_is_logged_as_parked_once(
+    bench: Bench,
+) -> None:
+    relay = bench.relay()
+    bench.producer.errors["a"] = AWAY
+    await bench.publish("a1")
+    with capture_logs() as logs:
+        for _ in range(MAX_TRIES + 2):
+            await bench.make_due()
+            await relay.drain_once(bench.session)
+    row = await bench.row("a1")
+    assert 270 <= row["wait_s"] <= 300
+    assert [told.attempts for told in bench.told] == [MAX_TRIES, MAX_TRIES + 1, MAX_TRIES + 2]
+    assert [entry["event"] for entry in logs].count("event parked") == 1
+    bench.producer.errors.clear()
+    await bench.make_due()
+    await relay.drain_once(bench.session)
+    assert bench.producer.sent == ['"a1"']
+    assert (await bench.row("a1"))["published_at"] is not None
+
+
+async def test_an_event_with_more_failures_than_a_lowered_limit_is_parked_and_told(bench: Bench) -> None:
+    bench.producer.errors["a"] = AWAY
+    await bench.publish("a1")
+    await bench.change(f"attempts = {MAX_TRIES + 4}")
+    await bench.relay().drain_once(bench.session)
+    assert (await bench.row("a1"))["parked_at"] is not None
+    assert [told.attempts for told in bench.told] == [MAX_TRIES + 5]
+
+
+async def test_when_the_broker_is_back_what_waits_is_sent_at_once_also_what_is_parked(bench: Bench) -> None:
+    relay = bench.relay()
+    bench.producer.errors = dict.fromkeys("abc", AWAY)
+    await bench.publish("a1", "b1", "c1")
+    await bench.change(f"attempts = {MAX_TRIES}", "c1")
+    await relay.drain_once(bench.session)
+    bench.producer.errors.clear()
+    assert await relay.drain_once(bench.session) is False
+    await bench.change("next_attempt_at = now()", "b1")
+    await relay.drain_once(bench.session)
+    await relay.drain_once(bench.session)
+    assert bench.producer.sent == ['"b1"', '"a1"', '"c1"']
+
+
+async def test_an_event_that_is_wrong_in_itself_waits_out_its_backoff_while_others_are_sent(bench: Bench) -> None:
+    relay = bench.relay()
+    bench.producer.errors["a"] = MessageSizeTooLargeError()
+    await bench.publish("a1")
+    await relay.drain_once(bench.session)
+    bench.producer.errors.clear()
+    await bench.publish("b1")
+    await relay.drain_once(bench.session)
+    assert await relay.drain_once(bench.session) is False
+    assert bench.producer.sent == ['"b1"']
+
+
+async def test_a_relay_whose_sends_fail_runs_on_and_sends_when_the_broker_is_back(bench: Bench) -> None:
+    bench.producer.errors["a"] = AWAY
+    stop = asyncio.Event()
+    running = asyncio.create_task(bench.relay().run(stop))
+    await bench.publish("a1", "a2")
+
+    async def failed() -> bool:
+        return running.done() or (await bench.row("a1"))["attempts"] > 0
+
+    await eventually(failed)
+    assert not running.done()
+    bench.producer.errors.clear()
+    await eventually(lambda: bench.producer.sent == ['"a1"', '"a2"'])
+    stop.set()
+    await running
