@@ -109,6 +109,8 @@ class ServiceSettings(BaseSettings):
     vault_token: SecretStr | None = setting("vault.token", None, secret=True)
     vault_role_id: str | None = setting("vault.role_id", None)
     vault_secret_id: SecretStr | None = setting("vault.secret_id", None, secret=True)
+    vault_wait_s: Annotated[float, Field(ge=0, le=3600)] = setting("vault.wait_s", 30)
+    vault_watch_interval_s: Annotated[float, Field(gt=0)] = setting("vault.watch_interval_s", 300)
 
     @classmethod
     def settings_customise_sources(
@@ -246,11 +248,20 @@ class _Vault(_Source):
             flat = vault.read(
                 str(address),
                 getattr(self.settings_cls, "service", ""),
+                wait_s=self._wait_s(known),
                 **{key: str(_plain(known.get(f"vault_{key}", ""))) for key in ("token", "role_id", "secret_id")},
             )
         except vault.VaultError as error:
             raise SettingError(f"setting VAULT_ADDR: {error}") from None
         return self.by_path(flat)
+
+    def _wait_s(self, known: Mapping[str, Any]) -> float:
+        """Give how long to wait for Vault: needed before the settings are checked."""
+        default = self.settings_cls.model_fields["vault_wait_s"].default
+        try:
+            return max(float(known.get("vault_wait_s", default)), 0)
+        except (TypeError, ValueError):
+            raise SettingError("setting VAULT_WAIT_S: should be a number of seconds") from None
 
 
 class _Development(_Source):

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,8 +16,9 @@ import uvloop
 from fastapi import FastAPI
 from grpc import aio
 
-from chassis import config, failpoint, kafka, logging, migrations, telemetry
+from chassis import config, failpoint, kafka, logging, migrations, telemetry, vault
 from chassis.config import ServiceSettings
+from chassis.protocol import Protocol
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +98,8 @@ async def _run(service: Service, settings: ServiceSettings, *, workers: bool, wo
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     parts = await service.build(settings, workers)
+    if settings.vault_addr:
+        parts.tasks = [*parts.tasks, ("vault", partial(vault.watch, settings))]
     try:
         return await _supervise(settings, parts, stop, worker_only=worker_only)
     finally:
@@ -113,6 +117,8 @@ async def _supervise(settings: ServiceSettings, parts: Parts, stop: asyncio.Even
             parts.app,
             host=settings.http_host,
             port=settings.http_port,
+            http=Protocol,
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="on",

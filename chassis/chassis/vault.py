@@ -1,38 +1,161 @@
-"""Reads a service's secrets from Vault's KV version 2 engine, once, at start."""
+"""A service's secrets in Vault's KV version 2 engine: read once at start, then watched for a newer version."""
 
-from typing import Any
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import stamina
+import structlog
+from prometheus_client import Gauge
+
+from chassis.loops import every
+
+if TYPE_CHECKING:
+    import hvac
+
+    from chassis.config import ServiceSettings
+
+log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 5
+OUTDATED = Gauge("vault_secrets_outdated", "1 when Vault holds newer secrets than this process was started with")
 
 
 class VaultError(Exception):
     """Vault can't be read; the text says why and holds no secret."""
 
 
-def read(address: str, service: str, *, token: str = "", role_id: str = "", secret_id: str = "") -> dict[str, Any]:
-    """Read `secret/data/<service>` as a flat dictionary with dotted keys; empty when nothing is stored there.
+class VaultAway(VaultError):
+    """Vault does not answer, or says that it can't now (sealed, 5xx): the same call can succeed later."""
 
-    Logs in with the token, or by AppRole when there is none. Raises VaultError when Vault is down or refuses.
+
+@dataclass(frozen=True)
+class Secrets:
+    """What `secret/data/<service>` holds, flat with dotted keys; `version` is 0 when nothing is stored there."""
+
+    values: dict[str, Any]
+    version: int
+
+
+class Session:
+    """One login at Vault, by a token that was given or by AppRole; every method may raise VaultError."""
+
+    def __init__(self, address: str, service: str, *, token: str = "", role_id: str = "", secret_id: str = "") -> None:
+        self._address = address
+        self._service = service
+        self._given = token
+        self._role_id = role_id
+        self._secret_id = secret_id
+        self._client: hvac.Client | None = None
+
+    def read(self) -> Secrets:
+        """Read the service's secrets."""
+        from hvac import exceptions
+
+        try:
+            answer = self._call(
+                lambda client: client.secrets.kv.v2.read_secret_version(
+                    path=self._service, raise_on_deleted_version=False
+                )
+            )
+        except exceptions.InvalidPath:
+            return Secrets({}, 0)
+        data = answer["data"]
+        return Secrets(dict(_flatten(data["data"] or {})), int(data["metadata"]["version"]))
+
+    def renew(self) -> None:
+        """Have an AppRole's token live on; where it can't, the next read logs in again. Nothing for a given token."""
+        if not self._given:
+            self._call(lambda client: client.auth.token.renew_self())
+
+    def end(self) -> None:
+        """Revoke an AppRole's token, which nobody needs any more."""
+        if not self._given and self._client is not None:
+            client, self._client = self._client, None
+            self._guarded(lambda: client.auth.token.revoke_self())
+
+    def _call(self, work: Any) -> Any:  # noqa: ANN401 - hvac's answers are untyped JSON
+        return self._guarded(lambda: work(self._logged_in()))
+
+    def _logged_in(self) -> "hvac.Client":
+        import hvac
+
+        if self._client is None:
+            client = hvac.Client(url=self._address, token=self._given or None, timeout=TIMEOUT_S)
+            if not self._given:
+                if not self._role_id:
+                    raise VaultError("Vault needs VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID")
+                client.auth.approle.login(role_id=self._role_id, secret_id=self._secret_id or None)
+            self._client = client
+        return self._client
+
+    def _guarded(self, work: Any) -> Any:  # noqa: ANN401
+        """Translate what hvac and the network raise; InvalidPath passes, it is an answer."""
+        import requests
+        from hvac import exceptions
+
+        try:
+            return work()
+        except exceptions.InvalidPath:
+            raise
+        except (exceptions.VaultDown, exceptions.InternalServerError, exceptions.BadGateway) as error:
+            raise VaultAway(f"Vault at {self._address} can't answer now ({type(error).__name__})") from None
+        except exceptions.VaultError as error:
+            self._client = None
+            raise VaultError(f"Vault refuses to give secret/data/{self._service} ({type(error).__name__})") from None
+        except (requests.RequestException, ValueError) as error:
+            raise VaultAway(f"Vault at {self._address} can't be read ({type(error).__name__})") from None
+
+
+def read(
+    address: str, service: str, *, wait_s: float = 0, token: str = "", role_id: str = "", secret_id: str = ""
+) -> dict[str, Any]:
+    """Read `secret/data/<service>` once; a token got by AppRole is revoked afterwards.
+
+    A Vault that does not answer is waited for at most `wait_s` seconds. Raises VaultError.
     """
-    import hvac
-    import requests
-    from hvac import exceptions
+    session = Session(address, service, token=token, role_id=role_id, secret_id=secret_id)
+    limit = {"timeout": wait_s, "attempts": None} if wait_s else {"timeout": None, "attempts": 1}
+    for attempt in stamina.retry_context(on=VaultAway, wait_max=2, **limit):
+        with attempt:
+            if attempt.num > 1:
+                log.warning("waiting for Vault", address=address, attempt=attempt.num)
+            secrets = session.read()
+    session.end()
+    return secrets.values
 
+
+async def watch(settings: "ServiceSettings", stop: asyncio.Event) -> None:
+    """Keep a login alive and say when Vault's secrets are newer than ours: a restart applies them."""
+    session = Session(
+        settings.vault_addr or "",
+        settings.service,
+        token=settings.vault_token.get_secret_value() if settings.vault_token else "",
+        role_id=settings.vault_role_id or "",
+        secret_id=settings.vault_secret_id.get_secret_value() if settings.vault_secret_id else "",
+    )
+    known: int | None = None
+
+    async def look() -> None:
+        nonlocal known
+        try:
+            if known is not None:
+                await asyncio.to_thread(session.renew)
+            version = (await asyncio.to_thread(session.read)).version
+        except VaultError as error:
+            log.warning("Vault can't be looked at", error=str(error))
+            return
+        if known is None:
+            known = version
+        OUTDATED.set(version != known)
+        if version != known:
+            log.warning("Vault holds newer secrets: restart this service to use them", version=version, used=known)
+
+    await every(settings.vault_watch_interval_s, look, stop, name="vault")
     try:
-        client = hvac.Client(url=address, token=token or None, timeout=TIMEOUT_S)
-        if not token:
-            if not role_id:
-                raise VaultError("Vault needs VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID")
-            client.auth.approle.login(role_id=role_id, secret_id=secret_id or None)
-        answer = client.secrets.kv.v2.read_secret_version(path=service, raise_on_deleted_version=False)
-    except exceptions.InvalidPath:
-        return {}
-    except exceptions.VaultError as error:
-        raise VaultError(f"Vault refuses to give secret/data/{service} ({type(error).__name__})") from None
-    except (requests.RequestException, ValueError) as error:
-        raise VaultError(f"Vault at {address} can't be read ({type(error).__name__})") from None
-    data = answer["data"]["data"] or {}
-    return dict(_flatten(data))
+        await asyncio.to_thread(session.end)
+    except VaultError as error:
+        log.info("the token for Vault ends by itself", error=str(error))
 
 
 def _flatten(data: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -1,19 +1,24 @@
-"""Secrets from a stand-in for Vault's KV version 2 engine, over HTTP."""
+"""Secrets from a stand-in for Vault's KV version 2 engine, over HTTP: read at start, then watched."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
+from prometheus_client import REGISTRY
 
+from chassis import vault
 from chassis.config import ServiceSettings, load
+from chassis.testing import eventually, free_port
 
-SECRETS = {
-    "database": {"password": "nested-password"},
-    "redis.password": "dotted-password",
-    "jwt_secret": "j" * 32,
+PATHS = {
+    "db_password": "database.password",
+    "redis_password": "redis.password",
+    "jwt_secret": "jwt_secret",
+    "grpc_credentials": "grpc_credentials",
 }
 
 
@@ -23,69 +28,156 @@ class Shop(ServiceSettings):
     service: ClassVar[str] = "shopfc"
 
 
-class Vault(BaseHTTPRequestHandler):
-    """Answers one token and one AppRole."""
+class Stand(ThreadingHTTPServer):
+    """A KV engine with one static token and one AppRole, whose tokens live until they are revoked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.secrets: dict[str, Any] = {
+            "database": {"password": "nested-password"},
+            "redis.password": "dotted-password",
+            "jwt_secret": "j" * 32,
+            "grpc_credentials": "vault-credentials",
+        }
+        self.version = 1
+        self.sealed = 0
+        self.tokens = {"the-token"}
+        self.logins = 0
+        self.renewed = 0
+        self.revoked: list[str] = []
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Stand
 
     def log_message(self, *_args: object) -> None:
         """Keep quiet."""
 
-    def answer(self, status: int, body: object) -> None:
-        """Send JSON."""
-        data = json.dumps(body).encode()
+    def _answer(self, status: int, body: object = None) -> None:
+        data = b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
-    def do_POST(self) -> None:  # noqa: N802
-        """Log in by AppRole."""
-        given = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if given == {"role_id": "role", "secret_id": "secret"}:
-            self.answer(200, {"auth": {"client_token": "the-token"}})
+    def _refused(self) -> bool:
+        if self.server.sealed:
+            self.server.sealed -= 1
+            self._answer(503, {"errors": ["Vault is sealed"]})
+        elif self.headers["X-Vault-Token"] not in self.server.tokens:
+            self._answer(403, {"errors": ["permission denied"]})
         else:
-            self.answer(400, {"errors": ["invalid role or secret ID"]})
+            return False
+        return True
+
+    def do_POST(self) -> None:  # noqa: N802
+        """Log in by AppRole, renew or revoke the caller's token."""
+        stand = self.server
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.path == "/v1/auth/approle/login":
+            if stand.sealed:
+                stand.sealed -= 1
+                self._answer(503, {"errors": ["Vault is sealed"]})
+            elif json.loads(body) == {"role_id": "role", "secret_id": "secret"}:
+                stand.logins += 1
+                stand.tokens.add(f"role-{stand.logins}")
+                self._answer(200, {"auth": {"client_token": f"role-{stand.logins}"}})
+            else:
+                self._answer(400, {"errors": ["invalid role or secret ID"]})
+        elif self._refused():
+            return
+        elif self.path == "/v1/auth/token/renew-self":
+            stand.renewed += 1
+            self._answer(200, {"auth": {"client_token": self.headers["X-Vault-Token"]}})
+        elif self.path == "/v1/auth/token/revoke-self":
+            stand.tokens.discard(self.headers["X-Vault-Token"])
+            stand.revoked.append(self.headers["X-Vault-Token"])
+            self._answer(204)
+
+    do_PUT = do_POST  # noqa: N815
 
     def do_GET(self) -> None:  # noqa: N802
         """Give the secret."""
-        if self.headers["X-Vault-Token"] != "the-token":
-            self.answer(403, {"errors": ["permission denied"]})
-        elif self.path.split("?")[0] == "/v1/secret/data/shopfc":
-            self.answer(200, {"data": {"data": SECRETS, "metadata": {"version": 1}}})
+        if self._refused():
+            return
+        if self.path.split("?")[0] == "/v1/secret/data/shopfc":
+            stand = self.server
+            self._answer(200, {"data": {"data": stand.secrets, "metadata": {"version": stand.version}}})
         else:
-            self.answer(404, {"errors": []})
+            self._answer(404, {"errors": []})
 
 
-@pytest.fixture(autouse=True)
-def _vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Vault)
+@pytest.fixture
+def stand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+    """A running stand-in, to which VAULT_ADDR leads; nothing else is given by the environment."""
+    server = Stand()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    for name in ("DB_PASSWORD", "REDIS_PASSWORD", "JWT_SECRET", "VAULT_TOKEN"):
+    for name in (*(name.upper() for name in PATHS), "VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("VAULT_ADDR", f"http://127.0.0.1:{server.server_port}")
-    yield
+    monkeypatch.setenv("VAULT_ADDR", server.address)
+    yield server
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def test_secrets_come_from_vault_below_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VAULT_TOKEN", "the-token")
-    monkeypatch.setenv("JWT_SECRET", "e" * 32)
-    settings = load(Shop)
-    assert settings.db_password.get_secret_value() == "nested-password"
-    assert settings.redis_password.get_secret_value() == "dotted-password"
-    assert settings.jwt_secret.get_secret_value() == "e" * 32
-
-
-def test_a_service_logs_in_by_app_role(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def app_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service logs in by AppRole."""
     monkeypatch.setenv("VAULT_ROLE_ID", "role")
     monkeypatch.setenv("VAULT_SECRET_ID", "secret")
-    assert load(Shop).db_password.get_secret_value() == "nested-password"
+
+
+def _plain(settings: ServiceSettings, name: str) -> str:
+    value: str = getattr(settings, name).get_secret_value()
+    return value
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_each_secret_comes_from_the_environment_over_vault_over_the_file_over_the_default(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "the-token")
+    in_vault = _plain(load(Shop), name)
+    flat = dict(vault._flatten(stand.secrets))
+    assert in_vault == flat[PATHS[name]]
+
+    file = tmp_path / "config.yaml"
+    nested = "database:\n  password: {0}\nredis:\n  password: {0}\njwt_secret: {0}\ngrpc_credentials: {0}\n"
+    file.write_text(nested.format("f" * 32), encoding="utf-8")
+    monkeypatch.setenv("CONFIG_FILE", str(file))
+    assert _plain(load(Shop), name) == in_vault
+    monkeypatch.setenv(name.upper(), "e" * 32)
+    assert _plain(load(Shop), name) == "e" * 32
+    monkeypatch.delenv(name.upper())
+    stand.secrets = {}
+    assert _plain(load(Shop), name) == "f" * 32
+    monkeypatch.delenv("CONFIG_FILE")
+    assert _plain(load(Shop), name) not in (in_vault, "f" * 32)
+
+
+def test_a_service_logs_in_by_app_role_and_revokes_the_token_when_it_has_read(stand: Stand, app_role: None) -> None:
+    assert _plain(load(Shop), "db_password") == "nested-password"
+    assert stand.revoked == ["role-1"]
+    assert stand.tokens == {"the-token"}
+
+
+def test_a_token_that_was_given_is_not_revoked(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "the-token")
+    load(Shop)
+    assert stand.revoked == []
 
 
 @pytest.mark.parametrize("token", ["wrong-token", ""])
-def test_a_vault_that_refuses_stops_the_start_in_one_line(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+def test_a_vault_that_refuses_stops_the_start_in_one_line(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
     monkeypatch.setenv("VAULT_TOKEN", token)
     with pytest.raises(SystemExit) as caught:
         load(Shop)
@@ -93,3 +185,65 @@ def test_a_vault_that_refuses_stops_the_start_in_one_line(monkeypatch: pytest.Mo
     assert line.startswith("shopfc: setting VAULT_ADDR: ")
     assert "\n" not in line
     assert "wrong-token" not in line
+
+
+def test_a_vault_that_is_sealed_for_a_while_is_waited_for(stand: Stand, app_role: None) -> None:
+    stand.sealed = 2
+    assert _plain(load(Shop), "db_password") == "nested-password"
+    assert stand.sealed == 0
+
+
+def test_a_vault_that_is_down_stops_the_start_at_once_when_nobody_wants_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("VAULT_ADDR", address)
+    monkeypatch.setenv("VAULT_TOKEN", "the-token")
+    monkeypatch.setenv("VAULT_WAIT_S", "0")
+    with pytest.raises(SystemExit) as caught:
+        load(Shop)
+    assert caught.value.code == f"shopfc: setting VAULT_ADDR: Vault at {address} can't be read (ConnectionError)"
+
+
+@pytest.mark.parametrize("given", ["soon", "-1"])
+def test_a_wait_that_is_no_number_of_seconds_is_named(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "the-token")
+    monkeypatch.setenv("VAULT_WAIT_S", given)
+    with pytest.raises(SystemExit) as caught:
+        load(Shop)
+    assert str(caught.value.code).startswith("shopfc: setting VAULT_WAIT_S: ")
+
+
+async def test_the_watch_keeps_its_login_alive_and_tells_of_newer_secrets(stand: Stand, app_role: None) -> None:
+    settings = load(Shop, vault_watch_interval_s=0.01)
+    stop = asyncio.Event()
+    watching = asyncio.create_task(vault.watch(settings, stop))
+    try:
+        await eventually(lambda: stand.renewed >= 3)
+        assert stand.logins == 2
+        assert REGISTRY.get_sample_value("vault_secrets_outdated") == 0
+        stand.version = 2
+        await eventually(lambda: REGISTRY.get_sample_value("vault_secrets_outdated") == 1)
+        stand.sealed = 3
+        await eventually(lambda: stand.sealed == 0)
+        before = stand.renewed
+        await eventually(lambda: stand.renewed > before)
+    finally:
+        stop.set()
+        await watching
+    assert stand.tokens == {"the-token"}
+
+
+async def test_a_login_that_has_ended_is_made_anew(stand: Stand, app_role: None) -> None:
+    settings = load(Shop, vault_watch_interval_s=0.01)
+    stop = asyncio.Event()
+    watching = asyncio.create_task(vault.watch(settings, stop))
+    try:
+        await eventually(lambda: stand.renewed >= 1)
+        stand.tokens = {"the-token"}
+        await eventually(lambda: stand.logins == 3)
+    finally:
+        stop.set()
+        await watching
