@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/xendit_sim
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/xendit_sim scripts/contracts
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
@@ -53,6 +53,8 @@ check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
 	echo '-- layers'
 	$(BIN)/lint-imports --no-logo >.import_linter.log 2>&1 || { cat .import_linter.log; exit 1; }
 	tail -n 1 .import_linter.log
+	echo '-- event contract'
+	$(BIN)/python -m contracts check
 	echo '-- pass-through functions'
 	$(BIN)/python scripts/lint/pass_through.py $(SOURCES)
 	echo 'No pass-through functions.'
@@ -93,9 +95,9 @@ demo: $(INSTALLED) ## Start everything and watch orders being placed, paid, comp
 
 lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements.txt
 	@for package in $(SERVICES); do
-	  $(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 $$package/requirements.in -o $$package/requirements.txt
+	  $(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 $$package/requirements.in -o $$package/requirements.txt
 	done
-	$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
 protos: $(INSTALLED) ## Generate the gRPC code again
 	@scripts/gen_protos.sh

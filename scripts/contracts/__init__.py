@@ -1,0 +1,1 @@
+"""The event contract, made from the services' own event models: JSON Schemas, AsyncAPI, and what must not change."""

@@ -1,0 +1,93 @@
+"""The event contract as a table: who publishes what on which topic, and who reads which fields of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+import orderfc.events
+import paymentfc.events
+import productfc.events
+from contracts import go
+
+# What orderfc's handlers take is narrower than the model they parse: the status has to fit the topic.
+from orderfc.usecase.apply_payment_result import EXPECTED as PAYMENT_RESULTS
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic and the model that its producer publishes; `added` names integer fields that the producer's SQL adds."""
+
+    name: str
+    producer: str
+    payload: type[BaseModel]
+    meaning: str
+    added: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What one consumer reads of a topic; `takes` limits a text field to the values that the code behind it accepts.
+
+    `in_go` marks a service of the Go system.
+    """
+
+    service: str
+    topic: str
+    payload: type[BaseModel]
+    takes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    in_go: bool = False
+
+    @property
+    def name(self) -> str:
+        """The service's name as messages show it."""
+        return f"{self.service} (Go)" if self.in_go else self.service
+
+
+TOPICS = (
+    Topic(
+        "order.created",
+        "orderfc",
+        orderfc.events.OrderCreated,
+        "An order was accepted: make its invoice.",
+        ("order_id",),
+    ),
+    Topic(
+        "stock.updated",
+        "orderfc",
+        orderfc.events.StockUpdated,
+        "Take this stock for the order, all of it or nothing.",
+        ("order_id",),
+    ),
+    Topic("stock.rollback", "orderfc", orderfc.events.StockRollback, "Give back what this order holds."),
+    Topic("payment.success", "paymentfc", paymentfc.events.PaymentSuccess, "The money has arrived."),
+    Topic("payment.failed", "paymentfc", paymentfc.events.PaymentFailed, "The money will not arrive."),
+    Topic("stock.rejected", "productfc", productfc.events.StockRejected, "The stock was not there; nothing was taken."),
+)
+
+
+def _payment_result(topic: str) -> Reader:
+    _, statuses = PAYMENT_RESULTS[topic]
+    return Reader("orderfc", topic, orderfc.events.PaymentResult, {"status": statuses})
+
+
+READERS = (
+    Reader("paymentfc", "order.created", paymentfc.events.OrderCreated),
+    Reader("productfc", "stock.updated", productfc.events.StockUpdated),
+    Reader("productfc", "stock.rollback", productfc.events.StockRollback),
+    _payment_result("payment.success"),
+    _payment_result("payment.failed"),
+    Reader("orderfc", "stock.rejected", orderfc.events.StockRejected),
+    Reader("paymentfc", "stock.rejected", paymentfc.events.StockRejected),
+    *(Reader(service, topic, payload, in_go=True) for service, topic, payload in go.READERS),
+)
+
+
+def readers_of(topic: str) -> list[Reader]:
+    """Give everybody who reads a topic, the services of the Go system last."""
+    return [reader for reader in READERS if reader.topic == topic]
+
+
+def consumers_of(topic: str) -> list[str]:
+    """Name the services of this platform that consume a topic."""
+    return [reader.service for reader in readers_of(topic) if not reader.in_go]
