@@ -135,7 +135,9 @@ class Database:
             database=settings.db_name,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            server_settings=self._server_settings() | {"tcp_keepalives_idle": "10"},
+            # A host that has vanished must not keep its lock for long: 10 s + 3 * 5 s.
+            server_settings=self._server_settings()
+            | {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"},
         )
         return connection
 

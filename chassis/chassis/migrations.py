@@ -90,12 +90,18 @@ def _is_upgrade(connection: Connection, configuration: Config, revision: str) ->
 
 
 async def check_current(db: Database, package: str) -> None:
-    """Raise RuntimeError unless the database is at the newest revision that the package knows."""
+    """Raise RuntimeError when the database lacks a revision that the package knows.
+
+    A revision that this program does not know is a newer one: migrations come before the programs that need them, and
+    must leave the former program working while it is replaced.
+    """
     async with db.connection() as conn:
         exists = (await conn.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))).scalar()
         found = None
         if exists:
             found = (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-    expected = head(package)
-    if found != expected:
+    script = ScriptDirectory.from_config(config(package))
+    expected = script.get_current_head()
+    known = {item.revision for item in script.walk_revisions()}
+    if found != expected and (found is None or found in known):
         raise RuntimeError(f"database is at revision {found}, this program needs {expected}")

@@ -12,6 +12,8 @@ from chassis.redis import RedisClient
 
 log = structlog.get_logger(__name__)
 
+# Exists while Redis knows of every token that was logged out; userfc sets it when it has filled Redis.
+FILLED = "revoked:filled"
 CACHE_S = 5.0
 CACHE_SIZE = 10_000
 ASK_AGAIN_S = 1.0
@@ -22,6 +24,18 @@ def key(jti: str) -> str:
     return f"revoked:{jti}"
 
 
+async def in_redis(redis: RedisClient, jti: str) -> bool | None:
+    """Tell whether Redis knows that a token was logged out; None when Redis is away, or has lost what it knew."""
+
+    async def look(client: Redis) -> bool | None:
+        revoked, filled = await client.mget(key(jti), FILLED)
+        if revoked is not None:
+            return True
+        return None if filled is None else False
+
+    return await redis.try_(look, None)
+
+
 class Authority(Protocol):
     """Who knows for sure whether a token is valid: userfc, by gRPC."""
 
@@ -30,7 +44,7 @@ class Authority(Protocol):
 
 
 class Revocations:
-    """Looks a token up in Redis; without Redis asks the authority; without both lets only reads pass."""
+    """Looks a token up in Redis; without Redis, or when Redis has lost its data, asks the authority; without both lets only reads pass."""
 
     def __init__(self, redis: RedisClient, authority: Authority | None = None) -> None:
         self._redis = redis
@@ -41,11 +55,7 @@ class Revocations:
     async def check(self, jti: str, token: str, *, mutating: bool) -> None:
         """Raise Unauthenticated for a revoked token, Unavailable when a change can't be cleared now."""
 
-        async def exists(client: Redis) -> int:
-            found: int = await client.exists(key(jti))
-            return found
-
-        found = await self._redis.try_(exists, None)
+        found = await in_redis(self._redis, jti)
         if found is None:
             valid = await self._ask(jti, token)
             if valid is None and mutating:

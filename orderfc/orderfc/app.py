@@ -8,7 +8,6 @@ from chassis.auth import TokenVerifier
 from chassis.consumer import ConsumerRunner, Handler
 from chassis.db import Database
 from chassis.health import Readiness
-from chassis.http import create_app
 from chassis.kafka import Producer
 from chassis.loops import every
 from chassis.redis import RedisClient
@@ -19,7 +18,8 @@ from chassis.users import UserClient
 from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
-from orderfc.handler import http, kafka
+from orderfc.handler import kafka
+from orderfc.handler.api import application
 from orderfc.repository import idempotency
 from orderfc.usecase.checkout import Checkout
 
@@ -56,13 +56,7 @@ async def build(settings: Settings, workers: bool) -> Parts:
     ready.add("userfc", users.ping)
     ready.add("productfc", products.ping)
 
-    app = create_app(
-        settings,
-        routers=[http.router],
-        ready=ready,
-        title="orderfc",
-        description="Checkout, order history and order status.",
-    )
+    app = application(settings, ready)
     app.state.db = db
     app.state.verifier = TokenVerifier(settings.jwt_secret, Revocations(redis, users))
     app.state.checkout = Checkout(settings, db, products)

@@ -8,7 +8,6 @@ from chassis.auth import TokenVerifier
 from chassis.consumer import ConsumerRunner, Handler
 from chassis.db import Database
 from chassis.health import Readiness
-from chassis.http import create_app
 from chassis.kafka import Producer
 from chassis.loops import every
 from chassis.redis import RedisClient
@@ -18,7 +17,8 @@ from chassis.service import Parts, Service
 from chassis.users import UserClient
 from productfc import events
 from productfc.config import Settings
-from productfc.handler import http, kafka, schemas
+from productfc.handler import kafka, schemas
+from productfc.handler.api import application
 from productfc.repository import products
 from productfc.repository.cache import ProductCache
 
@@ -62,13 +62,7 @@ async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - t
     ready.add("redis", redis.ping)
     ready.add("userfc", users.ping)
 
-    app = create_app(
-        settings,
-        routers=[http.router],
-        ready=ready,
-        title="productfc",
-        description="Products, categories and stock.",
-    )
+    app = application(settings, ready)
     app.state.db = db
     app.state.cache = cache
     app.state.verifier = TokenVerifier(settings.jwt_secret, Revocations(redis, users))

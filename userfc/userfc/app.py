@@ -11,13 +11,13 @@ from chassis.auth import TokenVerifier
 from chassis.db import Database
 from chassis.errors import RateLimited, Unavailable, is_transient
 from chassis.health import Readiness
-from chassis.http import create_app
 from chassis.loops import every
 from chassis.pb.user_pb2_grpc import add_UserServiceServicer_to_server
 from chassis.redis import RedisClient
 from chassis.service import Parts, Service, Task
 from userfc.config import Settings
 from userfc.handler import http
+from userfc.handler.api import application
 from userfc.handler.grpc import NAME, UserServicer
 from userfc.repository.limits import Limit
 from userfc.repository.revoked_copy import RevokedCopy
@@ -105,13 +105,7 @@ async def build(settings: Settings, workers: bool) -> Parts:  # noqa: ARG001, FB
     ready.add("database", db.ping, critical=True)
     ready.add("redis", redis.ping)
 
-    app = create_app(
-        settings,
-        routers=[http.router],
-        ready=ready,
-        title="userfc",
-        description="Registration, login, log-out, and who a user is.",
-    )
+    app = application(settings, ready)
     app.state.verifier = verifier
     app.state.resources = http.Resources(
         settings=settings,

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from chassis.config import ServiceSettings
 from chassis.errors import Unauthenticated, Unavailable
 from chassis.redis import RedisClient
-from chassis.revocation import Revocations, key
+from chassis.revocation import FILLED, Revocations, key
 
 
 @dataclass
@@ -99,15 +99,32 @@ async def get(client: Redis) -> object:
     return await client.get("k")
 
 
-async def test_redis_alone_decides_when_it_answers(server: Server) -> None:
+async def test_redis_alone_decides_when_it_answers_and_was_filled(server: Server) -> None:
     client, userfc = server.client(), Userfc(answer=None)
     revocations = Revocations(client, userfc)
+    await client.raw.set(FILLED, "run-1")
     await revocations.check("j1", "t1", mutating=True)
     await client.raw.set(key("j1"), 1, ex=60)
     with pytest.raises(Unauthenticated) as caught:
         await revocations.check("j1", "t1", mutating=False)
     assert caught.value.code == "invalid_token"
     assert userfc.asked == []
+    await client.close()
+
+
+async def test_a_redis_that_has_lost_its_data_is_not_believed_when_it_knows_nothing(server: Server) -> None:
+    client, userfc = server.client(), Userfc(answer=False)
+    revocations = Revocations(client, userfc)
+    await client.raw.set(FILLED, "run-1")
+    await client.raw.set(key("j1"), 1, ex=60)
+    await client.raw.flushall()
+    with pytest.raises(Unauthenticated):
+        await revocations.check("j1", "t1", mutating=True)
+    assert userfc.asked == ["t1"]
+    userfc.answer = None
+    with pytest.raises(Unavailable):
+        await revocations.check("j2", "t2", mutating=True)
+    await revocations.check("j2", "t2", mutating=False)
     await client.close()
 
 

@@ -4,13 +4,13 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from chassis.auth import CurrentUser
 from chassis.db import Database
 from chassis.errors import Invalid
 from chassis.http import errors
-from chassis.ids import PositiveId
+from chassis.ids import PathId, digits
 from orderfc.errors import unknown_order
 from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView
 from orderfc.model import Status
@@ -52,7 +52,7 @@ Key = Annotated[
                 }
             }
         },
-        **errors(401, 404, 409, 413, 415, 422),
+        **errors(404, 409, 422, 503),
     },
     summary="Place an order",
 )
@@ -98,15 +98,14 @@ class HistoryQuery(BaseModel):
     """The query of GET /v1/orders/history."""
 
     status: str | None = Field(None, description=f"A status by name ({', '.join(STATUS_NAMES)}) or number (0..4)")
-    limit: int = Field(20, ge=1, le=100)
-    before_id: PositiveId | None = Field(None, description="Only orders older than this one")
+    limit: Annotated[int, BeforeValidator(digits)] = Field(20, ge=1, le=100)
+    before_id: PathId | None = Field(None, description="Only orders older than this one")
 
 
 @router.get(
     "/history",
     responses={
         200: {"headers": {"Link": {"description": "The next page, while there is one", "schema": {"type": "string"}}}},
-        **errors(401),
     },
     summary="List the caller's orders, newest first",
 )
@@ -132,8 +131,8 @@ def _status(given: str) -> Status:
     raise Invalid(f"status: must be one of {', '.join(STATUS_NAMES)} or a number from 0 to {len(STATUS_NAMES) - 1}")
 
 
-@router.get("/{order_id}", responses=errors(401, 404), summary="Read one order")
-async def order(order_id: PositiveId, user: CurrentUser, db: Db) -> OrderView:
+@router.get("/{order_id}", responses=errors(404), summary="Read one order")
+async def order(order_id: PathId, user: CurrentUser, db: Db) -> OrderView:
     """Read an order of the caller; an administrator may read any."""
     shown = await orders.shown(db, order_id, None if user.is_admin else user.user_id)
     if shown is None:

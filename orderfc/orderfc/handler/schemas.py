@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
@@ -27,7 +27,7 @@ class CheckoutItem(BaseModel):
 
     product_id: PositiveId = Field(strict=True, examples=[1])
     quantity: int = Field(strict=True, ge=1, le=MAX_QUANTITY, examples=[2])
-    price: Money | None = Field(None, examples=[150000])
+    price: Money | None = Field(None, examples=[45000])
 
     def wanted(self) -> Wanted:
         """Give the line as the domain has it."""
@@ -55,33 +55,33 @@ class CheckoutBody(BaseModel):
 class CheckoutAnswer(BaseModel):
     """The answer of a checkout, first or replayed."""
 
-    message: str = "Order created successfully"
-    order_id: int
+    message: Literal["Order created successfully"] = "Order created successfully"
+    order_id: int = Field(examples=[1001])
 
 
 class LineView(BaseModel):
     """A line of an order, at the price of its checkout."""
 
-    product_id: int
-    quantity: int
-    price: Money
+    product_id: int = Field(examples=[1])
+    quantity: int = Field(examples=[2])
+    price: Money = Field(examples=[45000])
 
 
 class StepView(BaseModel):
     """A status that the order has entered, and when (UTC)."""
 
     status: StatusName
-    timestamp: UtcTime
+    timestamp: UtcTime = Field(examples=["2026-11-25T08:30:00.125000Z"])
 
 
 class OrderView(BaseModel):
     """An order with its lines and its history, oldest step first."""
 
-    order_id: int
-    total_amount: Money
-    total_qty: int
-    payment_method: str
-    shipping_address: str
+    order_id: int = Field(examples=[1001])
+    total_amount: Money = Field(examples=[90000])
+    total_qty: int = Field(examples=[2])
+    payment_method: str = Field(examples=["BANK_TRANSFER"])
+    shipping_address: str = Field(examples=["Jalan Merdeka 1, Jakarta"])
     products: list[LineView]
     history: list[StepView]
     status: StatusName

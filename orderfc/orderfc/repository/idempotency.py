@@ -14,7 +14,8 @@ VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')
 ON CONFLICT (user_id, key) DO UPDATE SET
   request_hash = CASE WHEN {_LAPSED} THEN excluded.request_hash ELSE k.request_hash END,
   lease_token = CASE WHEN {_LAPSED} THEN excluded.lease_token ELSE k.lease_token END,
-  leased_until = CASE WHEN {_LAPSED} THEN excluded.leased_until ELSE k.leased_until END
+  leased_until = CASE WHEN {_LAPSED} THEN excluded.leased_until ELSE k.leased_until END,
+  created_at = CASE WHEN {_LAPSED} THEN now() ELSE k.created_at END
 RETURNING k.lease_token = $4 AS acquired, k.request_hash = $3 AS same_request, k.order_id
 """
 _FREE = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND lease_token = $3 AND order_id IS NULL"

@@ -16,7 +16,7 @@ from orderfc.service.orders import settle
 
 log = structlog.get_logger(__name__)
 
-_EXPECTED = {
+EXPECTED = {
     events.PAYMENT_SUCCESS: (Cause.PAID, frozenset({"PAID"})),
     events.PAYMENT_FAILED: (Cause.PAYMENT_FAILED, frozenset({"FAILED", "EXPIRED"})),
 }
@@ -27,7 +27,7 @@ async def apply_payment_result(db: Database, message: Message, result: events.Pa
 
     Raises InvalidMessage (`status_mismatch`) when the status does not fit the topic, NotYet for an unknown order.
     """
-    cause, statuses = _EXPECTED[message.topic]
+    cause, statuses = EXPECTED[message.topic]
     if result.status not in statuses:
         raise InvalidMessage("status_mismatch", f"status {result.status!r} does not belong on {message.topic}")
     async with db.transaction() as tx:

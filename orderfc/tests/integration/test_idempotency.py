@@ -121,11 +121,16 @@ async def test_the_key_of_a_crashed_request_is_taken_over_when_its_lease_ends(sh
     crashed = Lease(int(user["X-Test-User"]), "key", b"\0" * 32)
     assert (await idempotency.reserve(shop.db, crashed, 30)).acquired
     assert (await shop.checkout(user, body(), "key")).status_code == 422
-    await shop.value("UPDATE idempotency_keys SET leased_until = now() WHERE user_id = $1", crashed.user_id)
+    await shop.value(
+        "UPDATE idempotency_keys SET leased_until = now(), created_at = now() - interval '47 hours' WHERE user_id = $1",
+        crashed.user_id,
+    )
     answer = await shop.checkout(user, body(), "key")
     assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (201, False)
     await idempotency.free(shop.db, crashed)
     assert await shop.written_for(user) == (1, 1)
+    age = "SELECT now() - created_at < interval '1 minute' FROM idempotency_keys WHERE user_id = $1"
+    assert await shop.value(age, crashed.user_id), "the new holder's key lives as long as any other"
 
 
 async def test_a_holder_whose_lease_was_taken_over_writes_nothing(shop: Shop) -> None:

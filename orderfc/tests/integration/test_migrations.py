@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
@@ -24,6 +25,22 @@ async def test_the_migrated_database_equals_the_declared_tables_and_migrating_tw
     async with db.connection() as connection:
         assert await connection.run_sync(difference) == []
     await migrations.check_current(db, "orderfc")
+    await db.close()
+
+
+async def test_a_database_that_is_ahead_is_current_and_one_that_is_behind_is_not(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]],
+) -> None:
+    db = Database(Settings(**await make_database("orderfc")))
+    async with db.driver() as connection:
+        await connection.execute("UPDATE alembic_version SET version_num = 'made_by_a_newer_release'")
+        await migrations.check_current(db, "orderfc")
+        await connection.execute("DELETE FROM alembic_version")
+        with pytest.raises(RuntimeError, match="at revision None"):
+            await migrations.check_current(db, "orderfc")
+        await connection.execute("DROP TABLE alembic_version")
+        with pytest.raises(RuntimeError, match="at revision None"):
+            await migrations.check_current(db, "orderfc")
     await db.close()
 
 

@@ -10,9 +10,9 @@ from chassis.auth import admin_user
 from chassis.db import Database
 from chassis.errors import Invalid
 from chassis.http import errors
+from chassis.ids import PathId
 from productfc.errors import unknown_category, unknown_product
 from productfc.handler import schemas
-from productfc.handler.schemas import PathId
 from productfc.model import Category, Product
 from productfc.repository import categories, products
 from productfc.repository.cache import ProductCache
@@ -25,7 +25,7 @@ from productfc.usecase.update_product import update_product
 
 router = APIRouter(prefix="/v1/products")
 ADMIN = [Depends(admin_user)]
-ADMIN_ERRORS = errors(400, 401, 403, 404, 409, 413, 415)
+ADMIN_ERRORS = errors(403, 404, 409, 503)
 
 
 async def _database(request: Request) -> Database:
@@ -46,7 +46,7 @@ def _json(content: bytes, status_code: int = 200) -> Response:
     return Response(content, status_code, media_type="application/json")
 
 
-@router.get("", tags=["products"], response_model=schemas.ProductsView, responses=errors(400))
+@router.get("", tags=["products"], response_model=schemas.ProductsView, summary="Read several products")
 async def read_products(
     db: Db, ids: Annotated[str, Query(description="Up to 100 ids, comma separated", examples=["1,2,3"])]
 ) -> Response:
@@ -65,7 +65,7 @@ def _ids(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in parts))
 
 
-@router.get("/search", tags=["products"], response_model=schemas.SearchView, responses=errors(400))
+@router.get("/search", tags=["products"], response_model=schemas.SearchView, summary="Search products")
 async def search_products(request: Request, db: Db, query: Annotated[schemas.SearchQuery, Query()]) -> Response:
     """Search the products on sale, page by page."""
     given = request.query_params
@@ -85,20 +85,27 @@ async def search_products(request: Request, db: Db, query: Annotated[schemas.Sea
     return _json(orjson.dumps(answer))
 
 
-@router.get("/categories", tags=["categories"])
+@router.get("/categories", tags=["categories"], summary="List categories")
 async def read_categories(db: Db) -> schemas.CategoriesView:
     """List all categories by name."""
     found = await categories.every(db)
     return schemas.CategoriesView(categories=[_category(category) for category in found])
 
 
-@router.post("/categories", status_code=201, tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS)
+@router.post(
+    "/categories",
+    status_code=201,
+    tags=["categories"],
+    dependencies=ADMIN,
+    responses=errors(403, 409, 503),
+    summary="Make a category",
+)
 async def post_category(body: schemas.CategoryBody, db: Db) -> schemas.CategoryView:
     """Make a category; 409 when its name is taken, compared without case."""
     return _category(await create_category(db, body.name))
 
 
-@router.get("/categories/{category_id}", tags=["categories"], responses=errors(400, 404))
+@router.get("/categories/{category_id}", tags=["categories"], responses=errors(404), summary="Read a category")
 async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
     """Read a category."""
     category = await categories.by_id(db, category_id)
@@ -107,17 +114,29 @@ async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
     return _category(category)
 
 
-@router.put("/categories/{category_id}", tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS)
+@router.put(
+    "/categories/{category_id}",
+    tags=["categories"],
+    dependencies=ADMIN,
+    responses=ADMIN_ERRORS,
+    summary="Rename a category",
+)
 async def put_category(category_id: PathId, body: schemas.CategoryBody, db: Db, cache: Cache) -> schemas.CategoryView:
     """Rename a category; 409 when the name is taken."""
     return _category(await update_category(db, cache, category_id, body.name))
 
 
-@router.delete("/categories/{category_id}", tags=["categories"], dependencies=ADMIN, responses=ADMIN_ERRORS)
-async def remove_category(category_id: PathId, db: Db) -> schemas.MessageView:
+@router.delete(
+    "/categories/{category_id}",
+    tags=["categories"],
+    dependencies=ADMIN,
+    responses=ADMIN_ERRORS,
+    summary="Remove a category",
+)
+async def remove_category(category_id: PathId, db: Db) -> schemas.CategoryDeleted:
     """Remove a category; 409 while products use it."""
     await delete_category(db, category_id)
-    return schemas.MessageView(message="Product category deleted successfully")
+    return schemas.CategoryDeleted()
 
 
 def _category(category: Category) -> schemas.CategoryView:
@@ -130,7 +149,8 @@ def _category(category: Category) -> schemas.CategoryView:
     tags=["products"],
     response_model=schemas.ProductView,
     dependencies=ADMIN,
-    responses=ADMIN_ERRORS,
+    responses=errors(403, 404, 503),
+    summary="Put a product on sale",
 )
 async def post_product(body: schemas.ProductBody, db: Db) -> Response:
     """Put a product on sale; 404 when its category does not exist."""
@@ -140,7 +160,13 @@ async def post_product(body: schemas.ProductBody, db: Db) -> Response:
     return _product(product, 201)
 
 
-@router.get("/{product_id}", tags=["products"], response_model=schemas.ProductView, responses=errors(400, 404))
+@router.get(
+    "/{product_id}",
+    tags=["products"],
+    response_model=schemas.ProductView,
+    responses=errors(404),
+    summary="Read a product",
+)
 async def read_product(product_id: PathId, cache: Cache) -> Response:
     """Read a product, from the cache where it is fresh."""
     content = await cache.get(product_id)
@@ -154,18 +180,25 @@ async def read_product(product_id: PathId, cache: Cache) -> Response:
     tags=["products"],
     response_model=schemas.ProductView,
     dependencies=ADMIN,
-    responses=ADMIN_ERRORS,
+    responses=errors(403, 404, 503),
+    summary="Change a product",
 )
 async def put_product(product_id: PathId, body: schemas.ProductChanges, db: Db, cache: Cache) -> Response:
     """Change the fields that are present; 0 and "" are values like any other."""
     return _product(await update_product(db, cache, product_id, body.changes()))
 
 
-@router.delete("/{product_id}", tags=["products"], dependencies=ADMIN, responses=ADMIN_ERRORS)
-async def remove_product(product_id: PathId, db: Db, cache: Cache) -> schemas.MessageView:
+@router.delete(
+    "/{product_id}",
+    tags=["products"],
+    dependencies=ADMIN,
+    responses=errors(403, 404, 503),
+    summary="Take a product off sale",
+)
+async def remove_product(product_id: PathId, db: Db, cache: Cache) -> schemas.ProductDeleted:
     """Take a product off sale; orders that hold it keep working."""
     await delete_product(db, cache, product_id)
-    return schemas.MessageView(message="Product deleted successfully")
+    return schemas.ProductDeleted()
 
 
 def _product(product: Product, status_code: int = 200) -> Response:

@@ -6,19 +6,13 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from chassis.ids import PositiveId, storable
+from chassis.ids import PathId, PositiveId, digits, storable
 from chassis.money import MAX_AMOUNT, Money, MoneyParam
 from productfc.model import MAX_STOCK, Product
 from productfc.repository.products import Search
 
 MAX_BATCH = 100
 MAX_DECIMALS = 6
-
-
-def _digits(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise ValueError("should be a positive whole number")
-    return value
 
 
 def _bounded(value: Decimal) -> Decimal:
@@ -28,7 +22,6 @@ def _bounded(value: Decimal) -> Decimal:
     return value
 
 
-PathId = Annotated[PositiveId, BeforeValidator(_digits)]
 # Lengths stand before the validator, so that their refusals speak of characters.
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(storable)]
 Description = Annotated[str, Field(max_length=10_000), AfterValidator(storable)]
@@ -36,6 +29,8 @@ Stock = Annotated[int, Field(strict=True, ge=0, le=MAX_STOCK)]
 BodyId = Annotated[PositiveId, Field(strict=True)]
 SearchText = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 SearchPrice = Annotated[MoneyParam, AfterValidator(_bounded)]
+# The bounds are only described here: they depend on the currency, and the usecase refuses what is outside.
+Price = Annotated[Money, Field(json_schema_extra={"minimum": 0, "maximum": int(MAX_AMOUNT)})]
 
 
 class SearchQuery(BaseModel):
@@ -50,7 +45,7 @@ class SearchQuery(BaseModel):
     order_by: Literal["id", "name", "price", "stock"] = Field("id", description="Ties are ordered by id")
     sort: Literal["asc", "desc"] = "asc"
     page: PathId = 1
-    page_size: Annotated[int, BeforeValidator(_digits), Field(ge=1, le=100)] = 10
+    page_size: Annotated[int, BeforeValidator(digits), Field(ge=1, le=100)] = 10
 
     @model_validator(mode="after")
     def _prices_span(self) -> Self:
@@ -67,9 +62,9 @@ class ProductBody(BaseModel):
     """The body of POST /v1/products."""
 
     name: Name = Field(examples=["Ceramic Mug"])
-    price: Money = Field(examples=[85000])
-    description: Description = ""
-    stock: Stock = 0
+    price: Price = Field(examples=[45000])
+    description: Description = Field("", examples=["300 ml, dishwasher safe"])
+    stock: Stock = Field(0, examples=[1000])
     category_id: BodyId = Field(examples=[1])
 
 
@@ -77,9 +72,9 @@ class ProductChanges(BaseModel):
     """The body of PUT /v1/products/{id}: what is present changes, what is absent stays; null is refused."""
 
     name: Name = Field(default_factory=str)
-    price: Money = Field(default_factory=Decimal)
+    price: Price = Field(default_factory=Decimal, examples=[42000])
     description: Description = Field(default_factory=str)
-    stock: Stock = Field(default_factory=int)
+    stock: Stock = Field(default_factory=int, examples=[250])
     category_id: BodyId = Field(default_factory=int)
 
     def changes(self) -> dict[str, Any]:
@@ -96,8 +91,8 @@ class CategoryBody(BaseModel):
 class CategoryView(BaseModel):
     """A category."""
 
-    id: int
-    name: str
+    id: int = Field(examples=[1])
+    name: str = Field(examples=["Kitchen"])
 
 
 class CategoriesView(BaseModel):
@@ -109,12 +104,12 @@ class CategoriesView(BaseModel):
 class ProductView(BaseModel):
     """A product on sale; `stock` is free stock."""
 
-    id: int
-    name: str
-    description: str
-    price: Money
-    stock: int
-    category_id: int
+    id: int = Field(examples=[1])
+    name: str = Field(examples=["Ceramic Mug"])
+    description: str = Field(examples=["300 ml, dishwasher safe"])
+    price: Money = Field(examples=[45000])
+    stock: int = Field(examples=[1000])
+    category_id: int = Field(examples=[1])
     category: CategoryView
 
 
@@ -128,17 +123,23 @@ class SearchView(BaseModel):
     """A page of a search. `nextPageUrl` is relative and empty on the last page."""
 
     products: list[ProductView]
-    page: int
-    pageSize: int  # noqa: N815 - the wire's name
-    totalCount: int  # noqa: N815
-    totalPages: int  # noqa: N815
-    nextPageUrl: str  # noqa: N815
+    page: int = Field(examples=[1])
+    pageSize: int = Field(examples=[1])  # noqa: N815 - the wire's name
+    totalCount: int = Field(examples=[2])  # noqa: N815
+    totalPages: int = Field(examples=[2])  # noqa: N815
+    nextPageUrl: str = Field(examples=["/v1/products/search?name=mug&page_size=1&page=2"])  # noqa: N815
 
 
-class MessageView(BaseModel):
-    """A sentence that says what was done."""
+class ProductDeleted(BaseModel):
+    """The sentence after a product was taken off sale."""
 
-    message: str
+    message: Literal["Product deleted successfully"] = "Product deleted successfully"
+
+
+class CategoryDeleted(BaseModel):
+    """The sentence after a category was removed."""
+
+    message: Literal["Product category deleted successfully"] = "Product category deleted successfully"
 
 
 def view(product: Product) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
 
-from chassis.redis import RedisClient
+from chassis.redis import FAILURES, RedisClient
 
 log = structlog.get_logger(__name__)
 
@@ -160,7 +160,12 @@ class ProductCache:
                 await pipe.execute()
             return True
 
-        return await self._redis.try_(work, default=False)
+        try:
+            # Past the breaker: other replicas may reach a Redis that failed us a moment ago, and would serve it.
+            return await work(self._redis.raw)
+        except FAILURES as error:
+            log.warning("redis did not take an invalidation", error=f"{type(error).__name__}: {error}")
+            return False
 
     def _doubt(self) -> None:
         if self.trusted:

@@ -130,6 +130,20 @@ async def test_an_invalidation_that_failed_is_made_up_for_and_not_trusted_until_
     assert await cache.get(7) == b"new"
 
 
+async def test_an_invalidation_reaches_redis_although_a_read_has_just_failed(
+    redis: RedisClient, slow: tuple[SlowDatabase, ProductCache]
+) -> None:
+    _, cache = slow
+    assert await cache.get(7) == b"old"
+    working = redis.raw.connection_pool
+    redis.raw.connection_pool = ConnectionPool(host="127.0.0.1", port=1)
+    await cache.get(7)
+    assert redis.down
+    redis.raw.connection_pool = working
+    await cache.forget([7])
+    assert await redis.raw.get(value_key(7)) is None, "another replica would go on serving it"
+
+
 async def test_a_transaction_that_fails_after_changing_something_leaves_a_doubt(
     slow: tuple[SlowDatabase, ProductCache],
 ) -> None:

@@ -165,7 +165,7 @@ async def test_the_probes_answer_and_the_document_has_its_routes(userfc: Userfc)
     assert await userfc.call("GET", "/ready") == (200, ready)
     _, document = await userfc.call("GET", "/openapi.json")
     assert {"/v1/register", "/v1/login", "/v1/user-info", "/v1/logout"} <= set(document["paths"])
-    assert document["paths"]["/v1/logout"]["post"]["security"] == [{"HTTPBearer": []}]
+    assert document["paths"]["/v1/logout"]["post"]["security"] == [{"bearer": []}]
 
 
 async def test_without_a_database_userfc_starts_and_says_unavailable(settings: Settings) -> None:

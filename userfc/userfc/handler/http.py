@@ -50,22 +50,22 @@ Use = Annotated[Resources, Depends(_resources)]
 Address = Annotated[str, Depends(_address)]
 
 
-@router.post("/register", status_code=201, responses=errors(400, 409, 413, 415, 429))
-async def post_register(body: schemas.RegisterBody, use: Use, address: Address) -> schemas.MessageView:
+@router.post("/register", status_code=201, responses=errors(409, 429), summary="Register")
+async def post_register(body: schemas.RegisterBody, use: Use, address: Address) -> schemas.RegisteredView:
     """Register; 409 when the e-mail address is taken, compared without case."""
     await use.registrations.hit(address)
     await register(use.db, use.passwords, body.new_user())
-    return schemas.MessageView(message="User registered successfully")
+    return schemas.RegisteredView()
 
 
-@router.post("/login", responses=errors(400, 401, 413, 415, 429))
+@router.post("/login", responses=errors(401, 429), summary="Sign in")
 async def post_login(body: schemas.LoginBody, use: Use, address: Address) -> schemas.TokenView:
     """Sign in; an unknown address and a wrong password get the same answer, after the same time."""
     await use.login_tries.hit(address)
     return schemas.TokenView(token=await use.login(body.email, body.password))
 
 
-@router.get("/user-info", responses=errors(401))
+@router.get("/user-info", summary="Who am I?")
 async def read_user_info(user: CurrentUser, use: Use) -> schemas.UserView:
     """Say who the token belongs to, as the database knows it now."""
     found = await users.by_id(use.db, user.user_id)
@@ -74,8 +74,8 @@ async def read_user_info(user: CurrentUser, use: Use) -> schemas.UserView:
     return schemas.UserView(id=found.id, name=found.name, email=found.email, role=found.role)
 
 
-@router.post("/logout", responses=errors(400, 401, 503))
-async def post_logout(user: CurrentUser, use: Use) -> schemas.MessageView:
+@router.post("/logout", responses=errors(503), summary="Log out")
+async def post_logout(user: CurrentUser, use: Use) -> schemas.LoggedOutView:
     """Log out: this token is refused by every service from now on."""
     await logout(use.db, use.copy, user)
-    return schemas.MessageView(message="Logged out")
+    return schemas.LoggedOutView()

@@ -7,12 +7,9 @@ import structlog
 from redis.asyncio import Redis
 
 from chassis.redis import FAILURES, RedisClient
-from chassis.revocation import key
+from chassis.revocation import FILLED, key
 
 log = structlog.get_logger(__name__)
-
-# Names the Redis process that was filled. Gone after FLUSHALL, another one after a restart or a fail-over.
-FILLED = "userfc:revoked:filled"
 
 
 class RevokedCopy:
@@ -59,6 +56,7 @@ class RevokedCopy:
         """Remember in Redis itself that this Redis process has all of it; False when Redis fails."""
 
         async def write(client: Redis) -> bool:
+            # Names the Redis process that was filled: gone after FLUSHALL, another one after a restart or fail-over.
             await client.set(FILLED, run_id)
             return True
 

@@ -1,12 +1,10 @@
 """Whether a token was logged out, as userfc finds out: Redis at once, its own database when Redis is away."""
 
-from redis.asyncio import Redis
-
 from chassis.auth import Principal, TokenVerifier
 from chassis.db import Database
 from chassis.errors import Unauthenticated, Unavailable, is_transient
 from chassis.redis import RedisClient
-from chassis.revocation import Revocations, key
+from chassis.revocation import Revocations, in_redis
 from userfc.repository import tokens
 
 
@@ -20,10 +18,7 @@ class OwnRevocations(Revocations):
     async def check(self, jti: str, token: str, *, mutating: bool) -> None:  # noqa: ARG002 - the chassis' signature
         """Raise Unauthenticated for a revoked token, Unavailable when a change can't be cleared now."""
 
-        async def exists(client: Redis) -> bool:
-            return bool(await client.exists(key(jti)))
-
-        revoked = await self._redis.try_(exists, None)
+        revoked = await in_redis(self._redis, jti)
         if revoked is None:
             try:
                 revoked = await tokens.is_revoked(self._db, jti)

@@ -29,10 +29,15 @@ class KeepRevocations:
         run_id, filled = state
         if filled and not self.copy.stale:
             return
+        # Before the copy, so that what fails to be written meanwhile is not forgotten.
         self.copy.stale = False
-        count = await self._write_all(None)
-        if count is None or not await self.copy.mark_filled(run_id):
-            self.copy.stale = True
+        done = False
+        try:
+            count = await self._write_all(None)
+            done = count is not None and await self.copy.mark_filled(run_id)
+        finally:
+            self.copy.stale = self.copy.stale or not done
+        if not done:
             return
         log.info("revoked tokens written to redis", count=count)
 

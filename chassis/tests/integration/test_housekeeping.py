@@ -1,0 +1,41 @@
+"""What the saga no longer needs is removed, and nothing else."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from chassis import housekeeping
+from chassis.config import ServiceSettings, load
+from chassis.db import Database
+from chassis.testing import eventually
+
+_OUTBOX = """
+INSERT INTO outbox (event_id, topic, key, payload, created_at, published_at)
+SELECT gen_random_uuid(), 't', $1, '{}', now() - interval '30 days', $2::interval + now()
+FROM generate_series(1, $3)
+"""
+_INBOX = "INSERT INTO inbox (consumer, event_id, received_at) SELECT $1, gen_random_uuid(), now() - $2::interval"
+
+
+async def test_old_published_rows_and_old_inbox_rows_go_and_everything_else_stays(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 10)
+    db = Database(load(ServiceSettings, **await make_database("orderfc")))
+    async with db.driver() as connection:
+        await connection.execute("INSERT INTO outbox (event_id, topic, key, payload, created_at)"
+                                 " SELECT gen_random_uuid(), 't', 'waits', '{}', now() - interval '30 days'")  # fmt: skip
+        for key, age, count in (("old", "-8 days", 25), ("young", "-6 days", 3)):
+            await connection.execute(
+                _OUTBOX.replace("$2::interval", f"interval '{age}'").replace("$3", str(count)), key
+            )
+        for consumer, age in (("old", "15 days"), ("young", "13 days")):
+            await connection.execute(_INBOX.replace("$2::interval", f"interval '{age}'"), consumer)
+
+        async def nothing_left_to_do() -> bool:
+            return not await housekeeping.purge(db)
+
+        await eventually(nothing_left_to_do)
+        left = await connection.fetch("SELECT key, count(*) FROM outbox GROUP BY key ORDER BY key")
+        assert [tuple(row) for row in left] == [("waits", 1), ("young", 3)]
+        assert [row["consumer"] for row in await connection.fetch("SELECT consumer FROM inbox")] == ["young"]
+    await db.close()
