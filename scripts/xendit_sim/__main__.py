@@ -1,5 +1,7 @@
 """Runs the simulator: `python -m xendit_sim`."""
 
+import sqlite3
+
 import uvicorn
 
 from xendit_sim.app import create_app
@@ -9,9 +11,11 @@ from xendit_sim.config import Settings
 def main() -> None:
     """Serve until a signal; every setting is an environment variable (see README.md)."""
     settings = Settings.from_env()
-    uvicorn.run(
-        create_app(settings), host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3
-    )
+    try:
+        app = create_app(settings)
+    except sqlite3.Error as error:
+        raise SystemExit(f"XENDIT_SIM_DATA: {settings.data}: {error}") from None
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3)
 
 
 if __name__ == "__main__":

@@ -5,25 +5,22 @@ import base64
 import binascii
 import hmac
 import json
-import time
 import uuid
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from xendit_sim import control, page
 from xendit_sim.config import Settings
 from xendit_sim.errors import ApiError, UnknownInvoice, WrongState
-from xendit_sim.model import Clock, Status, utc_now
+from xendit_sim.model import Clock, utc_now
+from xendit_sim.query import read_query
 from xendit_sim.simulator import Simulator
-from xendit_sim.validation import BAD_FORMAT, read_draft, read_json
+from xendit_sim.validation import read_draft, read_json
 from xendit_sim.webhooks import Sleep
-
-SHOWN_LIMIT = 600
-WINDOW_S = 60.0
 
 Handler = Callable[[Simulator, Request], Awaitable[Any]]
 
@@ -49,48 +46,28 @@ class Api:
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._windows: dict[str, deque[float]] = {}
 
     def route(self, name: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Make an endpoint that is counted as `name`."""
 
         async def endpoint(request: Request) -> Response:
             self._simulator.requests[name] += 1
-            headers, allowed = self._rate(name)
+            headers, allowed = self._simulator.rates.count(name, self._simulator.faults.rate_limit)
             try:
                 key = _key_of(request)
                 if key is None or not hmac.compare_digest(key.encode(), self._simulator.settings.key.encode()):
                     raise ApiError.of_status(401)
                 if not allowed:
                     raise ApiError.of_status(429)
-                response = _json(self._simulator.faults.dress(await handler(self._simulator, request)))
+                response = _json(await handler(self._simulator, request))
             except ApiError as error:
                 response = _json(
                     error.body(with_message=not self._simulator.faults.error_without_message), error.status
                 )
-            response.headers.update(headers)
+            response.headers.update(headers | {"Request-ID": uuid.uuid4().hex})
             return response
 
         return endpoint
-
-    def _rate(self, name: str) -> tuple[dict[str, str], bool]:
-        """Count a call in its sliding minute; limits are shown always, and enforced when one is switched on."""
-        limit = self._simulator.faults.rate_limit or SHOWN_LIMIT
-        now = time.monotonic()
-        window = self._windows.setdefault(name, deque())
-        while window and window[0] <= now - WINDOW_S:
-            window.popleft()
-        allowed = self._simulator.faults.rate_limit is None or len(window) < limit
-        if allowed:
-            window.append(now)
-        reset = WINDOW_S - (now - window[0]) if window else WINDOW_S
-        headers = {
-            "Rate-Limit-Limit": str(limit),
-            "Rate-Limit-Remaining": str(max(0, limit - len(window))),
-            "Rate-Limit-Reset": f"{reset:.2f}",
-            "Request-ID": uuid.uuid4().hex,
-        }
-        return headers, allowed
 
 
 async def _create(simulator: Simulator, request: Request) -> dict[str, Any]:
@@ -107,7 +84,7 @@ async def _create(simulator: Simulator, request: Request) -> dict[str, Any]:
         await asyncio.sleep(delay)
     if simulator.faults.takes_create_failure():
         raise ApiError.of_status(500)
-    return shown
+    return simulator.faults.dress(shown)
 
 
 async def _get(simulator: Simulator, request: Request) -> dict[str, Any]:
@@ -115,7 +92,7 @@ async def _get(simulator: Simulator, request: Request) -> dict[str, Any]:
         raise ApiError.of_status(status)
     invoice_id = request.path_params["invoice_id"]
     try:
-        return simulator.get(invoice_id).shown()
+        return simulator.faults.dress(simulator.get(invoice_id).shown())
     except UnknownInvoice:
         raise ApiError(404, "INVOICE_NOT_FOUND_ERROR", f"Could not find invoice by id {invoice_id}") from None
 
@@ -123,33 +100,16 @@ async def _get(simulator: Simulator, request: Request) -> dict[str, Any]:
 async def _list(simulator: Simulator, request: Request) -> list[dict[str, Any]]:
     if status := simulator.faults.status_of("list_status"):
         raise ApiError.of_status(status)
+    query = read_query(request.query_params)
     simulator.expire_due()
-    query = request.query_params
-    limit = query.get("limit", "10")
-    if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= 100):
-        raise _bad_query("limit", "must be between 1 and 100")
     invoices = simulator.store.find(
-        external_id=query.get("external_id"),
-        statuses=_statuses(query.getlist("statuses") + query.getlist("statuses[]")),
-        after=query.get("last_invoice") or query.get("last_invoice_id"),
-        limit=int(limit),
+        external_id=query.external_id,
+        statuses=query.statuses,
+        periods=query.periods,
+        after=query.after,
+        limit=query.limit,
     )
     return [simulator.faults.dress(invoice.shown()) for invoice in invoices]
-
-
-def _statuses(given: list[str]) -> list[str]:
-    """Read repeated keys or a JSON array in one: sources disagree."""
-    if len(given) == 1 and given[0].startswith("["):
-        with suppress(ValueError):
-            given = json.loads(given[0])
-    if any(status not in list(Status) for status in given):
-        raise _bad_query("statuses", f"must be one of [{', '.join(Status)}]")
-    return given
-
-
-def _bad_query(name: str, says: str) -> ApiError:
-    error = {"field": [name], "location": "query", "messages": [f'"{name}" {says}'], "types": ["any.invalid"]}
-    return ApiError(400, "API_VALIDATION_ERROR", BAD_FORMAT, [error])
 
 
 async def _expire(simulator: Simulator, request: Request) -> dict[str, Any]:
@@ -157,7 +117,7 @@ async def _expire(simulator: Simulator, request: Request) -> dict[str, Any]:
         raise ApiError.of_status(status)
     invoice_id = request.path_params["invoice_id"]
     try:
-        return simulator.expire(invoice_id).shown()
+        return simulator.faults.dress(simulator.expire(invoice_id).shown())
     except (UnknownInvoice, WrongState):
         message = f"Could not find and update PENDING invoice {invoice_id}"
         raise ApiError(404, "INVOICE_NOT_FOUND_ERROR", message) from None
@@ -189,6 +149,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, sleep: Sleep = asy
     app.add_route("/v2/invoices/{invoice_id}", api.route("GET /v2/invoices/{id}", _get), methods=["GET"])
     app.add_route("/invoices/{invoice_id}/expire!", api.route("POST /invoices/{id}/expire!", _expire), methods=["POST"])
     app.add_route("/ping", _ping, methods=["GET"])
+    app.add_exception_handler(RequestValidationError, control.refuse_input)
     app.include_router(control.router)
     app.include_router(page.router)
     return app

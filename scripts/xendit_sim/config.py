@@ -1,10 +1,11 @@
 """The simulator's settings, all from environment variables with values that suit the local stack."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Self
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,53 @@ class Settings:
         def text(default: str, *names: str) -> str:
             return next((value for name in names if (value := env.get(name, "").strip())), default)
 
-        try:
-            port = int(text(str(cls.port), "XENDIT_SIM_PORT"))
-        except ValueError:
-            raise SystemExit("XENDIT_SIM_PORT must be a port number") from None
-        try:
-            scale = float(Fraction(text("1/900", "XENDIT_SIM_RETRY_SCALE")))
-        except (ValueError, ZeroDivisionError):
-            raise SystemExit("XENDIT_SIM_RETRY_SCALE must be a number such as 1/900 or 0.01") from None
-        if scale < 0:
-            raise SystemExit("XENDIT_SIM_RETRY_SCALE must not be negative")
+        port = _port(text(str(cls.port), "XENDIT_SIM_PORT"))
         return cls(
             host=text(cls.host, "XENDIT_SIM_HOST"),
             port=port,
             key=text(cls.key, "XENDIT_SIM_KEY", "XENDIT_SECRET_API_KEY"),
-            callback_url=text(cls.callback_url, "XENDIT_SIM_CALLBACK_URL"),
-            callback_token=text(cls.callback_token, "XENDIT_SIM_CALLBACK_TOKEN", "XENDIT_WEBHOOK_TOKEN"),
+            callback_url=_url("XENDIT_SIM_CALLBACK_URL", text(cls.callback_url, "XENDIT_SIM_CALLBACK_URL")),
+            callback_token=_token(text(cls.callback_token, "XENDIT_SIM_CALLBACK_TOKEN", "XENDIT_WEBHOOK_TOKEN")),
             data=text("", "XENDIT_SIM_DATA") or None,
-            public_url=text(f"http://localhost:{port}", "XENDIT_SIM_PUBLIC_URL").rstrip("/"),
-            retry_scale=scale,
+            public_url=_url(
+                "XENDIT_SIM_PUBLIC_URL", text(f"http://localhost:{port}", "XENDIT_SIM_PUBLIC_URL").rstrip("/")
+            ),
+            retry_scale=_scale(text("1/900", "XENDIT_SIM_RETRY_SCALE")),
         )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
+        raise SystemExit("XENDIT_SIM_PORT must be a port number from 1 to 65535")
+    return int(text)
+
+
+def _scale(text: str) -> float:
+    """Read a number, or a fraction such as 1/900."""
+    above, _, below = text.partition("/")
+    try:
+        scale = float(above) / float(below or "1")
+    except (ValueError, ZeroDivisionError):
+        scale = math.nan
+    if not (math.isfinite(scale) and scale >= 0):
+        raise SystemExit("XENDIT_SIM_RETRY_SCALE must be a number of 0 or more, such as 1/900 or 0.01")
+    return scale
+
+
+def _url(name: str, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise SystemExit(f"{name} must be a URL that begins with http:// or https://")
+    return text
+
+
+def _token(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise SystemExit(
+            "The callback token (XENDIT_SIM_CALLBACK_TOKEN) must be printable ASCII: it is sent in a header"
+        )
+    return text

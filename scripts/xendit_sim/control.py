@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from xendit_sim.errors import UnknownInvoice, WrongState
@@ -26,10 +28,10 @@ Sim = Annotated[Simulator, Depends(_simulator)]
 class Pay(BaseModel):
     """A payer's money: by default what the invoice asks for, once."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    amount: Annotated[int | float, Field(gt=0, allow_inf_nan=False)] | None = None
-    currency: Annotated[str, Field(min_length=1, max_length=16)] | None = None
+    amount: Annotated[int | float, Field(gt=0, lt=2**53, allow_inf_nan=False)] | None = None
+    currency: Annotated[str, Field(pattern="^[A-Za-z]{1,16}$")] | None = None
     times: Times = 1
     after_expiry: bool = False
 
@@ -37,11 +39,18 @@ class Pay(BaseModel):
 class Resend(BaseModel):
     """How often to deliver again: the last webhook, or the last one of a status; one by one, or all at once."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     times: Times = 1
-    status: Status | None = None
+    status: Annotated[Status | None, Field(strict=False)] = None
     parallel: bool = False
+
+
+async def refuse_input(_: Request, error: Exception) -> Response:
+    """Answer 422 with one sentence that names each field at fault; what was sent is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    faults = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+    return JSONResponse({"detail": "; ".join(faults)}, 422)
 
 
 class _Refusals:
@@ -109,10 +118,8 @@ async def faults(sim: Sim) -> Faults:
 
 @router.put("/faults")
 async def set_faults(sim: Sim, body: Faults) -> Faults:
-    """Set the switches: those not named go back to their defaults, so `{}` ends all trouble."""
-    sim.faults = body
-    if not body.reorder_webhooks:
-        sim.webhooks.release()
+    """Set the switches: those not named, or null, go back to their defaults, so `{}` ends all trouble."""
+    sim.set_faults(body)
     return body
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Times = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, le=600)]
@@ -11,7 +11,7 @@ Seconds = Annotated[float, Field(ge=0, le=600)]
 class StatusFault(BaseModel):
     """Answer with an HTTP status instead of working; `times` null means until changed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     status: Annotated[int, Field(ge=400, le=599)]
     times: Times | None = None
@@ -27,7 +27,7 @@ MaybeStatus = Annotated[StatusFault | None, BeforeValidator(_from_number)]
 class Faults(BaseModel):
     """All switches with their defaults: Xendit on a good day, except that expiry callbacks are switched on."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     create_status: MaybeStatus = None
     create_fails_after_commit: Times = 0
@@ -38,8 +38,8 @@ class Faults(BaseModel):
     error_without_message: bool = False
     unknown_fields: bool = False
     rate_limit: Annotated[int, Field(ge=1)] | None = None
-    min_amount: float | None = None
-    max_amount: float | None = None
+    min_amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max_amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
     auto_pay: bool = False
     webhook_before_response: bool = False
@@ -55,6 +55,11 @@ class Faults(BaseModel):
     retry_timeouts: bool = False
     keep_webhook_id: bool = True
     webhook_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
     def status_of(self, name: Literal["create_status", "get_status", "list_status", "expire_status"]) -> int | None:
         """Give the status to fail with now, if any, and use up one of its times."""

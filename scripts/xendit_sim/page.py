@@ -25,6 +25,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 MAX_FORM = 4096
+SHOWN_TRIES = 8
 
 
 def money(amount: Number, currency: str) -> str:
@@ -69,8 +70,25 @@ def _view(simulator: Simulator, invoice: Invoice, note: str | None) -> dict[str,
         "payments": len(invoice.payments),
         "note": note,
         "back": None if invoice.status is Status.PENDING else web_link(invoice.given.get(back)),
-        "webhooks": simulator.store.deliveries(invoice.id),
+        **_callbacks(simulator, invoice.id),
     }
+
+
+def _callbacks(simulator: Simulator, invoice_id: str) -> dict[str, Any]:
+    """Give the last tries as (status, which try, result), and how many callbacks are still on their way."""
+    tries = simulator.store.deliveries(invoice_id)[-SHOWN_TRIES:]
+    return {
+        "tries": [(item["status"], _which(item), _result(item)) for item in tries],
+        "waiting": sum(webhook.state == "pending" for webhook in simulator.store.webhooks(invoice_id)),
+    }
+
+
+def _which(item: dict[str, Any]) -> str:
+    return {"first": "first try", "retry": f"retry {item['attempt'] - 1}"}.get(item["kind"], str(item["kind"]))
+
+
+def _result(item: dict[str, Any]) -> str:
+    return f"answered {item['status_code']}" if item["status_code"] else str(item["error"] or item["outcome"])
 
 
 def _page(name: str, status: int, **values: Any) -> Response:  # noqa: ANN401 - what a template shows
@@ -108,7 +126,8 @@ async def act(request: Request, invoice_id: str, action: str) -> Response:
     except UnknownInvoice:
         return _page("missing.html", 404, invoice_id=invoice_id)
     except (WrongState, ValueError) as error:
-        return _page("invoice.html", 409, **_view(simulator, simulator.get(invoice_id), f"Not done: {error}."))
+        status = 409 if isinstance(error, WrongState) else 400
+        return _page("invoice.html", status, **_view(simulator, simulator.get(invoice_id), f"Not done: {error}."))
     return RedirectResponse(f"/web/{invoice_id}", 303)
 
 

@@ -9,6 +9,7 @@ from xendit_sim.config import Settings
 from xendit_sim.errors import ApiError, UnknownInvoice, WrongState
 from xendit_sim.faults import Faults
 from xendit_sim.model import Clock, Invoice, Number, Payment, Status, new_id, stamp, utc_now
+from xendit_sim.rates import Rates
 from xendit_sim.store import Store, Webhook
 from xendit_sim.validation import Draft
 from xendit_sim.webhooks import Sleep, Webhooks, new_webhook_id
@@ -24,6 +25,7 @@ class Simulator:
         self.faults = Faults()
         self.store = Store(settings.data)
         self.requests: Counter[str] = Counter()
+        self.rates = Rates(clock)
         self.clock = clock
         self.webhooks = Webhooks(settings, self.store, lambda: self.faults, clock, sleep)
 
@@ -94,7 +96,7 @@ class Simulator:
         for _ in range(times):
             now = stamp(self.clock())
             payment = Payment(invoice.amount if amount is None else amount, currency or invoice.currency, now)
-            status = Status.PAID if invoice.status is Status.PENDING else invoice.status
+            status: Status = Status.PAID if invoice.status is Status.PENDING else invoice.status
             if status is Status.EXPIRED:
                 status = Status(self.faults.late_payment_status)
             invoice = replace(invoice, status=status, updated=now, payments=[*invoice.payments, payment])
@@ -126,10 +128,19 @@ class Simulator:
         self.webhooks.resend(webhook, times, parallel=parallel)
         return webhook
 
+    def set_faults(self, faults: Faults) -> None:
+        """Replace all switches. A new rate limit counts from now; what was held back to be reordered goes out."""
+        if faults.rate_limit != self.faults.rate_limit:
+            self.rates.clear()
+        self.faults = faults
+        if not faults.reorder_webhooks:
+            self.webhooks.release()
+
     async def reset(self) -> None:
         """Forget invoices, webhooks, counts and switches."""
         await self.webhooks.stop()
         self.faults = Faults()
+        self.rates.clear()
         self.requests.clear()
         self.store.clear()
 

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,12 @@ CREATE TABLE IF NOT EXISTS deliveries (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, invoice_id TEXT NOT NULL, document TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS deliveries_invoice_id ON deliveries (invoice_id);
 """
+# The fixed format of the times makes their texts sort as the moments do.
+PERIODS = {
+    "created": "json_extract(document, '$.created')",
+    "paid": "json_extract(document, '$.payments[0].paid_at')",
+    "expired": "status = 'EXPIRED' AND json_extract(document, '$.expiry_date')",
+}
 
 
 @dataclass
@@ -77,10 +83,13 @@ class Store:
         return Invoice.from_document(json.loads(row[0])) if row else None
 
     def find(
-        self, *, external_id: str | None = None, statuses: Sequence[str] = (), after: str | None = None,
-        limit: int = -1,
+        self, *, external_id: str | None = None, statuses: Sequence[str] = (),
+        periods: Mapping[str, tuple[str, str]] | None = None, after: str | None = None, limit: int = -1,
     ) -> list[Invoice]:  # fmt: skip
-        """List invoices, newest first; `after` is the id of the last invoice of the page before; -1 is no limit."""
+        """List invoices, newest first; `after` is the id of the last invoice of the page before; -1 is no limit.
+
+        `periods` maps a name of PERIODS to the first and the last time that match, written as `stamp` does.
+        """
         where, values = ["1"], list[str | int]()
         if external_id is not None:
             where.append("external_id = ?")
@@ -88,6 +97,9 @@ class Store:
         if statuses:
             where.append(f"status IN ({', '.join('?' * len(statuses))})")
             values.extend(statuses)
+        for name, period in (periods or {}).items():
+            where.append(f"{PERIODS[name]} BETWEEN ? AND ?")
+            values.extend(period)
         if after is not None:
             where.append("seq < (SELECT seq FROM invoices WHERE id = ?)")
             values.append(after)

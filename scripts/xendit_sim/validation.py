@@ -56,6 +56,9 @@ def read_draft(body: object) -> Draft:
         checks.kind(name, dict, "must be of type object", "object.base")
     for name in ("should_send_email", "should_authenticate_credit_card"):
         checks.kind(name, bool, "must be a boolean", "boolean.base")
+    checks.strings("payment_methods")
+    checks.number("reminder_time")
+    checks.text("reminder_time_unit", 1, None)
     checks.rows("items", 75, _check_item)
     checks.rows("fees", 10, _check_fee)
     checks.text("currency", 1, None)
@@ -73,22 +76,40 @@ def _draft(body: dict[str, Any]) -> Draft:
     for email in (body.get("payer_email"), (body.get("customer") or {}).get("email")):
         if email is not None and not (isinstance(email, str) and EMAIL.fullmatch(email)):
             raise ApiError(400, "EMAIL_FORMAT_ERROR", "The email format is invalid")
-    amount = plain(body["amount"])
-    if currency == "IDR":
-        amount = math.trunc(amount)
-        if amount == 0:  # less than one rupiah: what is left after truncation can't be asked for
-            raise _invalid([_error("amount", "must be greater than 0", "number.greater")])
+    _check_reminder(body)
+    amount = plain(math.trunc(body["amount"]) if currency == "IDR" else body["amount"])
+    if amount == 0:  # less than one rupiah, or than a float can tell from nothing
+        raise _invalid([_error("amount", "must be greater than 0", "number.greater")])
     given = {name: plain(body[name]) for name in (*ECHOED, "should_send_email") if name in body}
-    return Draft(body["external_id"], amount, currency, int(body.get("invoice_duration", 86_400)), given)
+    return Draft(plain(body["external_id"]), amount, currency, int(body.get("invoice_duration", 86_400)), given)
+
+
+def _check_reminder(body: dict[str, Any]) -> None:
+    """Take 1 to 30 days or 1 to 24 hours; nothing else comes of it, as no mail is sent."""
+    most = {"days": 30, "hours": 24}.get(body.get("reminder_time_unit", "days"), 0)
+    if not 1 <= body.get("reminder_time", 1) <= most:
+        raise ApiError(400, "INVALID_REMINDER_TIME", "The reminder time is 1 to 30 days or 1 to 24 hours")
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Turn Decimals back to JSON numbers: integers where they are whole."""
+    """Turn what `read_json` gave into what JavaScript would write: whole numbers as integers, infinity as null.
+
+    Halves of surrogate pairs, which JSON can hold and UTF-8 can't, become the replacement character.
+    """
     if isinstance(value, Decimal):
-        return int(value) if abs(value) <= SAFE and value == value.to_integral_value() else float(value)
+        if _is_safe(value) and value == value.to_integral_value():
+            return int(value)
+        return number if math.isfinite(number := float(value)) else None
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
+        return {plain(name): plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_safe(value: int | Decimal) -> bool:
+    """Compare without arithmetic: `abs` of a Decimal rounds, and overflows."""
+    return -SAFE <= value <= SAFE
 
 
 def _error(name: str, says: str, kind: str) -> dict[str, Any]:
@@ -135,11 +156,11 @@ class _Checks:
             return
         value = self.body[name]
         number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-        if integer and not (number and value == int(value) if number and abs(value) <= SAFE else False):
+        if integer and not (number and _is_safe(value) and value == int(value)):
             self.fail(name, "must be an integer", "number.integer")
         elif not number:
             self.fail(name, "must be a number", "number.base")
-        elif abs(value) > SAFE:
+        elif not _is_safe(value):
             self.fail(name, "must be a safe number", "number.unsafe")
         elif greater is not None and value <= greater:
             self.fail(name, f"must be greater than {greater}", "number.greater")
@@ -151,6 +172,15 @@ class _Checks:
     def kind(self, name: str, wanted: type, says: str, kind: str) -> None:
         if name in self.body and not isinstance(self.body[name], wanted):
             self.fail(name, says, kind)
+
+    def strings(self, name: str) -> None:
+        value = self.body.get(name, [])
+        if not isinstance(value, list):
+            self.fail(name, "must be an array", "array.base")
+            return
+        for index, item in enumerate(value):
+            if not isinstance(item, str):
+                self.fail(f"{name}.{index}", "must be a string", "string.base")
 
     def rows(self, name: str, most: int, check: "Callable[[_Checks], None]") -> None:
         value = self.body.get(name, [])

@@ -15,6 +15,9 @@ from xendit_sim.model import Clock, Invoice, Payment, Status, stamp
 from xendit_sim.store import Store, Webhook
 
 MINUTE, HOUR = 60, 3600
+CONNECTIONS = 64
+# Shorter than servers keep idle connections, so that none is used which the other side is just closing.
+IDLE_S = 2
 GAPS_S = (15 * MINUTE, 45 * MINUTE, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR)
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -37,8 +40,11 @@ class Webhooks:
         self._clock = clock
         self._sleep = sleep
         self._client = httpx2.AsyncClient(
-            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=16), trust_env=False
+            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=16, keepalive_expiry=IDLE_S),
+            trust_env=False,
         )
+        # Waiting for a turn is not part of the 30 s: a receiver that hangs must not cost the others theirs.
+        self._turns = asyncio.Semaphore(CONNECTIONS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: Webhook | None = None
 
@@ -69,7 +75,7 @@ class Webhooks:
 
         async def one_by_one() -> None:
             for _ in range(times):
-                await self._post(webhook, "resend")
+                await self._once(webhook)
 
         if not parallel:
             self._spawn(one_by_one())
@@ -107,7 +113,9 @@ class Webhooks:
         task.add_done_callback(self._tasks.discard)
 
     async def _once(self, webhook: Webhook) -> None:
-        await self._post(webhook, "resend")
+        outcome = await self._post(webhook, "resend")
+        if outcome == "delivered" and webhook.state != "pending":
+            self._end(webhook, outcome)
 
     async def _swapped(self, newer: Webhook, older: Webhook, tried: asyncio.Event) -> None:
         newer_tried = asyncio.Event()
@@ -117,7 +125,7 @@ class Webhooks:
 
     async def _deliver(self, webhook: Webhook, tried: asyncio.Event) -> None:
         """Try until delivered, or until the rules say to give up."""
-        if webhook.attempts == 0 and (delay := self._faults().delay_webhooks_s):
+        if delay := self._faults().delay_webhooks_s:
             await self._sleep(delay)
         while True:
             outcome = await self._try(webhook)
@@ -158,21 +166,24 @@ class Webhooks:
             "x-callback-token": f"wrong-{token}" if faults.wrong_token else token,
             "webhook-id": webhook_id,
         }
-        started = time.monotonic()
-        result: dict[str, Any] = {"webhook_id": webhook_id, "body": body}
-        try:
-            async with asyncio.timeout(faults.webhook_timeout_s):
-                answer = await self._client.post(
-                    self._settings.callback_url, content=json.dumps(body).encode(), headers=headers, timeout=None
-                )
-            result |= {"outcome": "delivered" if answer.is_success else "failed", "status_code": answer.status_code}
-        except TimeoutError:
-            result |= {"outcome": "timeout", "error": f"no answer within {faults.webhook_timeout_s:g} s"}
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            result |= {"outcome": "failed", "error": f"{type(error).__name__}: {error}"}
+        async with self._turns:
+            started = time.monotonic()
+            result = await self._send(json.dumps(body).encode(), headers, faults.webhook_timeout_s)
         result["duration_ms"] = round((time.monotonic() - started) * 1000, 1)
-        self._record(webhook, kind, result)
+        self._record(webhook, kind, result | {"webhook_id": webhook_id, "body": body})
         return str(result["outcome"])
+
+    async def _send(self, content: bytes, headers: dict[str, str], timeout_s: float) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._client.post(
+                    self._settings.callback_url, content=content, headers=headers, timeout=None
+                )
+        except TimeoutError:
+            return {"outcome": "timeout", "error": f"no answer within {timeout_s:g} s"}
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            return {"outcome": "failed", "error": f"{type(error).__name__}: {error}".removesuffix(": ")}
+        return {"outcome": "delivered" if answer.is_success else "failed", "status_code": answer.status_code}
 
     def _record(self, webhook: Webhook, kind: str, result: dict[str, Any]) -> None:
         delivery = {

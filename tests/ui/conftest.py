@@ -1,0 +1,128 @@
+"""A real Chromium, a simulator on a free port, and a merchant that records the callbacks it gets."""
+
+import asyncio
+import json
+import shutil
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from playwright.async_api import Browser, Page, async_playwright
+
+from chassis.testing import eventually, free_port
+from xendit_sim.app import create_app
+from xendit_sim.config import Settings
+
+KEY, TOKEN = "xnd_development_ui", "token-of-the-ui-test"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+
+
+def chromium(installed: str = "/usr/bin/chromium") -> str:
+    """Give the path of a Chromium; without one the test fails with what to do about it."""
+    path = shutil.which("chromium") or installed
+    if not Path(path).exists():
+        pytest.fail("This test needs a browser and there is no Chromium here: `make setup` installs it.", pytrace=False)
+    return path
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: Any, port: int) -> AsyncIterator[None]:
+    """Serve an application."""
+    server = _Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1, ws="none"))
+    task = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started or task.done())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+@dataclass
+class Merchant:
+    """Keeps the bodies of callbacks; `answers` are used up one by one, then it is 200."""
+
+    callbacks: list[dict[str, Any]] = field(default_factory=list)
+    answers: deque[int] = field(default_factory=deque)
+
+    async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
+        """Take one callback."""
+        if scope["type"] == "lifespan":
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        assert dict(scope["headers"])[b"x-callback-token"] == TOKEN.encode()
+        self.callbacks.append(json.loads(body))
+        status = self.answers.popleft() if self.answers else 200
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def got(self, *expected: tuple[str, float | None]) -> None:
+        """Wait for callbacks, each as (status, paid amount), in this order, and for no other."""
+        await eventually(lambda: len(self.callbacks) >= len(expected))
+        assert [(body["status"], body.get("paid_amount")) for body in self.callbacks] == list(expected)
+
+
+@dataclass
+class Shop:
+    """What a test needs: the simulator's API, the merchant, and the page of a browser."""
+
+    api: httpx2.AsyncClient
+    merchant: Merchant
+    page: Page
+
+    async def open_invoice(self, **fields: Any) -> str:
+        """Make an invoice of Rp150.000 and open the page behind its `invoice_url`; gives its id."""
+        given = {"external_id": "order-7", "amount": 150_000, "description": "Payment of order-7", **fields}
+        made = (await self.api.post("/v2/invoices", json=given)).raise_for_status().json()
+        await self.page.goto(made["invoice_url"])
+        return str(made["id"])
+
+    async def invoice(self, invoice_id: str) -> dict[str, Any]:
+        """Ask the API for an invoice."""
+        return dict((await self.api.get(f"/v2/invoices/{invoice_id}")).raise_for_status().json())
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests."""
+    path = chromium()
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        await started.close()
+
+
+@pytest.fixture
+async def shop(browser: Browser) -> AsyncIterator[Shop]:
+    """A simulator with nothing in it, and a page of its own; retries come 0.1 s after a first try."""
+    merchant, merchant_port, port = Merchant(), free_port(), free_port()
+    settings = Settings(
+        key=KEY, callback_token=TOKEN, callback_url=f"http://127.0.0.1:{merchant_port}/webhook",
+        public_url=f"http://127.0.0.1:{port}", retry_scale=1 / 9000,
+    )  # fmt: skip
+    page = await browser.new_page(viewport={"width": 1200, "height": 900})
+    async with (
+        serving(merchant, merchant_port),
+        serving(create_app(settings), port),
+        httpx2.AsyncClient(base_url=settings.public_url, auth=httpx2.BasicAuth(KEY, ""), trust_env=False) as api,
+    ):
+        yield Shop(api, merchant, page)
+        await page.close()
