@@ -94,10 +94,12 @@ demo: $(INSTALLED) ## Start everything and watch orders being placed, paid, comp
 	@$(BIN)/fc demo
 
 lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements.txt
-	@for package in $(SERVICES); do
-	  $(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 $$package/requirements.in -o $$package/requirements.txt
+	@compile="$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11"
+	for package in $(SERVICES); do $$compile $$package/requirements.in -o $$package/requirements.txt; done
+	$$compile requirements-dev.in -o requirements-dev.txt
+	for part in build simulator; do
+	  $$compile -c requirements-dev.txt deploy/$$part-requirements.in -o deploy/$$part-requirements.txt
 	done
-	$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
 protos: $(INSTALLED) ## Generate the gRPC code again
 	@scripts/gen_protos.sh

@@ -1,12 +1,31 @@
 """The settings of paymentfc, on top of what every service has."""
 
-from typing import Annotated, ClassVar
+import os
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from chassis.config import PositiveInt, ServiceSettings, setting
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _ShutWebhook(PydanticBaseSettingsSource):
+    """Comes before the development defaults, so that a webhook token that is set to nothing gets none of them.
+
+    Elsewhere an empty variable counts as not given; here the published default would open what was to be shut.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        given = {name.lower(): value for name, value in os.environ.items()}
+        production = self.current_state.get("environment") == "production"
+        shut = given.get("xendit_webhook_token") == "" and not production
+        return {"xendit_webhook_token": ""} if shut else {}
 
 
 class Settings(ServiceSettings):
@@ -36,3 +55,11 @@ class Settings(ServiceSettings):
     payment_retry_backoff_s: Seconds = setting("payment.retry_backoff_s", 2)
     payment_max_tries: PositiveInt = setting("payment.max_tries", 4)
     invoice_give_up_s: Seconds = setting("payment.invoice_give_up_s", 900)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *given: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put one source more in front of the last, which has the development defaults."""
+        *sources, development = super().settings_customise_sources(settings_cls, *given, **named)
+        return *sources, _ShutWebhook(settings_cls), development

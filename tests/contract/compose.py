@@ -1,0 +1,150 @@
+"""Reads `docker-compose.yml` as its users do: `docker compose` the file, a container its environment."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+
+import yaml
+
+from chassis import vault
+from chassis.config import ServiceSettings, load
+from fc.layout import ROOT
+
+from .test_env_example import CLASSES
+
+FILE = ROOT / "docker-compose.yml"
+
+_VARIABLE = re.compile(r"\$\$|\$\{([A-Z_]+)(:?-)([^${}]*)\}")
+
+Compose = dict[str, Any]
+
+
+def resolved(env: Mapping[str, str] | None = None) -> Compose:
+    """Read the file as `docker compose` does, with these variables in `.env`."""
+    given = env or {}
+
+    def replace(match: re.Match[str]) -> str:
+        name, operator, default = match.groups()
+        if name is None:
+            return "$"
+        value = given.get(name)
+        return default if value is None or (value == "" and operator == ":-") else value
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: walk(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [walk(item) for item in node]
+        if isinstance(node, str):
+            assert "$" not in _VARIABLE.sub("", node), f"{node!r} has a variable that this test can't read"
+            return _VARIABLE.sub(replace, node)
+        return node
+
+    return dict(walk(yaml.safe_load(FILE.read_text(encoding="utf-8"))))
+
+
+def environment(compose: Compose, service: str) -> dict[str, str]:
+    """Give the environment of a container."""
+    return {name: str(value) for name, value in compose["services"][service].get("environment", {}).items()}
+
+
+def is_job(service: dict[str, Any]) -> bool:
+    """Tell whether a service runs once and ends."""
+    return service.get("restart") == "no"
+
+
+def published(compose: Compose, service: str) -> list[tuple[int, int]]:
+    """Give the pairs of port outside and port inside; all of them on the loopback address."""
+    found = []
+    for port in compose["services"][service].get("ports", []):
+        address, outside, inside = port.split(":")
+        assert address == "127.0.0.1", f"{service} listens on {address}"
+        found.append((int(outside), int(inside)))
+    return found
+
+
+def needed(compose: Compose, service: str) -> set[str]:
+    """Give what must be there, healthy or ended, before a service starts, through all steps."""
+    direct = set(compose["services"][service].get("depends_on", {}))
+    return direct.union(*(needed(compose, other) for other in direct))
+
+
+@contextmanager
+def only(env: Mapping[str, str]) -> Iterator[None]:
+    """Run with this environment alone."""
+    with mock.patch.dict(os.environ, env, clear=True):
+        yield
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What the job has put into Vault, by service: secrets, and the text of the policy."""
+
+    secrets: dict[str, dict[str, str]]
+    policies: dict[str, str]
+
+
+_RECORDER = """#!/bin/sh
+for word in "$@"; do printf '%s\\0' "$word"; done >> {folder}/calls
+echo >> {folder}/calls
+[ "$1 $2" != "policy write" ] || cat > {folder}/"$3".policy
+"""
+
+
+def fill_vault(compose: Compose) -> Filled:
+    """Run the job that fills Vault against a recording command line. Raises CalledProcessError when it fails."""
+    return _filled(tuple(sorted(environment(compose, "vault-seed").items())))
+
+
+@cache
+def _filled(env: tuple[tuple[str, str], ...]) -> Filled:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        program = folder / "vault"
+        program.write_text(_RECORDER.format(folder=folder), encoding="utf-8")
+        program.chmod(0o755)
+        given = {**dict(env), "PATH": f"{folder}:{os.environ['PATH']}"}
+        job = ["sh", str(ROOT / "deploy/vault/seed.sh")]
+        subprocess.run(job, env=given, check=True, capture_output=True, timeout=30)
+        policies = {file.stem: file.read_text(encoding="utf-8") for file in folder.glob("*.policy")}
+        return Filled(_secrets((folder / "calls").read_text(encoding="utf-8")), policies)
+
+
+def _secrets(calls: str) -> dict[str, dict[str, str]]:
+    found = {}
+    for line in calls.splitlines():
+        words = line.rstrip("\0").split("\0")
+        if words[:3] == ["kv", "put", "-mount=secret"]:
+            pairs = (word.split("=", 1) for word in words[4:])
+            # The real command line takes a value after a backslash as it is, one after @ from a file.
+            found[words[3]] = {key: value.removeprefix("\\") for key, value in pairs if not value.startswith("@")}
+    return found
+
+
+def settings(compose: Compose, service: str) -> Any:
+    """Load a service's settings as its container does, with Vault as the job fills it."""
+    secrets = fill_vault(compose).secrets
+
+    def read(address: str, name: str, **login: Any) -> dict[str, Any]:
+        assert (address, login["token"], login["role_id"]) == ("http://vault:8200", "", service)
+        assert login["secret_id"] == environment(compose, "vault-seed")["VAULT_SECRET_ID"]
+        return dict(secrets[name])
+
+    file = {"CONFIG_FILE": str(ROOT / service / "files/config/config.yaml")}
+    with only({**environment(compose, service), **file}), mock.patch.object(vault, "read", read):
+        return load(CLASSES[service])
+
+
+def development_secrets(cls: type[ServiceSettings]) -> dict[str, Any]:
+    """Give a class's secrets with their development values, by their keys in Vault."""
+    extras = [field.json_schema_extra for field in cls.model_fields.values()]
+    found = [extra for extra in extras if isinstance(extra, dict) and extra["secret"] and extra["dev"]]
+    return {str(extra["path"]): extra["dev"] for extra in found}

@@ -1,0 +1,97 @@
+"""Reads a Dockerfile and a `.dockerignore` as the builder does, as far as this project's files go."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+_PINNED = re.compile(r"[\w./-]+:\d+\.\d+\.\d+(-[\w.]+)*")
+_TOOLS = re.compile(r"\b(apt-get|apk|gcc|make|pip|uv|curl|wget)\b")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One instruction, its continuation lines joined, with the number of its build stage (from 0)."""
+
+    stage: int
+    name: str
+    text: str
+
+
+def steps(text: str) -> list[Step]:
+    """Read the instructions of a Dockerfile."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    found: list[Step] = []
+    stage = -1
+    for line in joined.splitlines():
+        name, _, rest = line.partition(" ")
+        stage += name == "FROM"
+        found.append(Step(stage, name, " ".join(rest.split())))
+    return found
+
+
+def exec_form(text: str) -> list[str] | None:
+    """Read a command in exec form (a JSON list of words); None when a shell would run it."""
+    try:
+        words = json.loads(text)
+    except ValueError:
+        return None
+    return [str(word) for word in words] if isinstance(words, list) else None
+
+
+def violations(text: str) -> list[str]:
+    """Give what is wrong with a Dockerfile: how it pins, what stays in its last stage, who runs what in it."""
+    found = []
+    everything = steps(text)
+    last = {step.name: step.text for step in everything if step.stage == everything[-1].stage}
+    for step in everything:
+        if step.name == "FROM" and not _PINNED.fullmatch(step.text.split()[0]):
+            found.append(f"{step.text.split()[0]} is not pinned")
+        if step.name == "RUN" and step.stage == everything[-1].stage and _TOOLS.search(step.text):
+            found.append(f"the last stage runs {_TOOLS.findall(step.text)[0]}")
+        for command in step.text.split("&&") if step.name == "RUN" else []:
+            if " install " in command and "pip " in command and not re.search("--require-hashes|--no-index", command):
+                found.append(f"not locked: {command.strip()}")
+    for name in ("ENTRYPOINT", "CMD"):
+        if exec_form(last.get(name, "[]")) is None:
+            found.append(f"{name} is not in exec form")
+    if not exec_form(last.get("ENTRYPOINT", "[]")):
+        found.append("there is no ENTRYPOINT")
+    if exec_form(last.get("HEALTHCHECK", "").partition("CMD ")[2]) is None:
+        found.append("there is no HEALTHCHECK in exec form")
+    if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", last.get("USER", "")):
+        found.append("it does not run as a numbered user other than root")
+    if "PYTHONUNBUFFERED=1" not in last.get("ENV", ""):
+        found.append("its log is buffered")
+    return found + [f"there is no {name}" for name in ("LABEL", "WORKDIR") if name not in last]
+
+
+def copied(text: str, service: str) -> dict[str, str]:
+    """Give what the last stage copies out of the project: source -> target."""
+    everything = steps(text)
+    found: dict[str, str] = {}
+    for step in everything:
+        if step.name == "COPY" and step.stage == everything[-1].stage and not step.text.startswith("--from"):
+            *sources, target = step.text.replace("${SERVICE}", service).split()
+            found |= dict.fromkeys(sources, target)
+    return found
+
+
+def ignored(path: str, patterns: str) -> bool:
+    """Tell whether a file is kept from the builder: the last line that matches it, or a folder it is in, decides."""
+    result = False
+    for line in patterns.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        rule = _rule(line.removeprefix("!"))
+        file = PurePosixPath(path)
+        if any(rule.fullmatch(str(one)) for one in (file, *file.parents)):
+            result = not line.startswith("!")
+    return result
+
+
+def _rule(pattern: str) -> re.Pattern[str]:
+    parts = {"**/": "(.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    words = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    return re.compile("".join(parts.get(word, re.escape(word)) for word in words))

@@ -1,0 +1,276 @@
+"""`docker-compose.yml` runs what the contract names, and gives each container what it can read."""
+
+import os
+import re
+import subprocess
+from copy import deepcopy
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from chassis.config import ServiceSettings, load
+from fc.layout import ROOT, SERVICES
+from xendit_sim.config import Settings as Simulator
+
+from .compose import (
+    Compose,
+    development_secrets,
+    environment,
+    fill_vault,
+    is_job,
+    needed,
+    only,
+    published,
+    resolved,
+    settings,
+)
+from .test_env_example import CLASSES, EXAMPLE, entries, names_of
+
+DATABASE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
+SERVICE_PORTS = {"userfc": [28080, 50051], "productfc": [28081], "orderfc": [28082], "paymentfc": [28083]}
+SERVER_PORTS = {
+    "redis": [6379], "kafka": [29092], "mongo": [27017], "vault": [8200], "jaeger": [16686, 4317, 4318],
+    "kafdrop": [29000], "xendit-simulator": [28090],
+}  # fmt: skip
+TOPICS = {"order.created", "stock.updated", "stock.rollback", "stock.rejected", "payment.success", "payment.failed"}
+SECRETS = {
+    "DB_PASSWORD": "a database password", "REDIS_PASSWORD": "@a redis password", "JWT_SECRET": "j" * 32,
+    "GRPC_CREDENTIALS": "a credential", "XENDIT_SECRET_API_KEY": "a key", "XENDIT_WEBHOOK_TOKEN": "a token",
+    "ADMIN_PASSWORD": "an administrator's password",
+}  # fmt: skip
+
+_VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.]+)?")
+
+
+def violations(compose: Compose) -> list[str]:
+    """Give what is not as everything in the file should be."""
+    found = []
+    services = compose["services"]
+    built = {service["image"] for service in services.values() if "build" in service}
+    for name, service in services.items():
+        if service["image"] not in built and not _VERSION.fullmatch(service["image"]):
+            found.append(f"{name}: the image {service['image']} is not pinned")
+        if not is_job(service) and service.get("restart") != "unless-stopped":
+            found.append(f"{name}: does not come back")
+        if not is_job(service) and not service.get("healthcheck", {}).get("test"):
+            found.append(f"{name}: has no health check")
+        if service.get("stop_grace_period") != "25s":
+            found.append(f"{name}: has another time to stop")
+        if "mem_limit" not in service:
+            found.append(f"{name}: has no limit of memory")
+        found += _needs(name, service, services) + _build(name, service) + _volumes(name, service, compose)
+    return found
+
+
+def _needs(name: str, service: dict[str, Any], services: dict[str, Any]) -> list[str]:
+    found = []
+    for other, need in service.get("depends_on", {}).items():
+        if other not in services:
+            found.append(f"{name}: depends on {other}, which is not there")
+        elif need["condition"] == "service_completed_successfully" and not is_job(services[other]):
+            found.append(f"{name}: waits for {other} to end, which it does not")
+        elif need["condition"] != "service_completed_successfully" and is_job(services[other]):
+            found.append(f"{name}: does not wait for {other} to end")
+    return found
+
+
+def _build(name: str, service: dict[str, Any]) -> list[str]:
+    build = service.get("build")
+    if not build:
+        return []
+    found = [] if (ROOT / build["dockerfile"]).is_file() else [f"{name}: {build['dockerfile']} is not there"]
+    made_for = build.get("args", {}).get("SERVICE", name)
+    return found + ([f"{name}: is built for {made_for}"] if made_for != name else [])
+
+
+def _volumes(name: str, service: dict[str, Any], compose: Compose) -> list[str]:
+    named = [volume.split(":")[0] for volume in service.get("volumes", []) if not volume.startswith(".")]
+    return [f"{name}: the volume {one} is not declared" for one in named if one not in compose["volumes"]]
+
+
+def unread(compose: Compose, service: str, cls: type[ServiceSettings]) -> set[str]:
+    """Give the environment names of a container that are no setting of the service's class."""
+    return set(environment(compose, service)) - names_of(cls)
+
+
+def test_everything_is_pinned_comes_back_says_how_it_is_and_names_what_exists() -> None:
+    assert violations(resolved()) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "value", "says"),
+    [
+        ("redis", "image", "redis", "the image redis is not pinned"),
+        ("redis", "image", "redis:latest", "the image redis:latest is not pinned"),
+        ("kafka", "restart", None, "does not come back"),
+        ("orderfc", "healthcheck", None, "has no health check"),
+        ("orderfc", "healthcheck", {"interval": "1s"}, "has no health check"),
+        ("orderfc", "stop_grace_period", "10s", "has another time to stop"),
+        ("mongo", "mem_limit", None, "has no limit of memory"),
+        ("orderfc", "depends_on", {"zookeeper": {"condition": "service_healthy"}}, "depends on zookeeper, which"),
+        ("orderfc", "depends_on", {"kafka": {"condition": "service_completed_successfully"}}, "waits for kafka to end"),
+        (
+            "orderfc",
+            "depends_on",
+            {"orderfc-migrate": {"condition": "service_started"}},
+            "does not wait for orderfc-mi",
+        ),
+        ("orderfc", "build", {"dockerfile": "Dockerfile", "args": {"SERVICE": "orderfc"}}, "Dockerfile is not there"),
+        ("orderfc", "build", {"dockerfile": "deploy/Dockerfile", "args": {"SERVICE": "userfc"}}, "is built for userfc"),
+        ("redis", "volumes", ["elsewhere:/data"], "the volume elsewhere is not declared"),
+    ],
+)
+def test_a_planted_violation_is_found(service: str, key: str, value: Any, says: str) -> None:
+    planted = deepcopy(resolved())
+    planted["services"][service].pop(key, None)
+    if value is not None:
+        planted["services"][service][key] = value
+    assert any(one.startswith(f"{service}: {says}") for one in violations(planted))
+
+
+def test_an_environment_name_that_no_setting_has_is_found() -> None:
+    planted = resolved()
+    planted["services"]["orderfc"]["environment"]["OUTBOX_MAX_TRIALS"] = "3"
+    assert unread(planted, "orderfc", CLASSES["orderfc"]) == {"OUTBOX_MAX_TRIALS"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_the_ports_of_the_contract_the_same_inside_and_outside(service: str) -> None:
+    compose = resolved()
+    assert published(compose, service) == [(port, port) for port in SERVICE_PORTS[service]]
+    found = settings(compose, service)
+    assert [found.http_port, *([found.grpc_port] if found.grpc_port else [])] == SERVICE_PORTS[service]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_a_postgresql_server_of_its_own(service: str) -> None:
+    for env in ({}, SECRETS):
+        compose = resolved(env)
+        found = settings(compose, service)
+        server = environment(compose, found.db_host)
+        assert published(compose, found.db_host) == [(DATABASE_PORTS[service], found.db_port)]
+        assert (server["POSTGRES_USER"], server["POSTGRES_DB"]) == (found.db_user, found.db_name)
+        assert server["POSTGRES_PASSWORD"] == found.db_password.get_secret_value()
+    with only({"CONFIG_FILE": os.devnull}):
+        alone = load(CLASSES[service])
+    assert (alone.db_name, alone.db_port) == (found.db_name, DATABASE_PORTS[service])
+    hosts = [environment(compose, other)["DB_HOST"] for other in SERVICES]
+    assert len(set(hosts)) == len(SERVICES)
+
+
+def test_the_servers_have_the_ports_of_the_contract() -> None:
+    compose = resolved()
+    for server, ports in SERVER_PORTS.items():
+        assert [outside for outside, _ in published(compose, server)] == ports
+    everything = {*SERVICES, *SERVER_PORTS, *(environment(compose, service)["DB_HOST"] for service in SERVICES)}
+    jobs = {name for name, service in compose["services"].items() if is_job(service)}
+    assert set(compose["services"]) == everything | jobs | {"vault-seed"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_starts_after_its_migrations_and_after_every_topic(service: str) -> None:
+    compose = resolved()
+    jobs = {name: one for name, one in compose["services"].items() if is_job(one)}
+    for name, job in jobs.items():
+        owner, command = name.rsplit("-", 1)
+        assert job["command"] == [command]
+        assert job["image"] == compose["services"][owner]["image"]
+        assert job["environment"] == compose["services"][owner]["environment"]
+    topics = {other: set(import_module(f"{other}.app").SERVICE.topics) for other in SERVICES}
+    assert set().union(*topics.values()) == TOPICS
+    makers = {f"{other}-topics" for other, used in topics.items() if used}
+    waits = needed(compose, service) & set(jobs)
+    assert waits == {f"{service}-migrate"} | (makers if topics[service] else set())
+    assert makers | {f"{other}-migrate" for other in SERVICES} == set(jobs)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_name_in_the_environment_of_a_service_is_one_of_its_settings(service: str) -> None:
+    assert unread(resolved(), service, CLASSES[service]) == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_the_example_of_env_offers_reaches_the_service(service: str) -> None:
+    offered = {entry.name for entry in entries(EXAMPLE) if entry.active} & names_of(CLASSES[service])
+    given = {name: f"given {name}" for name in [*offered, "XENDIT_BASE_URL"]}
+    arrived = environment(resolved(given), service)
+    assert {name: arrived.get(name) for name in offered} == {name: given[name] for name in offered}
+    assert arrived.get("XENDIT_BASE_URL", "given XENDIT_BASE_URL") == "given XENDIT_BASE_URL"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_finds_the_servers_and_its_neighbours(service: str) -> None:
+    compose = resolved()
+    found = settings(compose, service)
+    services = compose["services"]
+    advertised = environment(compose, "kafka")["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert f"INTERNAL://{found.kafka_broker}" in advertised
+    assert (found.redis_host, found.redis_port) == ("redis", 6379)
+    assert found.redis_password.get_secret_value() == services["redis"]["command"][-1]
+    assert found.user_service_addr == f"userfc:{CLASSES['userfc'].model_fields['grpc_port'].default}"
+    assert found.otel_exporter_otlp_endpoint == "http://jaeger:4318"
+    if service == "orderfc":
+        assert found.product_host == "http://productfc:28081"
+    if service == "paymentfc":
+        assert found.mongo_uri.get_secret_value() == "mongodb://mongo:27017"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_production_refuses_the_development_secrets_and_takes_those_of_env(service: str) -> None:
+    with pytest.raises(SystemExit, match="is the development default"):
+        settings(resolved({"ENVIRONMENT": "production"}), service)
+    found = settings(resolved({"ENVIRONMENT": "production", **SECRETS}), service)
+    assert found.environment == "production"
+    assert found.jwt_secret.get_secret_value() == SECRETS["JWT_SECRET"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_vault_alone_gives_a_service_its_secrets(service: str) -> None:
+    compose = resolved({"ENVIRONMENT": "production", **SECRETS})
+    for name in set(SECRETS) - {"ADMIN_PASSWORD"}:
+        compose["services"][service]["environment"].pop(name, None)
+    found = settings(compose, service)
+    for name in set(SECRETS) & names_of(CLASSES[service]):
+        assert getattr(found, name.lower()).get_secret_value() == SECRETS[name]
+
+
+def test_vault_holds_every_secret_of_a_service_and_only_its_own_may_be_read() -> None:
+    filled = fill_vault(resolved())
+    assert filled.secrets == {service: development_secrets(cls) for service, cls in CLASSES.items()}
+    for service in SERVICES:
+        policy = re.sub(r"(?m)^#.*$", "", filled.policies[service])
+        assert "".join(policy.split()) == f'path"secret/data/{service}"{{capabilities=["read"]}}'
+
+
+def test_the_job_runs_the_script_at_start_and_when_vault_has_forgotten() -> None:
+    job = resolved()["services"]["vault-seed"]
+    folder, _, inside = job["volumes"][0].removesuffix(":ro").rpartition(":")
+    first, *again = job["entrypoint"][-1].splitlines()
+    script = first.removeprefix(f"sh {inside}/")
+    assert (ROOT / folder / script).is_file()
+    assert f"|| {first}" in " ".join(again)
+
+
+def test_a_secret_that_is_not_given_stops_the_filling_of_vault() -> None:
+    compose = resolved()
+    del compose["services"]["vault-seed"]["environment"]["JWT_SECRET"]
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        fill_vault(compose)
+    assert b"JWT_SECRET" in failed.value.stderr
+
+
+@pytest.mark.parametrize("env", [{}, SECRETS])
+def test_the_simulator_and_paymentfc_agree(env: dict[str, str]) -> None:
+    compose = resolved(env)
+    simulator = Simulator.from_env(environment(compose, "xendit-simulator"))
+    payment = settings(compose, "paymentfc")
+    called = urlsplit(simulator.callback_url)
+    routes = {route.path for route in import_module("paymentfc.handler.http").router.routes}
+    assert (called.hostname, called.port) == ("paymentfc", payment.http_port)
+    assert called.path in routes
+    assert simulator.public_url == "http://localhost:28090"
+    assert payment.xendit_base_url == f"http://xendit-simulator:{simulator.port}"
+    assert simulator.key == payment.xendit_secret_api_key.get_secret_value()
+    assert simulator.callback_token == payment.xendit_webhook_token.get_secret_value()
