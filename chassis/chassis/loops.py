@@ -43,9 +43,14 @@ async def every(
                 raise
             RUNS.labels(name, "outage").inc()
             log.warning("background work waits for a dependency", loop=name, error=str(error))
-            wait = min(0.2 * 2**outages, OUTAGE_CAP_S) * random.uniform(0.8, 1.2)
             outages += 1
+            wait = backoff(outages, 0.2, OUTAGE_CAP_S)
         await wait_any(wait, stop, wake)
+
+
+def backoff(failures: int, first_s: float, cap_s: float) -> float:
+    """Give the seconds to wait after so many failures in a row (1 or more): doubled each time, capped, jittered."""
+    return min(first_s * 2.0 ** min(failures - 1, 16), cap_s) * random.uniform(0.8, 1.2)
 
 
 async def wait_any(seconds: float, *events: asyncio.Event | None) -> None:

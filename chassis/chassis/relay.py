@@ -1,10 +1,9 @@
 """The outbox relay: one active per service, it sends what has been committed and marks what has been acknowledged."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -19,6 +18,7 @@ from chassis.errors import is_transient
 from chassis.events import wire_headers
 from chassis.failpoint import failpoint
 from chassis.kafka import Producer, is_broker_trouble
+from chassis.loops import backoff, wait_any
 
 if TYPE_CHECKING:
     from chassis.config import ServiceSettings
@@ -55,9 +55,9 @@ _MARK = (
 _FAIL = """
 UPDATE outbox SET attempts = attempts + 1, last_error = left($2, 500),
   parked_at = CASE WHEN attempts + 1 >= $3 THEN coalesce(parked_at, now()) END,
-  next_attempt_at = now() + CASE WHEN attempts + 1 >= $3 THEN $5 ELSE $4 END * interval '1 second'
+  next_attempt_at = now() + CASE WHEN attempts + 1 >= $3 THEN $5::float8 ELSE $4::float8 END * interval '1 second'
 WHERE id = $1 AND published_at IS NULL
-RETURNING attempts = $3 AS newly_parked
+RETURNING parked_at IS NOT NULL AS parked, parked_at = now() AS newly_parked
 """
 _RETRY_NOW = "UPDATE outbox SET next_attempt_at = now() WHERE published_at IS NULL AND next_attempt_at > now()"
 _COUNT = """
@@ -88,7 +88,8 @@ class Relay:
     """Polls the outbox in id order by flag (never by a cursor: a later commit may hold the lower id).
 
     Everything is done on the session that holds the advisory lock: a relay that lost its session can't mark a row.
-    `on_published` and `on_parked` run in the transaction that marks the rows.
+    `on_published` and `on_parked` run in the transaction that marks the rows; `on_parked` again at each failure of a
+    parked event, so that what it keeps shows the last one.
     """
 
     def __init__(
@@ -119,13 +120,14 @@ class Relay:
                     raise
                 failures += 1
                 log.warning("relay lost its database session", error=str(error))
-                await _wait(stop, min(0.2 * 2**failures, 5))
+                await wait_any(backoff(failures, 0.4, 5.0), stop)
 
     async def _lead(self, stop: asyncio.Event) -> None:
         connection = await self._db.dedicated()
         try:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
-                if await _wait(stop, STANDBY_S):
+                await wait_any(STANDBY_S, stop)
+                if stop.is_set():
                     return
             log.info("relay is active")
             await self._drain_until(stop, connection)
@@ -142,7 +144,7 @@ class Relay:
                 return
             if not more:
                 await self._report(connection)
-                await _wait_any(stop, self._db.relay_wake, POLL_S)
+                await wait_any(POLL_S, stop, self._db.relay_wake)
 
     async def drain_once(self, connection: asyncpg.Connection) -> bool:
         """Send one batch; True when there may be more to send at once."""
@@ -191,20 +193,18 @@ class Relay:
         FAILED.labels(row.topic).inc()
         self._broker_away = self._broker_away or is_broker_trouble(error)
         text = f"{type(error).__name__}: {error}"
-        wait = min(2.0**row.attempts, BACKOFF_CAP_S) * random.uniform(0.8, 1.2)
+        tried = replace(row, attempts=row.attempts + 1, error=text)
+        wait = backoff(tried.attempts, 1.0, BACKOFF_CAP_S)
         async with connection.transaction():
-            parked = await connection.fetchval(
+            state = await connection.fetchrow(
                 _FAIL, row.id, text, self._settings.outbox_max_tries, wait, float(PARKED_RETRY_S)
             )
-            if parked and self._on_parked:
-                parked_row = OutboxRow(
-                    row.id, row.event_id, row.topic, row.key, row.payload, row.headers, row.created_at,
-                    row.attempts + 1, text,
-                )  # fmt: skip
-                await self._on_parked(connection, [parked_row])
-        (log.error if parked else log.warning)(
-            "event parked" if parked else "event not published", event_id=str(row.event_id), topic=row.topic,
-            key=row.key, attempts=row.attempts + 1, error=text,
+            if state and state["parked"] and self._on_parked:
+                await self._on_parked(connection, [tried])
+        newly_parked = state is not None and state["newly_parked"]
+        (log.error if newly_parked else log.warning)(
+            "event parked" if newly_parked else "event not published",
+            event_id=str(row.event_id), topic=row.topic, key=row.key, attempts=tried.attempts, error=text,
         )  # fmt: skip
 
     async def _report(self, connection: asyncpg.Connection) -> None:
@@ -233,20 +233,3 @@ def _waves(rows: Sequence[OutboxRow]) -> Iterator[list[OutboxRow]]:
             seen.add((row.topic, row.key))
         yield wave
         waiting = rest
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait, but not longer than until `stop`; True when it is set."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    return stop.is_set()
-
-
-async def _wait_any(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:
-    waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(wake.wait())]
-    try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

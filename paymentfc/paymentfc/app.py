@@ -95,7 +95,7 @@ async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - t
     app.state.receive_callback = ReceiveCallback(db)
     app.state.describe_invoice = DescribeInvoice(db, resources.users)
     app.state.audit_log = resources.audit_log
-    app.state.request_invoice = RequestInvoice(db, resources.create)
+    app.state.request_invoice = RequestInvoice(db, resources.create, resources.checks)
     closing = (resources.redis, resources.users, resources.xendit, resources.audit_log, resources.producer)
     parts = Parts(app, close=[db.close, *(resource.close for resource in closing)])
     if workers:

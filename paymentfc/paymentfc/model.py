@@ -1,5 +1,6 @@
 """What a payment is, and how news from the gateway changes it: one pure decision for webhook, sweep and check."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +53,8 @@ EXPIRED_WORD = "EXPIRED"
 KNOWN_WORDS = PAID_WORDS | {EXPIRED_WORD, "PENDING"}
 CLOSED = frozenset({Status.EXPIRED, Status.FAILED})
 MAX_PLAIN_DIGITS = 30
+MAX_ID = 2**63 - 1
+_OUR_EXTERNAL_ID = re.compile("order-([1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,11 @@ class Callback:
     currency: str = ""
 
     @property
+    def says_paid(self) -> bool:
+        """Tell whether money has come for the invoice."""
+        return self.status in PAID_WORDS
+
+    @property
     def judged_amount(self) -> Decimal:
         """Give the money that counts: what was paid where that is said, else what was asked."""
         if self.paid_amount is not None and self.status != EXPIRED_WORD:
@@ -132,7 +140,7 @@ def decide(payment: Payment, callback: Callback, *, stray: bool = False) -> Deci
     """
     word = callback.status
     if payment.invoice_id not in (None, callback.invoice_id):
-        if stray and word not in PAID_WORDS:
+        if stray and not callback.says_paid:
             return Decision(Outcome.NOTHING)
         return _anomaly(AnomalyKind.UNKNOWN_INVOICE, str(payment.invoice_id), f"{callback.invoice_id} {word}")
     if word not in KNOWN_WORDS:
@@ -140,10 +148,10 @@ def decide(payment: Payment, callback: Callback, *, stray: bool = False) -> Deci
     if mismatches := _mismatches(payment, callback):
         return Decision(Outcome.ANOMALY, mismatches)
     adopt = payment.invoice_id is None and word != "PENDING"
-    if word in PAID_WORDS and payment.status in CLOSED:
+    if callback.says_paid and payment.status in CLOSED:
         late = Anomaly(AnomalyKind.PAID_AFTER_CLOSE, payment.status.value, word)
         return Decision(Outcome.LATE, (late,), adopt)
-    if payment.is_open and word in PAID_WORDS:
+    if payment.is_open and callback.says_paid:
         return Decision(Outcome.PAID, adopt=adopt)
     if payment.is_open and word == EXPIRED_WORD:
         return Decision(Outcome.EXPIRED, adopt=adopt)
@@ -180,6 +188,13 @@ def amount_text(amount: Decimal) -> str:
 def external_id(order_id: int) -> str:
     """Name the order at the gateway."""
     return f"order-{order_id}"
+
+
+def named_order(ext_id: str) -> int | None:
+    """Give the order that an external id of exactly our form names; it need not exist."""
+    found = _OUR_EXTERNAL_ID.fullmatch(ext_id)
+    order_id = int(found[1]) if found else None
+    return order_id if order_id is not None and order_id <= MAX_ID else None
 
 
 @dataclass(frozen=True, slots=True)

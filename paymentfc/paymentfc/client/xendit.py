@@ -1,5 +1,6 @@
 """Xendit's invoice API, version 2: four calls, exact amounts, and two kinds of failure."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import structlog
 from prometheus_client import Counter
 
 from chassis import telemetry
-from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused, cleaned
 from paymentfc.events import Line
 from paymentfc.model import Callback
 
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 CALLS = Counter("xendit_calls_total", "Calls of Xendit by outcome", ["call", "outcome"])
 
 TIMEOUT_S = 5.0
+CALL_LIMIT_S = 10.0
 # More lines than Xendit takes: the total is right without them.
 MAX_ITEMS = 75
 MAX_NAME = 256
@@ -60,7 +62,7 @@ class Draft:
 
 
 class Xendit:
-    """Calls Xendit with Basic authentication and a limit of 5 s for each phase of a call.
+    """Calls Xendit with Basic authentication and limits of 5 s for each phase of a call and 10 s for all of it.
 
     Raises Refused for an answer that says no (4xx but 429), GatewayUnavailable for everything that leaves it open.
     """
@@ -80,7 +82,13 @@ class Xendit:
 
     async def find(self, external_id: str) -> list[Invoice]:
         """Give all invoices with this external id, newest first: Xendit does not keep it unique."""
-        found = await self._call("find", "GET", "/v2/invoices", params={"external_id": external_id})
+        try:
+            found = await self._call("find", "GET", "/v2/invoices", params={"external_id": external_id})
+        except Refused as error:
+            # What the list says when nothing matches is not documented; an invoice by id answers so.
+            if error.no_such_invoice:
+                return []
+            raise
         if not isinstance(found, list):
             raise GatewayUnavailable("Xendit's list of invoices is not a list")
         return [invoice for invoice in map(_invoice, found) if invoice.external_id == external_id]
@@ -103,16 +111,17 @@ class Xendit:
         headers = telemetry.inject({"content-type": "application/json"} if body else {})
         try:
             with telemetry.tracer.start_as_current_span(f"xendit {name}"):
-                answer = await self._client.request(method, path, content=body, params=params, headers=headers)
+                async with asyncio.timeout(CALL_LIMIT_S):
+                    answer = await self._client.request(method, path, content=body, params=params, headers=headers)
             parsed = json.loads(answer.content, parse_float=Decimal, parse_int=Decimal) if answer.content else None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             CALLS.labels(name, "no_answer").inc()
             raise GatewayUnavailable(f"Xendit does not answer ({type(error).__name__})") from error
         except (ValueError, RecursionError, ArithmeticError) as error:
             CALLS.labels(name, "unreadable").inc()
-            if 400 <= answer.status_code < 500 and answer.status_code != 429:
-                raise Refused(answer.status_code, "UNREADABLE", answer.text[:200]) from error
-            raise GatewayUnavailable(f"Xendit's answer {answer.status_code} is not JSON") from error
+            if answer.is_success:
+                raise GatewayUnavailable("Xendit's answer is not JSON") from error
+            raise _failure(answer.status_code, {"error_code": "UNREADABLE", "message": answer.text[:200]}) from error
         CALLS.labels(name, str(answer.status_code)).inc()
         if answer.is_success:
             return parsed
@@ -122,13 +131,14 @@ class Xendit:
 def _failure(status: int, body: object) -> Exception:
     """Tell a refusal from trouble; the body may lack any of its fields."""
     fields = body if isinstance(body, dict) else {}
-    code = str(fields.get("error_code") or "UNKNOWN")
+    code = cleaned(str(fields.get("error_code") or "UNKNOWN"))
     message = str(fields.get("message") or fields.get("error_message") or "no message")
     if details := fields.get("errors"):
         message = f"{message} {json.dumps(details, default=str)[:200]}"
     if 400 <= status < 500 and status != 429:
         return Refused(status, code, message)
-    return GatewayUnavailable(f"Xendit answers {status} {code}")
+    kind = GatewayBusy if status == 429 else GatewayUnavailable
+    return kind(f"Xendit answers {status} {code}")
 
 
 def _body(draft: Draft) -> bytes:
@@ -169,14 +179,14 @@ class _Reader:
         self._body = body
 
     def text(self, name: str) -> str:
-        value = self._body.get(name)
-        if not isinstance(value, str) or not value or "\x00" in value:
+        value = self.optional_text(name)
+        if value is None:
             raise GatewayUnavailable(f"Xendit's invoice has no readable {name}")
         return value
 
     def optional_text(self, name: str) -> str | None:
         value = self._body.get(name)
-        return value if isinstance(value, str) and value and "\x00" not in value else None
+        return value if isinstance(value, str) and value and value == cleaned(value) else None
 
     def amount(self, name: str) -> Decimal | None:
         value = self._body.get(name)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from chassis.auth import AdminUser
 from chassis.db import Database
 from chassis.http import errors
-from chassis.ids import PositiveId
+from chassis.ids import PathId
 from paymentfc.handler.lists import (
     AnomalyList,
     AnomalyQuery,
@@ -39,38 +39,38 @@ async def _audit_log(request: Request) -> AuditLog:
 Db = Annotated[Database, Depends(_db)]
 
 
-@router.get("/failed", responses=errors(400, 401, 403))
+@router.get("/failed", responses=errors(403), summary="List failed payments")
 async def failed(_: AdminUser, db: Db, query: Annotated[PageQuery, Query()]) -> FailedPayments:
     """List payments that were closed unpaid (FAILED and EXPIRED), newest first."""
     return FailedPayments.of(await payments.failed_page(db, query.page, query.page_size))
 
 
-@router.get("/anomalies", responses=errors(400, 401, 403))
+@router.get("/anomalies", responses=errors(403), summary="List anomalies")
 async def list_anomalies(_: AdminUser, db: Db, query: Annotated[AnomalyQuery, Query()]) -> AnomalyList:
     """List what Xendit said that does not fit our records, newest first."""
     found = await anomalies.page(db, query.page, query.page_size, resolved=query.resolved)
     return AnomalyList.model_validate(found)
 
 
-@router.post("/anomalies/{anomaly_id}/resolve", responses=errors(400, 401, 403, 404, 413, 415))
-async def resolve(anomaly_id: PositiveId, body: Resolution, user: AdminUser, db: Db) -> AnomalyView:
+@router.post("/anomalies/{anomaly_id}/resolve", responses=errors(403, 404, 503), summary="Resolve an anomaly")
+async def resolve(anomaly_id: PathId, body: Resolution, user: AdminUser, db: Db) -> AnomalyView:
     """Say what was done about an anomaly; the first note stays."""
     return AnomalyView.model_validate(await resolve_anomaly(db, anomaly_id, body.note, user.user_id))
 
 
-@router.get("/failed-events", responses=errors(400, 401, 403))
+@router.get("/failed-events", responses=errors(403), summary="List parked events")
 async def list_failed_events(_: AdminUser, db: Db, query: Annotated[PageQuery, Query()]) -> FailedEventList:
     """List events that could not be published in the configured tries, newest first."""
     return FailedEventList.model_validate(await failed_events.page(db, query.page, query.page_size))
 
 
-@router.post("/failed-events/{row_id}/retry", responses=errors(400, 401, 403, 404))
-async def retry(row_id: PositiveId, user: AdminUser, db: Db) -> FailedEventView:
+@router.post("/failed-events/{row_id}/retry", responses=errors(403, 404, 503), summary="Send a parked event now")
+async def retry(row_id: PathId, user: AdminUser, db: Db) -> FailedEventView:
     """Send a parked event now."""
     return FailedEventView.model_validate(await retry_event(db, row_id, user.user_id))
 
 
-@router.get("/audit-logs", responses=errors(400, 401, 403, 503))
+@router.get("/audit-logs", responses=errors(403, 503), summary="Read the audit log")
 async def audit_logs(
     _: AdminUser, log: Annotated[AuditLog, Depends(_audit_log)], query: Annotated[AuditQuery, Query()]
 ) -> AuditList:

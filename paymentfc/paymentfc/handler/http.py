@@ -3,16 +3,17 @@
 import hmac
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Security
 from fastapi.responses import Response
+from fastapi.security import APIKeyHeader
 
 from chassis.auth import CurrentUser
 from chassis.db import Database
 from chassis.http import errors
-from chassis.ids import PositiveId
+from chassis.ids import PathId
 from paymentfc.errors import InvalidCallbackToken, PaymentNotFound
 from paymentfc.handler.pdf import render
-from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, Message, PaymentView, read_callback
+from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, PaymentView, Processed, read_callback
 from paymentfc.repository import payments
 from paymentfc.usecase.describe_invoice import DescribeInvoice
 from paymentfc.usecase.receive_callback import ReceiveCallback
@@ -22,6 +23,13 @@ router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
 PDF = "application/pdf"
 TOKEN_HEADER = b"x-callback-token"
+# Only for the document: the header's own bytes are compared, see _same.
+_callback_token = APIKeyHeader(
+    name=TOKEN_HEADER.decode(),
+    scheme_name="callback",
+    auto_error=False,
+    description="What Xendit sends along with a callback, see XENDIT_WEBHOOK_TOKEN",
+)
 _PROCESSED = b'{"message":"webhook processed"}'
 
 
@@ -49,15 +57,15 @@ def _same(given: bytes | None, expected: str) -> bool:
 
 @router.post(
     "/xendit/webhook",
-    response_model=Message,
-    responses=errors(401),
+    response_model=Processed,
+    dependencies=[Security(_callback_token)],
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": CallbackBody.model_json_schema()}},
-        },
-        "parameters": [{"name": "x-callback-token", "in": "header", "required": True, "schema": {"type": "string"}}],
+        }
     },
+    summary="Receive Xendit's callback",
 )
 async def webhook(request: Request) -> Response:
     """Receive Xendit's invoice callback: 200 once its outcome is durable, whatever it is."""
@@ -69,7 +77,7 @@ async def webhook(request: Request) -> Response:
     return Response(_PROCESSED, media_type="application/json")
 
 
-@router.post("/invoice", responses=errors(401, 404, 409))
+@router.post("/invoice", responses=errors(404, 409, 503), summary="Get an invoice to pay")
 async def invoice(
     body: InvoiceRequest, user: CurrentUser, request_invoice: Annotated[RequestInvoice, Depends(_request_invoice)]
 ) -> InvoiceView:
@@ -80,10 +88,11 @@ async def invoice(
 @router.get(
     "/invoice/{order_id}/pdf",
     response_class=Response,
-    responses={200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}, **errors(400, 401, 404)},
+    responses={200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}, **errors(404, 503)},
+    summary="Download an invoice as PDF",
 )
 async def invoice_pdf(
-    order_id: PositiveId, user: CurrentUser, describe: Annotated[DescribeInvoice, Depends(_describe_invoice)]
+    order_id: PathId, user: CurrentUser, describe: Annotated[DescribeInvoice, Depends(_describe_invoice)]
 ) -> Response:
     """Give the invoice of an order as a PDF, in every status, to its owner or an administrator."""
     document = await describe(order_id, user_id=user.user_id, admin=user.is_admin)
@@ -91,8 +100,8 @@ async def invoice_pdf(
     return Response(await render(document), media_type=PDF, headers=headers)
 
 
-@router.get("/{order_id}", responses=errors(401, 404))
-async def payment(order_id: PositiveId, user: CurrentUser, db: Annotated[Database, Depends(_db)]) -> PaymentView:
+@router.get("/{order_id}", responses=errors(404), summary="Read the payment of an order")
+async def payment(order_id: PathId, user: CurrentUser, db: Annotated[Database, Depends(_db)]) -> PaymentView:
     """Show the payment of an order to its owner or an administrator."""
     found = await payments.by_order(db, order_id)
     if found is None or not (user.is_admin or found.user_id == user.user_id):

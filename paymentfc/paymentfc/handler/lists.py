@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import AfterValidator, AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
 
-from chassis.ids import PositiveId, TrimmedText
+from chassis.ids import PathId, TrimmedText, digits
 from chassis.money import Money
 from paymentfc.model import AnomalyKind, Status
 from paymentfc.repository.audit import AuditEvent
@@ -26,8 +26,8 @@ UtcTime = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
 class PageQuery(BaseModel):
     """Which page is wanted."""
 
-    page: PositiveId = 1
-    page_size: Annotated[int, Field(ge=1, le=100)] = 20
+    page: PathId = 1
+    page_size: Annotated[int, Field(ge=1, le=100), BeforeValidator(digits)] = 20
 
 
 class AnomalyQuery(PageQuery):
@@ -39,7 +39,7 @@ class AnomalyQuery(PageQuery):
 class AuditQuery(PageQuery):
     """Which audit entries are wanted."""
 
-    order_id: PositiveId | None = None
+    order_id: PathId | None = None
     event: AuditEvent | None = None
 
 
@@ -49,30 +49,30 @@ class PageView(BaseModel, Generic[T]):
     model_config = ConfigDict(from_attributes=True)
 
     items: list[T]
-    total: int
-    page: int = Field(validation_alias=AliasPath("number"))
-    page_size: int = Field(validation_alias=AliasPath("size"))
+    total: int = Field(examples=[1])
+    page: int = Field(validation_alias=AliasPath("number"), examples=[1])
+    page_size: int = Field(validation_alias=AliasPath("size"), examples=[20])
 
 
 class FailedPayment(BaseModel):
     """A payment that was closed unpaid; `notes` says why."""
 
-    id: int
-    order_id: int
-    user_id: int
-    amount: Money
-    user_email: str | None
-    status: Status
-    retry_count: int
-    notes: str
-    create_time: UtcTime
-    update_time: UtcTime
+    id: int = Field(examples=[12])
+    order_id: int = Field(examples=[1001])
+    user_id: int = Field(examples=[7])
+    amount: Money = Field(examples=[90000])
+    user_email: str | None = Field(examples=["alice@example.com"])
+    status: Status = Field(examples=["EXPIRED"])
+    retry_count: int = Field(examples=[0])
+    notes: str = Field(examples=["expired"])
+    create_time: UtcTime = Field(examples=["2026-11-25T08:30:01Z"])
+    update_time: UtcTime = Field(examples=["2026-11-26T08:30:05Z"])
 
 
 class FailedPayments(BaseModel):
     """A page of failed payments; `total_failed_payments` counts all of them."""
 
-    total_failed_payments: int
+    total_failed_payments: int = Field(examples=[1])
     payment_list: list[FailedPayment]
 
     @classmethod
@@ -85,15 +85,15 @@ class FailedPayments(BaseModel):
 class AnomalyView(BaseModel):
     """Something that a person has to look at, and what was done about it."""
 
-    id: int
-    order_id: int | None
-    external_id: str
+    id: int = Field(examples=[3])
+    order_id: int | None = Field(examples=[1001])
+    external_id: str = Field(examples=["order-1001"])
     kind: AnomalyKind
-    expected: str
-    received: str
-    resolved_at: UtcTime | None
-    note: str | None
-    create_time: UtcTime
+    expected: str = Field(examples=["90000"])
+    received: str = Field(examples=["89000"])
+    resolved_at: UtcTime | None = Field(examples=["2026-11-25T10:00:00Z"])
+    note: str | None = Field(examples=["refunded by bank transfer"])
+    create_time: UtcTime = Field(examples=["2026-11-25T08:45:12Z"])
 
 
 class Resolution(BaseModel):
@@ -105,29 +105,31 @@ class Resolution(BaseModel):
 class FailedEventView(BaseModel):
     """An event that was parked; `retried_at` is when it was last sent again, by a person or by itself."""
 
-    id: int
-    event_id: UUID
-    topic: str
-    key: str
-    payload: Annotated[dict[str, Any], BeforeValidator(_json)]
-    error: str | None
-    attempts: int
-    retried_at: UtcTime | None
-    create_time: UtcTime
+    id: int = Field(examples=[5])
+    event_id: UUID = Field(examples=["01a210a9-9ec2-78c3-b1f9-482d059d4740"])
+    topic: str = Field(examples=["payment.success"])
+    key: str = Field(examples=["order-1001"])
+    payload: Annotated[dict[str, Any], BeforeValidator(_json)] = Field(
+        examples=[{"order_id": 1001, "status": "PAID", "topic": "payment.success"}]
+    )
+    error: str | None = Field(examples=["the broker does not answer"])
+    attempts: int = Field(examples=[12])
+    retried_at: UtcTime | None = Field(examples=["2026-11-25T09:05:00Z"])
+    create_time: UtcTime = Field(examples=["2026-11-25T08:31:00Z"])
 
 
 class AuditEntry(BaseModel):
     """One step of a payment's life."""
 
-    event_id: UUID
-    order_id: int | None
-    payment_id: int | None
-    user_id: int | None
-    external_id: str | None
-    event: str
-    actor: str
-    metadata: dict[str, Any]
-    create_time: UtcTime
+    event_id: UUID = Field(examples=["01a210a9-9ec2-78c3-b1f9-482d059d4740"])
+    order_id: int | None = Field(examples=[1001])
+    payment_id: int | None = Field(examples=[12])
+    user_id: int | None = Field(examples=[7])
+    external_id: str | None = Field(examples=["order-1001"])
+    event: str = Field(examples=[AuditEvent.PAYMENT_PAID.value])
+    actor: str = Field(examples=["webhook"])
+    metadata: dict[str, Any] = Field(examples=[{"invoice_id": "6748105a77f16ebe0cc583a7"}])
+    create_time: UtcTime = Field(examples=["2026-11-25T08:31:00Z"])
 
 
 AnomalyList = PageView[AnomalyView]

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.types import StringConstraints
@@ -25,7 +25,7 @@ def _number(value: object) -> object:
     return value
 
 
-Number = Annotated[Decimal, BeforeValidator(_number)]
+Number = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
 Short = Annotated[Text, StringConstraints(strict=True, min_length=1, max_length=255)]
 
 
@@ -35,10 +35,10 @@ class CallbackBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     id: Short = Field(examples=["6748105a77f16ebe0cc583a7"])
-    external_id: Short = Field(examples=["order-1"])
+    external_id: Short = Field(examples=["order-1001"])
     status: Short = Field(examples=["PAID"])
-    amount: Number = Field(examples=[150000])
-    paid_amount: Number | None = Field(None, examples=[150000])
+    amount: Number = Field(examples=[90000])
+    paid_amount: Number | None = Field(None, examples=[90000])
     currency: Annotated[Text, StringConstraints(strict=True, max_length=16)] | None = Field(None, examples=["IDR"])
 
 
@@ -69,23 +69,23 @@ def read_callback(body: bytes) -> tuple[Callback, str]:
     return callback, text
 
 
-class Message(BaseModel):
-    """A sentence that confirms."""
+class Processed(BaseModel):
+    """The sentence after a callback's outcome was recorded."""
 
-    message: str = Field(examples=["webhook processed"])
+    message: Literal["webhook processed"] = "webhook processed"
 
 
 class InvoiceRequest(BaseModel):
     """Whose invoice is wanted; amount and payer come from our own records."""
 
-    order_id: PositiveId
+    order_id: PositiveId = Field(strict=True, examples=[1001])
 
 
 class InvoiceView(BaseModel):
     """The invoice to pay."""
 
-    id: str
-    invoice_url: str
+    id: str = Field(examples=["6748105a77f16ebe0cc583a7"])
+    invoice_url: str = Field(examples=["https://checkout.xendit.co/web/6748105a77f16ebe0cc583a7"])
     status: Status
 
     @classmethod
@@ -99,15 +99,15 @@ class PaymentView(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    order_id: int
+    order_id: int = Field(examples=[1001])
     status: Status
-    amount: Money
-    currency: str
-    external_id: str
-    invoice_id: str | None
-    invoice_url: str | None
-    expires_at: datetime | None
-    paid_at: datetime | None
-    reason: str | None
-    create_time: datetime
-    update_time: datetime
+    amount: Money = Field(examples=[90000])
+    currency: str = Field(examples=["IDR"])
+    external_id: str = Field(examples=["order-1001"])
+    invoice_id: str | None = Field(examples=["6748105a77f16ebe0cc583a7"])
+    invoice_url: str | None = Field(examples=["https://checkout.xendit.co/web/6748105a77f16ebe0cc583a7"])
+    expires_at: datetime | None = Field(examples=["2026-11-26T08:30:01Z"])
+    paid_at: datetime | None = Field(examples=[None])
+    reason: str | None = Field(examples=[None])
+    create_time: datetime = Field(examples=["2026-11-25T08:30:01Z"])
+    update_time: datetime = Field(examples=["2026-11-25T08:30:01Z"])

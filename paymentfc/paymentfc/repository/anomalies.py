@@ -7,11 +7,15 @@ from paymentfc.model import Anomaly, AnomalyKind, Callback, Payment, amount_text
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page
 
+# Money for a case that was seen without any, even for one that is resolved, is news: its row is open again.
 _ADD = """
-INSERT INTO payment_anomalies
-  (order_id, payment_id, external_id, invoice_id, kind, expected, received, amount, currency)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (invoice_id, kind, amount, currency) DO NOTHING
+INSERT INTO payment_anomalies AS known
+  (order_id, payment_id, external_id, invoice_id, kind, expected, received, amount, currency, paid)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (invoice_id, kind, amount, currency) DO UPDATE
+SET paid = true, expected = excluded.expected, received = excluded.received, resolved_at = NULL, note = NULL,
+  order_id = coalesce(known.order_id, excluded.order_id), payment_id = coalesce(known.payment_id, excluded.payment_id)
+WHERE excluded.paid AND NOT known.paid
 RETURNING id
 """
 _ATTACH = """
@@ -27,7 +31,7 @@ _ONE = f"SELECT {_SHOWN} FROM payment_anomalies WHERE id = $1"
 
 
 async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None) -> bool:
-    """Record an anomaly; False when the same case is recorded already."""
+    """Record an anomaly; False when the same case is recorded already, and no money has come to it since."""
     found = await tx.driver().fetchval(
         _ADD,
         payment.order_id if payment else None,
@@ -39,6 +43,7 @@ async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | N
         anomaly.received,
         amount_text(callback.judged_amount),
         callback.currency,
+        callback.says_paid,
     )
     return found is not None
 

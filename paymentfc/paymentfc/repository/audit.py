@@ -15,13 +15,14 @@ from chassis.db import Database, Tx
 from chassis.events import uuid7
 from chassis.relay import OutboxRow
 from paymentfc.errors import AuditUnavailable
-from paymentfc.model import Payment
+from paymentfc.model import Payment, named_order
 from paymentfc.repository.pages import Page, offset
 
 DATABASE = "payment_audit"
 COLLECTION = "payment_audit_logs"
 TIMEOUT_MS = 5_000
 DUPLICATE_KEY = 11000
+_NEWEST_FIRST = [("create_time", DESCENDING), ("event_id", DESCENDING)]
 _PUBLISHED_IDS = UUID("0f5a3c52-1c1b-4c7e-9a55-3f2f6f1b9d11")
 
 _ADD = """
@@ -60,15 +61,19 @@ class AuditEvent(StrEnum):
     EVENT_PUBLISHED = "event.published"
 
 
-async def add(tx: Tx, event: AuditEvent, payment: Payment | None, actor: str, **metadata: object) -> None:
-    """Write an audit row in the transaction of the change that it tells of."""
+async def add(tx: Tx, event: AuditEvent, about: Payment | str, actor: str, **metadata: object) -> None:
+    """Write an audit row in the transaction of the change that it tells of.
+
+    It is about a payment, or about the external id of a callback that has none.
+    """
+    payment = about if isinstance(about, Payment) else None
     await tx.driver().execute(
         _ADD,
         uuid7(),
-        payment.order_id if payment else None,
+        about.order_id if isinstance(about, Payment) else named_order(about),
         payment.id if payment else None,
         payment.user_id if payment else None,
-        payment.external_id if payment else None,
+        about.external_id if isinstance(about, Payment) else about,
         event.value,
         actor,
         orjson.dumps(metadata, default=str).decode(),
@@ -150,10 +155,11 @@ class AuditLog:
         """Read a page of entries, newest first. Raises AuditUnavailable when MongoDB does not answer."""
         wanted = {"order_id": order_id, "event": event.value if event else None}
         query = {name: value for name, value in wanted.items() if value is not None}
-        order = [("create_time", DESCENDING), ("event_id", DESCENDING)]
         try:
             total = await self._collection.count_documents(query)
-            found = self._collection.find(query, {"_id": False}).sort(order).skip(offset(number, size)).limit(size)
+            found = (
+                self._collection.find(query, {"_id": False}).sort(_NEWEST_FIRST).skip(offset(number, size)).limit(size)
+            )
             items = await found.to_list() if offset(number, size) < total else []
         except (PyMongoError, OSError) as error:
             raise AuditUnavailable("the audit log is not available") from error
@@ -162,7 +168,9 @@ class AuditLog:
     async def _ensure_indexes(self) -> None:
         if not self._indexed:
             await self._collection.create_index([("event_id", ASCENDING)], unique=True)
-            await self._collection.create_index([("order_id", ASCENDING), ("create_time", ASCENDING)])
+            # The list's order, behind each of its filters.
+            for filtered in ([], [("order_id", ASCENDING)], [("event", ASCENDING)]):
+                await self._collection.create_index([*filtered, *_NEWEST_FIRST])
             self._indexed = True
 
     async def ping(self) -> None:

@@ -30,19 +30,22 @@ INSERT INTO invoice_closings (invoice_id, payment_id, external_id, step, due_at)
 VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second') ON CONFLICT DO NOTHING
 """
 _CLAIM = """
-UPDATE invoice_closings SET due_at = now() + $2 * interval '1 second', attempts = attempts + 1 WHERE invoice_id IN (
-  SELECT invoice_id FROM invoice_closings WHERE step <> 'done' AND due_at <= now()
+WITH due AS MATERIALIZED (
+  SELECT invoice_id AS due_id FROM invoice_closings WHERE step <> 'done' AND due_at <= now()
   ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE invoice_closings SET due_at = now() + $2 * interval '1 second', attempts = attempts + 1
+FROM due WHERE invoice_id = due_id
 RETURNING invoice_id, external_id, step, attempts
 """
+# Both only from the step that was claimed: a worker that took longer than its lease may have been overtaken.
 _MOVE = """
 UPDATE invoice_closings SET step = $2, due_at = now() + $3 * interval '1 second', attempts = 0, last_error = NULL,
   done_at = CASE WHEN $2 = 'done' THEN now() END
-WHERE invoice_id = $1 AND step <> 'done'
+WHERE invoice_id = $1 AND step = $4
 """
 _LATER = """
 UPDATE invoice_closings SET due_at = now() + $2 * interval '1 second', last_error = left($3, 500)
-WHERE invoice_id = $1 AND step <> 'done'
+WHERE invoice_id = $1 AND step = $4
 """
 _IS_STRAY = "SELECT EXISTS (SELECT 1 FROM invoice_closings WHERE invoice_id = $1)"
 
@@ -59,15 +62,15 @@ async def claim(db: Database, limit: int, lease_s: float) -> list[Closing]:
     return [Closing(row["invoice_id"], row["external_id"], Step(row["step"]), row["attempts"]) for row in rows]
 
 
-async def move(tx: Tx, invoice_id: str, step: Step, in_s: float = 0.0) -> None:
+async def move(tx: Tx, closing: Closing, step: Step, in_s: float = 0.0) -> None:
     """Go on to the next step, due in `in_s` seconds."""
-    await tx.driver().execute(_MOVE, invoice_id, step.value, in_s)
+    await tx.driver().execute(_MOVE, closing.invoice_id, step.value, in_s, closing.step.value)
 
 
-async def later(db: Database, invoice_id: str, wait_s: float, error: str) -> None:
+async def later(db: Database, closing: Closing, wait_s: float, error: str) -> None:
     """Try the same step again in `wait_s` seconds."""
     async with db.driver() as connection:
-        await connection.execute(_LATER, invoice_id, wait_s, error)
+        await connection.execute(_LATER, closing.invoice_id, wait_s, error, closing.step.value)
 
 
 async def is_listed(tx: Tx, invoice_id: str) -> bool:

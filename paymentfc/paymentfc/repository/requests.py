@@ -36,17 +36,21 @@ _COLUMNS = ", ".join(field.name for field in fields(Claim))
 _TAKE = "lease_until = now() + $2 * interval '1 second', lease_token = $3, attempts = attempts + 1, update_time = now()"
 _FREE = "(lease_until IS NULL OR lease_until <= now())"
 _ADD = "INSERT INTO payment_requests (payment_id, order_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+# A subquery in WHERE may be run anew for each row, and each run skips what the former ones have locked: a CTE runs once.
 _CLAIM = f"""
-UPDATE payment_requests SET {_TAKE} WHERE id IN (
-  SELECT id FROM payment_requests
+WITH due AS MATERIALIZED (
+  SELECT id AS due_id FROM payment_requests
   WHERE status = ANY($4::text[]) AND next_attempt_at <= now() AND {_FREE}
   ORDER BY next_attempt_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE payment_requests SET {_TAKE} FROM due WHERE id = due_id
 RETURNING {_COLUMNS}
 """
 _CLAIM_ONE = f"""
-UPDATE payment_requests SET {_TAKE} WHERE id IN (
-  SELECT id FROM payment_requests
-  WHERE order_id = $1 AND status IN ('PENDING', 'FAILED') AND {_FREE} FOR UPDATE SKIP LOCKED)
+WITH due AS MATERIALIZED (
+  SELECT id AS due_id FROM payment_requests
+  WHERE order_id = $1 AND status IN ('PENDING', 'FAILED') AND next_attempt_at <= now() AND {_FREE}
+  FOR UPDATE SKIP LOCKED)
+UPDATE payment_requests SET {_TAKE} FROM due WHERE id = due_id
 RETURNING {_COLUMNS}
 """
 _FINISH = """
@@ -77,7 +81,7 @@ async def claim(db: Database, statuses: Sequence[RequestStatus], limit: int, lea
 
 
 async def claim_order(db: Database, order_id: int, lease_s: float) -> Claim | None:
-    """Claim the request of one order whether due or not; None when it is done with or held by another worker."""
+    """Claim the request of one order; None when it is done with, backing off, or held by another worker."""
     async with db.driver() as connection:
         row = await connection.fetchrow(_CLAIM_ONE, order_id, lease_s, uuid4())
     return Claim(**row) if row else None

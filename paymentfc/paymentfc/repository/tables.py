@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -139,6 +140,7 @@ payment_anomalies = Table(
     Column("received", Text, nullable=False),
     Column("amount", Text, nullable=False),
     Column("currency", Text, nullable=False),
+    Column("paid", Boolean, nullable=False, server_default=text("false")),
     _time("resolved_at"),
     Column("note", Text),
     _now("create_time"),

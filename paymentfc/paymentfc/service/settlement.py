@@ -82,6 +82,6 @@ async def record(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment 
         return
     ANOMALIES.labels(anomaly.kind.value).inc()
     await audit.add(
-        tx, AuditEvent.PAYMENT_ANOMALY, payment, actor, kind=anomaly.kind.value, expected=anomaly.expected,
-        received=anomaly.received, invoice_id=callback.invoice_id, external_id=callback.external_id,
+        tx, AuditEvent.PAYMENT_ANOMALY, payment or callback.external_id, actor, kind=anomaly.kind.value,
+        expected=anomaly.expected, received=anomaly.received, invoice_id=callback.invoice_id,
     )  # fmt: skip

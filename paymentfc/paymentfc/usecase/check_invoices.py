@@ -1,11 +1,14 @@
 """Asks Xendit about invoices and follows its answer: past expiry, open for long, to be expired, closed a day ago."""
 
+import time
+
 import structlog
 
 from chassis.db import Database
+from chassis.loops import backoff
 from paymentfc.client.xendit import Invoice, Xendit
 from paymentfc.config import Settings
-from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused
 from paymentfc.model import Outcome, Payment, Reason, Status
 from paymentfc.repository import closings, payments
 from paymentfc.repository.closings import Closing, Step
@@ -15,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 ACTOR = "scheduler"
 LEASE_S = 30.0
-CLOSING_BACKOFF_CAP_S = 60.0
+CLOSING_BACKOFF_S, CLOSING_BACKOFF_CAP_S = 2.0, 60.0
 # A paid invoice of a wrong amount stays open for a person to decide; asking every few seconds does not help.
 ANOMALY_WAIT_S = 3600.0
 
@@ -27,14 +30,17 @@ class CheckInvoices:
         self._db = db
         self._xendit = xendit
         self._settings = settings
+        self._check_after = 0.0
 
-    async def claim_past_expiry(self, limit: int) -> list[Payment]:
-        """Claim open payments that are past their expiry."""
-        return await payments.claim_past_expiry(self._db, limit, LEASE_S)
+    async def claim_past_expiry(self, limit: int, order_id: int | None = None) -> list[Payment]:
+        """Claim open payments that are past their expiry, or only the payment of one order."""
+        return await payments.claim_past_expiry(self._db, limit, LEASE_S, order_id)
 
     async def claim_open(self, limit: int) -> list[Payment]:
-        """Claim open invoices that are old enough to have lost a webhook; each once per interval."""
+        """Claim open invoices that are old enough to have lost a webhook; none for a while after a 429."""
         settings = self._settings
+        if time.monotonic() < self._check_after:
+            return []
         again_in_s = max(settings.scheduler_status_interval_s, 1)
         return await payments.claim_open_invoices(self._db, limit, again_in_s, settings.scheduler_status_min_age_s)
 
@@ -52,7 +58,7 @@ class CheckInvoices:
             if await self._follow(payment.external_id, invoice) is Outcome.ANOMALY:
                 await payments.sweep_later(self._db, payment.id, ANOMALY_WAIT_S)
         except Refused as error:
-            if error.status == 404:
+            if error.no_such_invoice:
                 await self._close_unknown(payment)
                 return
             await self._sweep_later(payment, error, again_in_s)
@@ -64,21 +70,28 @@ class CheckInvoices:
         try:
             invoice = await self._xendit.get(payment.invoice_id or "")
         except (Refused, GatewayUnavailable) as error:
+            if isinstance(error, GatewayBusy):
+                # The sweep and the closings need what Xendit still answers more than this check does.
+                self._check_after = time.monotonic() + self._settings.scheduler_status_interval_s
             log.warning("open invoice can't be checked now", order_id=payment.order_id, error=str(error))
             return
         await self._follow(payment.external_id, invoice)
 
     async def close(self, closing: Closing) -> None:
         """Expire an invoice at Xendit, or look at a closed one once more: money that came late is never lost."""
+        expire = closing.step is Step.EXPIRE
         try:
-            expire = closing.step is Step.EXPIRE
-            invoice = await (self._expired(closing.invoice_id) if expire else self._xendit.get(closing.invoice_id))
+            if not expire:
+                invoice = await self._xendit.get(closing.invoice_id)
+                expire = invoice.status == "PENDING"
+            if expire:
+                invoice = await self._expired(closing.invoice_id)
         except (Refused, GatewayUnavailable) as error:
-            if isinstance(error, Refused) and error.status == 404:
+            if isinstance(error, Refused) and error.no_such_invoice:
                 await self._move(closing, Step.DONE)
                 return
-            wait = min(2.0 ** min(closing.attempts, 10), CLOSING_BACKOFF_CAP_S)
-            await closings.later(self._db, closing.invoice_id, wait, str(error))
+            wait = backoff(closing.attempts, CLOSING_BACKOFF_S, CLOSING_BACKOFF_CAP_S)
+            await closings.later(self._db, closing, wait, str(error))
             log.warning("invoice not closed yet", invoice_id=closing.invoice_id, error=str(error))
             return
         await self._follow(closing.external_id, invoice)
@@ -87,12 +100,12 @@ class CheckInvoices:
     async def _expired(self, invoice_id: str) -> Invoice:
         """Expire an invoice; whatever Xendit answers, what its status is afterwards decides."""
         try:
-            return await self._xendit.expire(invoice_id)
+            invoice = await self._xendit.expire(invoice_id)
         except (Refused, GatewayUnavailable):
             invoice = await self._xendit.get(invoice_id)
-            if invoice.status == "PENDING":
-                raise GatewayUnavailable("the invoice could not be expired") from None
-            return invoice
+        if invoice.status == "PENDING":
+            raise GatewayUnavailable("the invoice could not be expired")
+        return invoice
 
     async def _follow(self, external_id: str, invoice: Invoice) -> Outcome:
         async with self._db.transaction() as tx:
@@ -105,7 +118,7 @@ class CheckInvoices:
 
     async def _move(self, closing: Closing, step: Step) -> None:
         async with self._db.transaction() as tx:
-            await closings.move(tx, closing.invoice_id, step, DAY_S)
+            await closings.move(tx, closing, step, DAY_S)
 
     async def _close_unknown(self, payment: Payment) -> None:
         """Xendit does not know the invoice, so nobody can pay it any more."""

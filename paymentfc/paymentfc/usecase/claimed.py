@@ -55,7 +55,7 @@ class ClaimLoop(Generic[T]):
 
     async def _fill(self) -> None:
         free = self._slots - len(self._running)
-        if not free:
+        if free <= 0:
             self._more = True
             return
         items = await self._claim(free)

@@ -1,7 +1,6 @@
 """Makes the invoice of a claimed payment request: look up, create, store; the one path of direct and batch mode."""
 
 import asyncio
-import random
 from datetime import timedelta
 
 import structlog
@@ -10,23 +9,24 @@ from chassis import telemetry
 from chassis.db import Database, Tx
 from chassis.errors import NotFound
 from chassis.failpoint import failpoint
+from chassis.loops import backoff
 from chassis.users import UserClient
 from paymentfc.client.xendit import Draft, Invoice, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused
-from paymentfc.model import PAID_WORDS, Payment, Reason, Status, external_id
+from paymentfc.model import CLOSED, EXPIRED_WORD, PAID_WORDS, Payment, Reason, Status, external_id
 from paymentfc.repository import audit, closings, payments, requests
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.closings import Step
 from paymentfc.repository.requests import Claim, RequestStatus
-from paymentfc.service.settlement import close, settle
+from paymentfc.service.settlement import DAY_S, close, settle
 
 log = structlog.get_logger(__name__)
 
 ACTOR = "scheduler"
-# A worker gives up well before another one may take over.
+# A worker gives up well before another one may take over, and soon enough for a clean stop within 20 s.
 LEASE_S = 30.0
-WORK_LIMIT_S = 20.0
+WORK_LIMIT_S = 10.0
 BACKOFF_CAP_S = 30.0
 # After a create whose predecessor may have succeeded late, look for its twin once more.
 VERIFY_AFTER_S = 15.0
@@ -61,10 +61,10 @@ class CreateInvoice:
         """Claim the request of one order now; None when it is done with or held."""
         return await requests.claim_order(self._db, order_id, self._lease_s)
 
-    async def make(self, claim: Claim) -> bool:
+    async def make(self, claim: Claim, limit_s: float = WORK_LIMIT_S) -> bool:
         """Work on a claimed request; True when nothing is left to do, False when it is to be tried again."""
         try:
-            async with asyncio.timeout(min(WORK_LIMIT_S, self._lease_s)):
+            async with asyncio.timeout(min(limit_s, WORK_LIMIT_S, self._lease_s)):
                 await self._make(claim)
             return True
         except Refused as error:
@@ -88,11 +88,10 @@ class CreateInvoice:
         found: list[Invoice] = []
         if claim.attempts > 1:
             found = [invoice for invoice in await self._xendit.find(payment.external_id) if _is_of(invoice, payment)]
-        created = payment.is_open and payment.invoice_id is None and not any(_fits(i, payment) for i in found)
-        if created:
+        if payment.is_open and payment.invoice_id is None and not any(_serves(invoice, payment) for invoice in found):
             found = [await self._xendit.create(await self._draft(payment)), *found]
             failpoint("paymentfc.after_create")
-        if not await self._store(claim, found, created=created):
+        if not await self._store(claim, found):
             raise Refused(200, "WRONG_ECHO", "Xendit made an invoice of another amount or currency")
 
     async def _draft(self, payment: Payment) -> Draft:
@@ -107,7 +106,7 @@ class CreateInvoice:
         duration = self._settings.invoice_duration_s
         return Draft(payment.external_id, payment.amount, payment.currency, duration, email, order.lines)
 
-    async def _store(self, claim: Claim, found: list[Invoice], *, created: bool) -> bool:
+    async def _store(self, claim: Claim, found: list[Invoice]) -> bool:
         """Save the invoice, follow its status, have twins closed; False when none of them can be offered."""
         async with self._db.transaction() as tx:
             payment = await _reload(tx, claim.order_id)
@@ -117,52 +116,54 @@ class CreateInvoice:
             for twin in found:
                 if own is None or twin.id != own.id:
                     await self._refuse_twin(tx, payment, twin)
-            if own is None and payment.is_open:
+            if payment.is_open and payment.invoice_id is None:
                 return False
-            done = RequestStatus.CANCELLED if own is None else RequestStatus.DONE
-            status = RequestStatus.VERIFY if created and claim.attempts > 1 else done
-            await requests.finish(tx, claim, status, again_in_s=VERIFY_AFTER_S)
+            done = RequestStatus.CANCELLED if payment.invoice_id is None else RequestStatus.DONE
+            # Whatever this attempt came to, a former one may take effect late: look for its invoice once more.
+            last_look = claim.attempts > 1 and claim.status != RequestStatus.VERIFY
+            await requests.finish(tx, claim, RequestStatus.VERIFY if last_look else done, again_in_s=VERIFY_AFTER_S)
         if len(found) > 1 or not payment.is_open:
             self._wake_closings.set()
         return True
 
     async def _save(self, tx: Tx, claim: Claim, payment: Payment, own: Invoice) -> Payment:
         url, expires_at = own.invoice_url, own.expiry_date
-        if own.status == "PENDING" and (url is None or expires_at is None):
+        if payment.is_open and not _is_final(own) and (url is None or expires_at is None):
             raise GatewayUnavailable("Xendit's invoice lacks invoice_url or expiry_date")
         if url and expires_at and await payments.save_invoice(tx, payment.id, own.id, url, expires_at):
             facts = {"invoice_id": own.id, "invoice_url": url, "attempts": claim.attempts}
             await audit.add(tx, AuditEvent.INVOICE_CREATED, payment, ACTOR, **facts)
         payment = await _reload(tx, claim.order_id)
-        if not payment.is_open and own.status == "PENDING":
-            await closings.add(tx, payment, own.id, Step.EXPIRE)
+        if payment.status in CLOSED:
+            await _have_closed(tx, payment, own)
         settled = await settle(tx, payment, own.as_callback(payment.currency), ACTOR)
         await tx.publish(*settled.events)
         return await _reload(tx, claim.order_id)
 
     async def _refuse_twin(self, tx: Tx, payment: Payment, twin: Invoice) -> None:
-        if twin.status == "PENDING":
-            await closings.add(tx, payment, twin.id, Step.EXPIRE)
-            log.warning("surplus invoice will be expired", order_id=payment.order_id, invoice_id=twin.id)
-        if twin.status in PAID_WORDS or payment.invoice_id is None:
+        await _have_closed(tx, payment, twin)
+        log.warning("surplus invoice", order_id=payment.order_id, invoice_id=twin.id, status=twin.status)
+        if twin.status in PAID_WORDS or (payment.invoice_id is None and not _fits(twin, payment)):
             settled = await settle(tx, payment, twin.as_callback(payment.currency), ACTOR)
             await tx.publish(*settled.events)
 
     async def _failed(self, claim: Claim, error: str, *, refused: bool) -> None:
         """Write back what went wrong; the last try closes the payment, so that compensation runs."""
         settings = self._settings
-        count = claim.tries + 1 if refused else claim.attempts
-        wait = min(settings.payment_retry_backoff_s * 2 ** min(count - 1, 10), BACKOFF_CAP_S)
+        failures = claim.tries + 1 if refused else claim.attempts
+        wait_s = backoff(failures, settings.payment_retry_backoff_s, BACKOFF_CAP_S)
         async with self._db.transaction() as tx:
             payment = await _reload(tx, claim.order_id)
             wanted = payment.is_open and payment.invoice_id is None
             last_try = refused and claim.tries + 1 >= settings.payment_max_tries
             too_old = not refused and await requests.is_older_than(tx, payment.id, settings.invoice_give_up_s)
-            status = RequestStatus.FAILED if payment.invoice_id is None else RequestStatus.VERIFY
-            if last_try:
+            status = RequestStatus.FAILED
+            if payment.invoice_id is not None or claim.status == RequestStatus.VERIFY:
+                status = RequestStatus.VERIFY
+            elif last_try and claim.attempts == claim.tries + 1:
+                # Each attempt was refused. One that was not may have made an invoice: then the look-ups go on.
                 status = RequestStatus.EXHAUSTED
-            jittered = wait * random.uniform(0.8, 1.2)
-            if not await requests.postpone(tx, claim, status, error, jittered, refused=refused):
+            if not await requests.postpone(tx, claim, status, error, wait_s, refused=refused):
                 return
             if wanted and (last_try or too_old):
                 reason = Reason.INVOICE_REFUSED if last_try else Reason.GATEWAY_UNAVAILABLE
@@ -188,10 +189,32 @@ def _fits(invoice: Invoice, payment: Payment) -> bool:
     return invoice.amount == payment.amount and (invoice.currency or payment.currency) == payment.currency
 
 
+def _serves(invoice: Invoice, payment: Payment) -> bool:
+    """Tell whether an invoice can be that of a payment which has none yet.
+
+    One that expired before anybody saw its address does not serve an open payment: an outage of Xendit is waited out
+    until INVOICE_GIVE_UP_S, so the order gets another invoice. Only a callback of it, which the contract lets fail the
+    payment, ends the order before that.
+    """
+    return _fits(invoice, payment) and not (payment.is_open and invoice.status == EXPIRED_WORD)
+
+
+def _is_final(invoice: Invoice) -> bool:
+    return invoice.status in PAID_WORDS or invoice.status == EXPIRED_WORD
+
+
+async def _have_closed(tx: Tx, payment: Payment, invoice: Invoice) -> None:
+    """Have an invoice expired that nobody shall pay; one that is dead is looked at once more, for late money."""
+    if invoice.status == EXPIRED_WORD:
+        await closings.add(tx, payment, invoice.id, Step.LOOK_AGAIN, DAY_S)
+    elif not _is_final(invoice):
+        await closings.add(tx, payment, invoice.id, Step.EXPIRE)
+
+
 def _own(found: list[Invoice], payment: Payment) -> Invoice | None:
     """Choose the payment's invoice: the stored one, else a paid one before a live one before a dead one."""
     if payment.invoice_id is not None:
         return next((invoice for invoice in found if invoice.id == payment.invoice_id), None)
     ranks = dict.fromkeys(PAID_WORDS, 0) | {"PENDING": 1}
-    fitting = [invoice for invoice in found if _fits(invoice, payment)]
-    return min(fitting, key=lambda invoice: ranks.get(invoice.status, 2), default=None)
+    serving = [invoice for invoice in found if _serves(invoice, payment)]
+    return min(serving, key=lambda invoice: ranks.get(invoice.status, 2), default=None)

@@ -4,26 +4,23 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
+from prometheus_client import REGISTRY
 
 from chassis.auth import encode_token
 from chassis.config import load
 from chassis.db import Database
-from chassis.errors import NotFound, Unavailable
 from chassis.events import Message
-from chassis.testing import free_port
-from chassis.users import User, UserClient
-from paymentfc.app import build
-from paymentfc.client.xendit import Draft, Invoice, Xendit
+from chassis.testing import eventually, free_port
+from paymentfc.app import Resources, build, tasks
 from paymentfc.config import Settings
-from paymentfc.errors import GatewayUnavailable, Refused
 from paymentfc.events import OrderCreated, StockRejected
 from paymentfc.model import Callback, Outcome, Payment
 from paymentfc.repository import payments
@@ -35,92 +32,14 @@ from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.register_payment import RegisterPayment
 from paymentfc.usecase.request_invoice import RequestInvoice
 
+from .fakes import FakeUsers, FakeXendit
+
 TOKEN = "tökén-1"
+REPLICAS = 3
+NEVER_S = 3_600.0
+LOOPS = ("pending requests", "failed requests")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 _order_ids = itertools.count(1)
-
-
-class FakeXendit(Xendit):
-    """Keeps invoices in memory; `faults` are taken one per call: down, refuse, commit_then_fail, wrong_amount."""
-
-    def __init__(self) -> None:
-        self.invoices: dict[str, Invoice] = {}
-        self.faults: list[str] = []
-        self.calls: list[str] = []
-        self.drafts: list[Draft] = []
-        self.before_create: Callable[[], Awaitable[object]] | None = None
-        self.on_create: Callable[[Invoice], Awaitable[object]] | None = None
-
-    def live(self, external_id: str) -> list[Invoice]:
-        """Give the invoices of an order that can be paid."""
-        return [i for i in self.invoices.values() if i.external_id == external_id and i.status == "PENDING"]
-
-    def put(self, external_id: str, amount: Decimal, status: str = "PENDING", **fields: Any) -> Invoice:
-        """Make an invoice behind the service's back."""
-        now = datetime.now(UTC)
-        number = uuid4().hex[:24]
-        made = Invoice(number, external_id, status, amount, "IDR", None, f"https://pay/{number}",
-                       now + timedelta(days=1), now)  # fmt: skip
-        self.invoices[number] = replace(made, **fields)
-        return self.invoices[number]
-
-    def change(self, invoice_id: str | None, **fields: Any) -> None:
-        """Change an invoice, for example to PAID."""
-        self.invoices[invoice_id or ""] = replace(self.invoices[invoice_id or ""], **fields)
-
-    def _fault(self, call: str) -> str:
-        self.calls.append(call)
-        fault = self.faults.pop(0) if self.faults else ""
-        if fault == "down":
-            raise GatewayUnavailable("down")
-        if fault == "refuse":
-            raise Refused(400, "API_VALIDATION_ERROR", "no")
-        return fault
-
-    async def create(self, draft: Draft) -> Invoice:
-        fault = self._fault("create")
-        self.drafts.append(draft)
-        if hook := self.before_create:
-            self.before_create = None
-            await hook()
-        amount = draft.amount + 1 if fault == "wrong_amount" else draft.amount
-        made = self.put(draft.external_id, amount)
-        if self.on_create:
-            await self.on_create(made)
-        if fault == "commit_then_fail":
-            raise GatewayUnavailable("timed out")
-        return made
-
-    async def find(self, external_id: str) -> list[Invoice]:
-        self._fault("find")
-        return [i for i in reversed(self.invoices.values()) if i.external_id == external_id]
-
-    async def get(self, invoice_id: str) -> Invoice:
-        self._fault("get")
-        if invoice_id not in self.invoices:
-            raise Refused(404, "INVOICE_NOT_FOUND_ERROR", "no such invoice")
-        return self.invoices[invoice_id]
-
-    async def expire(self, invoice_id: str) -> Invoice:
-        self._fault("expire")
-        if self.invoices[invoice_id].status != "PENDING":
-            raise Refused(404, "INVOICE_NOT_FOUND_ERROR", "not pending")
-        self.change(invoice_id, status="EXPIRED")
-        return self.invoices[invoice_id]
-
-
-class FakeUsers(UserClient):
-    """Knows every user but 404; can be away."""
-
-    def __init__(self) -> None:
-        self.away = False
-
-    async def get_user(self, user_id: int) -> User:
-        if self.away:
-            raise Unavailable("userfc is not available")
-        if user_id == 404:
-            raise NotFound("no such user")
-        return User(user_id, f"user{user_id}@example.com", "User", "user")
 
 
 @dataclass
@@ -136,6 +55,7 @@ class Bench:
         self.wake = asyncio.Event()
         self.create = CreateInvoice(self.db, self.xendit, self.users, self.settings)
         self.checks = CheckInvoices(self.db, self.xendit, self.settings)
+        self.ask = RequestInvoice(self.db, self.create, self.checks)
         self.receive = ReceiveCallback(self.db)
         self.register = RegisterPayment(self.db, self.settings, self.wake)
         self.reject = CloseRejectedOrder(self.db, asyncio.Event())
@@ -262,13 +182,48 @@ async def http(bench: Bench, settings: Settings) -> AsyncIterator[httpx2.AsyncCl
     nobody = free_port()
     changed = {"redis_port": nobody, "user_service_addr": f"127.0.0.1:{nobody}", "xendit_webhook_token": TOKEN}
     parts = await build(Settings(**{**settings.model_dump(), **changed}), workers=False)
-    parts.app.state.request_invoice = RequestInvoice(bench.db, bench.create)
+    parts.app.state.request_invoice = bench.ask
     parts.app.state.verifier = type(parts.app.state.verifier)(settings.jwt_secret)
     transport = httpx2.ASGITransport(app=parts.app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
     for close in reversed(parts.close):
         await close()
+
+
+def _rounds() -> list[float]:
+    """Count what the loops have gone round."""
+    labels = [{"loop": name, "outcome": "done"} for name in LOOPS]
+    return [REGISTRY.get_sample_value("loop_runs_total", wanted) or 0 for wanted in labels]
+
+
+@asynccontextmanager
+async def running(bench: Bench, **intervals: float) -> AsyncIterator[None]:
+    """Run the loops that make invoices as the composition root makes them, with the bench's gateway."""
+    given = dict.fromkeys(("scheduler_pending_interval_s", "scheduler_retry_interval_s"), NEVER_S) | intervals
+    resources = Resources(bench.settings.model_copy(update=given), wake_invoices=bench.wake)
+    resources.create = bench.create
+    stop = asyncio.Event()
+    before = _rounds()
+    loops = [asyncio.ensure_future(run(stop)) for name, run in tasks(resources) if name in LOOPS]
+    assert len(loops) == len(LOOPS)
+    try:
+        await eventually(lambda: all(now > then for now, then in zip(_rounds(), before, strict=True)))
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*loops)
+        for used in (resources.db, resources.redis, resources.users, resources.audit_log, resources.producer):
+            await used.close()
+
+
+@asynccontextmanager
+async def replicas(bench: Bench) -> AsyncIterator[list[Bench]]:
+    """Give three services with pools of their own on one database and one gateway."""
+    databases = [Database(bench.settings) for _ in range(REPLICAS)]
+    yield [Bench(bench.settings, db, bench.xendit, bench.users) for db in databases]
+    for db in databases:
+        await db.close()
 
 
 def bearer(settings: Settings, user_id: int, role: str = "user") -> dict[str, str]:

@@ -107,3 +107,12 @@ async def test_a_parked_event_is_recorded_once_with_its_last_error(bench: Bench)
             await failed_events.add_parked(tx.driver(), [OutboxRow(**row, headers={}, attempts=attempts, error="away")])
     found = await bench.rows("SELECT topic, attempts, error FROM failed_events WHERE event_id = $1", row["event_id"])
     assert found == [{"topic": "payment.success", "attempts": 13, "error": "away"}]
+
+
+async def test_the_lists_of_the_audit_log_have_indexes(bench: Bench, audit_log: AuditLog, mongo: Collection) -> None:
+    await bench.invoiced()
+    await DeliverAudit(bench.db, audit_log)()
+    keys = [index["key"] for index in (await mongo.index_information()).values()]
+    newest_first = [("create_time", -1), ("event_id", -1)]
+    for wanted in (newest_first, [("order_id", 1), *newest_first], [("event", 1), *newest_first]):
+        assert wanted in keys

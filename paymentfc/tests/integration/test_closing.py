@@ -1,9 +1,17 @@
 """How payments end unpaid: stock rejected, expiry, lost webhooks; and that late money is never lost."""
 
+from paymentfc.client.xendit import Invoice
+from paymentfc.errors import Refused
 from paymentfc.model import Status
-from paymentfc.usecase.claimed import ClaimLoop
 
 from .conftest import Bench
+
+STEPS = "SELECT step FROM invoice_closings WHERE invoice_id = $1"
+
+
+async def not_found_by_a_proxy(_: str) -> Invoice:
+    """Answer as a proxy does, or a server that is not Xendit's."""
+    raise Refused(404, "UNREADABLE", "<html>404 page not found</html>")
 
 
 async def test_stock_rejected_closes_the_payment_and_expires_its_invoice(bench: Bench) -> None:
@@ -85,8 +93,7 @@ async def test_money_that_came_a_day_late_is_found_by_the_second_look(bench: Ben
     await bench.execute("UPDATE invoice_closings SET due_at = now()")
     await bench.close_invoices()
     assert await bench.anomalies(payment.order_id) == ["paid_after_close"]
-    rows = await bench.rows("SELECT step FROM invoice_closings WHERE invoice_id = $1", payment.invoice_id)
-    assert rows == [{"step": "done"}]
+    assert await bench.rows(STEPS, payment.invoice_id) == [{"step": "done"}]
 
 
 async def test_the_sweep_expires_an_unpaid_invoice_there_and_here(bench: Bench) -> None:
@@ -130,12 +137,51 @@ async def test_an_invoice_that_xendit_does_not_know_any_more_expires_the_payment
     assert (await bench.payment(payment.order_id)).status is Status.EXPIRED
 
 
-async def test_a_lost_webhook_is_made_up_for_by_the_status_check(bench: Bench) -> None:
-    young = await bench.invoiced()
-    bench.xendit.change(young.invoice_id, status="SETTLED", paid_amount=young.amount)
-    check = ClaimLoop("check", bench.checks.claim_open, bench.checks.check)
-    assert await check.drain() == 0
-    await bench.execute("UPDATE payments SET invoice_time = now() - interval '2 minutes'")
-    assert await check.drain() == 1
-    assert (await bench.payment(young.order_id)).status is Status.PAID
-    assert await check.drain() == 0
+async def test_a_404_that_is_not_xendits_own_closes_no_payment(bench: Bench) -> None:
+    payment = await bench.invoiced()
+    bench.xendit.change(payment.invoice_id, status="PAID", paid_amount=payment.amount)
+    await bench.expire_locally(payment)
+    bench.xendit.instead["get"] = not_found_by_a_proxy
+    await bench.sweep()
+    assert (await bench.payment(payment.order_id)).status is Status.PENDING
+    bench.xendit.instead.clear()
+    await bench.execute("UPDATE payments SET sweep_after = NULL")
+    await bench.sweep()
+    assert (await bench.payment(payment.order_id)).status is Status.PAID
+
+
+async def test_a_404_that_is_not_xendits_own_ends_no_closing(bench: Bench) -> None:
+    payment = await bench.invoiced()
+    await bench.rejected(payment.order_id)
+    bench.xendit.instead = {"get": not_found_by_a_proxy, "expire": not_found_by_a_proxy}
+    await bench.close_invoices()
+    assert await bench.rows(STEPS, payment.invoice_id) == [{"step": "expire"}]
+    bench.xendit.instead.clear()
+    await bench.execute("UPDATE invoice_closings SET due_at = now()")
+    await bench.close_invoices()
+    assert bench.xendit.live(payment.external_id) == []
+
+
+async def test_an_invoice_that_is_still_open_after_it_was_expired_is_expired_again(bench: Bench) -> None:
+    async def without_effect(invoice_id: str) -> Invoice:
+        return bench.xendit.invoices[invoice_id]
+
+    payment = await bench.invoiced()
+    await bench.rejected(payment.order_id)
+    bench.xendit.instead["expire"] = without_effect
+    await bench.close_invoices()
+    assert await bench.rows(STEPS, payment.invoice_id) == [{"step": "expire"}]
+    bench.xendit.instead.clear()
+    await bench.execute("UPDATE invoice_closings SET due_at = now()")
+    await bench.close_invoices()
+    assert bench.xendit.live(payment.external_id) == []
+
+
+async def test_an_invoice_that_the_second_look_finds_open_is_expired_and_looked_at_once_more(bench: Bench) -> None:
+    payment = await bench.invoiced()
+    await bench.callback(payment, "EXPIRED")
+    for step in ("look_again", "done"):
+        await bench.execute("UPDATE invoice_closings SET due_at = now()")
+        await bench.close_invoices()
+        assert bench.xendit.live(payment.external_id) == []
+        assert await bench.rows(STEPS, payment.invoice_id) == [{"step": step}]

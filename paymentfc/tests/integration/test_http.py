@@ -57,6 +57,13 @@ async def test_a_body_that_is_no_callback_is_400(http: httpx2.AsyncClient, body:
     assert answer.json()["code"] == "validation_failed"
 
 
+@pytest.mark.parametrize("token", [None, b"", b"development-webhook-token"])
+async def test_without_a_token_of_ours_every_callback_is_401(http: httpx2.AsyncClient, token: bytes | None) -> None:
+    http._transport.app.state.webhook_token = ""  # type: ignore[attr-defined]
+    answer = await http.post(WEBHOOK, content=callback("a", "order-1"), headers=with_token(token))
+    assert answer.status_code == 401
+
+
 async def test_the_owner_and_an_administrator_see_a_payment_and_nobody_else(
     http: httpx2.AsyncClient, bench: Bench, settings: Settings
 ) -> None:
@@ -101,6 +108,9 @@ async def test_no_invoice_while_xendit_is_down_is_503_with_retry_after(
 
 
 async def test_the_openapi_document_names_the_callback_and_its_token(http: httpx2.AsyncClient) -> None:
-    operation = (await http.get("/openapi.json")).json()["paths"][WEBHOOK]["post"]
-    assert operation["parameters"][0]["name"] == "x-callback-token"
+    document = (await http.get("/openapi.json")).json()
+    operation = document["paths"][WEBHOOK]["post"]
+    [scheme] = operation["security"]
+    declared = [document["components"]["securitySchemes"][name] for name in scheme]
+    assert [(one["in"], one["name"]) for one in declared] == [("header", "x-callback-token")]
     assert "external_id" in json.dumps(operation["requestBody"])

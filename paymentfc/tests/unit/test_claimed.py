@@ -48,6 +48,25 @@ async def test_slots_bound_the_work_and_a_slow_item_holds_up_none_of_the_others(
     assert queue.done[-1] == "slow"
 
 
+async def test_more_items_than_were_asked_for_are_worked_off_before_the_next_claim() -> None:
+    queue, limits = Queue(*["slow"] * 10, "last"), list[int]()
+
+    async def generous(limit: int) -> list[str]:
+        limits.append(limit)
+        return await queue.claim(10)
+
+    stop, wake = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(ClaimLoop("t", generous, queue.work, wake=wake, slots=4).run(60, stop))
+    await eventually(lambda: queue.at_once == 10)
+    wake.set()
+    await eventually(lambda: not wake.is_set())
+    queue.release.set()
+    await eventually(lambda: queue.done == [*["slow"] * 10, "last"])
+    assert min(limits) > 0
+    stop.set()
+    await running
+
+
 async def test_a_failing_item_ends_neither_the_loop_nor_the_others() -> None:
     queue = Queue("bad", "good")
     stop, wake = asyncio.Event(), asyncio.Event()

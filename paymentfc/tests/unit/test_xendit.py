@@ -1,8 +1,9 @@
 """The Xendit client: what it sends, what it reads, and how it tells a refusal from an open outcome."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from paymentfc.client import xendit as module
 from paymentfc.client.xendit import Draft, Xendit
-from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused
 from paymentfc.events import Line
 
 INVOICE = {
@@ -96,6 +98,14 @@ async def test_find_gives_only_invoices_of_exactly_this_external_id() -> None:
     assert [invoice.id for invoice in await client(answer).find("order-7")] == [INVOICE["id"]]
 
 
+async def test_find_takes_xendits_own_404_for_an_empty_list_and_no_other_answer() -> None:
+    body = {"error_code": "INVOICE_NOT_FOUND_ERROR", "message": "Could not find invoice"}
+    assert await client(lambda _: httpx2.Response(404, json=body)).find("order-7") == []
+    for status, answer in ((404, {"error_code": "DATA_NOT_FOUND"}), (404, None), (403, body)):
+        with pytest.raises(Refused):
+            await client(lambda _, s=status, a=answer: httpx2.Response(s, json=a)).find("order-7")  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
 async def test_4xx_is_a_refusal_even_without_a_readable_body(status: int) -> None:
     for content in (b"{}", b"<html>", b"[]", b'{"error_code":null,"errors":["x"]}'):
@@ -108,6 +118,52 @@ async def test_4xx_is_a_refusal_even_without_a_readable_body(status: int) -> Non
 async def test_other_failures_leave_open_what_happened(status: int) -> None:
     with pytest.raises(GatewayUnavailable):
         await client(lambda _: httpx2.Response(status, json={"error_code": "X"})).create(draft())
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, Refused), (500, GatewayUnavailable)])
+@pytest.mark.parametrize(
+    "content", [b"\x00<html>", b'{"error_code":"\\u0000","message":"\\ud800","errors":["\\u0000\\udfff"]}']
+)
+async def test_the_text_of_a_failure_can_be_stored(status: int, kind: type[Exception], content: bytes) -> None:
+    with pytest.raises(kind) as caught:
+        await client(lambda _: httpx2.Response(status, content=content)).get("a")
+    assert "\x00" not in str(caught.value)
+    assert str(caught.value).encode()
+
+
+@pytest.mark.parametrize("content", [b'{"error_code":"RATE_LIMIT_EXCEEDED"}', b"<html>"])
+async def test_over_the_rate_limit_says_so(content: bytes) -> None:
+    with pytest.raises(GatewayBusy):
+        await client(lambda _: httpx2.Response(429, content=content)).get("a")
+
+
+@pytest.mark.parametrize("name", ["id", "external_id", "status"])
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])
+async def test_a_text_that_can_not_be_stored_is_no_readable_field(name: str, text: str) -> None:
+    content = json.dumps({**INVOICE, name: "@"}).replace("@", text).encode()
+    with pytest.raises(GatewayUnavailable, match=f"no readable {name}"):
+        await client(lambda _: httpx2.Response(200, content=content)).get("a")
+
+
+async def test_an_address_that_can_not_be_stored_is_left_out() -> None:
+    content = json.dumps({**INVOICE, "invoice_url": "@"}).replace("@", "https://x/\\udc00").encode()
+    assert (await client(lambda _: httpx2.Response(200, content=content)).get("a")).invoice_url is None
+
+
+class Dripping(httpx2.AsyncByteStream):
+    """A body that never ends and never pauses long enough for a time-out of one read."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0)
+            yield b" "
+
+
+async def test_an_answer_that_drips_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALL_LIMIT_S", 0.05)
+    async with asyncio.timeout(10):
+        with pytest.raises(GatewayUnavailable):
+            await client(lambda _: httpx2.Response(200, stream=Dripping())).get("a")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"id":"a"}', b'{"id":1,"amount":1}', b"[" * 100_000])

@@ -108,6 +108,7 @@ CREATE TABLE payment_anomalies (
     received TEXT NOT NULL,
     amount TEXT NOT NULL,
     currency TEXT NOT NULL,
+    paid BOOLEAN DEFAULT false NOT NULL,
     resolved_at timestamptz,
     note TEXT,
     create_time timestamptz DEFAULT now() NOT NULL,
