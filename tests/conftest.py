@@ -1,5 +1,6 @@
 """One stack for the whole session, on ports of its own, thrown away at the end."""
 
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,10 +23,19 @@ def sink() -> Iterator[Sink]:
         yield opened
 
 
+SECRETS = {
+    name: f"{name.lower().replace('_', '-')}-{secrets.token_hex(24)}"
+    for name in ("JWT_SECRET", "GRPC_CREDENTIALS", "XENDIT_SECRET_API_KEY", "XENDIT_WEBHOOK_TOKEN", "ADMIN_PASSWORD")
+}
+"""What this session's stack is told, so that a test can look for it where it must not be."""
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Stack]:
     """Start servers, services and the simulator on free ports."""
-    started = Stack.for_tests(Path(tmp_path_factory.mktemp("stack")), OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
+    started = Stack.for_tests(
+        Path(tmp_path_factory.mktemp("stack")), OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint, LOG_LEVEL="DEBUG", **SECRETS
+    )
     started.up()
     try:
         yield started

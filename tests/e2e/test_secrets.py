@@ -1,0 +1,71 @@
+"""No secret is ever logged, at the most talkative level, whatever goes well or wrong."""
+
+import asyncio
+from pathlib import Path
+
+import grpc.aio
+import httpx2
+import pytest
+
+from chassis.pb import user_pb2, user_pb2_grpc
+from fc.layout import SERVICES
+from fc.shop import Customer, Shop
+from fc.stack import Stack
+from tests.conftest import SECRETS
+from tests.support import Kitchen
+
+pytestmark = pytest.mark.e2e
+
+WRONG = "a-wrong-password-that-nobody-has"
+
+
+def found_in(folder: Path, secret: str) -> list[str]:
+    """Name the log files that hold a text."""
+    return [path.name for path in folder.glob("*.log*") if secret.encode() in path.read_bytes()]
+
+
+async def _provoke(stack: Stack, client: httpx2.AsyncClient) -> None:
+    """Be refused in every way that shows somebody a secret."""
+    users, payments = stack.layout.url("userfc"), stack.layout.url("paymentfc")
+    email = stack.accounts()["admin"][0]
+    answer = await client.post(f"{users}/v1/login", json={"email": email, "password": WRONG})
+    assert answer.status_code == 401
+    answer = await client.post(
+        f"{payments}/v1/payments/xendit/webhook", headers={"x-callback-token": WRONG}, json={"id": "x"}
+    )
+    assert answer.status_code == 401
+    answer = await client.get(f"{users}/v1/user-info", headers={"Authorization": f"Bearer {WRONG}"})
+    assert answer.status_code == 401
+    async with grpc.aio.insecure_channel(f"localhost:{stack.layout.port('grpc')}") as channel:
+        stub = user_pb2_grpc.UserServiceStub(channel)  # type: ignore[no-untyped-call]
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.ValidateToken(
+                user_pb2.ValidateTokenRequest(token="t"), metadata=(("authorization", f"Bearer {WRONG}"),)
+            )
+
+
+async def test_no_log_of_a_full_run_holds_a_secret_a_password_or_a_token(
+    stack: Stack, shop: Shop, alice: Customer, kitchen: Kitchen, client: httpx2.AsyncClient
+) -> None:
+    product = await kitchen.product(stock=2)
+    order = await alice.checkout(product, 1)
+    payment = await alice.invoice(order)
+    await shop.pay(payment["invoice_id"])
+    await alice.wait_status(order, "completed")
+    await _provoke(stack, client)
+    async with kitchen.faults({"create_status": {"status": 401, "times": 1}}):
+        await alice.invoice(await alice.checkout(product, 1))
+
+    logs = stack.layout.log("orderfc").parent
+    token = alice.headers["Authorization"].removeprefix("Bearer ")
+    passwords = [password for _, password in stack.accounts().values()]
+    for secret in (*SECRETS.values(), *passwords, token, WRONG):
+        assert await asyncio.to_thread(found_in, logs, secret) == []
+
+
+def test_the_search_would_find_a_secret(stack: Stack, shop: Shop, tmp_path: Path) -> None:
+    assert shop
+    (tmp_path / "planted.log").write_text(f"password={SECRETS['ADMIN_PASSWORD']}", encoding="utf-8")
+    assert found_in(tmp_path, SECRETS["ADMIN_PASSWORD"]) == ["planted.log"]
+    logs = stack.layout.log("orderfc").parent
+    assert {f"{name}.log" for name in SERVICES} <= set(found_in(logs, "relay is active") + found_in(logs, "started"))
