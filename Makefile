@@ -9,11 +9,11 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/xendit_sim scripts/contracts
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/xendit_sim scripts/contracts scripts/mutants
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup tools check test test-containers format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help setup tools check test test-containers mutants format up down status logs seed topics doctor demo lock protos clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -64,6 +64,9 @@ test: setup check ## Run all checks, then every test that needs no Docker, on re
 
 test-containers: setup ## Run the integration tests against servers in containers (needs a Docker engine)
 	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
+
+mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
+	@$(BIN)/python -m mutants $(ARGS)
 
 format: $(INSTALLED) ## Format the code and mend what can be mended
 	@$(BIN)/ruff check -q --fix .

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -82,6 +82,7 @@ async def test_the_same_event_eight_times_at_once_is_applied_once(shop: Shop) ->
     await asyncio.gather(*(tell(shop, "payment.failed", order_id, event_id) for _ in range(8)))
     assert len((await shop.order(user, order_id))["history"]) == 2
     assert len(await rollbacks(shop, order_id)) == 1
+    assert await shop.value("SELECT count(*) FROM inbox WHERE event_id = $1", UUID(event_id)) == 1
 
 
 async def test_after_the_inbox_was_purged_a_replay_changes_nothing(shop: Shop) -> None:

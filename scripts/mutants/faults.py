@@ -1,0 +1,255 @@
+"""The faults: for each a file, the sound text, the faulty text, and the test that must fail because of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One planted fault. `catch` is a pytest node (file::test) of a test that must fail while the fault is there."""
+
+    name: str
+    file: str
+    sound: str
+    faulty: str
+    catch: str
+
+
+_ORDER_EVENTS = "orderfc/tests/integration/test_events.py"
+_ORDER_READS = "orderfc/tests/integration/test_reads.py"
+_KEYS = "orderfc/tests/integration/test_idempotency.py"
+_PRODUCT_HTTP = "productfc/tests/integration/test_http.py"
+_STOCK = "productfc/tests/integration/test_stock.py"
+_PAY_HTTP = "paymentfc/tests/integration/test_http.py"
+_USER_HTTP = "userfc/tests/integration/test_http.py"
+
+CONTRACT = [
+    Fault(
+        "an order is placed with 200 instead of 201",
+        "orderfc/orderfc/handler/http.py",
+        "    status_code=201,\n",
+        "    status_code=200,\n",
+        "orderfc/tests/integration/test_checkout.py::"
+        "test_a_checkout_writes_the_order_its_history_and_both_events_in_the_golden_shape",
+    ),
+    Fault(
+        "an order is shown to anybody who is signed in",
+        "orderfc/orderfc/handler/http.py",
+        "None if user.is_admin else user.user_id",
+        "None",
+        f"{_ORDER_READS}::test_an_order_is_shown_to_its_owner_and_to_an_admin_and_to_nobody_else",
+    ),
+    Fault(
+        "a payment is shown to anybody who is signed in",
+        "paymentfc/paymentfc/handler/http.py",
+        "if found is None or not (user.is_admin or found.user_id == user.user_id):",
+        "if found is None:",
+        f"{_PAY_HTTP}::test_the_owner_and_an_administrator_see_a_payment_and_nobody_else",
+    ),
+    Fault(
+        "an invoice is made for anybody who is signed in",
+        "paymentfc/paymentfc/usecase/request_invoice.py",
+        "if payment is None or not (admin or payment.user_id == user_id):",
+        "if payment is None:",
+        f"{_PAY_HTTP}::test_an_invoice_is_made_from_our_own_records_whatever_the_body_claims",
+    ),
+    Fault(
+        "the lists for administrators are open to every user",
+        "chassis/chassis/auth.py",
+        "    if not user.is_admin:\n",
+        "    if False:\n",
+        "paymentfc/tests/integration/test_admin.py::test_a_list_is_for_administrators_only",
+    ),
+    Fault(
+        "money on the wire is read as a binary float",
+        "chassis/chassis/money.py",
+        "return Decimal(repr(value)) if isinstance(value, float) else value",
+        "return Decimal(value) if isinstance(value, float) else value",
+        "chassis/tests/unit/test_money.py::test_a_json_number_comes_back_as_the_same_text",
+    ),
+    Fault(
+        "half a rupiah is a price",
+        "chassis/chassis/money.py",
+        "    if rounded != amount:\n",
+        "    if False:\n",
+        "chassis/tests/unit/test_money.py::test_an_amount_that_the_currency_cannot_express_is_refused",
+    ),
+    Fault(
+        "a % in a search is a pattern",
+        "productfc/productfc/repository/products.py",
+        '.replace("%", "\\\\%")',
+        "",
+        f"{_PRODUCT_HTTP}::test_search_takes_patterns_literally_and_ignores_case",
+    ),
+    Fault(
+        "ties of a search come in any order",
+        "productfc/productfc/repository/products.py",
+        'else ", p.id"',
+        'else ", p.id DESC"',
+        f"{_PRODUCT_HTTP}::test_pages_order_ties_by_id_and_lead_to_each_other",
+    ),
+    Fault(
+        "a batch read comes in the database's order",
+        "productfc/productfc/repository/products.py",
+        "ORDER BY asked.place",
+        "ORDER BY p.id",
+        f"{_PRODUCT_HTTP}::test_a_batch_read_keeps_the_order_asked_and_leaves_out_what_is_not_on_sale",
+    ),
+    Fault(
+        "an empty callback token lets everybody in",
+        "paymentfc/paymentfc/handler/http.py",
+        "return bool(expected) and hmac.compare_digest(",
+        "return hmac.compare_digest(",
+        f"{_PAY_HTTP}::test_an_empty_configured_token_refuses_everybody",
+    ),
+    Fault(
+        "the amount of a callback is not compared",
+        "paymentfc/paymentfc/model.py",
+        "if callback.judged_amount != payment.amount:",
+        "if False:",
+        "paymentfc/tests/unit/test_model.py::test_only_exactly_our_amount_pays_and_what_was_paid_beats_what_was_asked",
+    ),
+    Fault(
+        "the currency of a callback is not compared",
+        "paymentfc/paymentfc/model.py",
+        "if callback.currency != payment.currency:",
+        "if False:",
+        "paymentfc/tests/unit/test_model.py::test_another_currency_never_pays",
+    ),
+    Fault(
+        "a lost token works until it expires although it was logged out",
+        "chassis/chassis/revocation.py",
+        "        if found:\n",
+        "        if False:\n",
+        "chassis/tests/integration/test_revocation.py::test_redis_alone_decides_when_it_answers_and_was_filled",
+    ),
+    Fault(
+        "a token of any algorithm is believed",
+        "chassis/chassis/auth.py",
+        "algorithms=[ALGORITHM],",
+        'algorithms=["HS256", "HS512", "none"],',
+        "chassis/tests/unit/test_auth.py::test_forged_and_broken_tokens_are_refused",
+    ),
+    Fault(
+        "a token needs no user_id",
+        "chassis/chassis/auth.py",
+        '"require": ["exp", "iat", "iss", "user_id"]',
+        '"require": ["exp", "iat", "iss"]',
+        "chassis/tests/unit/test_auth.py::test_wrong_claims_are_refused",
+    ),
+    Fault(
+        "an unknown user gets another answer than a wrong password",
+        "userfc/userfc/usecase/login.py",
+        "            raise BadCredentials\n",
+        "            raise BadCredentials if account else LookupError(subject)\n",
+        f"{_USER_HTTP}::test_an_unknown_user_and_a_wrong_password_get_the_same_answer",
+    ),
+    Fault(
+        "a repeated key with another body is ordered again",
+        "orderfc/orderfc/usecase/checkout.py",
+        "    if not found.same_request:\n",
+        "    if False:\n",
+        f"{_KEYS}::test_another_body_under_a_used_key_is_422_and_changes_nothing",
+    ),
+    Fault(
+        "a refused checkout burns its key",
+        "orderfc/orderfc/usecase/checkout.py",
+        "            await self._free(lease)\n",
+        "            pass\n",
+        f"{_KEYS}::test_a_key_is_free_after_a_refusal_and_then_works_with_another_body",
+    ),
+    Fault(
+        "a repeat does not say that it is one",
+        "orderfc/orderfc/usecase/checkout.py",
+        "replayed=True",
+        "replayed=False",
+        f"{_KEYS}::test_a_repeat_is_answered_the_same_after_the_stock_is_gone_and_productfc_is_down",
+    ),
+    Fault(
+        "an error tells the driver's text",
+        "chassis/chassis/middleware.py",
+        '500, "internal_error", "Internal server error"',
+        '500, "internal_error", str(error)',
+        "chassis/tests/integration/test_http.py::test_failures_tell_nothing_and_are_logged",
+    ),
+    Fault(
+        "a body of any size is read",
+        "chassis/chassis/body.py",
+        "MAX_BODY_BYTES = 1024 * 1024",
+        "MAX_BODY_BYTES = 1024 * 1024 * 1024",
+        "chassis/tests/integration/test_http.py::test_a_body_over_one_mebibyte_is_413_before_the_handler",
+    ),
+    Fault(
+        "a used category is deleted",
+        "productfc/productfc/usecase/delete_category.py",
+        "if await categories.has_products(tx, category_id):",
+        "if False:",
+        f"{_PRODUCT_HTTP}::test_a_category_name_is_unique_without_case_and_a_used_category_stays",
+    ),
+]
+
+SAGA = [
+    Fault(
+        "the offset is committed before the work",
+        "chassis/chassis/partition.py",
+        "self._window[message.offset] = False",
+        "self._window[message.offset] = True",
+        "chassis/tests/unit/test_partition.py::test_a_message_that_is_too_early_delays_its_own_key_only_and_keeps_the_order_of_that_key",
+    ),
+    Fault(
+        "the outbox row is written outside the transaction",
+        "chassis/chassis/db.py",
+        "            await append(self._driver, events)\n            self.published = True\n",
+        "            self.published = True\n",
+        f"{_ORDER_EVENTS}::test_a_failed_payment_gives_the_stock_back_in_the_golden_shape",
+    ),
+    Fault(
+        "the inbox is not asked",
+        "chassis/chassis/inbox.py",
+        "return bool(await tx.driver().fetchval(_FIRST, consumer, message.event_id))",
+        "return True",
+        f"{_ORDER_EVENTS}::test_the_same_event_eight_times_at_once_is_applied_once",
+    ),
+    Fault(
+        "a status is overwritten by whatever comes last",
+        "orderfc/orderfc/service/orders.py",
+        "    change = transition(status, cause)\n",
+        "    change = transition(type(status)(0), cause)\n",
+        f"{_ORDER_EVENTS}::test_whatever_the_order_of_arrival_and_however_often_the_end_is_the_same",
+    ),
+    Fault(
+        "a rollback adds what the message names, whatever the ledger says",
+        "productfc/productfc/model.py",
+        "    if not ledger:\n        lines = named",
+        "    if not ledger:\n        return Decision([], {line.product_id: line.quantity for line in named})\n        lines = named",
+        f"{_STOCK}::test_a_rollback_that_comes_first_keeps_the_order_from_taking",
+    ),
+    Fault(
+        "a second deduction of the same order takes stock again",
+        "productfc/productfc/model.py",
+        "    if ledger:\n        return NOTHING\n",
+        "",
+        f"{_STOCK}::test_duplicates_with_old_and_new_ids_and_after_a_purged_inbox_change_nothing",
+    ),
+    Fault(
+        "stock is taken line by line",
+        "productfc/productfc/model.py",
+        "changes = {line.product_id: -line.quantity for line in wanted} if refusal is None else {}",
+        "changes = {i.product_id: -i.quantity for i in wanted if free.get(i.product_id, 0) >= i.quantity}",
+        f"{_STOCK}::test_one_short_product_of_three_takes_nothing_and_is_named",
+    ),
+    Fault(
+        "money that comes after the close is dropped",
+        "paymentfc/paymentfc/model.py",
+        "if callback.says_paid and payment.status in CLOSED:",
+        "if False:",
+        "paymentfc/tests/unit/test_model.py::test_every_pair_of_payment_and_callback_status_has_its_one_outcome",
+    ),
+    Fault(
+        "an invoice is created again without looking for the first",
+        "paymentfc/paymentfc/usecase/create_invoice.py",
+        "if claim.attempts > 1:",
+        "if False:",
+        "paymentfc/tests/integration/test_batch.py::"
+        "test_the_request_of_a_replica_that_died_after_create_is_taken_over_when_its_lease_ends",
+    ),
+]
