@@ -22,6 +22,8 @@ ADMIN = "admin"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_TOKEN_LENGTH = 8192
 MAX_ID = 2**63 - 1
+# The last second that a date can name: a log-out writes down when the token would have ended.
+MAX_EXP = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ class TokenVerifier:
 def _principal(claims: dict[str, Any]) -> Principal:
     user_id, role, exp = claims["user_id"], claims.get("role", "user"), claims["exp"]
     email, jti = claims.get("email", ""), claims.get("jti", "")
-    if type(user_id) is not int or not 1 <= user_id <= MAX_ID or not isinstance(exp, int | float):
+    if type(user_id) is not int or not 1 <= user_id <= MAX_ID:
+        raise _invalid()
+    if not isinstance(exp, int | float) or exp > MAX_EXP:
         raise _invalid()
     for text in (role, email, jti):
         if not (isinstance(text, str) and _is_storable(text)):
@@ -122,7 +126,12 @@ def _plain(secret: str | SecretStr) -> str:
     return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
 
 
-_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The token that POST /v1/login returns")
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="bearer",
+    bearerFormat="JWT",
+    description="The token that POST /v1/login of userfc gives",
+)
 
 
 async def current_user(

@@ -68,8 +68,19 @@ class Body:
             self._content_type.startswith(b"application/") and self._content_type.endswith(b"+json")
         ):
             raise HTTPException(415, "Content-Type must be application/json")
+        if b"\x00" in body or not _is_utf8(body):
+            raise HTTPException(400, "The body is not valid JSON: it must be UTF-8 and must not contain NUL bytes")
         if any(mark in body for mark in _SUSPICIOUS):
             _check_strictly(body)
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Tell UTF-8 from what Python's JSON reads as well: UTF-16, UTF-32, and surrogates as if they were characters."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_strictly(body: bytes) -> None:

@@ -13,7 +13,7 @@ InvalidMessage           a Kafka message that can never be applied: dead letter 
 NotYet                   what a message needs has not arrived: retried for a while, then dead letter
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 import asyncpg
@@ -136,33 +136,42 @@ class NotYet(Exception):
 _CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
-    asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     sa_exc.TimeoutError,
 )
+# PostgreSQL's classes of errors in which the server speaks of itself: connection exception, insufficient resources (disk
+# full, out of memory, too many connections), operator intervention (shutdown, cancelled, starting), system error.
+_SERVER_CLASSES = frozenset({"08", "53", "57", "58"})
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk from an error to what caused it; SQLAlchemy keeps the driver's error, whose cause is asyncpg's, in `orig`."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = getattr(seen, "orig", None) or seen.__cause__
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether a dependency is down or slow, so that the same work can succeed later unchanged.
-
-    Follows the chain of causes, because SQLAlchemy wraps the driver's error (its `orig` has the asyncpg error as cause).
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, _CONNECTION_ERRORS):
-            return True
+    """Tell whether a dependency is down, sick or slow, so that the same work can succeed later unchanged."""
+    for seen in causes(error):
         if isinstance(seen, AppError):
             return seen.kind is Kind.UNAVAILABLE
+        if isinstance(seen, asyncpg.InterfaceError) and isinstance(seen, ValueError):
+            # A value that the driver can't encode, for example a number out of range.
+            return False
+        if isinstance(seen, _CONNECTION_ERRORS) or sql_class(seen) in _SERVER_CLASSES:
+            return True
         if isinstance(seen, sa_exc.DBAPIError) and seen.connection_invalidated:
             return True
-        seen = getattr(seen, "orig", None) or seen.__cause__
     return False
+
+
+def sql_class(error: BaseException) -> str | None:
+    """Give the class of an error that PostgreSQL itself answered: the first two characters of its SQLSTATE."""
+    return (error.sqlstate or "")[:2] if isinstance(error, asyncpg.PostgresError) else None
 
 
 _CONTENTION_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
@@ -170,9 +179,4 @@ _CONTENTION_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError,
 
 def is_contention(error: BaseException) -> bool:
     """Tell whether PostgreSQL gave up this transaction for another one's sake (40P01, 40001): run it again at once."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, _CONTENTION_ERRORS):
-            return True
-        seen = getattr(seen, "orig", None) or seen.__cause__
-    return False
+    return any(isinstance(seen, _CONTENTION_ERRORS) for seen in causes(error))

@@ -66,7 +66,11 @@ def wire_headers(source: str, event_id: UUID, topic: str, time_: datetime, extra
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One consumed Kafka message; `event_id` is `ce_id`, or derived from its place when a producer sent none."""
+    """One consumed Kafka message.
+
+    `event_id` is `ce_id`; made from topic, `ce_source` and `ce_id` when that is no UUID, and from topic, partition and
+    offset when a producer sent none.
+    """
 
     topic: str
     partition: int
@@ -93,11 +97,13 @@ class Message:
         """Read the parts of a Kafka record, tolerating what a Go producer leaves out."""
         raw = tuple((name, data or b"") for name, data in headers)
         readable = {name.lower(): data.decode("utf-8", "replace") for name, data in raw}
+        given = readable.get("ce_id", "")
         try:
-            event_id = UUID(readable.get("ce_id", ""))
+            event_id = UUID(given)
         except ValueError:
-            # An id that is no UUID still identifies the event; without one its place in the log does.
-            event_id = uuid5(_DERIVED_IDS, readable.get("ce_id") or f"{topic}/{partition}/{offset}")
+            # An id that is no UUID is unique for its source only; without one the place in the log identifies the event.
+            name = f"{topic}\n{readable.get('ce_source', '')}\n{given}" if given else f"{topic}/{partition}/{offset}"
+            event_id = uuid5(_DERIVED_IDS, name)
         text_key = key.decode("utf-8", "replace") if key is not None else None
         return cls(topic, partition, offset, text_key, value, readable, event_id, timestamp, key, raw)
 

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 
 log = structlog.get_logger(__name__)
 
@@ -69,29 +71,53 @@ async def _reason(name: str, check: Check | None) -> str | None:
     return None
 
 
+class PingView(BaseModel):
+    """The answer of /ping."""
+
+    message: Literal["pong"] = "pong"
+
+
+class HealthView(BaseModel):
+    """The answer of /health."""
+
+    status: Literal["healthy"] = "healthy"
+    service: str = Field(examples=["orderfc"])
+
+
+class ReadyView(BaseModel):
+    """The answer of /ready; a check is `ok`, or says `failed` or `degraded` and why."""
+
+    status: Literal["ready", "not_ready"]
+    checks: dict[str, str] = Field(examples=[{"database": "ok", "kafka": "degraded: unreachable", "redis": "ok"}])
+    migrations: str = Field(examples=["ok"])
+
+
 router = APIRouter(tags=["probes"])
 
 
-@router.get("/ping")
-async def ping() -> dict[str, str]:
-    """Answer."""
-    return {"message": "pong"}
+@router.get("/ping", summary="Answer")
+async def ping() -> PingView:
+    """Say that the process answers."""
+    return PingView()
 
 
-@router.get("/health")
-async def health(request: Request) -> dict[str, str]:
+@router.get("/health", summary="Is it alive?")
+async def health(request: Request) -> HealthView:
     """Say that the process is alive; touches no dependency."""
-    return {"status": "healthy", "service": request.app.state.settings.service}
+    return HealthView(service=request.app.state.settings.service)
 
 
-@router.get("/ready")
+@router.get(
+    "/ready",
+    response_model=ReadyView,
+    responses={503: {"model": ReadyView, "description": "The service's own database or its migrations are missing"}},
+    summary="Can it work?",
+)
 async def ready(request: Request) -> JSONResponse:
     """Say whether the service can do its work: 200, or 503 when its own database or its migrations are missing."""
     readiness: Readiness = request.app.state.readiness
     report = await readiness.report()
-    body = {
-        "status": "ready" if report.ready else "not_ready",
-        "checks": report.checks,
-        "migrations": report.migrations,
-    }
-    return JSONResponse(body, status_code=200 if report.ready else 503)
+    view = ReadyView(
+        status="ready" if report.ready else "not_ready", checks=report.checks, migrations=report.migrations
+    )
+    return JSONResponse(view.model_dump(), status_code=200 if report.ready else 503)

@@ -1,17 +1,20 @@
 """Makes a service's FastAPI application: probes, metrics, one shape of errors, and an OpenAPI document that says so."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from chassis import health, metrics
+from chassis import health, metrics, openapi
 from chassis.errors import AppError, Kind
 from chassis.health import Readiness
 from chassis.middleware import REQUEST_ID, ChassisMiddleware, error_response
@@ -62,11 +65,15 @@ class ErrorBody(BaseModel):
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe error answers for a route's `responses=`."""
-    return {status: {"model": ErrorBody, "description": _CODES[status][1]} for status in statuses}
+    """Describe refusals for a route's `responses=`; those that follow from its shape need no mention (chassis.openapi)."""
+    return {status: _described(status) for status in statuses}
 
 
-ERROR_RESPONSES = errors(*_CODES)
+def _described(status: int) -> dict[str, Any]:
+    code, text = _CODES[status]
+    example = {"error": text, "code": code, "request_id": "01a210a99ec278c3b1f9482d059d4740"}
+    schema = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
+    return {"description": text, "content": {openapi.JSON: {"schema": schema, "example": example}}}
 
 
 def create_app(
@@ -79,11 +86,15 @@ def create_app(
     description: str = "",
 ) -> FastAPI:
     """Make the application. Routers carry their full prefix themselves, so that metrics name the whole route."""
-    app = FastAPI(
+    # /docs brings its scripts along, so that a browser without a way to the internet shows it too; ReDoc can't do without.
+    app = FastAPIOffline(
+        static_url="/docs/assets",
+        redoc_url=None,
         title=title or settings.service,
         description=description,
         version="1.0.0",
-        lifespan=lifespan,  # type: ignore[arg-type]
+        lifespan=lifespan,
+        generate_unique_id_function=attrgetter("name"),
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={
@@ -95,7 +106,7 @@ def create_app(
     app.state.settings = settings
     app.state.readiness = ready or Readiness()
     app.add_middleware(ChassisMiddleware)
-    for router in (health.router, metrics.router, *routers):
+    for router in (*routers, health.router, metrics.router):
         app.include_router(router)
     _patch_openapi(app)
     return app
@@ -118,6 +129,9 @@ async def _app_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
+    if any(item["loc"][0] == "path" for item in error.errors()) and any(_fitting(request, named=True)):
+        # PUT /v1/products/search: no id is wrong, this address has a route of its own that does not know the method.
+        return await _http_error(request, HTTPException(405))
     return error_response(400, "validation_failed", sentence(error.errors()), _request_id(request))
 
 
@@ -128,41 +142,36 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         text = error.detail
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["Allow"] = _allowed(request, headers.get("Allow", ""))
+        headers["Allow"] = _allowed(request)
     return error_response(error.status_code, code, text, _request_id(request), headers)
 
 
-def _allowed(request: Request, known: str) -> str:
+def _fitting(request: Request, *, named: bool) -> Iterator[RouteContext]:
+    """Find the routes at this address; `named` leaves out those that it only fits as an id."""
+    path = request.url.path
+    for route in iter_route_contexts(request.app.routes):
+        if route.path and route.methods and (route.path == path if named else compile_path(route.path)[0].match(path)):
+            yield route
+
+
+def _allowed(request: Request) -> str:
     """Collect the methods of all routes at this address; Starlette names only the first route's."""
-    methods = {method.strip() for method in known.split(",") if method.strip()}
-    for template, operations in request.app.openapi().get("paths", {}).items():
-        if compile_path(template)[0].match(request.url.path):
-            methods.update(name.upper() for name in operations)
-    return ", ".join(sorted(methods))
+    fitting = list(_fitting(request, named=True)) or list(_fitting(request, named=False))
+    methods = {method for route in fitting for method in route.methods or ()}
+    # The middleware answers HEAD as GET; files are mounted, and a mount names no methods.
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods or {"GET", "HEAD"}))
 
 
 def _patch_openapi(app: FastAPI) -> None:
-    """Say in the document what the errors look like: FastAPI's own 422 never leaves this application."""
+    """Complete the document when it is asked for first: by then all routes are there."""
     generate = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = generate()
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas["ErrorBody"] = ErrorBody.model_json_schema()
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            for path in document.get("paths", {}).values():
-                for operation in path.values():
-                    _describe_errors(operation["responses"])
+            made = generate()
+            schemas = made.setdefault("components", {}).setdefault("schemas", {})
+            schemas[ErrorBody.__name__] = ErrorBody.model_json_schema()
+            openapi.complete(made, _described)
         return app.openapi_schema or generate()
 
-    app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _describe_errors(responses: dict[str, Any]) -> None:
-    content = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    if content.get("$ref", "").endswith("/HTTPValidationError"):
-        del responses["422"]
-    schema = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
-    responses.setdefault("default", {"description": "Refused or failed", "content": schema})
+    app.openapi = document  # type: ignore[method-assign]

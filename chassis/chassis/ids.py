@@ -1,10 +1,20 @@
 """Types for what comes in from outside: ids that fit the database, and text that PostgreSQL and Redis can store."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+
+def digits(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
+    """Refuse text that Python reads as a number and nobody else does: `1_0`, `+1`, ` 1`, `1.0`. Raises ValueError."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("should be a positive whole number")
+    return value
+
+
 PositiveId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+# In paths and queries, where every value is text.
+PathId = Annotated[PositiveId, BeforeValidator(digits)]
 
 
 def storable(value: str) -> str:

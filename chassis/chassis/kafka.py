@@ -1,33 +1,43 @@
 """Kafka's client side: a producer that waits for its broker, topics declared on purpose, nothing made by chance."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    BrokerResponseError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 if TYPE_CHECKING:
     from chassis.config import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
+DLQ_SUFFIX = ".dlq"
 START_TIMEOUT_S = 5
 REQUEST_TIMEOUT_MS = 10_000
 SEND_TIMEOUT_S = 12
-STOP_TIMEOUT_S = 5
+STOP_TIMEOUT_S = 2
+# Twice the broker's default: a dead letter is its message, which may have reached that default, with headers added.
+MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
 
 def dlq(topic: str) -> str:
     """Name the dead letter topic of a topic."""
-    return f"{topic}.dlq"
+    return f"{topic}{DLQ_SUFFIX}"
 
 
 class Producer:
-    """Sends with acks=all and linger 0, one send bounded by 12 s; connects when first needed and again after failures.
+    """Sends with acks=all and linger 0, one send bounded by 12 s; connects when first needed, and anew when it has died.
 
     aiokafka's idempotent mode is off on purpose: with the broker gone its send and its stop hang without end
     (measured), and the inbox absorbs the duplicates that plain acks=all can make.
@@ -51,6 +61,7 @@ class Producer:
                     linger_ms=0,
                     request_timeout_ms=REQUEST_TIMEOUT_MS,
                     retry_backoff_ms=100,
+                    max_request_size=MAX_REQUEST_BYTES,
                 )
                 try:
                     async with asyncio.timeout(START_TIMEOUT_S):
@@ -67,8 +78,14 @@ class Producer:
         """Send one record and wait for its ack. Raises KafkaError, OSError or TimeoutError when there is none."""
         async with asyncio.timeout(SEND_TIMEOUT_S):
             producer = await self._started()
-            acknowledged = await producer.send(topic, value=value, key=key, headers=list(headers))
-            await acknowledged
+            try:
+                acknowledged = await producer.send(topic, value=value, key=key, headers=list(headers))
+                await acknowledged
+            except KafkaError as error:
+                if _has_died(error) and self._producer is producer:
+                    log.error("the producer has died and is replaced", error=str(error))
+                    await self.close()
+                raise
 
     async def ping(self) -> None:
         """Ask the broker for its metadata. Raises when it does not answer."""
@@ -76,7 +93,7 @@ class Producer:
         await producer.client.fetch_all_metadata()
 
     async def close(self) -> None:
-        """Stop within 5 s, whatever the broker does."""
+        """Stop within 2 s, whatever the broker does. A later send connects again."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await _bounded_stop(producer)
@@ -88,17 +105,23 @@ async def _bounded_stop(producer: AIOKafkaProducer) -> None:
             await producer.stop()
 
 
+def _has_died(error: KafkaError) -> bool:
+    """Tell whether aiokafka's sender has ended, which never comes back, rather than that the broker refused or is away."""
+    return not (is_broker_trouble(error) or isinstance(error, BrokerResponseError))
+
+
 def is_broker_trouble(error: BaseException) -> bool:
     """Tell whether an error says that the broker is away or slow, rather than that this record is wrong."""
     if isinstance(error, KafkaError):
-        return bool(getattr(error, "retriable", False)) or isinstance(error, KafkaConnectionError)
+        return bool(getattr(error, "retriable", False)) or isinstance(error, KafkaConnectionError | KafkaTimeoutError)
     return isinstance(error, OSError | TimeoutError)
 
 
 async def ensure_topics(settings: "ServiceSettings", names: Iterable[str], *, deadline_s: float = 60) -> list[str]:
     """Create each topic and its dead letter topic with the configured partitions and replication; return the new ones.
 
-    Waits up to `deadline_s` for the broker. Existing topics are left as they are.
+    Waits up to `deadline_s` for the broker. Existing topics are left as they are, their limits included: a dead letter
+    topic must take messages of 2 MiB (`max.message.bytes`), or a message of nearly 1 MiB that fails blocks its partition.
     """
     wanted = [topic for name in sorted(set(names)) for topic in (name, dlq(name))]
     async with asyncio.timeout(deadline_s):
@@ -131,5 +154,9 @@ async def _create(settings: "ServiceSettings", wanted: list[str]) -> list[str]:
 
 
 def _new(settings: "ServiceSettings", topic: str) -> NewTopic:
-    configs: Mapping[str, str] = {"min.insync.replicas": "2"} if settings.kafka_replication >= 3 else {}
-    return NewTopic(topic, settings.kafka_partitions, settings.kafka_replication, topic_configs=dict(configs))
+    configs: dict[str, str] = {}
+    if settings.kafka_replication >= 3:
+        configs["min.insync.replicas"] = "2"
+    if topic.endswith(DLQ_SUFFIX):
+        configs["max.message.bytes"] = str(MAX_REQUEST_BYTES)
+    return NewTopic(topic, settings.kafka_partitions, settings.kafka_replication, topic_configs=configs)

@@ -35,7 +35,8 @@ class _Exchange:
     """What is known about one request while it is served."""
 
     def __init__(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
-        self.scope = scope
+        # HEAD is GET without the body, which the server leaves out by itself: its own scope still says HEAD.
+        self.scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         self.started = time.perf_counter()
         given = headers.get(b"x-request-id", b"")
         self.request_id = given.decode("ascii") if _SANE_ID.fullmatch(given) else uuid7().hex
@@ -43,7 +44,7 @@ class _Exchange:
         self._send = send
         self._id_header = (b"x-request-id", self.request_id.encode())
         self.method: str = scope["method"] if scope["method"] in METHODS else "OTHER"
-        scope[REQUEST_ID] = self.request_id
+        self.scope[REQUEST_ID] = self.request_id
 
     async def send(self, message: Message) -> None:
         """Be the application's `send`: adds X-Request-ID and remembers the status."""

@@ -1,27 +1,25 @@
 """One partition's worker: the chain trace, log context, dead letter, retry, handler, and the offset that follows it."""
 
 import asyncio
-import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import Enum
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, CorruptRecordException, IllegalStateError, KafkaError
 from opentelemetry.trace import Span
 from prometheus_client import Counter, Gauge
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from chassis import telemetry
-from chassis.errors import InvalidMessage, NotYet, is_transient
+from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
 from chassis.failpoint import failpoint
-from chassis.kafka import Producer, dlq
+from chassis.failures import NOT_YET_S, Attempt, Outcome, is_outage
+from chassis.kafka import Producer, dlq, is_broker_trouble
+from chassis.loops import backoff
 
 log = structlog.get_logger(__name__)
 
@@ -32,27 +30,11 @@ FETCH_TIMEOUT_MS = 10_000
 MAX_RECORDS = 100
 # Offsets that may be open at once; a partition that waits for more than these retries stops fetching.
 MAX_WINDOW = 1_000
-NOT_YET_S = 30.0
 TRANSIENT_CAP_S = 5.0
-COMMIT_TIMEOUT_S = 10
-
-
-class Outcome(Enum):
-    """What became of one attempt."""
-
-    DONE = "done"
-    LATER = "later"
-    STOPPED = "stopped"
-
-
-@dataclass(slots=True)
-class Attempt:
-    """A message on its way: tries counts failed runs of the handler, due is monotonic seconds."""
-
-    message: Message
-    tries: int = 0
-    due: float = 0.0
-    started: float = field(default_factory=time.monotonic)
+# A wait that goes on is told again after so many tries: every five minutes.
+TELL_EVERY = 60
+COMMIT_TIMEOUT_S = 5
+LAST_COMMIT_TIMEOUT_S = 3
 
 
 class PartitionWorker:
@@ -105,14 +87,16 @@ class PartitionWorker:
             return
         if self._fetching:
             self._task.cancel()
-        _, late = await asyncio.wait({self._task}, timeout=timeout_s)
-        for task in late:
-            log.warning("worker did not finish in time", topic=self._partition.topic)
-            task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await self._task
+        try:
+            _, late = await asyncio.wait({self._task}, timeout=timeout_s)
+            if late:
+                log.warning("worker did not finish in time", topic=self._partition.topic)
+        finally:
+            self._task.cancel()
+        await asyncio.wait({self._task})
         with suppress(KafkaError, TimeoutError):
-            await self._commit()
+            async with asyncio.timeout(LAST_COMMIT_TIMEOUT_S):
+                await self._commit()
 
     async def _run(self) -> None:
         try:
@@ -138,9 +122,10 @@ class PartitionWorker:
             found = await self._consumer.getmany(
                 self._partition, timeout_ms=int(wait_s * 1000), max_records=MAX_RECORDS
             )
-        except IllegalStateError:
-            raise
         except KafkaError as error:
+            # What is not the broker's absence is a coordinator that has given up: the process must not go on without it.
+            if not (is_broker_trouble(error) or isinstance(error, CorruptRecordException)):
+                raise
             log.warning("fetch failed", topic=self._partition.topic, error=str(error))
             await self._pause(1)
             return []
@@ -181,13 +166,13 @@ class PartitionWorker:
             "messaging.kafka.offset": message.offset,
             "messaging.message.id": str(message.event_id),
         }
-        with (
-            telemetry.process_span(message.topic, message.headers, attributes) as span,
-            bound_contextvars(
-                topic=message.topic, event_id=str(message.event_id), key=message.key, offset=message.offset
-            ),
-        ):
-            outcome = await self._until_decided(attempt, span)
+        bind_contextvars(topic=message.topic, event_id=str(message.event_id), key=message.key, offset=message.offset)
+        try:
+            with telemetry.process_span(message.topic, message.headers, attributes) as span:
+                outcome = await self._until_decided(attempt, span)
+        finally:
+            # Also what the handler has bound, for example the order: it must not be on the next message's lines.
+            clear_contextvars()
         if outcome is Outcome.DONE:
             self._window[message.offset] = True
         return outcome
@@ -201,58 +186,41 @@ class PartitionWorker:
                 failpoint("consumer.after_handler")
             except Exception as error:
                 telemetry.mark_failed(span, error)
-                if is_transient(error):
-                    outages += 1
-                    if outages == 1:
-                        log.warning("dependency is away, the partition waits", error=str(error))
-                    await self._pause(min(0.2 * 2**outages, TRANSIENT_CAP_S) * random.uniform(0.8, 1.2))
-                    continue
-                return await self._failed(attempt, error)
+                if not is_outage(error):
+                    return await self._failed(attempt, error)
+                outages += 1
+                if outages % TELL_EVERY == 1:
+                    log.warning("dependency is away, the partition waits", tries=outages, error=_text(error))
+                await self._pause(backoff(outages, 0.4, TRANSIENT_CAP_S))
+                continue
             CONSUMED.labels(attempt.message.topic, "applied").inc()
             return Outcome.DONE
         return Outcome.STOPPED
 
     async def _failed(self, attempt: Attempt, error: Exception) -> Outcome:
-        attempt.tries += 1
-        if isinstance(error, InvalidMessage):
-            return await self._dead_letter(attempt, error.reason, error)
-        age = time.monotonic() - attempt.started
-        if isinstance(error, NotYet):
-            exhausted, reason = age >= self._not_yet_s, "not_yet"
-            wait = min(0.25 * 2**attempt.tries, 4.0)
-        else:
-            exhausted, reason = attempt.tries >= self._max_tries, "handler_failed"
-            wait = min(0.1 * 2**attempt.tries, 5.0)
+        reason, wait = attempt.failed(error, self._max_tries, self._not_yet_s)
+        if not isinstance(error, InvalidMessage | NotYet):
             log.warning("handler failed", tries=attempt.tries, exc_info=error)
-        if exhausted:
+        if reason is not None:
             return await self._dead_letter(attempt, reason, error)
         CONSUMED.labels(attempt.message.topic, "retried").inc()
-        attempt.due = time.monotonic() + wait * random.uniform(0.8, 1.2)
+        attempt.due = time.monotonic() + wait
         return Outcome.LATER
 
     async def _dead_letter(self, attempt: Attempt, reason: str, error: Exception) -> Outcome:
-        message = attempt.message
-        added = {
-            "x-reason": reason,
-            "x-error": str(error)[:500],
-            "x-source-topic": message.topic,
-            "x-source-partition": str(message.partition),
-            "x-source-offset": str(message.offset),
-            "x-handler": self._handler_name,
-            "x-attempts": str(attempt.tries),
-            "x-failed-at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        }
-        kept = [(name, value) for name, value in message.raw_headers if name not in added]
-        headers = [*kept, *((name, value.encode()) for name, value in added.items())]
-        wait = 0.2
+        message, failures = attempt.message, 0
+        headers = attempt.dead_letter(reason, error, self._handler_name)
+        # aiokafka sends no record that has neither key nor value.
+        value = b"" if message.value is None and message.raw_key is None else message.value
         while not self._stop.is_set():
             try:
-                await self._producer.send(dlq(message.topic), message.value, message.raw_key, headers)
+                await self._producer.send(dlq(message.topic), value, message.raw_key, headers)
             except (KafkaError, OSError, TimeoutError) as failure:
                 # Without a kept copy the offset must not move.
-                log.warning("dead letter not written yet", error=str(failure))
-                await self._pause(wait)
-                wait = min(wait * 2, TRANSIENT_CAP_S)
+                failures += 1
+                if failures % TELL_EVERY == 1:
+                    log.warning("dead letter not written yet", tries=failures, error=_text(failure))
+                await self._pause(backoff(failures, 0.2, TRANSIENT_CAP_S))
                 continue
             CONSUMED.labels(message.topic, "dead_letter").inc()
             log.error("message dead-lettered", reason=reason, error=str(error), tries=attempt.tries)
@@ -291,3 +259,7 @@ class PartitionWorker:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -24,6 +24,12 @@ log = structlog.get_logger(__name__)
 
 Task = Callable[[asyncio.Event], Awaitable[None]]
 
+# Shares of the time to stop: for requests, for all parts together, and for what then has to be cancelled.
+HTTP_SHARE = 0.6
+PARTS_SHARE = 0.75
+CANCEL_SHARE = 0.1
+CLOSE_TIMEOUT_S = 2
+
 COMMANDS = {
     "serve": "HTTP, gRPC, consumers, relay and schedulers in one process",
     "api": "HTTP and gRPC only",
@@ -37,9 +43,9 @@ COMMANDS = {
 class Parts:
     """What a service is made of once its resources are open.
 
-    `tasks` run until the stop event they are given is set, in this order of stopping: all at once, after HTTP and gRPC
-    have stopped taking requests, except `last` (the relay), which ends after the others so that what they committed
-    is still sent. `close` runs in reverse order.
+    `tasks` run until the stop event they are given is set: all at once, when HTTP and gRPC stop taking requests.
+    `last` (the relay) is told when the requests and the tasks have ended, so that what they committed is still sent.
+    `close` is called at the end, all at once and for at most 2 s.
     """
 
     app: FastAPI
@@ -103,32 +109,40 @@ async def _run(service: Service, settings: ServiceSettings, *, workers: bool, wo
     try:
         return await _supervise(settings, parts, stop, worker_only=worker_only)
     finally:
-        for close in reversed(parts.close):
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(5):
-                    await close()
+        await _close(parts)
         await asyncio.to_thread(provider.shutdown)
         log.info("stopped")
 
 
-async def _supervise(settings: ServiceSettings, parts: Parts, stop: asyncio.Event, *, worker_only: bool) -> bool:
-    server = _Server(
-        uvicorn.Config(
-            parts.app,
-            host=settings.http_host,
-            port=settings.http_port,
-            http=Protocol,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            timeout_graceful_shutdown=max(1, settings.shutdown_timeout_s - 5),
-            timeout_keep_alive=30,
-            server_header=False,
-            # Whose X-Forwarded-For counts is a setting (TRUSTED_PROXIES), not "everybody on this machine".
-            proxy_headers=False,
-        )
+async def _close(parts: Parts) -> None:
+    async def bounded(close: Callable[[], Awaitable[None]]) -> None:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await close()
+
+    await asyncio.gather(*(bounded(close) for close in parts.close))
+
+
+def _http_config(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        http=Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s * HTTP_SHARE)),
+        timeout_keep_alive=30,
+        server_header=False,
+        # Whose X-Forwarded-For counts is a setting (TRUSTED_PROXIES), not "everybody on this machine".
+        proxy_headers=False,
     )
+
+
+async def _supervise(settings: ServiceSettings, parts: Parts, stop: asyncio.Event, *, worker_only: bool) -> bool:
+    server = _Server(_http_config(settings, parts.app))
     tasks_stop, last_stop = asyncio.Event(), asyncio.Event()
     running = {asyncio.create_task(server.serve(), name="http")}
     grpc_server = None if worker_only else parts.grpc
@@ -141,32 +155,47 @@ async def _supervise(settings: ServiceSettings, parts: Parts, stop: asyncio.Even
     log.info("started", port=settings.http_port)
 
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    everything = running | ordinary | last
-    done, _ = await asyncio.wait(everything | {stopping}, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait(running | ordinary | last | {stopping}, return_when=asyncio.FIRST_COMPLETED)
     asked = stopping in done
     stopping.cancel()
-    for task in done - {stopping}:
-        error = None if task.cancelled() else task.exception()
-        log.error("a part of the service ended by itself", part=task.get_name(), exc_info=error)
+    _tell_failures((running | ordinary | last) & done, "a part of the service ended by itself")
 
     server.should_exit = True
     if grpc_server is not None:
         running.add(asyncio.create_task(_stop_grpc(grpc_server), name="grpc-stop"))
-    try:
-        async with asyncio.timeout(settings.shutdown_timeout_s):
-            await asyncio.gather(*running, return_exceptions=True)
-            tasks_stop.set()
-            await asyncio.gather(*ordinary, return_exceptions=True)
-            last_stop.set()
-            await asyncio.gather(*last, return_exceptions=True)
-    except TimeoutError:
-        late = [task.get_name() for task in everything if not task.done()]
-        log.error("did not stop in time", parts=late, timeout_s=settings.shutdown_timeout_s)
-        for task in everything:
-            task.cancel()
-        await asyncio.gather(*everything, return_exceptions=True)
-        return False
-    return asked
+    tasks_stop.set()
+    deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s * PARTS_SHARE
+    await _until(deadline, running | ordinary)
+    last_stop.set()
+    await _until(deadline, last)
+    in_time = await _end((running | ordinary | last) - done, settings.shutdown_timeout_s * CANCEL_SHARE)
+    return asked and in_time
+
+
+async def _end(parts: set[asyncio.Task[None]], cancel_s: float) -> bool:
+    """Tell of parts that failed while stopping; cancel those that did not stop, and give False when there were any."""
+    late = {part for part in parts if not part.done()}
+    failed = {part for part in parts - late if not part.cancelled() and part.exception()}
+    _tell_failures(failed, "a part of the service failed while stopping")
+    if late:
+        log.error("did not stop in time", parts=sorted(part.get_name() for part in late))
+        for part in late:
+            part.cancel()
+        await asyncio.wait(late, timeout=cancel_s)
+    return not late
+
+
+def _tell_failures(parts: set[asyncio.Task[None]], sentence: str) -> None:
+    for part in parts:
+        error = None if part.cancelled() else part.exception()
+        log.error(sentence, part=part.get_name(), exc_info=error)
+
+
+async def _until(deadline: float, tasks: set[asyncio.Task[None]]) -> None:
+    """Wait for the tasks, at most until the loop's time is `deadline`; none is cancelled."""
+    left = deadline - asyncio.get_running_loop().time()
+    if tasks:
+        await asyncio.wait(tasks, timeout=max(left, 0))
 
 
 async def _named(run: Task, stop: asyncio.Event) -> None:

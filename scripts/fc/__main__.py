@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fc import compose, demo, doctor, logs
+from fc.audit.cli import audit
 from fc.compose import Compose
 from fc.layout import Layout, StackError
 from fc.seed import seed as fill
@@ -94,7 +96,7 @@ def down(wipe: Annotated[bool, typer.Option(help="Remove all data and logs, too.
     console.print("Stopped." if stack.down() else "Nothing was running.")
     if wipe:
         stack.wipe()
-        console.print(f"Removed all data below {stack.home}.")
+        console.print(f"Removed all data below {escape(str(stack.home))}.")
 
 
 @app.command()
@@ -112,7 +114,7 @@ def status() -> None:
         pid = str(row.pid) if row.pid else ""
         table.add_row(row.name, f"[{colour}]{row.state}[/]", pid, since, str(row.port))
     console.print(table)
-    console.print(f"[dim]data, logs and generated configuration: {stack.home}[/]")
+    console.print(f"[dim]data, logs and generated configuration: {escape(str(stack.home))}[/]")
     if any(row.state != "running" for row in rows):
         raise typer.Exit(1)
 
@@ -141,10 +143,12 @@ def show_logs(
 def show_doctor() -> None:
     """Show what was found on this machine, and what stands in for what; exit code 1 when something is missing."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for _ in range(4):
+        table.add_column(overflow="fold")
     found = doctor.findings(Layout.from_environment())
     for item in found:
         sign = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]-[/]"}[item.ok]
-        table.add_row(sign, item.part, item.found, f"[dim]{item.advice}[/]")
+        table.add_row(sign, item.part, escape(item.found), f"[dim]{item.advice}[/]")
     console.print(table)
     if any(item.ok is False for item in found):
         raise typer.Exit(1)
@@ -163,10 +167,13 @@ def make_topics() -> None:
     """Create the topics and their dead letter topics, with KAFKA_PARTITIONS and KAFKA_REPLICATION."""
     stack = _here()
     if isinstance(stack, Compose):
-        stack.run("run", "--rm", "topics")
+        stack.make_topics()
         return
     created = stack.make_topics()
     console.print(f"Created: {', '.join(created)}" if created else "All topics exist already.")
+
+
+app.command()(audit)
 
 
 @app.command("demo")
@@ -195,7 +202,7 @@ def main() -> None:
     try:
         app()
     except StackError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]fc:[/] {error}", markup=True)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]fc:[/] {escape(str(error))}")
         sys.exit(1)
 
 

@@ -11,6 +11,7 @@ from fc.seed import ACCOUNTS, Accounts
 
 ENGINE_S = 5
 UP_S = 900
+TOPIC_JOBS = ("productfc-topics", "orderfc-topics", "paymentfc-topics")
 
 
 def engine() -> str | None:
@@ -22,7 +23,7 @@ def engine() -> str | None:
             ["docker", "version", "--format", "{{.Server.Version}}"],
             capture_output=True, text=True, timeout=ENGINE_S, check=False,
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
 
@@ -51,6 +52,11 @@ class Compose:
     def down(self, *, wipe: bool) -> None:
         """Stop and remove the containers; `wipe` removes the volumes too."""
         self.run("down", *(["--volumes"] if wipe else []))
+
+    def make_topics(self) -> None:
+        """Run the jobs that create topics. Raises StackError."""
+        for name in TOPIC_JOBS:
+            self.run("run", "--rm", name)
 
     def run(self, *arguments: str) -> None:
         """Run a compose command with its own output. Raises StackError when it fails."""

@@ -29,9 +29,14 @@ class Finding:
 def _version(command: list[str], missing: str) -> str:
     if not shutil.which(command[0]):
         raise Missing(missing)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    lines = _COLOUR.sub("", done.stdout or done.stderr).strip().splitlines()
-    return lines[0] if lines else command[0]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Missing(f"{' '.join(command)} does not work: {error}") from None
+    lines = _COLOUR.sub("", done.stdout or done.stderr).strip().splitlines() or [command[0]]
+    if done.returncode:
+        raise Missing(f"{' '.join(command)} failed: {lines[0]}")
+    return lines[0]
 
 
 def _java() -> str:
@@ -39,6 +44,8 @@ def _java() -> str:
     number = line.split('"')[1].split(".")[0] if '"' in line else ""
     if number.isdecimal() and int(number) < MIN_JAVA:
         raise Missing(f"{line} is too old: install a JDK, version {MIN_JAVA} or newer")
+    if not shutil.which("javac"):
+        raise Missing(f"{line} has no compiler: install a JDK, not only a runtime")
     return line
 
 

@@ -23,8 +23,8 @@ PORTS = {
     "mongo": 27017,
 }
 MAX_OFFSET = 65535 - max(PORTS.values())
-# A unix socket's path may have 107 bytes.
-MAX_SOCKET_PATH = 100
+# A unix socket's path may have 107 bytes, and supervisord binds `<path>.<pid>` first: eight more with the longest pid.
+MAX_SOCKET_PATH = 99
 
 
 class StackError(RuntimeError):
@@ -66,7 +66,7 @@ class Layout:
     @property
     def socket(self) -> Path:
         """The supervisor's socket, in the temporary folder when the stack's own path is too long for one."""
-        inside = self.home / "run" / "supervisor.sock"
-        if len(str(inside)) <= MAX_SOCKET_PATH:
-            return inside
-        return Path(tempfile.gettempdir()) / f"fc-{hashlib.sha256(str(self.home).encode()).hexdigest()[:16]}.sock"
+        name = f"fc-{hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]}.sock"
+        places = (self.home / "run" / "supervisor.sock", Path(tempfile.gettempdir()) / name)
+        fitting = (path for path in places if len(os.fsencode(path)) <= MAX_SOCKET_PATH)
+        return next(fitting, Path("/tmp") / name)

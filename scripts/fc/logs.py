@@ -5,27 +5,29 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 POLL_S = 0.2
 
 
-def show(files: Mapping[str, Path], *, lines: int, follow: bool, out: TextIO = sys.stdout) -> None:
+def show(files: Mapping[str, Path], *, lines: int, follow: bool, out: TextIO | None = None) -> None:
     """Print the last lines of each file; with `follow` go on until interrupted, across a file's rotation."""
+    out = out or sys.stdout
     width = max((len(name) for name in files), default=0)
-    places: dict[str, tuple[int, int]] = {}
-    for name, path in files.items():
-        text, places[name] = _read(path, (0, 0))
-        wanted = text.splitlines()[-lines:] if lines else []
-        _print(name, wanted, width, out)
+    tails = {name: _Tail(path) for name, path in files.items()}
     try:
+        for name, tail in tails.items():
+            there = tail.read()
+            _print(name, there[max(0, len(there) - lines) :], width, out)
         while follow:
-            for name, path in files.items():
-                text, places[name] = _read(path, places[name])
-                _print(name, text.splitlines(), width, out)
             time.sleep(POLL_S)
-    except (KeyboardInterrupt, BrokenPipeError):
+            for name, tail in tails.items():
+                _print(name, tail.read(), width, out)
+    except KeyboardInterrupt:
         return
+    finally:
+        for tail in tails.values():
+            tail.close()
 
 
 def _print(name: str, lines: list[str], width: int, out: TextIO) -> None:
@@ -34,15 +36,37 @@ def _print(name: str, lines: list[str], width: int, out: TextIO) -> None:
     out.flush()
 
 
-def _read(path: Path, place: tuple[int, int]) -> tuple[str, tuple[int, int]]:
-    """Read whole lines from a place (inode, offset) on; a file with another inode is read from its beginning."""
-    try:
-        with path.open("rb") as file:
-            inode = os.fstat(file.fileno()).st_ino
-            offset = place[1] if place[0] == inode else 0
-            file.seek(offset)
-            data = file.read()
-    except FileNotFoundError:
-        return "", place
-    whole = data[: data.rfind(b"\n") + 1]
-    return whole.decode("utf-8", "replace"), (inode, offset + len(whole))
+class _Tail:
+    """Reads whole lines from a file that grows, is moved away for a new one, or is emptied."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._rest = b""
+
+    def read(self) -> list[str]:
+        """Give the lines that were completed since the last call."""
+        *whole, self._rest = (self._rest + self._added()).split(b"\n")
+        return [line.decode("utf-8", "replace") for line in whole]
+
+    def _added(self) -> bytes:
+        data = self._file.read() if self._file else b""
+        try:
+            there = self._path.stat()
+            if self._file and os.path.samestat(there, os.fstat(self._file.fileno())):
+                if there.st_size < self._file.tell():
+                    self._file.seek(0)
+                return data
+            new = self._path.open("rb")
+        except FileNotFoundError:
+            return data
+        # What was moved away is read to its end: its last line may go on in the new file.
+        data += self._file.read() if self._file else b""
+        self.close()
+        self._file = new
+        return data + new.read()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()

@@ -47,11 +47,16 @@ def given_settings() -> dict[str, str]:
 
 
 class Programs:
-    """The programs of one stack. `overrides` are settings of all services that win over everything but addresses."""
+    """The programs of one stack. `overrides` are settings of all services that win over everything but addresses.
 
-    def __init__(self, layout: Layout, overrides: Mapping[str, str] | None = None) -> None:
+    `given` stands for what the developer says; None reads it.
+    """
+
+    def __init__(
+        self, layout: Layout, overrides: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None
+    ) -> None:
         self._layout = layout
-        self._given = {**ADMIN, **given_settings(), **(overrides or {})}
+        self._given = {**ADMIN, **(given_settings() if given is None else given), **(overrides or {})}
         home = layout.home / "data"
         self.servers: list[Server] = [
             kind(home / kind.name, layout.port(kind.name)) for kind in (Postgres, Redis, Kafka, Mongo)
@@ -63,14 +68,20 @@ class Programs:
         return next(server for server in self.servers if isinstance(server, Postgres))
 
     @property
+    def kafka(self) -> Kafka:
+        """The broker."""
+        return next(server for server in self.servers if isinstance(server, Kafka))
+
+    @property
     def simulated(self) -> bool:
         """Tell whether the simulator stands in for Xendit: it does unless XENDIT_BASE_URL leads elsewhere."""
         return not self._given.get("XENDIT_BASE_URL") or self._given["XENDIT_BASE_URL"] == self._layout.url(SIMULATOR)
 
     def base_environment(self) -> dict[str, str]:
         """Give the environment of supervisord: the developer's own, without what would change a service by accident."""
-        settings = set().union(*(setting_names(service) for service in SERVICES))
-        return {name: value for name, value in os.environ.items() if name not in settings}
+        settings = set().union({"CONFIG_FILE"}, *(setting_names(service) for service in SERVICES))
+        # The services read names in small letters, too.
+        return {name: value for name, value in os.environ.items() if name.upper() not in settings}
 
     def environment(self, service: str) -> dict[str, str]:
         """Give the settings of a service: those given that it reads, and the addresses that the stack decides."""

@@ -110,9 +110,17 @@ class _Seeder:
 
 
 async def seed(urls: dict[str, str], accounts: Accounts) -> int:
-    """Make what is missing at the services behind `urls`; existing rows stay as they are. Returns how much was made."""
+    """Make what is missing at the services behind `urls`; existing rows stay as they are. Returns how much was made.
+
+    Raises StackError when a service does not answer or refuses.
+    """
     async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
         seeder = _Seeder(urls, accounts, client)
-        await seeder.customers()
-        await seeder.catalogue()
+        try:
+            await seeder.customers()
+            await seeder.catalogue()
+        except httpx2.TransportError as error:
+            raise StackError(f"{error.request.url} does not answer: is the stack up?") from None
+        except httpx2.HTTPStatusError as error:
+            raise StackError(f"seeding failed: {error.request.url} answered {error.response.text}") from None
     return seeder.made

@@ -29,7 +29,19 @@ READY_S = 90
 POLL_S = 0.05
 STOP_SERVICES_S = 30
 STOP_SERVERS_S = 25
+# A program that is started more often while we wait for it will not become ready.
+MAX_STARTS = 2
 TAIL_LINES = 25
+HASTY = {
+    "PAYMENT_RETRY_BACKOFF_S": "0.2",
+    "SCHEDULER_RETRY_INTERVAL_S": "0.3",
+    "SCHEDULER_EXPIRY_INTERVAL_S": "1",
+    "KAFKA_SESSION_TIMEOUT_MS": "3000",
+    "LOGIN_LIMIT_PER_ADDRESS": "10000/minute",
+    "REGISTER_LIMIT_PER_ADDRESS": "10000/minute",
+}
+"""Settings of a stack for tests: it retries and polls faster than one for people."""
+
 Report = Callable[[str, float], None]
 
 
@@ -51,23 +63,20 @@ class Row:
 class Stack:
     """One stack in its folder. The same calls work again at any time: what runs is left running."""
 
-    def __init__(self, layout: Layout, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, layout: Layout, overrides: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None
+    ) -> None:
         self.layout = layout
-        self.programs = Programs(layout, overrides)
+        self.programs = Programs(layout, overrides, given)
         self.supervisor = Supervisor(layout)
 
     @classmethod
     def for_tests(cls, home: Path, **overrides: str) -> Self:
-        """Make a stack on free ports, which retries and polls faster than one for people."""
-        hasty = {
-            "PAYMENT_RETRY_BACKOFF_S": "0.2",
-            "SCHEDULER_RETRY_INTERVAL_S": "0.3",
-            "SCHEDULER_EXPIRY_INTERVAL_S": "1",
-            "KAFKA_SESSION_TIMEOUT_MS": "3000",
-            "LOGIN_LIMIT_PER_ADDRESS": "10000/minute",
-            "REGISTER_LIMIT_PER_ADDRESS": "10000/minute",
-        }
-        return cls(Layout(home, _free_offset()), {**hasty, **overrides})
+        """Make a stack on free ports with the settings HASTY.
+
+        It does not read what the developer says: a `.env` that leads to the real Xendit must not lead tests there.
+        """
+        return cls(Layout(home, _free_offset()), {**HASTY, **overrides}, given={})
 
     @property
     def home(self) -> Path:
@@ -99,10 +108,13 @@ class Stack:
         return self.supervisor.running and self.supervisor.outdated(self.programs.all())
 
     async def _up(self, report: Report) -> None:
+        if self.outdated():
+            # What does not run as it is configured may well run as it is configured now.
+            self._stop()
         if not self.supervisor.running:
             self._refuse_leftovers()
-            await self._prepare(report)
             self._refuse_taken_ports()
+            await self._prepare(report)
             self.supervisor.launch(self.programs.all(), self.programs.base_environment())
         if self.programs.simulated:
             self.supervisor.start(SIMULATOR)
@@ -145,7 +157,10 @@ class Stack:
         told = {
             name.lower(): value for name, value in self.programs.environment(service).items() if name.startswith(wanted)
         }
-        return load(settings_class(service), **told)
+        try:
+            return load(settings_class(service), **told)
+        except SystemExit as refused:
+            raise StackError(str(refused)) from None
 
     async def _start_service(self, name: str, report: Report) -> None:
         self.supervisor.start(name)
@@ -163,10 +178,13 @@ class Stack:
     async def _until(self, name: str, check: Callable[[], Awaitable[bool]]) -> None:
         deadline = time.monotonic() + READY_S
         failures = 0
+        starts: set[float] = set()
         while not await check():
-            # One that ends again and again will not become ready by waiting for it.
-            failures += self.supervisor.state(name).detail in ("BACKOFF", "FATAL", "EXITED")
-            if failures > 3 / POLL_S or time.monotonic() > deadline:
+            # One that ends again and again, at once or after a while, will not become ready by waiting for it.
+            state = self.supervisor.state(name)
+            failures += state.detail in ("BACKOFF", "FATAL", "EXITED")
+            starts.add(state.since)
+            if failures > 3 / POLL_S or len(starts) > MAX_STARTS or time.monotonic() > deadline:
                 raise StackError(f"{name} did not become ready. The end of {self.layout.log(name)}:\n{self.tail(name)}")
             await asyncio.sleep(POLL_S)
 
@@ -202,7 +220,9 @@ class Stack:
         return rows
 
     def make_topics(self) -> list[str]:
-        """Create the topics that are missing and return their names."""
+        """Create the topics that are missing and return their names. Raises StackError without a broker."""
+        if not asyncio.run(self.programs.kafka.ready()):
+            raise StackError("the broker does not answer: is the stack up?")
         return asyncio.run(kafka.ensure_topics(self._settings("orderfc"), topics()))
 
     def tail(self, name: str, lines: int = TAIL_LINES) -> str:
@@ -215,13 +235,18 @@ class Stack:
     def down(self) -> bool:
         """Stop the services, then the servers, and leave no process behind; False when nothing ran."""
         with self._alone():
-            running = self.supervisor.running
-            if running:
-                self.supervisor.stop_all(SERVICES, STOP_SERVICES_S)
-                servers = [SIMULATOR, *(server.name for server in self.programs.servers)]
-                self.supervisor.stop_all(servers, STOP_SERVERS_S)
-                self.supervisor.shutdown()
-            return processes.end(processes.of_stack(self.home)) > 0 or running
+            return self._stop()
+
+    def _stop(self) -> bool:
+        running = self.supervisor.running
+        if running:
+            self.supervisor.stop_all(SERVICES, STOP_SERVICES_S)
+            servers = [SIMULATOR, *(server.name for server in self.programs.servers)]
+            self.supervisor.stop_all(servers, STOP_SERVERS_S)
+            self.supervisor.shutdown()
+        left = processes.end(processes.of_stack(self.home))
+        self.supervisor.tidy()
+        return running or left > 0
 
     def wipe(self) -> None:
         """Remove data, logs and generated files. The stack must be down."""
@@ -230,6 +255,8 @@ class Stack:
                 raise StackError("the stack is running: stop it first")
             for name in ("data", "logs", "run"):
                 shutil.rmtree(self.home / name, ignore_errors=True)
+                if (self.home / name).exists():
+                    raise StackError(f"{self.home / name} can't be removed by this user")
 
     def _refuse_leftovers(self) -> None:
         """End what a killed supervisor has left behind: two keepers of one data folder would spoil it."""

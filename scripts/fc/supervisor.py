@@ -1,6 +1,7 @@
 """supervisord as the keeper of a stack's programs: its configuration, its start, and its XML-RPC interface."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from fc.processes import MARK
 START_S = 10
 ALREADY_STARTED, NOT_RUNNING = 60, 70
 ENDED = frozenset({"STOPPED", "EXITED", "FATAL"})
+# supervisord's format has no escapes: a line ends, and a comment begins, wherever one can.
+_UNFIT = re.compile(r"[\n\r]|\s[;#]")
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,14 @@ class Supervisor:
         """Tell whether the supervisor answers."""
         try:
             self._call("getState")
-        except (OSError, HTTPException):
+        except (OSError, HTTPException, Fault):
+            # It answers with a fault while it shuts down.
             return False
         return True
 
     def outdated(self, programs: Iterable[Program]) -> bool:
         """Tell whether the programs would be configured otherwise now than when the supervisor was launched."""
-        return self._configured.read_text(encoding="utf-8") != _configuration(self._layout, programs)
+        return self._configured.read_text(encoding="utf-8") != configuration(self._layout, programs)
 
     def launch(self, programs: Iterable[Program], environment: Mapping[str, str]) -> None:
         """Write the configuration and start supervisord in the background; programs wait to be started.
@@ -73,14 +77,19 @@ class Supervisor:
         """
         self._run.mkdir(parents=True, exist_ok=True)
         (self._layout.home / "logs").mkdir(exist_ok=True)
-        self._layout.socket.unlink(missing_ok=True)
+        self.tidy()
+        text = configuration(self._layout, programs)
+        self._configured.unlink(missing_ok=True)
         with open(self._configured, "w", encoding="utf-8", opener=_private) as file:
-            file.write(_configuration(self._layout, programs))
-        done = subprocess.run(
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configured)],
-            env={**environment, MARK: str(self._layout.home)},
-            cwd="/", capture_output=True, text=True, timeout=START_S, check=False,
-        )  # fmt: skip
+            file.write(text)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configured)],
+                env={**environment, MARK: str(self._layout.home)},
+                cwd="/", capture_output=True, text=True, timeout=START_S, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise StackError(f"supervisord did not start within {START_S} s") from None
         deadline = time.monotonic() + START_S
         while not self.running:
             if done.returncode or time.monotonic() > deadline:
@@ -129,7 +138,11 @@ class Supervisor:
             deadline = time.monotonic() + START_S
             while _alive(pid) and time.monotonic() < deadline:
                 time.sleep(0.02)
+
+    def tidy(self) -> None:
+        """Remove what a supervisord that was killed has left: its socket and the file with its pid."""
         self._layout.socket.unlink(missing_ok=True)
+        (self._run / "supervisord.pid").unlink(missing_ok=True)
 
     def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - XML-RPC
         transport = SupervisorTransport(None, None, f"unix://{self._layout.socket}")
@@ -153,7 +166,8 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _configuration(layout: Layout, programs: Iterable[Program]) -> str:
+def configuration(layout: Layout, programs: Iterable[Program]) -> str:
+    """Write supervisord's configuration. Raises StackError for what its format can't hold."""
     run = layout.home / "run"
     lines = [
         "[supervisord]",
@@ -187,18 +201,24 @@ def _section(program: Program, log: Path) -> list[str]:
         f"stopwaitsecs={program.stop_wait_s}",
         "killasgroup=true",
         "redirect_stderr=true",
-        f"stdout_logfile={_escaped(str(log))}",
+        # supervisord expands this one twice.
+        f"stdout_logfile={_escaped(_escaped(str(log)))}",
         "stdout_logfile_maxbytes=20MB",
         "stdout_logfile_backups=1",
     ]
 
 
 def _escaped(text: str) -> str:
+    """Write a path or a command for supervisord. Raises StackError for what it can't hold."""
+    if _UNFIT.search(text):
+        raise StackError(f"the local stack takes no line breaks, ' ;' or ' #' in a path: {text!r}")
     return text.replace("%", "%%")
 
 
 def _value(name: str, text: str) -> str:
-    """Quote a value for supervisord, whose format has no escapes. Raises StackError for what it can't hold."""
-    if any(character in text for character in "\"'\n\r") or " ;" in text:
-        raise StackError(f"{name} can't be passed on: the local stack takes no quotes, line breaks or ' ;' in a value")
-    return _escaped(text)
+    """Write a setting for supervisord. Raises StackError, which does not show the value, for what it can't hold."""
+    if _UNFIT.search(text) or '"' in text or "'" in text:
+        raise StackError(
+            f"{name} can't be passed on: the local stack takes no quotes, line breaks, ' ;' or ' #' in a value"
+        )
+    return text.replace("%", "%%")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -190,7 +191,21 @@ async def test_unknown_addresses_and_methods_have_the_one_shape(http: httpx2.Asy
     error(await http.get("/ping/"), 404, "not_found")
     answer = await http.delete("/v1/things/bodyless")
     error(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+    answer = await http.post("/docs/assets/swagger-ui.css")
+    error(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+async def test_head_is_get_without_its_body(http: httpx2.AsyncClient) -> None:
+    for path, status in (("/ping", 200), ("/v1/things/bodyless", 200), ("/v1/things/mine", 401), ("/nope", 404)):
+        with structlog.testing.capture_logs() as lines:
+            answer = await http.head(path)
+        assert (answer.status_code, answer.content) == (status, b"")
+        assert int(answer.headers["content-length"]) > 0
+        assert [line["method"] for line in lines if line["event"] == "request"] == ["HEAD"]
+    assert "bodyless" in handled
+    assert (await http.head("/v1/things/raw/callback")).headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize(
@@ -206,6 +221,9 @@ async def test_unknown_addresses_and_methods_have_the_one_shape(http: httpx2.Asy
         (b'{"quantity":1,"name":"\xff"}', ""),
         (b"{", "not valid JSON"),
         (b"[" * 100_000, ""),
+        ('{"quantity":1,"name":"a"}'.encode("utf-16"), "UTF-8"),
+        ('{"quantity":1,"name":"\\u0000"}'.encode("utf-32-le"), "UTF-8"),
+        (b'{"quantity":1,"name":"a\x00"}', "NUL"),
         (b'"text"', "JSON object"),
         (b"", "body is required"),
     ],
@@ -363,4 +381,23 @@ async def test_the_document_has_a_bearer_scheme_and_our_errors(http: httpx2.Asyn
     assert "HTTPValidationError" not in json.dumps(document)
     reference = document["paths"]["/v1/things/mine"]["get"]["responses"]["default"]["content"]["application/json"]
     assert reference["schema"] == {"$ref": "#/components/schemas/ErrorBody"}
-    assert (await http.get("/docs")).status_code == 200
+
+
+async def test_the_page_loads_its_scripts_from_here_and_nowhere_else(http: httpx2.AsyncClient) -> None:
+    text = (await http.get("/docs")).text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert len(loaded) == 3
+    for address in loaded:
+        assert address.startswith("/docs/assets/")
+        assert (await http.get(address)).status_code == 200
+    assert "https://" not in text
+    error(await http.get("/redoc"), 404, "not_found")
+
+
+async def test_the_document_names_the_refusals_that_follow_from_a_routes_shape(http: httpx2.AsyncClient) -> None:
+    paths: dict[str, Any] = (await http.get("/openapi.json")).json()["paths"]
+    assert list(paths["/v1/things/{thing_id}"]["post"]["responses"]) == ["200", "400", "413", "415", "default"]
+    assert list(paths["/v1/things/mine"]["get"]["responses"]) == ["200", "401", "default"]
+    assert list(paths["/ping"]["get"]["responses"]) == ["200", "default"]
+    described = paths["/v1/things/mine"]["get"]["responses"]["401"]["content"]["application/json"]
+    assert described["example"]["code"] == "unauthenticated"

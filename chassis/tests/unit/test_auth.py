@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from chassis.auth import TokenVerifier, encode_token
+from chassis.auth import MAX_EXP, TokenVerifier, encode_token
 from chassis.errors import Unauthenticated
 
 SECRET = "s" * 64
@@ -79,6 +79,8 @@ def test_two_tokens_have_two_ids() -> None:
         {"email": "\ud800@example.com"},
         {"role": "user\x00"},
         {"exp": "soon"},
+        {"exp": MAX_EXP},
+        {"exp": 10**400},
     ],
 )
 def test_wrong_claims_are_refused(changes: dict[str, Any]) -> None:

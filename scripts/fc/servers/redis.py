@@ -42,6 +42,8 @@ class Redis(Server):
             self._binary(), "--port", str(self.port), "--bind", HOST, "--requirepass", PASSWORD,
             "--dir", str(self.home / "data"), "--appendonly", "yes" if self.durable else "no",
             "--save", "", "--daemonize", "no", "--loglevel", "notice",
+            # A title is written over the environment, by which a process is known as its stack's.
+            "--set-proc-title", "no",
         ]  # fmt: skip
 
     async def ready(self) -> bool:

@@ -1,0 +1,149 @@
+"""What tests of the Kafka side share: settings and topics of their own, a running consumer, and what the broker holds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from chassis.config import ServiceSettings, load
+from chassis.consumer import ConsumerRunner
+from chassis.db import Database
+from chassis.events import Message
+from chassis.kafka import Producer, ensure_topics
+from chassis.testing.proxy import Proxy
+
+
+class Topic:
+    """One topic of one partition with its dead letter topic, on a real broker."""
+
+    def __init__(self, broker: str, settings: ServiceSettings, name: str, producer: AIOKafkaProducer) -> None:
+        self.broker, self.settings, self.name = broker, settings, name
+        self._producer = producer
+
+    async def send(self, value: bytes | None, key: bytes | None = b"order-1", **headers: bytes) -> None:
+        """Write a message as a foreign producer does; aiokafka has another way for one with neither key nor value."""
+        if key is None and value is None:
+            batch = self._producer.create_batch()
+            batch.append(key=None, value=None, timestamp=None)
+            await (await self._producer.send_batch(batch, self.name, partition=0))
+        else:
+            await self._producer.send_and_wait(self.name, value, key=key, headers=list(headers.items()))
+
+    async def dead_letters(self) -> list[ConsumerRecord]:
+        """Read what is on the dead letter topic now."""
+        place = TopicPartition(f"{self.name}.dlq", 0)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign([place])
+            end = (await consumer.end_offsets([place]))[place]
+            found: list[ConsumerRecord] = []
+            while len(found) < end:
+                found += (await consumer.getmany(place, timeout_ms=1000)).get(place, [])
+            return found
+        finally:
+            await consumer.stop()
+
+    async def committed(self, group: str) -> int | None:
+        """Give the offset that a group has committed."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker, group_id=group, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            place = TopicPartition(self.name, 0)
+            found: OffsetAndMetadata | int | None = await consumer.committed(place)
+            return int(found) if found is not None else None
+        finally:
+            await consumer.stop()
+
+
+class Member:
+    """A consumer runner in a task of its own; `handled` lists the values that its handler has seen to the end."""
+
+    def __init__(self, settings: ServiceSettings, topic: Topic, group: str) -> None:
+        self.handled: list[bytes | None] = []
+        self.handle: Callable[[Message], Awaitable[None]] | None = None
+        self.producer = Producer(settings)
+        self.runner = ConsumerRunner(settings, group, {topic.name: self._handle}, self.producer)
+        self.stop = asyncio.Event()
+        self.task = asyncio.create_task(self.runner.run(self.stop))
+
+    async def _handle(self, message: Message) -> None:
+        if self.handle is not None:
+            await self.handle(message)
+        self.handled.append(message.value)
+
+    @property
+    def coordinator(self) -> Any:
+        """aiokafka's coordinator of this member: where tests make a fault that no broker can be asked for."""
+        assert self.runner._consumer is not None
+        return self.runner._consumer._coordinator
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions this member works on."""
+        return len(self.runner._workers)
+
+    async def end(self) -> None:
+        """Stop, whatever came of it."""
+        self.stop.set()
+        with suppress(Exception):
+            await asyncio.wait_for(self.task, 20)
+        await self.producer.close()
+
+
+@pytest.fixture
+def kafka_settings(kafka_broker: str) -> ServiceSettings:
+    """Give settings for topics of one partition, and members whose session ends after 6 s."""
+    return load(ServiceSettings, kafka_broker=kafka_broker, kafka_partitions=1, kafka_session_timeout_ms=6000)
+
+
+@pytest.fixture
+async def topic(kafka_settings: ServiceSettings) -> AsyncIterator[Topic]:
+    """Give a topic of the test's own."""
+    name = f"t-{uuid4().hex[:10]}"
+    await ensure_topics(kafka_settings, [name])
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_settings.kafka_broker, max_request_size=4 * 1024 * 1024)
+    await producer.start()
+    for made in (name, f"{name}.dlq"):
+        await producer.partitions_for(made)
+    yield Topic(kafka_settings.kafka_broker, kafka_settings, name, producer)
+    await producer.stop()
+
+
+Join = Callable[..., Member]
+
+
+@pytest.fixture
+async def join(topic: Topic) -> AsyncIterator[Join]:
+    """Give a function that starts a member of the test's group, through another broker address if one is given."""
+    members: list[Member] = []
+
+    def start(broker: str | None = None, **changed: Any) -> Member:
+        settings = topic.settings.model_copy(update={"kafka_broker": broker or topic.broker, **changed})
+        members.append(Member(settings, topic, f"g-{topic.name}"))
+        return members[-1]
+
+    yield start
+    await asyncio.gather(*(member.end() for member in members))
+
+
+@pytest.fixture
+async def database(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
+    """Give an empty database."""
+    opened = Database(load(ServiceSettings, **await make_database("chassis")))
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def kafka_proxy(broker: str) -> AsyncIterator[Proxy]:
+    """Open a proxy in front of the broker; it is restored at the end, so that clients can close in peace."""
+    host, _, port = broker.rpartition(":")
+    async with Proxy(host, int(port), kafka=True) as proxy:
+        yield proxy
+        await proxy.restore()

@@ -1,0 +1,107 @@
+"""Which states of order, payment and stock go together: at rest, and while messages are on their way."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from itertools import product
+
+from fc.audit.model import LedgerRow, Payment
+
+CREATED, PROCESSING, COMPLETED, CANCELLED, FAILED = range(5)
+STATUS_NAMES = ("created", "processing", "completed", "cancelled", "failed")
+
+STEPS = frozenset(
+    {
+        (CREATED, COMPLETED, "paid"),
+        (CREATED, CANCELLED, "payment_failed"),
+        (CREATED, CANCELLED, "stock_rejected"),
+        (COMPLETED, FAILED, "payment_failed"),
+        (COMPLETED, FAILED, "stock_rejected"),
+        (CANCELLED, FAILED, "paid"),
+    }
+)
+"""(from, to, cause) of every step that an order may take."""
+
+
+class Pay(StrEnum):
+    """A payment as far as its order is concerned."""
+
+    MISSING = "missing"
+    PENDING = "PENDING"
+    PAID = "PAID"
+    CLOSED = "closed unpaid"
+    CLOSED_LATE = "closed unpaid, then paid"
+    REJECTED = "closed, stock rejected"
+    REJECTED_LATE = "closed, stock rejected, then paid"
+
+
+class Stock(StrEnum):
+    """The ledger rows of an order, which change state together."""
+
+    NONE = "no ledger row"
+    TAKEN = "TAKEN"
+    RELEASED = "RELEASED"
+    TOMBSTONE = "TOMBSTONE"
+    REJECTED = "REJECTED"
+    MIXED = "different states"
+
+
+Triple = tuple[int, Pay, Stock]
+
+SETTLED: frozenset[Triple] = frozenset(
+    {
+        (CREATED, Pay.PENDING, Stock.TAKEN),
+        (COMPLETED, Pay.PAID, Stock.TAKEN),
+        (CANCELLED, Pay.CLOSED, Stock.RELEASED),
+        # The rollback overtook stock.updated.
+        (CANCELLED, Pay.CLOSED, Stock.TOMBSTONE),
+        # The payment had failed before it heard that there is no stock.
+        (CANCELLED, Pay.CLOSED, Stock.REJECTED),
+        (CANCELLED, Pay.REJECTED, Stock.REJECTED),
+        # Money was taken for what can't be served: refund due.
+        (FAILED, Pay.PAID, Stock.REJECTED),
+        (FAILED, Pay.CLOSED_LATE, Stock.RELEASED),
+        (FAILED, Pay.CLOSED_LATE, Stock.TOMBSTONE),
+        (FAILED, Pay.CLOSED_LATE, Stock.REJECTED),
+        (FAILED, Pay.REJECTED_LATE, Stock.REJECTED),
+    }
+)
+"""All combinations that an order may rest in; the first one until its payment ends."""
+
+_LATE = (Pay.CLOSED_LATE, Pay.REJECTED_LATE)
+_BEFORE_ROLLBACK = (Stock.NONE, Stock.TAKEN, Stock.REJECTED)
+_ANY_STOCK = (*_BEFORE_ROLLBACK, Stock.RELEASED, Stock.TOMBSTONE)
+_NEEDS_REJECTION = (Pay.REJECTED, Pay.REJECTED_LATE)
+
+
+def _passing() -> Iterable[Triple]:
+    yield from product((CREATED,), Pay, _BEFORE_ROLLBACK)
+    yield from product((COMPLETED,), (Pay.PAID, *_LATE), _BEFORE_ROLLBACK)
+    yield from product((CANCELLED,), (Pay.CLOSED, Pay.REJECTED, *_LATE), _ANY_STOCK)
+    # The order heard of the missing stock first.
+    yield from product((CANCELLED,), (Pay.MISSING, Pay.PENDING, Pay.PAID), (Stock.REJECTED,))
+    yield from product((FAILED,), _LATE, _ANY_STOCK)
+
+
+PASSING: frozenset[Triple] = frozenset(
+    triple for triple in _passing() if triple[1] not in _NEEDS_REJECTION or triple[2] is Stock.REJECTED
+)
+"""What an order may pass through while its messages travel, in whatever order they arrive."""
+
+
+def pay_state(payment: Payment | None) -> Pay:
+    """Classify a payment."""
+    if payment is None:
+        return Pay.MISSING
+    if not payment.is_closed:
+        return Pay(payment.status)
+    if payment.reason == "stock_rejected":
+        return Pay.REJECTED_LATE if payment.late_paid_at else Pay.REJECTED
+    return Pay.CLOSED_LATE if payment.late_paid_at else Pay.CLOSED
+
+
+def stock_state(rows: Iterable[LedgerRow]) -> Stock:
+    """Classify the ledger rows of one order."""
+    states = {row.state for row in rows}
+    if not states:
+        return Stock.NONE
+    return Stock(states.pop()) if len(states) == 1 else Stock.MIXED

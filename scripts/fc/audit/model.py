@@ -1,0 +1,232 @@
+"""What the stores say about one order, side by side: one record per row, its order's id first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A row of orderfc's `orders`."""
+
+    order_id: int
+    user_id: int
+    status: int
+    total_amount: Decimal
+    total_qty: int
+    currency: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of orderfc's `order_items`."""
+
+    order_id: int
+    product_id: int
+    quantity: int
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A row of orderfc's `order_history`."""
+
+    order_id: int
+    status: int
+    cause: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A row of orderfc's `idempotency_keys` that an order was stored under."""
+
+    order_id: int
+    user_id: int
+    key: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A row of one of the three outboxes; `payload` is JSON text."""
+
+    order_id: int
+    event_id: UUID
+    topic: str
+    payload: str
+    created_at: datetime
+    published_at: datetime | None
+    parked_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """A row of productfc's `stock_ledger`."""
+
+    order_id: int
+    product_id: int
+    quantity: int
+    state: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A row of paymentfc's `payments`."""
+
+    order_id: int
+    user_id: int
+    external_id: str
+    amount: Decimal
+    currency: str
+    status: str
+    reason: str | None
+    invoice_id: str | None
+    invoice_url: str | None
+    expires_at: datetime | None
+    paid_at: datetime | None
+    late_paid_at: datetime | None
+    retry_count: int
+    sweep_after: datetime | None
+    create_time: datetime
+    update_time: datetime
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether the payment ended unpaid."""
+        return self.status in ("EXPIRED", "FAILED")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A row of paymentfc's `payment_requests`."""
+
+    order_id: int
+    status: str
+    next_attempt_at: datetime
+    lease_until: datetime | None
+    last_error: str | None
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A row of paymentfc's `payment_callbacks`."""
+
+    order_id: int
+    invoice_id: str
+    status: str
+    outcome: str
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A row of paymentfc's `payment_anomalies`."""
+
+    order_id: int
+    invoice_id: str
+    kind: str
+    expected: str
+    received: str
+    resolved_at: datetime | None
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A row of paymentfc's `invoice_closings`."""
+
+    order_id: int
+    invoice_id: str
+    step: str
+    last_error: str | None
+    due_at: datetime
+    done_at: datetime | None
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A step in the audit log, or still in paymentfc's `audit_outbox`; `about` is the event that was published."""
+
+    order_id: int
+    event_id: str
+    event: str
+    about: str | None
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """An invoice as Xendit shows it; `payments` counts the money that came, where the source can tell."""
+
+    order_id: int
+    id: str
+    status: str
+    amount: Decimal
+    currency: str
+    paid_amount: Decimal | None
+    payments: int
+    created: datetime | None
+    updated: datetime | None
+
+    @property
+    def is_paid(self) -> bool:
+        """Tell whether money has come for it, in time or late."""
+        return self.status in ("PAID", "SETTLED") or self.payments > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An order id that a source knows without having a row for it here."""
+
+    order_id: int
+
+
+@dataclass(slots=True)
+class Dossier:
+    """Everything about one order id. A list has at most one entry where the database sees to it."""
+
+    order_id: int
+    orders: list[Order] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    history: list[Step] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
+    order_events: list[Event] = field(default_factory=list)
+    ledger: list[LedgerRow] = field(default_factory=list)
+    stock_events: list[Event] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    callbacks: list[Callback] = field(default_factory=list)
+    anomalies: list[Anomaly] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
+    payment_events: list[Event] = field(default_factory=list)
+    undelivered: list[AuditEntry] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    invoices: list[Invoice] = field(default_factory=list)
+    on_its_way: bool = False
+    """Whether a message of this order is committed but has not been applied by everybody yet."""
+
+    @property
+    def order(self) -> Order | None:
+        """The order, if orderfc knows it."""
+        return self.orders[0] if self.orders else None
+
+    @property
+    def payment(self) -> Payment | None:
+        """The payment, if paymentfc knows the order."""
+        return self.payments[0] if self.payments else None
+
+    def events(self) -> Iterator[Event]:
+        """Give the events of all three outboxes."""
+        yield from self.order_events
+        yield from self.stock_events
+        yield from self.payment_events

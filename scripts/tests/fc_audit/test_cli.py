@@ -1,0 +1,147 @@
+"""The command: what it prints and with which exit code it ends."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fc.audit import CouldNotCheck, cli
+from fc.audit.rules import RULES
+from fc.layout import StackError
+
+from .conftest import new_sample
+from .spoil import order, payment
+from .world import World
+
+
+@pytest.fixture
+def fc(bare: World, monkeypatch: pytest.MonkeyPatch) -> "Command":
+    """The command on the databases of the test."""
+    monkeypatch.setattr(cli, "_here", lambda: bare.sources)
+    return Command(bare)
+
+
+class Command:
+    """Runs `fc audit`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __call__(self, *arguments: str) -> Result:
+        return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "200"})
+
+    def lines(self, *arguments: str) -> list[dict[str, Any]]:
+        """Give what --json prints."""
+        return [json.loads(line) for line in self("--json", *arguments).stdout.splitlines()]
+
+
+@pytest.fixture
+async def spoiled(fc: Command) -> int:
+    """One sound and one spoiled order; gives the latter's id."""
+    made = new_sample("paid")
+    await fc.world.store([made, new_sample("expired")])
+    await order("total_qty = 4")(fc.world, made)
+    return made.order_id
+
+
+def test_a_sound_platform_ends_with_0(fc: Command) -> None:
+    done = fc()
+    assert done.exit_code == 0
+    assert "0 violations, 0 for attention, 0 in flight (0 orders" in done.stdout
+
+
+def test_a_violation_is_shown_with_its_sentence_and_ends_with_1(fc: Command, spoiled: int) -> None:
+    done = fc()
+    assert done.exit_code == 1
+    assert "order_quantity An order's number of pieces is the sum of its lines." in done.stdout
+    assert f"order {spoiled}" in done.stdout
+    assert "expected 3" in done.stdout
+    assert "found 4" in done.stdout
+    assert "since 2" in done.stdout
+    assert "1 violations" in done.stdout
+    assert "2 orders" in done.stdout
+
+
+def test_json_is_one_object_per_finding_and_then_the_summary(fc: Command, spoiled: int) -> None:
+    finding, last = fc.lines()
+    assert (finding["rule"], finding["order_id"], finding["expected"], finding["found"]) == (
+        "order_quantity", spoiled, "3", "4",
+    )  # fmt: skip
+    assert last["summary"].items() >= {
+        "orders": 2, "violations": 1, "by_rule": {"order_quantity": 1}, "skipped": ["kafka", "mongo"], "exit_code": 1,
+    }.items()  # fmt: skip
+
+
+def test_a_rule_that_is_ignored_is_not_checked(fc: Command, spoiled: int) -> None:
+    assert fc("--ignore", "order_quantity").exit_code == 0
+
+
+def test_an_unknown_rule_is_refused(fc: Command) -> None:
+    done = fc("--ignore", "order_quality")
+    assert done.exit_code == 2
+    assert "order_quality" in done.output
+
+
+def test_an_unknown_source_is_refused(fc: Command) -> None:
+    assert fc("--skip", "redis").exit_code == 2
+
+
+def test_a_source_can_be_left_out(fc: Command, spoiled: int) -> None:
+    assert fc.lines("--skip", "xendit")[-1]["summary"]["skipped"] == ["kafka", "mongo", "xendit"]
+
+
+def test_no_more_findings_of_a_rule_are_shown_than_wanted(fc: Command, many: list[int]) -> None:
+    done = fc("--show", "2")
+    assert done.stdout.count("found x-") == 2
+    assert "and 3 more" in done.stdout
+
+
+@pytest.fixture
+async def many(fc: Command) -> list[int]:
+    """Five orders that are spoiled alike."""
+    made = [new_sample("paid") for _ in range(5)]
+    await fc.world.store(made)
+    for each in made:
+        await payment("external_id = 'x-' || order_id")(fc.world, each)
+    return [each.order_id for each in made]
+
+
+def test_a_source_that_fails_on_the_way_ends_with_2(fc: Command, sound: int) -> None:
+    fc.world.xendit.error = CouldNotCheck("[Xendit] is gone")
+    done = fc()
+    assert done.exit_code == 2
+    assert "xendit could not be read: [Xendit] is gone" in done.stdout
+
+
+@pytest.fixture
+async def sound(fc: Command) -> int:
+    """One sound order."""
+    made = new_sample("paid")
+    await fc.world.store([made])
+    return made.order_id
+
+
+@pytest.mark.parametrize("error", [CouldNotCheck("no database"), StackError("no stack")])
+def test_without_databases_it_ends_with_2(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_here", fails)
+    done = CliRunner().invoke(cli.app, [])
+    assert done.exit_code == 2
+    assert str(error) in done.output
+    done = CliRunner().invoke(cli.app, ["--json"])
+    assert json.loads(done.stdout) == {"summary": {"error": str(error), "exit_code": 2}}
+
+
+def test_a_platform_that_does_not_rest_ends_with_2(fc: Command) -> None:
+    assert fc("--quiesce", "1").exit_code == 2
+
+
+def test_the_rules_are_listed_with_their_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = CliRunner().invoke(cli.app, ["--rules"], env={"COLUMNS": "300"})
+    assert done.exit_code == 0
+    for rule in RULES.values():
+        assert rule.code in done.stdout
+        assert rule.sentence in done.stdout
