@@ -13,7 +13,9 @@ POLL_S = 0.004
 DEADLINE_S = 20
 
 
-async def poll(read: Callable[[], Awaitable[Any]], what: str, deadline_s: float = DEADLINE_S) -> Any:  # noqa: ANN401
+async def poll(  # noqa: ANN401 - the truthy answer
+    read: Callable[[], Awaitable[Any]], what: str, deadline_s: float = DEADLINE_S, interval_s: float = POLL_S
+) -> Any:
     """Ask until the answer is truthy and return it. Raises TimeoutError naming `what` after the deadline."""
     deadline = time.monotonic() + deadline_s
     while True:
@@ -21,7 +23,7 @@ async def poll(read: Callable[[], Awaitable[Any]], what: str, deadline_s: float 
             return answer
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {deadline_s:g} s")
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(interval_s)
 
 
 class Customer:

@@ -1,0 +1,119 @@
+"""One run: faults and load at once, then healing, rest, and the audit's verdict."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import httpx2
+
+from fc.audit.report import Finding
+from fc.audit.rule import Level
+from fc.audit.run import run_audit
+from fc.audit.sources import Sources
+from fc.shop import Shop
+from fc.stack import Stack
+from tests.chaos.load import PAY, Load
+from tests.chaos.schedule import FREEZE, KILL, STOP, XENDIT, Fault, Plan
+from tests.support import Kitchen
+
+QUIET_S = 180
+OVERRIDES = {
+    "SCHEDULER_STATUS_INTERVAL_S": "2",
+    "SCHEDULER_STATUS_MIN_AGE_S": "1",
+    "SCHEDULER_PENDING_INTERVAL_S": "1",
+}
+"""What a stack for chaos is told, so that lost webhooks are found in seconds instead of minutes."""
+
+
+@dataclass
+class Verdict:
+    """What a run came to; `violations` are the audit's, `recovery_s` is from the healing to rest."""
+
+    plan: Plan
+    orders: int = 0
+    paid: int = 0
+    recovery_s: float = 0.0
+    violations: list[Finding] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Tell whether nothing was lost, doubled or left behind."""
+        return not self.violations
+
+
+class Chaos:
+    """Carries out plans on one stack."""
+
+    def __init__(self, stack: Stack, client: httpx2.AsyncClient, say: Callable[[str], object] = lambda _: None) -> None:
+        self._stack = stack
+        self._client = client
+        self._say = say
+
+    async def run(self, plan: Plan) -> Verdict:
+        """Run a plan to its verdict. Raises what the load could not get done in two minutes."""
+        verdict = Verdict(plan)
+        async with Shop.opened(self._stack.urls(), self._stack.accounts()) as shop:
+            kitchen = Kitchen(self._stack, shop, self._client)
+            products = [await kitchen.product(stock=30) for _ in range(3)] + [await kitchen.product(stock=5)]
+            customers = [await shop.login("alice"), await shop.login("bob")]
+            load = Load(shop, customers, products, plan.seed)
+            faults = asyncio.create_task(self._inflict(plan))
+            loading = asyncio.create_task(load.run(plan.orders, plan.length_s))
+            try:
+                await faults
+            finally:
+                began = time.monotonic()
+                await self._heal()
+            await loading
+        report = await run_audit(Sources.of_stack(self._stack.layout), quiesce_s=QUIET_S)
+        verdict.recovery_s = time.monotonic() - began
+        verdict.orders = sum(item.order is not None for item in load.bought)
+        verdict.paid = sum(item.invoice is not None and item.intent == PAY for item in load.bought)
+        verdict.violations = [finding for finding in report.findings if finding.level is Level.VIOLATION]
+        return verdict
+
+    async def _inflict(self, plan: Plan) -> None:
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for fault in plan.faults:
+                await asyncio.sleep(max(0.0, fault.at - (time.monotonic() - began)))
+                self._say(str(fault))
+                group.create_task(self._one(fault))
+
+    async def _one(self, fault: Fault) -> None:
+        if fault.kind == KILL:
+            self._signal(fault.target, signal.SIGKILL)
+        elif fault.kind == FREEZE:
+            self._signal(fault.target, signal.SIGSTOP)
+            await asyncio.sleep(fault.lasts)
+            self._signal(fault.target, signal.SIGCONT)
+        elif fault.kind == STOP:
+            await asyncio.to_thread(self._stack.supervisor.stop, fault.target)
+            await asyncio.sleep(fault.lasts)
+            await asyncio.to_thread(self._stack.supervisor.start, fault.target)
+        elif fault.kind == XENDIT:
+            await self._switch(dict(fault.switches))
+            await asyncio.sleep(fault.lasts)
+            await self._switch(dict.fromkeys(name for name, _ in fault.switches))
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        pid = self._stack.supervisor.state(name).pid
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    async def _switch(self, switches: dict[str, object]) -> None:
+        answer = await self._client.put(f"{self._stack.layout.url('xendit')}/_sim/faults", json=switches)
+        answer.raise_for_status()
+
+    async def _heal(self) -> None:
+        """Let everything run, and wait until all four services are ready."""
+        for state in self._stack.supervisor.states():
+            if state.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(state.pid, signal.SIGCONT)
+        await asyncio.to_thread(self._stack.up)
