@@ -13,7 +13,7 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scrip
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup tools check test test-containers mutants format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help setup tools check test test-containers mutants chaos soak format up down status logs seed topics doctor demo lock protos clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -67,6 +67,12 @@ test-containers: setup ## Run the integration tests against servers in container
 
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
 	@$(BIN)/python -m mutants $(ARGS)
+
+chaos: $(INSTALLED) ## Faults drawn from SEED (COUNT seeds, at most MINUTES) under a load of orders, then the audit
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --count $(or $(COUNT),1) --minutes $(or $(MINUTES),60)
+
+soak: $(INSTALLED) ## The same for MINUTES (30), seed after seed
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1000) --count 1000000 --minutes $(or $(MINUTES),30)
 
 format: $(INSTALLED) ## Format the code and mend what can be mended
 	@$(BIN)/ruff check -q --fix .
