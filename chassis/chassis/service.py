@@ -18,9 +18,12 @@ from grpc import aio
 
 from chassis import config, failpoint, kafka, logging, migrations, telemetry, vault
 from chassis.config import ServiceSettings
+from chassis.loops import wait_any
 from chassis.protocol import Protocol
 
 log = structlog.get_logger(__name__)
+
+MIGRATION_POLL_S = 0.5
 
 Task = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -149,8 +152,9 @@ async def _supervise(settings: ServiceSettings, parts: Parts, stop: asyncio.Even
     if grpc_server is not None:
         await grpc_server.start()
         running.add(asyncio.create_task(_until_terminated(grpc_server), name="grpc"))
-    ordinary = {asyncio.create_task(_named(run, tasks_stop), name=name) for name, run in parts.tasks}
-    last = {asyncio.create_task(_named(run, last_stop), name=name) for name, run in parts.last}
+    migrated = asyncio.create_task(_until_migrated(parts.app.state.readiness.migrations, tasks_stop), name="migrations")
+    ordinary = {asyncio.create_task(_after(migrated, run, tasks_stop), name=name) for name, run in parts.tasks}
+    last = {asyncio.create_task(_after(migrated, run, last_stop), name=name) for name, run in parts.last}
     _freeze()
     log.info("started", port=settings.http_port)
 
@@ -198,8 +202,24 @@ async def _until(deadline: float, tasks: set[asyncio.Task[None]]) -> None:
         await asyncio.wait(tasks, timeout=max(left, 0))
 
 
-async def _named(run: Task, stop: asyncio.Event) -> None:
-    await run(stop)
+async def _until_migrated(check: Callable[[], Awaitable[object]] | None, stop: asyncio.Event) -> bool:
+    """Wait until the check passes; False when the service is stopped before that."""
+    told = False
+    while check is not None and not stop.is_set():
+        try:
+            await check()
+            break
+        except Exception as error:
+            if not told:
+                log.warning("waiting for a migrated database", error=f"{type(error).__name__}: {error}")
+            told = True
+            await wait_any(MIGRATION_POLL_S, stop)
+    return not stop.is_set()
+
+
+async def _after(migrated: "asyncio.Task[bool]", run: Task, stop: asyncio.Event) -> None:
+    if await asyncio.shield(migrated):
+        await run(stop)
 
 
 async def _until_terminated(server: aio.Server) -> None:

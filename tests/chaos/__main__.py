@@ -1,6 +1,7 @@
 """`make chaos SEED=n [COUNT=n]`: runs plans on a stack of their own and prints schedule, recovery and verdict."""
 
 import asyncio
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -50,6 +51,7 @@ def main(
     minutes: Annotated[float, typer.Option(min=0, help="Begin no further seed after so many minutes.")] = 60,
 ) -> None:
     """Run seeds until one leaves a violation; exit code 1 then, and its stack's folder is kept."""
+    logging.disable(logging.CRITICAL)
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
     stack = Stack.for_tests(home, **OVERRIDES)
     stack.up()

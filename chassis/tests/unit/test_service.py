@@ -1,11 +1,14 @@
 """The supervisor: nothing dies in silence, and everything stops in order."""
 
 import asyncio
+from contextlib import suppress
+
+from structlog.testing import capture_logs
 
 from chassis.config import ServiceSettings, load
 from chassis.health import Readiness
 from chassis.http import create_app
-from chassis.service import Parts, _supervise
+from chassis.service import Parts, _close, _supervise
 from chassis.testing import eventually, free_port
 
 
@@ -72,3 +75,98 @@ async def test_a_part_that_does_not_stop_is_ended_when_the_time_is_over() -> Non
     stop.set()
     assert await asyncio.wait_for(_supervise(configuration, service, stop, worker_only=False), 10) is False
     await eventually(cancelled.is_set)
+
+
+async def test_a_part_that_ignores_even_its_cancellation_does_not_hold_the_stop_up() -> None:
+    let_go = asyncio.Event()
+
+    async def deaf(_stop: asyncio.Event) -> None:
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    configuration = load(ServiceSettings, http_host="127.0.0.1", http_port=free_port(), shutdown_timeout_s=1)
+    service = parts(configuration)
+    service.tasks = [("deaf", deaf)]
+    stop = asyncio.Event()
+    stop.set()
+    assert await asyncio.wait_for(_supervise(configuration, service, stop, worker_only=False), 10) is False
+    let_go.set()
+
+
+async def test_a_part_that_fails_while_it_stops_is_told_of() -> None:
+    async def fails(stop: asyncio.Event) -> None:
+        await stop.wait()
+        raise ZeroDivisionError
+
+    configuration = settings()
+    service = parts(configuration)
+    service.tasks = [("fails", fails)]
+    stop = asyncio.Event()
+    stop.set()
+    with capture_logs() as logs:
+        await asyncio.wait_for(_supervise(configuration, service, stop, worker_only=False), 10)
+    assert [entry["part"] for entry in logs if entry["log_level"] == "error"] == ["fails"]
+
+
+async def test_what_hangs_while_it_closes_keeps_nothing_else_from_closing() -> None:
+    closed: list[str] = []
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    async def fails() -> None:
+        raise OSError("no")
+
+    async def closes() -> None:
+        closed.append("pool")
+
+    service = parts(settings())
+    service.close = [closes, hangs, fails, closes]
+    await asyncio.wait_for(_close(service), 10)
+    assert closed == ["pool", "pool"]
+
+
+async def test_nothing_is_consumed_or_sent_before_the_database_is_migrated() -> None:
+    migrated, started, checks = asyncio.Event(), asyncio.Event(), 0
+
+    async def check() -> None:
+        nonlocal checks
+        checks += 1
+        if not migrated.is_set():
+            raise RuntimeError("database is at revision None")
+
+    async def consumer(stop: asyncio.Event) -> None:
+        started.set()
+        await stop.wait()
+
+    configuration = settings()
+    service = parts(configuration)
+    service.app.state.readiness = Readiness(check)
+    service.tasks, service.last = [("consumer", consumer)], [("relay", consumer)]
+    stop = asyncio.Event()
+    supervised = asyncio.create_task(_supervise(configuration, service, stop, worker_only=False))
+    await eventually(lambda: checks >= 2)
+    assert not started.is_set()
+    migrated.set()
+    await asyncio.wait_for(started.wait(), 10)
+    stop.set()
+    assert await asyncio.wait_for(supervised, 10) is True
+
+
+async def test_a_service_that_waits_for_its_database_stops_when_it_is_told_to() -> None:
+    checked = asyncio.Event()
+
+    async def check() -> None:
+        checked.set()
+        raise RuntimeError("database is at revision None")
+
+    configuration = settings()
+    service = parts(configuration)
+    service.app.state.readiness = Readiness(check)
+    service.tasks = [("consumer", lambda _: asyncio.sleep(0))]
+    stop = asyncio.Event()
+    supervised = asyncio.create_task(_supervise(configuration, service, stop, worker_only=False))
+    await checked.wait()
+    stop.set()
+    assert await asyncio.wait_for(supervised, 10) is True

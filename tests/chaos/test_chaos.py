@@ -1,0 +1,25 @@
+"""Whatever is drawn from a seed, no money, stock or order is lost, and the platform comes to rest by itself."""
+
+import httpx2
+import pytest
+
+from fc.seed import seed as fill
+from fc.stack import Stack
+from tests.chaos.run import Chaos
+from tests.chaos.schedule import plan
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_after_faults_under_load_everything_adds_up(
+    battlefield: Stack, client: httpx2.AsyncClient, seed: int
+) -> None:
+    await fill(battlefield.urls(), battlefield.accounts())
+    verdict = await Chaos(battlefield, client).run(plan(seed, length_s=8, orders=20, faults=4))
+    assert [finding.shown() for finding in verdict.violations] == []
+    assert verdict.paid > 0
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:
+    assert plan(7) == plan(7)
+    assert plan(7) != plan(8)
