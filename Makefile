@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/xendit_sim scripts/contracts scripts/mutants
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
@@ -55,6 +55,7 @@ check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
 	tail -n 1 .import_linter.log
 	echo '-- event contract'
 	$(BIN)/python -m contracts check
+	$(BIN)/python -m openapi check
 	echo '-- pass-through functions'
 	$(BIN)/python scripts/lint/pass_through.py $(SOURCES)
 	echo 'No pass-through functions.'

@@ -12,7 +12,6 @@ from chassis.auth import TokenVerifier
 from chassis.consumer import ConsumerRunner
 from chassis.db import Database
 from chassis.health import Readiness
-from chassis.http import create_app
 from chassis.kafka import Producer
 from chassis.loops import every
 from chassis.redis import RedisClient
@@ -23,7 +22,7 @@ from chassis.users import UserClient
 from paymentfc import events
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
-from paymentfc.handler import admin, http
+from paymentfc.handler.api import application
 from paymentfc.handler.kafka import handlers
 from paymentfc.repository import audit, failed_events
 from paymentfc.repository.audit import AuditLog
@@ -39,7 +38,6 @@ from paymentfc.usecase.request_invoice import RequestInvoice
 
 AUDIT_INTERVAL_S = 1.0
 CLOSING_INTERVAL_S = 2.0
-DESCRIPTION = "Invoices at Xendit, its callbacks, and what they do to an order's payment."
 
 
 @dataclass
@@ -82,13 +80,7 @@ async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - t
     """Put the service together."""
     resources = Resources(settings)
     db = resources.db
-    app = create_app(
-        settings,
-        routers=[admin.router, http.router],
-        ready=resources.readiness(),
-        title="paymentfc",
-        description=DESCRIPTION,
-    )
+    app = application(settings, resources.readiness())
     app.state.db = db
     app.state.verifier = TokenVerifier(settings.jwt_secret, Revocations(resources.redis, resources.users))
     app.state.webhook_token = settings.xendit_webhook_token.get_secret_value()

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
+from pydantic.config import JsonDict
 
 from chassis.auth import CurrentUser
 from chassis.db import Database
@@ -35,7 +36,8 @@ Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="1..255 characters, per user: the same key with the same body is ordered once",
+        description="Per user: the same key with the same body is ordered once",
+        json_schema_extra={"minLength": 1, "maxLength": 255},
     ),
 ]
 
@@ -94,11 +96,16 @@ def _one_key(header: str | None, token: str | None) -> str | None:
     return header
 
 
+STATUSES: JsonDict = {"enum": [*STATUS_NAMES, *(str(int(status)) for status in Status)]}
+
+
 class HistoryQuery(BaseModel):
     """The query of GET /v1/orders/history."""
 
-    status: str | None = Field(None, description=f"A status by name ({', '.join(STATUS_NAMES)}) or number (0..4)")
-    limit: Annotated[int, BeforeValidator(digits)] = Field(20, ge=1, le=100)
+    status: Annotated[str, Field(json_schema_extra=STATUSES)] | None = Field(
+        None, description="A status by its name or its number"
+    )
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(digits)] = 20
     before_id: PathId | None = Field(None, description="Only orders older than this one")
 
 

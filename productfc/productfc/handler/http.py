@@ -25,6 +25,8 @@ from productfc.usecase.update_product import update_product
 
 router = APIRouter(prefix="/v1/products")
 ADMIN = [Depends(admin_user)]
+# Only described here: what is refused, and in which words, is decided in _ids.
+IDS = f"^[0-9]{{1,19}}(,[0-9]{{1,19}}){{0,{schemas.MAX_BATCH - 1}}}$"
 ADMIN_ERRORS = errors(403, 404, 409, 503)
 
 
@@ -48,7 +50,11 @@ def _json(content: bytes, status_code: int = 200) -> Response:
 
 @router.get("", tags=["products"], response_model=schemas.ProductsView, summary="Read several products")
 async def read_products(
-    db: Db, ids: Annotated[str, Query(description="Up to 100 ids, comma separated", examples=["1,2,3"])]
+    db: Db,
+    ids: Annotated[
+        str,
+        Query(description="Up to 100 ids, comma separated", examples=["1,2,3"], json_schema_extra={"pattern": IDS}),
+    ],
 ) -> Response:
     """Read up to 100 products in one call, past the cache: in the order asked, unknown ids left out."""
     found = await products.by_ids(db, _ids(ids))

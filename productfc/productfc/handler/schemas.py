@@ -4,7 +4,16 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from chassis.ids import PathId, PositiveId, digits, storable
 from chassis.money import MAX_AMOUNT, Money, MoneyParam
@@ -28,7 +37,11 @@ Description = Annotated[str, Field(max_length=10_000), AfterValidator(storable)]
 Stock = Annotated[int, Field(strict=True, ge=0, le=MAX_STOCK)]
 BodyId = Annotated[PositiveId, Field(strict=True)]
 SearchText = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
-SearchPrice = Annotated[MoneyParam, AfterValidator(_bounded)]
+SearchPrice = Annotated[
+    MoneyParam,
+    AfterValidator(_bounded),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": int(MAX_AMOUNT)}),
+]
 # The bounds are only described here: they depend on the currency, and the usecase refuses what is outside.
 Price = Annotated[Money, Field(json_schema_extra={"minimum": 0, "maximum": int(MAX_AMOUNT)})]
 
@@ -45,7 +58,7 @@ class SearchQuery(BaseModel):
     order_by: Literal["id", "name", "price", "stock"] = Field("id", description="Ties are ordered by id")
     sort: Literal["asc", "desc"] = "asc"
     page: PathId = 1
-    page_size: Annotated[int, BeforeValidator(digits), Field(ge=1, le=100)] = 10
+    page_size: Annotated[int, Field(ge=1, le=100), BeforeValidator(digits)] = 10
 
     @model_validator(mode="after")
     def _prices_span(self) -> Self:

@@ -3,17 +3,18 @@
 import asyncio
 from typing import Any
 
+import jwt
 import pytest
 from redis.asyncio import Redis
 
-from chassis.auth import TokenVerifier, encode_token
+from chassis.auth import MAX_EXP, TokenVerifier, encode_token
 from chassis.config import ServiceSettings
 from chassis.errors import Unauthenticated
 from chassis.redis import RedisClient
-from chassis.revocation import Revocations, key
+from chassis.revocation import FILLED, Revocations, key
 from chassis.testing import eventually
 from userfc.config import Settings
-from userfc.repository.revoked_copy import FILLED
+from userfc.repository import tokens
 from userfc.usecase.keep_revocations import KeepRevocations
 
 from .conftest import Proxy, Userfc, new_email, opened
@@ -39,6 +40,8 @@ async def test_a_token_that_was_logged_out_is_refused_everywhere_and_others_are_
     assert 3600 < await redis.ttl(key(jti(userfc, token))) <= 3600 + 61
     assert (await userfc.call("GET", "/v1/user-info", other))[0] == 200
 
+    # A neighbour that has nobody to ask believes Redis once userfc has filled it.
+    await KeepRevocations(userfc.db, userfc.resources.copy).refill()
     neighbour = RedisClient(ServiceSettings(**redis_server))
     verifier = TokenVerifier(userfc.settings.jwt_secret, Revocations(neighbour))
     with pytest.raises(Unauthenticated):
@@ -69,6 +72,18 @@ async def test_a_token_without_an_id_of_its_own_is_not_logged_out(
     status, answer = await userfc.call("POST", "/v1/logout", token)
     assert (status, answer["code"]) == (400, "validation_failed")
     assert await userfc.rpc.validate_token(token)
+
+
+async def test_a_token_that_is_good_until_the_last_date_is_logged_out_like_any_other(userfc: Userfc) -> None:
+    email = await userfc.register()
+    secret = userfc.settings.jwt_secret.get_secret_value()
+    claims = jwt.decode(await userfc.token(email), secret, algorithms=["HS256"], issuer="userfc")
+    token = jwt.encode({**claims, "jti": "until the last date", "exp": MAX_EXP}, secret)
+    assert await userfc.call("POST", "/v1/logout", token) == (200, {"message": "Logged out"})
+    assert await userfc.call("GET", "/v1/user-info", token) == GONE
+    [left] = [seconds for name, seconds in await tokens.live(userfc.db, "until", 1) if name == "until the last date"]
+    assert left > 2**31
+    await userfc.execute("DELETE FROM revoked_tokens WHERE jti = 'until the last date'")
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "\ud800"])

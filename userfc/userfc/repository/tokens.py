@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Integer, cast, delete, func, select, text
+from sqlalchemy import BigInteger, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from chassis.auth import LEEWAY_S, Principal
@@ -36,7 +36,7 @@ async def live(db: Database, after: str, limit: int, within_s: float | None = No
 
     `within_s` leaves out what was revoked longer ago than that.
     """
-    statement = select(revoked.c.jti, cast(func.ceil(_LIFE), Integer)).where(revoked.c.jti > after, _LIFE > 0)
+    statement = select(revoked.c.jti, cast(func.ceil(_LIFE), BigInteger)).where(revoked.c.jti > after, _LIFE > 0)
     if within_s is not None:
         statement = statement.where(revoked.c.revoked_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, within_s))
     async with db.connection() as conn:

@@ -1,0 +1,43 @@
+"""One world for all tests of the contract: the running stack with something in it for every route."""
+
+import json
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from fc.layout import SERVICES
+from fc.shop import Shop
+from fc.stack import Stack
+from tests.support import Kitchen
+
+from . import world as worlds
+from .api import Api
+from .world import World
+
+
+@pytest.fixture(scope="session")
+async def world(stack: Stack, client: httpx2.AsyncClient, shop: Shop, kitchen: Kitchen) -> World:
+    """What there is to ask for, and who is there to ask."""
+    return await worlds.make(stack, client, shop, kitchen)
+
+
+@pytest.fixture(scope="session")
+async def api(stack: Stack, client: httpx2.AsyncClient, shop: Shop) -> Api:
+    """One request at a time, for the tests of single rules."""
+    return await Api.opened(stack, client, shop)
+
+
+@pytest.fixture(scope="module")
+def no_failures(stack: Stack) -> Iterator[None]:
+    """See in the logs that no request failed inside a service and that no service died meanwhile."""
+    before = {name: stack.layout.log(name).stat().st_size for name in SERVICES}
+    processes = {row.name: row.pid for row in stack.status() if row.name in SERVICES}
+    yield
+    for name, size in before.items():
+        with stack.layout.log(name).open("rb") as file:
+            file.seek(size)
+            lines = [line for line in file.read().decode().splitlines() if line.startswith("{")]
+        failed = [line for line in lines if json.loads(line).get("event") == "request failed"]
+        assert failed == []
+    assert {row.name: row.pid for row in stack.status() if row.name in SERVICES} == processes

@@ -1,0 +1,153 @@
+"""The table of access: every route of the four services, and what each kind of caller gets from it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+Outcome = tuple[int, str]
+Body = Callable[[Mapping[str, Any]], Any]
+
+NO_TOKEN: Outcome = (401, "unauthenticated")
+BAD_TOKEN: Outcome = (401, "invalid_token")
+NO_ADMIN: Outcome = (403, "forbidden")
+NOT_YOURS: Outcome = (404, "not_found")
+PASSWORD = "correct horse"
+CALLBACK = "/v1/payments/xendit/webhook"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What callers get, as status and error code ("" where nothing is refused); `other` owns nothing that is asked for."""
+
+    nobody: Outcome
+    owner: Outcome
+    other: Outcome
+    admin: Outcome
+    bad_token: Outcome
+
+
+def everybody(status: int, code: str = "") -> Answers:
+    """Whoever asks, and whatever token comes along."""
+    outcome = (status, code)
+    return Answers(outcome, outcome, outcome, outcome, outcome)
+
+
+def users(status: int = 200) -> Answers:
+    """Everybody with a token."""
+    return Answers(NO_TOKEN, (status, ""), (status, ""), (status, ""), BAD_TOKEN)
+
+
+def owned(status: int = 200) -> Answers:
+    """The owner and administrators."""
+    return Answers(NO_TOKEN, (status, ""), NOT_YOURS, (status, ""), BAD_TOKEN)
+
+
+def admins(status: int = 200, code: str = "") -> Answers:
+    """Administrators."""
+    return Answers(NO_TOKEN, NO_ADMIN, NO_ADMIN, (status, code), BAD_TOKEN)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A line of the table. `fresh` names what is made anew for each call that may spend it."""
+
+    service: str
+    method: str
+    path: str
+    answers: Answers
+    body: Body | None = None
+    query: str = ""
+    fresh: str = ""
+
+    @property
+    def name(self) -> str:
+        """The route as messages show it."""
+        return f"{self.service} {self.method} {self.path}"
+
+
+def _registration(_: Mapping[str, Any]) -> dict[str, str]:
+    email = f"{uuid4().hex}@example.com"
+    return {"name": "Carol", "email": email, "password": PASSWORD, "confirm_password": PASSWORD}
+
+
+def _product(ids: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": f"Thing {uuid4().hex[:8]}", "price": 1000, "category_id": ids["category_id"]}
+
+
+def _category(_: Mapping[str, Any]) -> dict[str, str]:
+    return {"name": f"Access {uuid4().hex[:10]}"}
+
+
+def _checkout(ids: Mapping[str, Any]) -> dict[str, Any]:
+    items = [{"product_id": ids["product_id"], "quantity": 1}]
+    return {"items": items, "payment_method": "BANK_TRANSFER", "shipping_address": "Jalan Merdeka 1, Jakarta"}
+
+
+def _callback(ids: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": ids["invoice_id"], "external_id": f"order-{ids['order_id']}", "status": "PENDING",
+        "amount": ids["amount"], "currency": "IDR",
+    }  # fmt: skip
+
+
+_PROBES = ("/ping", "/health", "/ready")
+# What FastAPI serves beside the document; the last stands for all files that the pages load.
+PAGES = ("/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/docs/assets/favicon.png")
+SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
+
+USERS = [
+    Route("userfc", "POST", "/v1/register", everybody(201), _registration),
+    Route("userfc", "POST", "/v1/login", everybody(200), lambda ids: ids["login"]),
+    Route("userfc", "GET", "/v1/user-info", users()),
+    Route("userfc", "POST", "/v1/logout", users()),
+]
+
+PRODUCTS = [
+    Route("productfc", "GET", "/v1/products", everybody(200), query="ids=1,2"),
+    Route("productfc", "GET", "/v1/products/search", everybody(200), query="page_size=1"),
+    Route("productfc", "GET", "/v1/products/{product_id}", everybody(200)),
+    Route("productfc", "POST", "/v1/products", admins(201), _product),
+    Route("productfc", "PUT", "/v1/products/{product_id}", admins(), lambda _: {"description": "changed"}),
+    Route("productfc", "DELETE", "/v1/products/{product_id}", admins(), fresh="product"),
+    Route("productfc", "GET", "/v1/products/categories", everybody(200)),
+    Route("productfc", "GET", "/v1/products/categories/{category_id}", everybody(200)),
+    Route("productfc", "POST", "/v1/products/categories", admins(201), _category),
+    Route("productfc", "PUT", "/v1/products/categories/{category_id}", admins(), _category),
+    Route("productfc", "DELETE", "/v1/products/categories/{category_id}", admins(), fresh="category"),
+]
+
+ORDERS = [
+    Route("orderfc", "POST", "/v1/orders/checkout", users(201), _checkout),
+    Route("orderfc", "GET", "/v1/orders/history", users()),
+    Route("orderfc", "GET", "/v1/orders/{order_id}", owned()),
+]
+
+PAYMENTS = [
+    # Its caller is Xendit: no bearer token opens it, see test_access for what does.
+    Route("paymentfc", "POST", CALLBACK, everybody(401, "invalid_callback_token"), _callback),
+    Route("paymentfc", "POST", "/v1/payments/invoice", owned(), lambda ids: {"order_id": ids["order_id"]}),
+    Route("paymentfc", "GET", "/v1/payments/{order_id}", owned()),
+    Route("paymentfc", "GET", "/v1/payments/invoice/{order_id}/pdf", owned()),
+    Route("paymentfc", "GET", "/v1/payments/failed", admins()),
+    Route("paymentfc", "GET", "/v1/payments/anomalies", admins()),
+    Route("paymentfc", "POST", "/v1/payments/anomalies/{anomaly_id}/resolve", admins(), lambda _: {"note": "seen"}),
+    Route("paymentfc", "GET", "/v1/payments/failed-events", admins()),
+    # Nothing is parked here: the administrator learns that, nobody else does.
+    Route("paymentfc", "POST", "/v1/payments/failed-events/{row_id}/retry", admins(404, "not_found")),
+    Route("paymentfc", "GET", "/v1/payments/audit-logs", admins()),
+]
+
+ROUTES = [
+    *(Route(service, "GET", path, everybody(200)) for service in SERVICES for path in (*_PROBES, *PAGES)),
+    *USERS,
+    *PRODUCTS,
+    *ORDERS,
+    *PAYMENTS,
+]
+OWNED = [route for route in ROUTES if route.answers == owned()]
+
+
+def name_of(route: Route) -> str:
+    """Name a route in the names of tests."""
+    return route.name

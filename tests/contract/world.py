@@ -1,0 +1,148 @@
+"""What there is to ask for in the running stack, and who is there to ask: the ids behind the paths, the accounts."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+
+from chassis.config import load
+from fc.programs import settings_class
+from fc.shop import Customer, Shop
+from fc.stack import Stack
+from tests.support import Kitchen
+
+from .callers import Account, Token, bearer
+from .hostile import JSON
+from .routes import CALLBACK, Outcome, Route
+
+# Far beyond what any sequence reaches.
+NOBODYS_ID = 2**62
+
+
+def secret_of(stack: Stack, service: str, name: str) -> str:
+    """Give a secret as a service of the stack has it."""
+    told = stack.programs.environment(service).get(name.upper())
+    return told or str(getattr(load(settings_class(service)), name).get_secret_value())
+
+
+@dataclass(frozen=True)
+class World:
+    """Sends a route's own request for whom it may concern."""
+
+    stack: Stack
+    client: httpx2.AsyncClient
+    kitchen: Kitchen
+    accounts: Mapping[str, Account]
+    ids: Mapping[str, Any]
+    logged_out: bytes
+
+    @property
+    def secret(self) -> str:
+        """What tokens are signed with."""
+        return secret_of(self.stack, "userfc", "jwt_secret")
+
+    def url(self, route: Route, ids: Mapping[str, Any]) -> str:
+        """Give a route's address."""
+        path = route.path.format(**ids) + (f"?{route.query}" if route.query else "")
+        return self.stack.layout.url(route.service) + path
+
+    async def ask(
+        self, route: Route, authorization: bytes | None, ids: Mapping[str, Any] | None = None, **headers: str
+    ) -> httpx2.Response:
+        """Send the route's request with an Authorization header and others (`x_callback_token`)."""
+        ids = self.ids if ids is None else ids
+        sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        sent += [(b"authorization", authorization)] if authorization is not None else []
+        body = route.body(ids) if route.body is not None else None
+        return await self.client.request(route.method, self.url(route, ids), headers=sent, json=body)
+
+    async def fresh(self, route: Route) -> Mapping[str, Any]:
+        """Give the ids, with what a call that is let through will spend made anew."""
+        if route.fresh == "product":
+            return {**self.ids, "product_id": (await self.kitchen.product(stock=1))["id"]}
+        if route.fresh == "category":
+            return {**self.ids, "category_id": await _category(self.client, self.stack, self.ids["admin_headers"])}
+        return self.ids
+
+
+async def _category(client: httpx2.AsyncClient, stack: Stack, headers: dict[str, str]) -> int:
+    url = f"{stack.layout.url('productfc')}/v1/products/categories"
+    answer = await client.post(url, headers=headers, json={"name": f"Access {uuid4().hex[:10]}"})
+    answer.raise_for_status()
+    return int(answer.json()["id"])
+
+
+async def _account(client: httpx2.AsyncClient, stack: Stack, customer: Customer) -> Account:
+    answer = await client.get(f"{stack.layout.url('userfc')}/v1/user-info", headers=customer.headers)
+    answer.raise_for_status()
+    shown = answer.json()
+    return Account(shown["id"], shown["email"], shown["role"])
+
+
+async def _anomaly(client: httpx2.AsyncClient, stack: Stack, payment: dict[str, Any], headers: dict[str, str]) -> int:
+    """Have Xendit say something that does not fit: its status is none, so that nothing happens to the payment."""
+    url = stack.layout.url("paymentfc")
+    token = secret_of(stack, "paymentfc", "xendit_webhook_token")
+    body = {
+        "id": payment["invoice_id"], "external_id": payment["external_id"], "status": "PUZZLED",
+        "amount": payment["amount"], "currency": payment["currency"],
+    }  # fmt: skip
+    answer = await client.post(f"{url}/v1/payments/xendit/webhook", json=body, headers={"x-callback-token": token})
+    answer.raise_for_status()
+    listed = await client.get(f"{url}/v1/payments/anomalies", params={"page_size": 100}, headers=headers)
+    [found] = [item["id"] for item in listed.json()["items"] if item["external_id"] == payment["external_id"]]
+    return int(found)
+
+
+async def make(stack: Stack, client: httpx2.AsyncClient, shop: Shop, kitchen: Kitchen) -> World:
+    """Let alice order and be billed, and everything else exist that a route can be asked for."""
+    people = {name: await shop.login(name) for name in ("alice", "bob", "admin")}
+    spent = await kitchen.product(stock=1)
+    product = await kitchen.product(stock=100_000)
+    order = await people["alice"].checkout(product, 1)
+    payment = await people["alice"].invoice(order)
+    leaver = await shop.login("admin")
+    await client.post(f"{stack.layout.url('userfc')}/v1/logout", headers=leaver.headers)
+    email, password = stack.accounts()["alice"]
+    ids = {
+        "product_id": product["id"], "category_id": product["category_id"], "order_id": order,
+        "invoice_id": payment["invoice_id"], "amount": payment["amount"], "row_id": NOBODYS_ID,
+        "spent_product_id": spent["id"], "anomaly_id": await _anomaly(client, stack, payment, people["admin"].headers),
+        "login": {"email": email, "password": password}, "admin_headers": people["admin"].headers,
+    }  # fmt: skip
+    accounts = {name: await _account(client, stack, customer) for name, customer in people.items()}
+    return World(stack, client, kitchen, accounts, ids, leaver.headers["Authorization"].encode())
+
+
+def headers_for(world: World, route: Route) -> dict[str, str]:
+    """Give the headers of somebody whom a route lets in."""
+    headers = {"authorization": bearer(Token.of(world.accounts["admin"], world.secret)).decode()}
+    if route.path == CALLBACK:
+        headers["x-callback-token"] = secret_of(world.stack, "paymentfc", "xendit_webhook_token")
+    return headers
+
+
+async def send(
+    world: World, route: Route, content: bytes | AsyncIterator[bytes] | None, content_type: str | None = JSON,
+    url: str = "", method: str = "",
+) -> httpx2.Response:  # fmt: skip
+    """Send bytes to a route, or to an address beside it, as somebody whom it lets in."""
+    headers = headers_for(world, route) | ({} if content_type is None else {"content-type": content_type})
+    url = url or world.url(route, world.ids)
+    return await world.client.request(method or route.method, url, headers=headers, content=content)
+
+
+def outcome(answer: httpx2.Response) -> Outcome:
+    """Read an answer as the table of access writes it, and check what every refusal has."""
+    assert answer.headers["x-request-id"]
+    if answer.status_code < 400 or answer.request.method == "HEAD":
+        return answer.status_code, ""
+    assert (answer.status_code == 401) == ("www-authenticate" in answer.headers)
+    assert answer.headers["content-type"] == JSON
+    body = answer.json()
+    assert set(body) == {"error", "code", "request_id"}
+    assert all(isinstance(value, str) and value for value in body.values())
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, body["code"]
