@@ -17,6 +17,8 @@ from fc import compose, demo, doctor, logs
 from fc.audit.cli import audit
 from fc.compose import Compose
 from fc.layout import Layout, StackError
+from fc.ops import dlq, outbox
+from fc.ops.stuck import stuck
 from fc.seed import seed as fill
 from fc.stack import Stack
 
@@ -174,6 +176,9 @@ def make_topics() -> None:
 
 
 app.command()(audit)
+app.command()(stuck)
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(outbox.app, name="outbox")
 
 
 @app.command("demo")

@@ -70,7 +70,7 @@ class XenditApi:
                 answer = await self._client.get(
                     "/v2/invoices", params={"external_id": f"order-{order_id}", "limit": 100}
                 )
-                if True:
+                if answer.status_code != 429:
                     break
                 await asyncio.sleep(min(float(answer.headers.get("Rate-Limit-Reset", 1)), MAX_WAIT_S))
         answer.raise_for_status()

@@ -1,0 +1,125 @@
+"""What is read to tell why orders wait: the open orders, and what each service and Kafka know of them."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fc.audit.queries import CONSUMED
+from fc.audit.snapshot import Snapshot
+from fc.audit.sources import Sources
+from fc.audit.topics import CONSUMERS, PUBLISHER, order_in
+from fc.layout import StackError
+from fc.ops import dead_letters, places
+from fc.ops.letters import Letter
+from fc.ops.log import Log
+
+Record = Any
+
+_OPEN = "SELECT id, created_at FROM orders WHERE status IN (0, 1) ORDER BY id"
+# What has not left the outbox matters for every order, and a rollback belongs to one that is cancelled already.
+_EVENTS = """
+SELECT id, event_id, topic, key, created_at, published_at, parked_at, next_attempt_at, attempts, last_error FROM outbox
+WHERE published_at IS NULL OR key = ANY($1::text[]) OR topic = 'stock.rollback' ORDER BY id
+"""
+_PAYMENTS = """
+SELECT p.order_id, p.status, p.invoice_url, p.invoice_time, p.expires_at, p.create_time, p.update_time,
+  r.status AS request, r.attempts, r.tries, r.next_attempt_at, r.last_error
+FROM payments p LEFT JOIN payment_requests r ON r.payment_id = p.id WHERE p.order_id = ANY($1::bigint[])
+"""
+_CALLBACKS = "SELECT invoice_id, external_id, status, create_time FROM payment_callbacks WHERE outcome = 'waiting'"
+_ANOMALIES = """
+SELECT id, order_id, external_id, kind, expected, received, create_time
+FROM payment_anomalies WHERE resolved_at IS NULL ORDER BY id
+"""
+_CLOSINGS = """
+SELECT invoice_id, external_id, attempts, last_error, due_at, create_time FROM invoice_closings
+WHERE step = 'expire' ORDER BY create_time
+"""
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything about the orders that may wait; `now` is the databases' clock.
+
+    `unapplied` gives (event, service) for what is published and not in that service's inbox; `unread` tells why the
+    dead letters could not be read, if so.
+    """
+
+    now: datetime
+    orders: dict[int, datetime]
+    unsent: list[tuple[str, Record]] = field(default_factory=list)
+    unapplied: list[tuple[Record, str]] = field(default_factory=list)
+    payments: dict[int, Record] = field(default_factory=dict)
+    callbacks: list[Record] = field(default_factory=list)
+    anomalies: list[Record] = field(default_factory=list)
+    closings: list[Record] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    unread: str | None = None
+
+
+async def gather(sources: Sources) -> Facts:
+    """Read the databases of the three services that keep the saga, and the dead letters. Raises StackError.
+
+    Kafka being away is one of the reasons to ask, so that it only leaves the dead letters out.
+    """
+    letters, unread = await _letters(sources)
+    addresses = {service: sources.databases[service] for service in sorted(set(PUBLISHER.values()))}
+    with places.told():
+        async with Snapshot.taken(addresses) as snapshot:
+            open_ = {row["id"]: row["created_at"] for row in await snapshot.fetch("orderfc", _OPEN)}
+            facts = Facts(snapshot.now, open_, unread=unread)
+            await _read_events(snapshot, facts)
+            ids = list(open_)
+            payments = await snapshot.fetch("paymentfc", _PAYMENTS, ids)
+            facts.payments = {row["order_id"]: row for row in payments}
+            facts.callbacks = await snapshot.fetch("paymentfc", _CALLBACKS)
+            facts.anomalies = await snapshot.fetch("paymentfc", _ANOMALIES)
+            facts.closings = await snapshot.fetch("paymentfc", _CLOSINGS)
+            facts.letters = await _not_applied(snapshot, letters)
+    return facts
+
+
+async def _letters(sources: Sources) -> tuple[list[Letter], str | None]:
+    try:
+        async with Log.opened(sources.kafka) as log:
+            return [item.letter for item in await dead_letters.find(log)], None
+    except StackError as error:
+        return [], str(error)
+
+
+async def _read_events(snapshot: Snapshot, facts: Facts) -> None:
+    keys = [f"order-{order}" for order in facts.orders]
+    published: dict[str, list[Record]] = defaultdict(list)
+    for service in sorted(set(PUBLISHER.values())):
+        for row in await snapshot.fetch(service, _EVENTS, keys):
+            if row["published_at"] is None:
+                facts.unsent.append((service, row))
+                continue
+            for consumer in CONSUMERS.get(row["topic"], ()):
+                published[consumer].append(row)
+    for consumer, rows in published.items():
+        applied = await _applied(snapshot, consumer, [row["event_id"] for row in rows])
+        facts.unapplied += [(row, consumer) for row in rows if row["event_id"] not in applied]
+
+
+async def _applied(snapshot: Snapshot, service: str, event_ids: list[Any]) -> set[Any]:
+    return {row["event_id"] for row in await snapshot.fetch(service, CONSUMED, service, event_ids)}
+
+
+async def _not_applied(snapshot: Snapshot, letters: list[Letter]) -> list[Letter]:
+    """Leave out the letters whose event was applied after all."""
+    by_service: dict[str, list[Letter]] = defaultdict(list)
+    for letter in letters:
+        service = letter.consumer if letter.consumer in CONSUMERS[letter.topic] else CONSUMERS[letter.topic][0]
+        by_service[service].append(letter)
+    left = []
+    for service, theirs in by_service.items():
+        applied = await _applied(snapshot, service, [letter.event_id for letter in theirs])
+        left += [letter for letter in theirs if letter.event_id not in applied]
+    return left
+
+
+def order_of(row: Record) -> int | None:
+    """Read the order that a row's `external_id` names."""
+    return order_in(row["external_id"])

@@ -1,0 +1,61 @@
+"""How the commands answer: a table for a person, tab-separated columns for a pipe, a JSON object per line on demand."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def clean(value: object) -> str:
+    """Write a value on one line, with nothing in it that a terminal would obey; `-` for what is not there."""
+    text = "-" if value is None or value == "" else str(value)
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def put_json(values: Iterable[Mapping[str, Any]]) -> None:
+    """Print one JSON object per line."""
+    for value in values:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def put_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their columns' names."""
+    cells = [[clean(value) for value in row] for row in rows]
+    if not console.is_terminal:
+        for line in (columns, *cells):
+            sys.stdout.write("\t".join(line) + "\n")
+        return
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in cells:
+        table.add_row(*map(escape, row))
+    console.print(table, soft_wrap=False)
+
+
+def say(text: str) -> None:
+    """Tell a person something beside the rows: on the terminal, or on standard error when the rows go elsewhere."""
+    (console if console.is_terminal else Console(stderr=True, highlight=False, soft_wrap=True)).print(text)
+
+
+def age(since: datetime, now: datetime) -> str:
+    """Write how long ago something was, in its two largest units."""
+    left = max(int((now - since) / timedelta(seconds=1)), 0)
+    found: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or found or unit == "s":
+            found.append(f"{count}{unit}")
+    return " ".join(found[:2])
+
+
+def moment(time: datetime | None) -> str:
+    """Write a time as people and sorting tools read it, in UTC."""
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else "-"

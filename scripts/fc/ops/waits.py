@@ -1,0 +1,136 @@
+"""Why an order waits: the step that is to blame, since when, because of what, and what to do next. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from fc.audit.topics import order_in
+from fc.ops.facts import Facts, Record, order_of
+from fc.ops.shown import moment
+
+
+class Step(StrEnum):
+    """What an order waits for, the most urgent first: of several the first one is told."""
+
+    REFUND = "refund"
+    DEAD_LETTER = "dead_letter"
+    OUTBOX = "outbox"
+    STOCK = "stock"
+    PAYMENT = "payment"
+    RESULT = "result"
+    WEBHOOK = "webhook"
+    ANOMALY = "anomaly"
+    INVOICE = "invoice"
+    CLOSING = "closing"
+    EXPIRY = "expiry"
+    UNKNOWN = "unknown"
+    CUSTOMER = "customer"
+
+
+RANK = {step: rank for rank, step in enumerate(Step)}
+WHAT_IS_MISSING = {"productfc": Step.STOCK, "paymentfc": Step.PAYMENT, "orderfc": Step.RESULT}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One order (None: what names no order) that waits for a step."""
+
+    order_id: int | None
+    step: Step
+    since: datetime
+    because: str
+    next: str
+
+    def shown(self, now: datetime) -> dict[str, Any]:
+        """Give it as JSON takes it."""
+        age = (now - self.since).total_seconds()
+        return asdict(self) | {"step": self.step.value, "since": self.since.isoformat(), "age_s": round(age, 1)}
+
+
+def waits(facts: Facts, older_than_s: float) -> list[Wait]:
+    """Give what waits since longer than `older_than_s`, one per order: problems first, then unpaid orders, oldest first."""
+    limit = facts.now - timedelta(seconds=older_than_s)
+    first: dict[int, Wait] = {}
+    found = []
+    for wait in _all(facts):
+        if wait.since > limit:
+            continue
+        if wait.order_id is None:
+            found.append(wait)
+        elif wait.order_id not in first or RANK[wait.step] < RANK[first[wait.order_id].step]:
+            first[wait.order_id] = wait
+    found += first.values()
+    return sorted(found, key=lambda wait: (wait.step is Step.CUSTOMER, wait.since))
+
+
+def _all(facts: Facts) -> Iterator[Wait]:
+    yield from _letters(facts)
+    yield from _events(facts)
+    yield from _payment_side(facts)
+    for order_id, created in facts.orders.items():
+        yield _order(facts, order_id, created)
+
+
+def _letters(facts: Facts) -> Iterator[Wait]:
+    for letter in facts.letters:
+        verb = "discard" if letter.refusal() else "replay"
+        command = f"fc dlq show {letter.topic} {letter.place}; then fc dlq {verb}"
+        because = f"{letter.topic} could not be applied by {letter.consumer or 'its consumer'}: {letter.reason}"
+        yield Wait(letter.order_id, Step.DEAD_LETTER, letter.time, because, command)
+
+
+def _events(facts: Facts) -> Iterator[Wait]:
+    for service, row in facts.unsent:
+        because = f"{row['topic']} is in the outbox of {service}, {row['attempts']} tries"
+        because += f": {row['last_error']}" if row["last_error"] else ""
+        waits_on = row["next_attempt_at"] is not None and row["next_attempt_at"] > facts.now
+        command = f"fc outbox retry --service {service} --id {row['id']}" if waits_on else f"fc logs {service}"
+        yield Wait(order_in(row["key"]), Step.OUTBOX, row["created_at"], because, f"fc status; {command}")
+    for row, service in facts.unapplied:
+        because = f"{row['topic']} was published and {service} has not applied it"
+        step = WHAT_IS_MISSING[service]
+        yield Wait(order_in(row["key"]), step, row["published_at"], because, f"fc status; fc logs {service}")
+
+
+def _payment_side(facts: Facts) -> Iterator[Wait]:
+    for row in facts.callbacks:
+        because = f"Xendit said {row['status']} of invoice {row['invoice_id']}, and there is no payment for it"
+        yield Wait(order_of(row), Step.WEBHOOK, row["create_time"], because, "fc outbox ls; fc logs paymentfc")
+    for row in facts.anomalies:
+        refund = row["kind"] == "paid_after_close"
+        because = f"{row['kind']}: expected {row['expected']}, received {row['received']}"
+        order_id = row["order_id"] or order_of(row)
+        resolve = f"POST /v1/payments/anomalies/{row['id']}/resolve"
+        act = f"refund it at Xendit, then {resolve}" if refund else f"compare with Xendit, then {resolve}"
+        yield Wait(order_id, Step.REFUND if refund else Step.ANOMALY, row["create_time"], because, act)
+    for row in facts.closings:
+        because = f"the dead order's invoice {row['invoice_id']} is not expired at Xendit yet, {row['attempts']} tries"
+        because += f": {row['last_error']}" if row["last_error"] else ""
+        yield Wait(order_of(row), Step.CLOSING, row["create_time"], because, "fc logs paymentfc; is Xendit up?")
+
+
+def _order(facts: Facts, order_id: int, created: datetime) -> Wait:
+    payment = facts.payments.get(order_id)
+    if payment is None:
+        because = "order.created has left no payment in paymentfc"
+        return Wait(order_id, Step.PAYMENT, created, because, "fc status; fc logs paymentfc; fc audit")
+    if payment["status"] != "PENDING":
+        because = f"the payment is {payment['status']} and the order does not know it"
+        return Wait(order_id, Step.UNKNOWN, payment["update_time"], because, "fc audit")
+    return _unpaid(facts, order_id, payment)
+
+
+def _unpaid(facts: Facts, order_id: int, payment: Record) -> Wait:
+    if payment["invoice_url"] is None:
+        because = f"no invoice yet, {payment['attempts']} attempts, {payment['tries']} refused"
+        because += f": {payment['last_error']}" if payment["last_error"] else ""
+        act = f"is Xendit up and are its keys right? next try {moment(payment['next_attempt_at'])}; fc logs paymentfc"
+        return Wait(order_id, Step.INVOICE, payment["create_time"], because, act)
+    if payment["expires_at"] is not None and payment["expires_at"] <= facts.now:
+        because = f"the invoice ended at {moment(payment['expires_at'])} and Xendit has not told how"
+        return Wait(order_id, Step.EXPIRY, payment["expires_at"], because, "fc logs paymentfc; is Xendit up?")
+    because = f"the customer has not paid; the invoice is open until {moment(payment['expires_at'])}"
+    since = payment["invoice_time"] or payment["create_time"]
+    return Wait(order_id, Step.CUSTOMER, since, because, f"nothing: payable at {payment['invoice_url']}")

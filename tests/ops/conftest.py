@@ -1,0 +1,55 @@
+"""The stack as the operator's commands see it, and the commands as an operator runs them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from fc.audit.sources import Sources
+from fc.ops import dlq, outbox
+from fc.ops.log import Log
+from fc.ops.stuck import stuck
+from fc.shop import Shop
+from fc.stack import Stack
+
+Run = Callable[..., Awaitable[Result]]
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    """Read a command's JSON lines; it must have ended well."""
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def sources(stack: Stack, shop: Shop) -> Sources:  # noqa: ARG001 - the shop is what makes the accounts
+    """Where the stack's parts are."""
+    return Sources.of_stack(stack.layout)
+
+
+@pytest.fixture
+async def log(sources: Sources) -> AsyncIterator[Log]:
+    """Kafka as operators use it."""
+    async with Log.opened(sources.kafka) as opened:
+        yield opened
+
+
+@pytest.fixture
+def fc(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command of `fc`, for example `fc("dlq", "ls")`, with what it prints as its answer."""
+    monkeypatch.setenv("FC_NATIVE", "1")
+    monkeypatch.setenv("FC_HOME", str(stack.home))
+    monkeypatch.setenv("FC_PORT_OFFSET", str(stack.layout.offset))
+    app = typer.Typer()
+    app.add_typer(dlq.app, name="dlq")
+    app.add_typer(outbox.app, name="outbox")
+    app.command()(stuck)
+
+    async def run(*words: str) -> Result:
+        return await asyncio.to_thread(lambda: CliRunner().invoke(app, words))
+
+    return run
