@@ -13,6 +13,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
+    RequestTimedOutError,
     TopicAlreadyExistsError,
     for_code,
 )
@@ -115,6 +116,12 @@ def is_broker_trouble(error: BaseException) -> bool:
     if isinstance(error, KafkaError):
         return bool(getattr(error, "retriable", False)) or isinstance(error, KafkaConnectionError | KafkaTimeoutError)
     return isinstance(error, OSError | TimeoutError)
+
+
+def is_topic_trouble(error: BaseException) -> bool:
+    """Tell whether the broker has answered that one topic can't be written to now, for example that it does not exist."""
+    answered = isinstance(error, BrokerResponseError) and not isinstance(error, RequestTimedOutError)
+    return answered and is_broker_trouble(error)
 
 
 async def ensure_topics(settings: "ServiceSettings", names: Iterable[str], *, deadline_s: float = 60) -> list[str]:

@@ -1,7 +1,7 @@
 """The outbox relay: one active per service, it sends what has been committed and marks what has been acknowledged."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,8 @@ from chassis.db import Database
 from chassis.errors import is_transient
 from chassis.events import wire_headers
 from chassis.failpoint import failpoint
-from chassis.kafka import Producer, is_broker_trouble
+from chassis.flight import Flight, waves
+from chassis.kafka import Producer, is_broker_trouble, is_topic_trouble
 from chassis.loops import backoff, wait_any
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ STANDBY_S = 1.0
 BACKOFF_CAP_S = 30
 PARKED_RETRY_S = 300
 
+# How long a batch waits for its slowest send before the next one is read beside it, and the last batch in all.
+PATIENCE_S = 0.2
+LAST_S = 5
+
 # Rows of a key wait behind an earlier row of theirs that is backing off, so that order per key holds.
 _DUE = """
 SELECT id, event_id, topic, key, payload::text AS payload, headers::text AS headers, created_at, attempts
@@ -47,6 +52,12 @@ WHERE published_at IS NULL AND (next_attempt_at IS NULL OR next_attempt_at <= no
     SELECT 1 FROM outbox b
     WHERE b.published_at IS NULL AND b.parked_at IS NULL AND b.next_attempt_at > now()
       AND b.topic = o.topic AND b.key = o.key AND b.id < o.id)
+"""
+_FIRST = _DUE + "ORDER BY id LIMIT $1"
+# Beside sends that are under way: not their keys, and nothing of topics that have too many of them.
+_BESIDE = f"""{_DUE}
+  AND topic <> ALL($2::text[])
+  AND NOT EXISTS (SELECT 1 FROM unnest($3::text[], $4::text[]) AS f (topic, key) WHERE f.topic = o.topic AND f.key = o.key)
 ORDER BY id LIMIT $1
 """
 _MARK = (
@@ -59,7 +70,10 @@ UPDATE outbox SET attempts = attempts + 1, last_error = left($2, 500),
 WHERE id = $1 AND published_at IS NULL
 RETURNING parked_at IS NOT NULL AS parked, parked_at = now() AS newly_parked
 """
-_RETRY_NOW = "UPDATE outbox SET next_attempt_at = now() WHERE published_at IS NULL AND next_attempt_at > now()"
+_RETRY_NOW = """
+UPDATE outbox SET next_attempt_at = now()
+WHERE published_at IS NULL AND next_attempt_at > now() AND topic <> ALL($1::text[])
+"""
 _COUNT = """
 SELECT count(*) FILTER (WHERE parked_at IS NULL) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked
 FROM outbox WHERE published_at IS NULL
@@ -106,10 +120,13 @@ class Relay:
         self._producer = producer
         self._on_published = on_published
         self._on_parked = on_parked
+        self._flight = Flight(self._send)
+        # The broker does not answer; or it does, and says that these topics can't be written to.
         self._broker_away = False
+        self._refused: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Relay until `stop` is set; then send once more what is already committed."""
+        """Relay until `stop` is set; then send what is already committed, for at most 5 s and unless the broker is away."""
         failures = 0
         while not stop.is_set():
             try:
@@ -132,45 +149,59 @@ class Relay:
             log.info("relay is active")
             await self._drain_until(stop, connection)
         finally:
+            # What is under way can't be marked without this session: the next one sends it again.
+            self._flight.abandon()
             with suppress(Exception):
                 await connection.close(timeout=2)
 
     async def _drain_until(self, stop: asyncio.Event, connection: asyncpg.Connection) -> None:
-        while True:
-            stopping = stop.is_set()
+        while not stop.is_set():
             self._db.relay_wake.clear()
-            more = await self.drain_once(connection)
-            if stopping:
-                return
-            if not more:
+            if not await self.drain_once(connection):
                 await self._report(connection)
                 await wait_any(POLL_S, stop, self._db.relay_wake)
+        if self._broker_away:
+            log.warning("the broker is away: what is committed goes out after the next start")
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_S):
+                while await self.drain_once(connection) or self._flight:
+                    await self._flight.land()
 
     async def drain_once(self, connection: asyncpg.Connection) -> bool:
-        """Send one batch; True when there may be more to send at once."""
-        found = await connection.fetch(_DUE, BATCH)
-        rows = [_row(record) for record in found]
-        if not rows:
-            return False
-        failed_keys: set[tuple[str, str]] = set()
-        sent_any = False
-        for wave in _waves(rows):
-            ready = [row for row in wave if (row.topic, row.key) not in failed_keys]
+        """Send one batch, beside what is under way; True when there may be more to send at once."""
+        rows = await self._due(connection)
+        held = self._flight.keys()
+        sent_any = await self._settle(connection, held)
+        for wave in waves(rows):
             failpoint("relay.before_send")
-            results = await asyncio.gather(*(self._send(row) for row in ready), return_exceptions=True)
+            await self._flight.launch([row for row in wave if (row.topic, row.key) not in held], PATIENCE_S)
             failpoint("relay.after_send")
-            sent = [row for row, result in zip(ready, results, strict=True) if result is None]
-            await self._mark(connection, sent)
-            sent_any = sent_any or bool(sent)
-            for row, result in zip(ready, results, strict=True):
-                if isinstance(result, BaseException):
-                    failed_keys.add((row.topic, row.key))
-                    await self._fail(connection, row, result)
-        if sent_any and self._broker_away:
-            # The broker is back: what waits in a backoff need not wait it out.
+            sent_any = await self._settle(connection, held) or sent_any
+            held |= self._flight.keys()
+        return sent_any and (len(rows) == BATCH or bool(held))
+
+    async def _due(self, connection: asyncpg.Connection) -> list[OutboxRow]:
+        if not self._flight:
+            return [_row(record) for record in await connection.fetch(_FIRST, BATCH)]
+        topics, keys = zip(*self._flight.keys(), strict=True)
+        found = await connection.fetch(_BESIDE, BATCH, self._flight.full(), topics, keys)
+        return [_row(record) for record in found]
+
+    async def _settle(self, connection: asyncpg.Connection, held: set[tuple[str, str]]) -> bool:
+        """Record what came of the sends that have ended; keys of failed ones are added to `held`. True if one went out."""
+        sent, failed = self._flight.landed()
+        await self._mark(connection, sent)
+        topics = {row.topic for row in sent}
+        if topics and (self._broker_away or self._refused & topics):
+            # It is back: what waits in a backoff need not wait it out.
             self._broker_away = False
-            await connection.execute(_RETRY_NOW)
-        return sent_any and (len(rows) == BATCH or bool(failed_keys))
+            self._refused -= topics
+            await connection.execute(_RETRY_NOW, list(self._refused))
+        for row, error in failed:
+            held.add((row.topic, row.key))
+            await self._fail(connection, row, error)
+        return bool(sent)
 
     async def _send(self, row: OutboxRow) -> None:
         headers = wire_headers(self._settings.service, row.event_id, row.topic, row.created_at, row.headers)
@@ -188,10 +219,11 @@ class Relay:
             PUBLISHED.labels(row.topic).inc()
 
     async def _fail(self, connection: asyncpg.Connection, row: OutboxRow, error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            raise error
         FAILED.labels(row.topic).inc()
-        self._broker_away = self._broker_away or is_broker_trouble(error)
+        if is_topic_trouble(error):
+            self._refused.add(row.topic)
+        else:
+            self._broker_away = self._broker_away or is_broker_trouble(error)
         text = f"{type(error).__name__}: {error}"
         tried = replace(row, attempts=row.attempts + 1, error=text)
         wait = backoff(tried.attempts, 1.0, BACKOFF_CAP_S)
@@ -219,17 +251,3 @@ def _row(record: asyncpg.Record) -> OutboxRow:
         record["id"], record["event_id"], record["topic"], record["key"], record["payload"],
         orjson.loads(record["headers"]), record["created_at"], record["attempts"],
     )  # fmt: skip
-
-
-def _waves(rows: Sequence[OutboxRow]) -> Iterator[list[OutboxRow]]:
-    """Split rows so that a wave holds each (topic, key) once: a key's next event waits for its former one's ack."""
-    waiting = list(rows)
-    while waiting:
-        seen: set[tuple[str, str]] = set()
-        wave: list[OutboxRow] = []
-        rest: list[OutboxRow] = []
-        for row in waiting:
-            (rest if (row.topic, row.key) in seen else wave).append(row)
-            seen.add((row.topic, row.key))
-        yield wave
-        waiting = rest

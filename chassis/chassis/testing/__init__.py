@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from chassis.testing.databases import Databases
+from chassis.testing.properties import load_profiles
 from chassis.testing.servers import Servers
 
 __all__ = ["Databases", "Servers", "eventually", "free_port"]
+
+load_profiles()
 
 
 def free_port() -> int:

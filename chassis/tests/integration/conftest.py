@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -115,11 +115,19 @@ async def topic(kafka_settings: ServiceSettings) -> AsyncIterator[Topic]:
     await producer.stop()
 
 
+@pytest.fixture
+async def proxy(kafka_broker: str) -> AsyncIterator[Proxy]:
+    """Give a proxy in front of the broker; members that still use it leave before it closes."""
+    host, _, port = kafka_broker.rpartition(":")
+    async with Proxy(host, int(port), kafka=True) as opened:
+        yield opened
+
+
 Join = Callable[..., Member]
 
 
 @pytest.fixture
-async def join(topic: Topic) -> AsyncIterator[Join]:
+async def join(topic: Topic, proxy: Proxy) -> AsyncIterator[Join]:
     """Give a function that starts a member of the test's group, through another broker address if one is given."""
     members: list[Member] = []
 
@@ -129,6 +137,7 @@ async def join(topic: Topic) -> AsyncIterator[Join]:
         return members[-1]
 
     yield start
+    await proxy.restore()
     await asyncio.gather(*(member.end() for member in members))
 
 
@@ -138,12 +147,3 @@ async def database(make_database: Callable[[str], Awaitable[dict[str, Any]]]) ->
     opened = Database(load(ServiceSettings, **await make_database("chassis")))
     yield opened
     await opened.close()
-
-
-@asynccontextmanager
-async def kafka_proxy(broker: str) -> AsyncIterator[Proxy]:
-    """Open a proxy in front of the broker; it is restored at the end, so that clients can close in peace."""
-    host, _, port = broker.rpartition(":")
-    async with Proxy(host, int(port), kafka=True) as proxy:
-        yield proxy
-        await proxy.restore()

@@ -12,13 +12,15 @@ from chassis.db import Database
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
 from chassis.testing import eventually
+from chassis.testing.proxy import Proxy
 
-from .conftest import Join, Member, Topic, kafka_proxy
+from .conftest import Join, Member, Topic
 
 
 def let_an_hour_pass(member: Member) -> None:
     """Let aiokafka believe that nothing has been fetched for an hour."""
-    subscription = member.runner._consumer._subscription
+    consumer: Any = member.runner._consumer
+    subscription = consumer._subscription
     subscription._fetch_count = 0
     subscription._last_fetch_ended = time.monotonic() - 3600
 
@@ -133,43 +135,37 @@ async def test_a_rebalance_without_an_end_ends_the_run_when_the_broker_answers(
 
 
 async def test_a_broker_that_goes_away_in_a_rebalance_is_waited_for(
-    topic: Topic, join: Join, monkeypatch: pytest.MonkeyPatch
+    topic: Topic, join: Join, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WATCH_S", 0.2)
     monkeypatch.setattr(module, "UNASSIGNED_S", 1)
-    async with kafka_proxy(topic.broker) as proxy:
-        member = join(proxy.address)
-        await eventually(lambda: member.partitions == 1, 20)
-        drain = member.runner.drain
+    member = join(proxy.address)
+    await eventually(lambda: member.partitions == 1, 20)
+    drain = member.runner.drain
 
-        async def drain_and_lose_the_broker(partitions: list[Any]) -> None:
-            await drain(partitions)
-            await proxy.refuse()
+    async def drain_and_lose_the_broker(partitions: list[Any]) -> None:
+        await drain(partitions)
+        await proxy.refuse()
 
-        monkeypatch.setattr(member.runner, "drain", drain_and_lose_the_broker)
-        member.coordinator.request_rejoin()
-        gone = time.monotonic()
-        await eventually(lambda: member.task.done() or time.monotonic() > gone + 4)
-        assert not member.task.done()
-        assert member.partitions == 0
-        monkeypatch.setattr(member.runner, "drain", drain)
-        await proxy.restore()
-        await topic.send(b"1")
-        await eventually(lambda: member.handled == [b"1"], 30)
+    monkeypatch.setattr(member.runner, "drain", drain_and_lose_the_broker)
+    member.coordinator.request_rejoin()
+    gone = time.monotonic()
+    await eventually(lambda: member.task.done() or time.monotonic() > gone + 4)
+    assert not member.task.done()
+    assert member.partitions == 0
+    monkeypatch.setattr(member.runner, "drain", drain)
+    await proxy.restore()
+    await topic.send(b"1")
+    await eventually(lambda: member.handled == [b"1"], 30)
 
 
 @pytest.mark.parametrize(
     ("sqlstate", "what"),
     [
         ("53100", "disk full"),
-        ("25P03", "idle in transaction"),
         ("28P01", "wrong password"),
-        ("3D000", "no such database"),
         ("42P01", "no such table"),
-        ("42703", "no such column"),
         ("40P01", "deadlock"),
-        ("40001", "serialization failure"),
-        ("XX000", "internal error"),
     ],
 )
 async def test_a_database_that_can_not_serve_costs_no_message(
@@ -181,14 +177,14 @@ async def test_a_database_that_can_not_serve_costs_no_message(
     async def handle(message: Message) -> None:
         runs.append(message.value)
         async with database.transaction() as tx:
-            if len(runs) <= 4:
+            if len(runs) <= 3:
                 await tx.driver().execute(f"DO $$ BEGIN RAISE EXCEPTION '{what}' USING ERRCODE = '{sqlstate}'; END $$")
 
     member.handle = handle
     await topic.send(b"1", b"order-1")
     await topic.send(b"2", b"order-2")
     await eventually(lambda: member.handled == [b"1", b"2"], 40)
-    assert runs == [b"1"] * 5 + [b"2"]
+    assert runs == [b"1"] * 4 + [b"2"]
     assert await topic.dead_letters() == []
 
 

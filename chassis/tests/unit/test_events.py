@@ -46,6 +46,22 @@ def test_a_message_keeps_the_id_that_its_producer_gave() -> None:
     assert message(b"{}", (("ce_id", str(given).encode()),)).event_id == given
 
 
+def test_an_id_that_is_no_uuid_identifies_the_event_within_its_topic_and_source_wherever_it_is_redelivered() -> None:
+    def received(topic: str, source: bytes, event_id: bytes, offset: int = 1) -> UUID:
+        return Message.received(topic, 0, offset, b"k", b"{}", (("ce_id", event_id), ("ce_source", source))).event_id
+
+    first = received("payment.success", b"a", b"17")
+    assert received("payment.success", b"a", b"17", offset=9) == first
+    others = {
+        received("payment.failed", b"a", b"17"),
+        received("payment.success", b"b", b"17"),
+        received("payment.success", b"a", b"18"),
+        received("payment.success", b"", b"17"),
+        Message.received("payment.success", 0, 1, b"k", b"{}").event_id,
+    }
+    assert len(others | {first}) == 6
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chassis.loops import every
+from chassis.loops import backoff, every
 
 
 async def test_a_loop_survives_an_outage_and_goes_on() -> None:
@@ -54,3 +54,9 @@ async def test_more_to_do_runs_again_at_once() -> None:
 
     await asyncio.wait_for(every(3600, work, stop, name="test"), 5)
     assert len(runs) == 3
+
+
+def test_the_wait_doubles_up_to_its_cap_however_long_an_outage_lasts() -> None:
+    waits = [backoff(failures, 0.5, 5) for failures in (1, 2, 3, 4, 5, 1_100, 10**9)]
+    for wait, expected in zip(waits, (0.5, 1, 2, 4, 5, 5, 5), strict=True):
+        assert expected * 0.8 <= wait <= expected * 1.2

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, KafkaConnectionError
+from aiokafka.errors import (
+    CommitFailedError,
+    CorruptRecordException,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+)
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
@@ -33,8 +40,12 @@ class FakeConsumer:
         self.records = records
         self.commits: list[int] = []
         self.commit_error: Exception | None = None
+        self.fetch_error: Exception | None = None
 
     async def getmany(self, *_partitions: TopicPartition, timeout_ms: int, max_records: int) -> dict[Any, Any]:
+        if self.fetch_error:
+            error, self.fetch_error = self.fetch_error, None
+            raise error
         if not self.records:
             await wait_any(timeout_ms / 1000, asyncio.Event())
             return {}
@@ -55,12 +66,14 @@ class FakeProducer:
 
     def __init__(self, failures: int = 0) -> None:
         self.sent: list[tuple[str, bytes | None, bytes | None, dict[str, str]]] = []
+        self.contexts: list[dict[str, Any]] = []
         self.failures = failures
 
     async def send(self, topic: str, value: bytes | None, key: bytes | None, headers: Any) -> None:
         if self.failures:
             self.failures -= 1
             raise KafkaConnectionError("no broker")
+        self.contexts.append(get_contextvars())
         self.sent.append((topic, value, key, {name: data.decode() for name, data in headers}))
 
 
@@ -151,6 +164,80 @@ async def test_a_message_that_stays_too_early_is_dead_lettered_when_its_time_is_
     assert running.producer.sent[0][3]["x-reason"] == "not_yet"
 
 
+async def test_an_outage_takes_nothing_from_the_time_of_a_message_that_is_too_early() -> None:
+    def handle(_message: Message, run: int) -> None:
+        if run <= 2:
+            raise ConnectionRefusedError("database")
+        raise NotYet("order 1 is not known")
+
+    running = Running([Record(1, "early")], handle, not_yet_s=0.6)
+    await running.committed(2)
+    assert running.runs[1] >= 2 + 2
+    assert running.producer.sent[0][3]["x-reason"] == "not_yet"
+
+
+async def test_what_a_handler_binds_to_the_log_is_not_on_the_lines_of_later_messages() -> None:
+    def handle(message: Message, _run: int) -> None:
+        if message.offset == 2:
+            raise InvalidMessage("invalid_json", "value: not JSON")
+        bind_contextvars(order_id=message.offset)
+
+    running = Running([Record(1, "a"), Record(2, "b")], handle)
+    await running.committed(3)
+    [context] = running.producer.contexts
+    assert (context["offset"], context["key"]) == (2, "b")
+    assert "order_id" not in context
+
+
+async def test_what_a_handler_has_bound_is_on_the_line_of_its_own_dead_letter() -> None:
+    def handle(message: Message, _run: int) -> None:
+        bind_contextvars(order_id=message.offset)
+        raise InvalidMessage("status_mismatch", "no")
+
+    running = Running([Record(1, "a")], handle)
+    await running.committed(2)
+    assert running.producer.contexts[0]["order_id"] == 1
+
+
+@pytest.mark.parametrize("error", [KafkaError("the coordination died"), GroupAuthorizationFailedError("g")])
+async def test_a_fetch_that_can_never_succeed_ends_the_worker(error: Exception) -> None:
+    running = Running([], lambda _m, _run: None)
+    running.consumer.fetch_error = error
+    running.consumer.records = [Record(1, "a")]
+    with pytest.raises(type(error)):
+        await asyncio.wait_for(running.failed, 15)
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError("no broker"), CorruptRecordException("crc")])
+async def test_a_fetch_that_can_succeed_later_is_tried_again(error: Exception) -> None:
+    running = Running([Record(1, "a")], lambda _m, _run: None)
+    running.consumer.fetch_error = error
+    await running.committed(2)
+    assert not running.failed.done()
+
+
+async def test_a_cancelled_drain_ends_the_handler_too() -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def handler(_message: Message) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    consumer: Any = FakeConsumer([Record(1, "a")])
+    producer: Any = FakeProducer()
+    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, handler_name="t")
+    worker.start(asyncio.get_running_loop().create_future())
+    await started.wait()
+    draining = asyncio.create_task(worker.drain(3600))
+    await asyncio.sleep(0)
+    draining.cancel()
+    await asyncio.wait({draining})
+    await eventually(ended.is_set)
+
+
 async def test_a_dependency_that_is_down_holds_the_partition_without_counting_tries() -> None:
     def handle(message: Message, run: int) -> None:
         if message.offset == 1 and run <= 4:
@@ -177,13 +264,14 @@ async def test_the_offset_does_not_move_before_the_dead_letter_is_written() -> N
 
 async def test_a_stopped_worker_finishes_the_message_in_flight_and_commits_it() -> None:
     started, release = asyncio.Event(), asyncio.Event()
-    consumer = FakeConsumer([Record(1, "a"), Record(2, "a")])
+    consumer: Any = FakeConsumer([Record(1, "a"), Record(2, "a")])
+    producer: Any = FakeProducer()
 
     async def handler(_message: Message) -> None:
         started.set()
         await release.wait()
 
-    worker = PartitionWorker(consumer, TP, handler, FakeProducer(), max_tries=3, handler_name="t")  # type: ignore[arg-type]
+    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, handler_name="t")
     worker.start(asyncio.get_running_loop().create_future())
     await started.wait()
     draining = asyncio.create_task(worker.drain(5))

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from chassis.relay import OutboxRow, _waves
+from chassis.flight import waves
+from chassis.relay import OutboxRow
 
 
 def row(number: int, topic: str, key: str) -> OutboxRow:
@@ -12,4 +13,4 @@ def row(number: int, topic: str, key: str) -> OutboxRow:
 
 def test_a_wave_holds_each_key_once_so_that_the_next_event_waits_for_the_ack_of_the_former() -> None:
     rows = [row(1, "a", "k1"), row(2, "a", "k2"), row(3, "a", "k1"), row(4, "b", "k1"), row(5, "a", "k1")]
-    assert [[item.id for item in wave] for wave in _waves(rows)] == [[1, 2, 4], [3], [5]]
+    assert [[item.id for item in wave] for wave in waves(rows)] == [[1, 2, 4], [3], [5]]

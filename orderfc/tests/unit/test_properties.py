@@ -1,4 +1,4 @@
-"""Any order of arrival of an order's events, and any basket, against what the contract says in sets and whole numbers."""
+"""Any arrival of an order's events, and any basket, against what the contract says in sets and whole numbers."""
 
 from collections import Counter
 from decimal import Decimal

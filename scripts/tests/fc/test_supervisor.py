@@ -1,5 +1,6 @@
 """What supervisord keeps is started, kept and ended, and nothing of it is left behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -27,10 +28,12 @@ def idle(name: str, **environment: str) -> Program:
 
 
 def kill_all(layout: Layout) -> None:
-    """End the supervisor first, or it would start the others again."""
-    for process in processes.of_stack(layout.home):
-        process.kill()
-    psutil.wait_procs(processes.of_stack(layout.home), timeout=10)
+    """End everything, also what a supervisor starts again before it ends itself."""
+    while found := processes.of_stack(layout.home):
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(found, timeout=10)
 
 
 @pytest.fixture
@@ -51,8 +54,6 @@ def running_as(supervisor: Supervisor, name: str, instead_of: int = 0) -> int | 
     """Give the process of a program that runs, once it is another than a given one."""
     state = supervisor.state(name)
     return state.pid if state.detail == "RUNNING" and state.pid != instead_of else None
-
-
 
 
 def test_the_configuration_is_readable_by_its_owner_only_also_where_one_was_left_open(

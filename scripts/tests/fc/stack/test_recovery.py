@@ -77,7 +77,7 @@ def test_a_killed_kafka_is_back_with_every_acknowledged_event_and_orders_go_on(s
         async with AIOKafkaConsumer(bootstrap_servers=broker) as consumer:
             consumer.assign([place])
             consumer.seek(place, offset)
-            async with asyncio.timeout(BACK_S):
+            async with asyncio.timeout(4 * BACK_S):
                 value: bytes | None = (await consumer.getone()).value
                 return value
 

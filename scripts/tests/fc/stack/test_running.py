@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 Fc = Callable[[str], Ended]
 
-TOPICS = ("order.created", "payment.failed", "payment.success", "stock.rejected", "stock.rollback", "stock.updated")
 OWN = {
     "DISABLE_CREATE_INVOICE_DIRECTLY": {"paymentfc"},
     "ADMIN_PASSWORD": {"userfc"},

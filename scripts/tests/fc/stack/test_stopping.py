@@ -84,8 +84,11 @@ def test_down_after_a_killed_supervisor_leaves_nothing_either_and_wipe_removes_a
     supervisord = psutil.Process(pids(stack)["supervisord"])
     supervisord.kill()
     supervisord.wait(10)
-    said = fc("down --wipe")
-    assert (said.code, said.out) == (0, f"Stopped.\nRemoved all data below {stack.home}.\n")
+    said = fc("down")
+    assert (said.code, said.out) == (0, "Stopped.\n")
     assert alive(running) == []
     assert left_behind(stack) == []
+    assert (stack.home / "data" / "postgres" / "data" / "PG_VERSION").exists()
+    said = fc("down --wipe")
+    assert (said.code, said.out) == (0, f"Nothing was running.\nRemoved all data below {stack.home}.\n")
     assert [path.name for path in stack.home.iterdir()] == ["lock"]

@@ -1,0 +1,216 @@
+"""The relay beside sends that hang: they delay their own keys only, keep the order, and do not hold a stop up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from chassis import flight
+from chassis import relay as relay_module
+from chassis.config import ServiceSettings
+from chassis.db import Database, metadata_factory
+from chassis.events import Event
+from chassis.kafka import Producer
+from chassis.outbox import outbox_table
+from chassis.relay import Relay
+from chassis.testing import eventually
+
+from .conftest import Topic
+
+
+class HangingProducer(Producer):
+    """Acknowledges at once, except records of the keys in `hanging`, which wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.hanging: dict[str, asyncio.Event] = {}
+        self.sent: list[str] = []
+        self.error: Exception | None = None
+
+    async def send(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
+    ) -> None:
+        name = (value or b"").decode().strip('"')
+        if gate := self.hanging.get((key or b"").decode()):
+            await gate.wait()
+            if self.error:
+                raise self.error
+        self.sent.append(name)
+
+
+class Bench:
+    """An outbox, and relays on a session of their own."""
+
+    def __init__(self, db: Database, session: asyncpg.Connection) -> None:
+        self.db, self.session = db, session
+        self.producer = HangingProducer()
+
+    def relay(self, producer: Producer | None = None) -> Relay:
+        return Relay(self.db.settings, self.db, producer or self.producer)
+
+    async def publish(self, *names: str, topic: str = "topic") -> None:
+        """Commit events named by their key and a number: `a1` has the key `a`."""
+        async with self.db.transaction() as tx:
+            await tx.publish(*(Event.of(topic, name[0], f'"{name}"') for name in names))
+
+    async def published(self) -> list[str]:
+        sql = "SELECT payload #>> '{}' AS name FROM outbox WHERE published_at IS NOT NULL ORDER BY id"
+        return [row["name"] for row in await self.session.fetch(sql)]
+
+    async def attempts(self, name: str) -> int:
+        return int(await self.session.fetchval("SELECT attempts FROM outbox WHERE payload #>> '{}' = $1", name))
+
+
+@pytest.fixture
+async def bench(database: Database) -> AsyncIterator[Bench]:
+    """Give a bench with an empty outbox."""
+    metadata = metadata_factory()
+    outbox_table(metadata)
+    async with database.connection() as conn:
+        await conn.run_sync(metadata.create_all)
+    session = await database.dedicated()
+    yield Bench(database, session)
+    await session.close()
+
+
+async def test_a_hanging_send_delays_its_key_only_and_keeps_that_keys_order(bench: Bench) -> None:
+    relay, let_go = bench.relay(), asyncio.Event()
+    bench.producer.hanging["a"] = let_go
+    await bench.publish("a1", "a2", "b1", "b2")
+    await relay.drain_once(bench.session)
+    assert await bench.published() == ["b1", "b2"]
+    await bench.publish("a3", "b3")
+    for _ in range(3):
+        await relay.drain_once(bench.session)
+    assert await bench.published() == ["b1", "b2", "b3"]
+    let_go.set()
+    await eventually(lambda: "a1" in bench.producer.sent)
+    while await relay.drain_once(bench.session):
+        pass
+    await relay.drain_once(bench.session)
+    assert [name for name in bench.producer.sent if name.startswith("a")] == ["a1", "a2", "a3"]
+    assert await bench.published() == ["a1", "a2", "b1", "b2", "a3", "b3"]
+
+
+async def test_a_send_that_hangs_and_fails_is_counted_once_and_backs_off(bench: Bench) -> None:
+    relay, let_go = bench.relay(), asyncio.Event()
+    bench.producer.hanging["a"], bench.producer.error = let_go, TimeoutError("no ack")
+    await bench.publish("a1", "a2")
+    for _ in range(3):
+        await relay.drain_once(bench.session)
+    assert await bench.attempts("a1") == 0
+    let_go.set()
+    await asyncio.sleep(0)
+    for _ in range(3):
+        await relay.drain_once(bench.session)
+    assert (await bench.attempts("a1"), await bench.attempts("a2")) == (1, 0)
+    assert bench.producer.sent == []
+
+
+async def test_a_topic_whose_sends_all_hang_leaves_room_for_the_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flight, "CAP", 3)
+    monkeypatch.setattr(relay_module, "BATCH", 4)
+    relay = bench.relay()
+    bench.producer.hanging = {key: asyncio.Event() for key in "abcdefgh"}
+    await bench.publish(*(f"{key}1" for key in "abcdefgh"), topic="hangs")
+    await bench.publish("x1", "y1", topic="well")
+    for _ in range(4):
+        await relay.drain_once(bench.session)
+    assert bench.producer.sent == ["x1", "y1"]
+    assert await bench.published() == ["x1", "y1"]
+
+
+async def test_events_of_a_missing_topic_delay_no_other_topic(
+    bench: Bench, topic: Topic, kafka_settings: ServiceSettings
+) -> None:
+    producer, stop = Producer(kafka_settings), asyncio.Event()
+    running = asyncio.create_task(bench.relay(producer).run(stop))
+    await bench.publish("x1", topic=f"missing-{uuid4().hex[:6]}")
+    await bench.publish("a1", topic=topic.name)
+
+    async def out(*names: str) -> bool:
+        return await bench.published() == list(names)
+
+    await eventually(lambda: out("a1"), 5)
+    await bench.publish("y1", topic=f"missing-{uuid4().hex[:6]}")
+    await bench.publish("a2", "b1", topic=topic.name)
+    await eventually(lambda: out("a1", "a2", "b1"), 5)
+    assert (await bench.attempts("x1"), await bench.attempts("y1")) == (0, 0), "those sends still wait for their topic"
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    await producer.close()
+
+
+async def test_only_what_the_brokers_return_concerns_is_tried_at_once(bench: Bench) -> None:
+    """A topic that does not exist stays in its backoff, however often events of other topics go out."""
+    relay, gate = bench.relay(), asyncio.Event()
+    gate.set()
+    bench.producer.hanging["a"], bench.producer.error = gate, UnknownTopicOrPartitionError()
+    await bench.publish("a1", topic="missing")
+    await relay.drain_once(bench.session)
+    for name in ("b1", "b2", "b3"):
+        await bench.publish(name)
+        await relay.drain_once(bench.session)
+    assert await bench.attempts("a1") == 1
+    bench.producer.hanging.clear()
+    await bench.publish("c1", topic="missing")
+    await relay.drain_once(bench.session)
+    await relay.drain_once(bench.session)
+    assert bench.producer.sent == ["b1", "b2", "b3", "c1", "a1"]
+
+
+async def test_a_relay_that_is_told_to_stop_does_not_wait_for_a_send_that_hangs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "LAST_S", 0.3)
+    bench.producer.hanging["a"], stop = asyncio.Event(), asyncio.Event()
+    relay = bench.relay()
+    running = asyncio.create_task(relay.run(stop))
+    await bench.publish("a1")
+    await eventually(lambda: bool(relay._flight))
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    bench.producer.hanging.clear()
+    await bench.relay().drain_once(bench.session)
+    assert await bench.published() == ["a1"], "the next start sends it"
+
+
+async def test_a_relay_that_is_told_to_stop_while_the_broker_is_away_tries_nothing_more(bench: Bench) -> None:
+    gate, stop = asyncio.Event(), asyncio.Event()
+    gate.set()
+    bench.producer.hanging, bench.producer.error = {"a": gate, "b": gate}, OSError("the broker is away")
+    relay = bench.relay()
+    running = asyncio.create_task(relay.run(stop))
+    await bench.publish("a1")
+
+    async def has_failed() -> bool:
+        return await bench.attempts("a1") > 0
+
+    await eventually(has_failed)
+    gate.clear()
+    await bench.publish("b1")
+    await eventually(lambda: bool(relay._flight))
+    stop.set()
+    async with asyncio.timeout(relay_module.LAST_S / 2):
+        await running
+    assert await bench.published() == []
+
+
+async def test_a_relay_that_is_told_to_stop_sends_first_what_is_committed(bench: Bench) -> None:
+    relay, stop = bench.relay(), asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await bench.publish("a1")
+    await eventually(lambda: bench.producer.sent == ["a1"])
+    async with bench.db.driver() as connection:
+        # As another process commits: without the hint that wakes this relay.
+        await connection.execute(
+            "INSERT INTO outbox (event_id, topic, key, payload) SELECT gen_random_uuid(), 'topic', 'b', to_jsonb('b' || n) "
+            "FROM generate_series(1, 3) AS n"
+        )
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    assert await bench.published() == ["a1", "b1", "b2", "b3"]

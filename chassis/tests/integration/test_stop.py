@@ -1,0 +1,143 @@
+"""SIGTERM's way through a service with a consumer and a relay: all parts end in time, whatever the broker does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from chassis.config import ServiceSettings, load
+from chassis.consumer import ConsumerRunner
+from chassis.db import Database, metadata_factory
+from chassis.events import Event, Message
+from chassis.health import Readiness
+from chassis.http import create_app
+from chassis.kafka import Producer
+from chassis.outbox import outbox_table
+from chassis.relay import Relay
+from chassis.service import Parts, _close, _supervise
+from chassis.testing import eventually, free_port
+from chassis.testing.proxy import Proxy
+
+from .conftest import Topic
+
+
+class Running:
+    """A service of one consumer and one relay, whose broker is reached through a proxy."""
+
+    def __init__(self, settings: ServiceSettings, topic: Topic, db: Database) -> None:
+        self.settings, self.topic, self.db = settings, topic, db
+        self.handled: list[bytes | None] = []
+        self.hangs = False
+        producer = Producer(settings)
+        self.consumer = ConsumerRunner(settings, f"g-{topic.name}", {topic.name: self._handle}, producer)
+        self.parts = Parts(create_app(settings, routers=[], ready=Readiness(), title="t", description="d"))
+        self.parts.tasks = [("consumer", self.consumer.run)]
+        self.parts.last = [("relay", Relay(settings, db, producer).run)]
+        self.parts.close = [db.close, producer.close]
+        self.asked = asyncio.Event()
+        self.supervised = asyncio.create_task(_supervise(settings, self.parts, self.asked, worker_only=False))
+
+    async def _handle(self, message: Message) -> None:
+        self.handled.append(message.value)
+        if self.hangs:
+            await asyncio.Event().wait()
+
+    async def publish(self, *keys: str) -> None:
+        async with self.db.transaction() as tx:
+            await tx.publish(*(Event.of(self.topic.name, key, "{}") for key in keys))
+
+    async def pending(self) -> int:
+        async with self.db.driver() as connection:
+            return int(await connection.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL"))
+
+    async def stop(self) -> bool:
+        """Ask the service to stop; True when each part did so by itself, in the time that the service gives them."""
+        self.asked.set()
+        in_time = await asyncio.wait_for(self.supervised, self.settings.shutdown_timeout_s)
+        await _close(self.parts)
+        return in_time
+
+
+@pytest.fixture
+async def service(topic: Topic, proxy: Proxy, database: Database) -> AsyncIterator[Any]:
+    """Give a function that starts the service; settings can be changed."""
+    metadata = metadata_factory()
+    outbox_table(metadata)
+    async with database.connection() as conn:
+        await conn.run_sync(metadata.create_all)
+
+    def start(**changed: Any) -> Running:
+        given = database.settings.model_dump() | {
+            "kafka_broker": proxy.address, "kafka_session_timeout_ms": 60_000,
+            "http_host": "127.0.0.1", "http_port": free_port(), **changed,
+        }  # fmt: skip
+        settings = load(ServiceSettings, **given)
+        return Running(settings, topic, Database(settings))
+
+    yield start
+    await proxy.restore()
+
+
+async def members(topic: Topic) -> int:
+    """Count the members that the broker sees in the service's group."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=topic.broker)
+    await admin.start()
+    try:
+        [answer] = await admin.describe_consumer_groups([f"g-{topic.name}"])
+        return len(answer.groups[0][5])
+    finally:
+        await admin.close()
+
+
+async def test_with_everything_well_what_is_committed_is_sent_and_the_group_is_left(service: Any, topic: Topic) -> None:
+    running: Running = service()
+    await topic.send(b"1")
+    await eventually(lambda: running.handled == [b"1"], 30)
+    await running.publish("a", "b")
+    pending = Database(running.settings)
+    assert await running.stop() is True
+    async with pending.driver() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0
+    await pending.close()
+    assert await members(topic) == 0
+
+
+@pytest.mark.parametrize("mode", ["refuse", "blackhole"])
+async def test_a_broker_that_never_answered_since_the_start_does_not_hold_the_stop_up(
+    service: Any, proxy: Proxy, mode: str
+) -> None:
+    await getattr(proxy, mode)()
+    running: Running = service()
+    await running.publish("a")
+    await eventually(lambda: mode == "refuse" or proxy.connections > 0, 20)
+    assert await running.stop() is True
+
+
+async def test_a_broker_that_freezes_does_not_hold_the_stop_up(service: Any, proxy: Proxy, topic: Topic) -> None:
+    running: Running = service(shutdown_timeout_s=14)
+    await topic.send(b"1")
+    await eventually(lambda: running.handled == [b"1"], 30)
+    await running.publish("a")
+
+    async def all_sent() -> bool:
+        return await running.pending() == 0
+
+    await eventually(all_sent, 20)
+    await proxy.blackhole()
+    for key in "bcdefgh":
+        await running.publish(key)
+    assert await running.stop() is True
+
+
+async def test_a_handler_that_does_not_end_is_cancelled_and_its_member_leaves_the_group(
+    service: Any, topic: Topic
+) -> None:
+    running: Running = service(shutdown_timeout_s=4)
+    running.hangs = True
+    await topic.send(b"1")
+    await eventually(lambda: running.handled == [b"1"], 30)
+    assert await members(topic) == 1
+    assert await running.stop() is False
+    assert await members(topic) == 0

@@ -1,0 +1,214 @@
+"""Payments on a real database: webhooks, polls and events, at once and again, their traces purged, lose no money."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.db import Database
+from chassis.events import Message
+from chassis.testing.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
+from paymentfc.config import Settings
+from paymentfc.events import OrderCreated, StockRejected
+from paymentfc.model import Callback, Payment, Status
+from paymentfc.usecase.check_invoices import CheckInvoices
+
+from .conftest import Bench
+from .fakes import FakeXendit
+
+PAID_WORDS, AMOUNT = ("PAID", "SETTLED"), 150_000
+ORDER, REJECTION = "order.created", "stock.rejected"
+
+
+@dataclass(frozen=True)
+class News:
+    """What a payment hears: a webhook, a poll or a sweep of the gateway, or an event; `twin`: of an unknown invoice."""
+
+    channel: str
+    word: str = ""
+    amount: int = AMOUNT
+    currency: str = "IDR"
+    twin: bool = False
+
+    @property
+    def status(self) -> str:
+        """What the gateway says in the end: a sweep expires what it finds open."""
+        return "EXPIRED" if (self.channel, self.word) == ("sweep", "PENDING") else self.word
+
+    @property
+    def fits(self) -> bool:
+        """Whether the money is ours."""
+        return (self.amount, self.currency) == (AMOUNT, "IDR")
+
+    @property
+    def leads_to(self) -> Status | None:
+        """Where this takes an open payment."""
+        if self.channel == REJECTION:
+            return Status.FAILED
+        if not self.fits or self.twin:
+            return None
+        return Status.PAID if self.status in PAID_WORDS else Status.EXPIRED if self.status == "EXPIRED" else None
+
+    @property
+    def anomalies(self) -> set[str]:
+        """What a person must see of it, whatever else happens."""
+        if self.channel == REJECTION:
+            return set()
+        if self.twin:
+            return {"unknown_invoice"}
+        if self.status == "REFUNDED":
+            return {"unknown_status"}
+        wrong = {"amount_mismatch": self.amount != AMOUNT, "currency_mismatch": self.currency != "IDR"}
+        return {kind for kind, found in wrong.items() if found}
+
+
+def received(topic: str, order_id: int, delivery: Delivery[News], example: Any) -> Message:
+    """Make the message of an event."""
+    return Message(topic, 0, 0, f"order-{order_id}", b"{}", {}, delivery.event_id(example))
+
+
+async def gateway_says(bench: Bench, payment: Payment, news: News) -> None:
+    """Let a poll or a sweep find an invoice as the news has it, at a gateway of its own."""
+    xendit = FakeXendit()
+    found = {"id": payment.invoice_id, "currency": news.currency, "paid_amount": None}
+    made = xendit.put(payment.external_id, Decimal(news.amount), news.word)
+    xendit.invoices[str(payment.invoice_id)] = made
+    xendit.change(payment.invoice_id, **found)
+    checks = CheckInvoices(bench.db, xendit, bench.settings)
+    await (checks.sweep(payment) if news.channel == "sweep" else checks.check(payment))
+
+
+async def play(bench: Bench, schedule: list[Burst[News]], payment: Payment | int, ours: str) -> None:
+    """Let everything arrive; `payment` may be the number of an order that is not known yet."""
+    example, order_id = uuid4(), payment if isinstance(payment, int) else payment.order_id
+
+    async def send(delivery: Delivery[News]) -> None:
+        news = delivery.event
+        if news.channel == ORDER:
+            order = OrderCreated(order_id=order_id, user_id=3, total_amount=Decimal(AMOUNT))
+            await bench.register(order, received(ORDER, order_id, delivery, example))
+        elif news.channel == REJECTION:
+            rejected = StockRejected(order_id=order_id, reason="out of stock")
+            await bench.reject(rejected, received(REJECTION, order_id, delivery, example))
+        elif news.channel == "webhook":
+            invoice = f"twin-{order_id}" if news.twin else ours
+            said = Callback(invoice, f"order-{order_id}", news.word, Decimal(news.amount), None, news.currency)
+            await bench.receive(said, "{}", None)
+        else:
+            assert isinstance(payment, Payment)
+            await gateway_says(bench, payment, news)
+
+    async def purge() -> None:
+        await bench.execute("DELETE FROM inbox")
+        await bench.execute("DELETE FROM payment_callbacks WHERE outcome <> 'waiting'")
+
+    await deliver(schedule, send, purge)
+
+
+async def anomalies(bench: Bench, order_id: int) -> list[tuple[Any, ...]]:
+    """Give the distinct cases of an order, sorted."""
+    sql = "SELECT invoice_id, kind, amount, currency FROM payment_anomalies WHERE external_id = $1"
+    return sorted(tuple(row.values()) for row in await bench.rows(sql, f"order-{order_id}"))
+
+
+async def topics(bench: Bench, order_id: int) -> list[object]:
+    """Give the topics of an order's events, sorted."""
+    return sorted(event["topic"] for event in await bench.events(order_id))
+
+
+@pytest.fixture(scope="module")
+async def bench(settings: Settings) -> AsyncIterator[Bench]:
+    """Give a bench for all examples of this module."""
+    db = Database(settings)
+    yield Bench(settings, db)
+    await db.close()
+
+
+words = st.sampled_from(["PAID", "SETTLED", "EXPIRED", "PENDING", "REFUNDED"])
+amounts = st.sampled_from([AMOUNT, AMOUNT, AMOUNT, AMOUNT - 1])
+webhooks = st.builds(
+    News,
+    st.just("webhook"),
+    words,
+    amounts,
+    st.sampled_from(["IDR", "IDR", "USD", ""]),
+    st.sampled_from([False] * 3 + [True]),
+)
+polls = st.builds(News, st.sampled_from(["poll", "sweep"]), words, amounts, st.sampled_from(["IDR", "IDR", "USD"]))
+rejections = st.just(News(REJECTION))
+
+
+@examples(60)
+@given(schedules(webhooks | polls | webhooks | polls | rejections))
+async def test_an_invoiced_payment_ends_as_the_first_news_says_and_every_other_case_is_on_record_once(
+    bench: Bench, schedule: list[Burst[News]]
+) -> None:
+    payment = await bench.invoiced()
+    number, ours = payment.order_id, str(payment.invoice_id)
+    await play(bench, schedule, payment, ours)
+    found, told = await bench.payment(number), arrived(schedule)
+    first = {news.leads_to for news in first_of(schedule, lambda news: news.leads_to is not None)}
+    assert found.status in (first or {Status.PENDING})
+
+    paid = any(news.leads_to is Status.PAID for news in told)
+    refund = paid and (found.status is not Status.PAID or News(REJECTION) in told)
+    assert (found.late_paid_at is not None) is (paid and found.status is not Status.PAID)
+    expected = {
+        (f"twin-{number}" if news.twin else ours, kind, str(news.amount), news.currency)
+        for news in told for kind in news.anomalies
+    }  # fmt: skip
+    expected |= {(ours, "paid_after_close", str(AMOUNT), "IDR")} if refund else set()
+    assert await anomalies(bench, number) == sorted(expected)
+
+    # stock.rejected has told the order by itself.
+    failures = ["payment.failed"] if found.status is Status.EXPIRED else []
+    assert await topics(bench, number) == failures + (["payment.success"] if paid else [])
+    moves = [
+        event for event in await bench.audits(number) if event in ("payment.paid", "payment.expired", "payment.failed")
+    ]
+    assert moves == ([] if found.status is Status.PENDING else [f"payment.{found.status.value.lower()}"])
+
+
+early = st.builds(
+    News,
+    st.just("webhook"),
+    st.sampled_from(["PAID", "SETTLED", "EXPIRED"]),
+    twin=st.sampled_from([False, False, True]),
+)
+
+
+@examples(50)
+@given(schedules(early | early | rejections | st.just(News(ORDER))))
+async def test_news_that_overtakes_its_order_is_applied_or_on_record_when_the_order_appears(
+    bench: Bench, schedule: list[Burst[News]]
+) -> None:
+    number = bench.new_id()
+    ours, twin = f"early-{number}", f"twin-{number}"
+    await play(bench, [*schedule, Burst((Delivery(News(ORDER)),))], number, ours)
+    found, told = await bench.payment(number), arrived(schedule)
+    sql = "SELECT invoice_id, kind FROM payment_anomalies WHERE external_id = $1 AND resolved_at IS NULL"
+    rows = await bench.rows(sql, f"order-{number}")
+    open_cases = {row["invoice_id"] for row in rows if row["kind"] == "unknown_invoice"}
+    paid = {twin if news.twin else ours for news in told if news.word in PAID_WORDS}
+    ended = {twin if news.twin else ours for news in told if news.word == "EXPIRED"}
+
+    settled = found.status is Status.PAID or found.late_paid_at is not None
+    assert settled is (found.invoice_id in paid)
+    assert found.invoice_id not in open_cases
+    assert paid - {found.invoice_id} <= open_cases, "money for another invoice is for a person to give back"
+    assert found.status is not Status.EXPIRED or found.invoice_id in ended
+    assert found.status is not Status.FAILED or News(REJECTION) in told
+    assert (found.status is Status.PENDING) is not bool(told - {News(ORDER)})
+    if settled and (found.status is not Status.PAID or News(REJECTION) in told):
+        assert "paid_after_close" in {case[1] for case in await anomalies(bench, number)}
+
+    failures = ["payment.failed"] if found.status is Status.EXPIRED else []
+    assert await topics(bench, number) == failures + (["payment.success"] if settled else [])
+    await bench.invoice()
+    live = bench.xendit.live(f"order-{number}")
+    assert len(live) == (found.status is Status.PENDING)

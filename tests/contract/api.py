@@ -1,0 +1,84 @@
+"""Short hands for the tests of single rules: one request, its refusal, and Xendit's callback with the right token."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+
+from fc.shop import Customer, Shop
+from fc.stack import Stack
+
+from .world import secret_of
+
+ADDRESS = {"payment_method": "BANK_TRANSFER", "shipping_address": "Jalan Merdeka 1, Jakarta"}
+
+
+@dataclass(frozen=True)
+class Api:
+    """Asks the services of the running stack, over HTTP alone."""
+
+    stack: Stack
+    client: httpx2.AsyncClient
+    admin: Customer
+
+    @classmethod
+    async def opened(cls, stack: Stack, client: httpx2.AsyncClient, shop: Shop) -> "Api":
+        """Sign the administrator in."""
+        return cls(stack, client, await shop.login("admin"))
+
+    async def ask(
+        self, service: str, method: str, path: str, who: Customer | None = None, **request: Any
+    ) -> httpx2.Response:
+        """Send a request for somebody; `headers` are added to the token's."""
+        headers = (who.headers if who else {}) | request.pop("headers", {})
+        return await self.client.request(method, self.stack.layout.url(service) + path, headers=headers, **request)
+
+    async def register(self, **changes: Any) -> httpx2.Response:
+        """Register somebody new, with fields changed."""
+        body = {"name": "Dewi", "email": f"{uuid4().hex}@example.com", "password": "correct horse", **changes}
+        return await self.ask("userfc", "POST", "/v1/register", json={"confirm_password": body["password"], **body})
+
+    async def visitor(self) -> Customer:
+        """Register somebody new and sign in."""
+        email = f"{uuid4().hex}@example.com"
+        assert (await self.register(email=email)).status_code == 201
+        answer = await self.ask("userfc", "POST", "/v1/login", json={"email": email, "password": "correct horse"})
+        return Customer(email, self.client, self.stack.urls(), answer.json()["token"])
+
+    async def checkout(
+        self, who: Customer, items: list[dict[str, Any]], headers: Mapping[str, str] | None = None, **changes: Any
+    ) -> httpx2.Response:
+        """Ask for an order."""
+        body = {"items": items, **ADDRESS, **changes}
+        return await self.ask("orderfc", "POST", "/v1/orders/checkout", who, json=body, headers=dict(headers or {}))
+
+    async def callback(self, payment: Mapping[str, Any], status: str = "PAID", **changes: Any) -> httpx2.Response:
+        """Call back as Xendit does about a payment's invoice, with fields changed."""
+        body = {
+            "id": payment["invoice_id"], "external_id": payment["external_id"], "status": status,
+            "amount": payment["amount"], "currency": payment["currency"], **changes,
+        }  # fmt: skip
+        token = secret_of(self.stack, "paymentfc", "xendit_webhook_token")
+        return await self.ask(
+            "paymentfc", "POST", "/v1/payments/xendit/webhook", json=body, headers={"x-callback-token": token}
+        )
+
+    async def anomalies(self, external_id: str) -> list[dict[str, Any]]:
+        """Give the anomalies of an order, newest first."""
+        answer = await self.ask("paymentfc", "GET", "/v1/payments/anomalies?page_size=100", self.admin)
+        return [item for item in answer.json()["items"] if item["external_id"] == external_id]
+
+
+def refusal(answer: httpx2.Response) -> tuple[int, str]:
+    """Give status and code of a refusal, which has the one shape that all have."""
+    shown = answer.json()
+    assert set(shown) == {"error", "code", "request_id"}, shown
+    assert shown["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, shown["code"]
+
+
+def sentence(answer: httpx2.Response) -> tuple[int, str]:
+    """Give status and sentence of a refusal."""
+    return answer.status_code, str(answer.json()["error"])

@@ -1,0 +1,242 @@
+"""The rules of orderfc, each asked of the running service: checkout, repeats of a checkout, history."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from fc.shop import Customer, Shop
+from tests.support import Kitchen
+
+from .api import ADDRESS, Api, refusal, sentence
+
+CHECKOUT = "/v1/orders/checkout"
+Line = dict[str, Any]
+
+
+def _line(product: dict[str, Any], quantity: int = 1, **more: Any) -> Line:
+    return {"product_id": product["id"], "quantity": quantity, **more}
+
+
+async def test_an_order_is_made_for_the_owner_of_the_token_whatever_the_body_says(
+    api: Api, kitchen: Kitchen, alice: Customer, bob: Customer
+) -> None:
+    product = await kitchen.product(stock=5)
+    bobs = (await api.ask("userfc", "GET", "/v1/user-info", bob)).json()["id"]
+    answer = await api.checkout(alice, [_line(product, 2, price=product["price"])], user_id=bobs)
+    assert answer.status_code == 201
+    order = answer.json()["order_id"]
+    assert answer.json() == {"message": "Order created successfully", "order_id": order}
+    assert "idempotent-replayed" not in answer.headers
+    assert refusal(await api.ask("orderfc", "GET", f"/v1/orders/{order}", bob)) == (404, "not_found")
+    for who in (alice, api.admin):
+        assert (await api.ask("orderfc", "GET", f"/v1/orders/{order}", who)).json()["order_id"] == order
+
+
+async def test_an_order_has_the_fields_of_the_contract(api: Api, kitchen: Kitchen, alice: Customer) -> None:
+    product = await kitchen.product(stock=5, price=12_000)
+    order = (await api.checkout(alice, [_line(product, 3)])).json()["order_id"]
+    shown = await alice.order(order)
+    [step] = shown.pop("history")
+    assert step.pop("timestamp").endswith("Z")
+    assert step == {"status": "created"}
+    assert shown == {
+        "order_id": order, "total_amount": 36_000, "total_qty": 3, "status": "created", **ADDRESS,
+        "products": [{"product_id": product["id"], "quantity": 3, "price": 12_000}],
+    }  # fmt: skip
+    [newest] = (await api.ask("orderfc", "GET", "/v1/orders/history?limit=1", alice)).json()
+    assert newest == await alice.order(order)
+
+
+async def test_too_little_stock_another_price_and_an_unknown_product_are_told_in_the_contracts_words(
+    api: Api, kitchen: Kitchen, alice: Customer
+) -> None:
+    product = await kitchen.product(stock=2)
+    number = product["id"]
+    scarce = await api.checkout(alice, [_line(product, 3)])
+    assert (refusal(scarce), sentence(scarce)[1]) == (
+        (409, "insufficient_stock"), f"product stock is not enough for product {number}",
+    )  # fmt: skip
+    dearer = await api.checkout(alice, [_line(product, 1, price=product["price"] + 1)])
+    assert (refusal(dearer), sentence(dearer)[1]) == ((409, "price_mismatch"), f"price mismatch for product {number}")
+    unknown = await api.checkout(alice, [_line(product), {"product_id": 2**62, "quantity": 1}])
+    assert refusal(unknown) == (404, "not_found")
+    await kitchen.wait_stock(product, 2)
+
+
+async def test_a_product_named_twice_is_one_line_and_its_stock_is_asked_for_as_a_sum(
+    api: Api, kitchen: Kitchen, alice: Customer
+) -> None:
+    product = await kitchen.product(stock=5)
+    assert refusal(await api.checkout(alice, [_line(product, 3), _line(product, 3)])) == (409, "insufficient_stock")
+    made = await api.checkout(alice, [_line(product, 2), _line(product, 3)])
+    assert (await alice.order(made.json()["order_id"]))["products"] == [
+        {"product_id": product["id"], "quantity": 5, "price": product["price"]}
+    ]
+    prices = [_line(product, 1, price=product["price"]), _line(product, 1, price=product["price"] + 1)]
+    assert refusal(await api.checkout(alice, prices)) == (400, "validation_failed")
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 1001, 1.5, "1", True, None])
+async def test_a_quantity_outside_1_to_1000_is_refused(
+    api: Api, kitchen: Kitchen, alice: Customer, quantity: Any
+) -> None:
+    product = await kitchen.product(stock=2000)
+    answer = await api.checkout(alice, [{"product_id": product["id"], "quantity": quantity}])
+    assert refusal(answer) == (400, "validation_failed")
+
+
+async def test_a_basket_has_1_to_100_lines_of_up_to_1000_pieces(api: Api, kitchen: Kitchen, alice: Customer) -> None:
+    product = await kitchen.product(stock=5000)
+    assert refusal(await api.checkout(alice, [])) == (400, "validation_failed")
+    assert refusal(await api.checkout(alice, [_line(product)] * 101)) == (400, "validation_failed")
+    assert (await api.checkout(alice, [_line(product)] * 100)).status_code == 201
+    assert (await api.checkout(alice, [_line(product, 1000)])).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("changes", "good"),
+    [
+        ({"payment_method": "x" * 64}, True),
+        ({"payment_method": "x" * 65}, False),
+        ({"payment_method": "  "}, False),
+        ({"payment_method": None}, False),
+        ({"shipping_address": "x" * 1000}, True),
+        ({"shipping_address": "x" * 1001}, False),
+        ({"shipping_address": ""}, False),
+    ],
+)
+async def test_method_and_address_are_required_texts_of_bounded_length(
+    api: Api, kitchen: Kitchen, alice: Customer, changes: dict[str, Any], good: bool
+) -> None:
+    product = await kitchen.product(stock=1)
+    assert (await api.checkout(alice, [_line(product)], **changes)).status_code == (201 if good else 400)
+
+
+async def test_a_total_of_nothing_and_one_above_the_highest_amount_are_refused(
+    api: Api, kitchen: Kitchen, alice: Customer
+) -> None:
+    free, dear = await kitchen.product(stock=5, price=0), await kitchen.product(stock=5, price=9_999_999_999)
+    assert refusal(await api.checkout(alice, [_line(free)])) == (400, "validation_failed")
+    assert refusal(await api.checkout(alice, [_line(dear, 2)])) == (400, "validation_failed")
+    assert refusal(await api.checkout(alice, [_line(dear), _line(await kitchen.product(stock=1, price=1))])) == (
+        400, "validation_failed",
+    )  # fmt: skip
+    assert (await api.checkout(alice, [_line(dear), _line(free)])).status_code == 201
+
+
+async def test_the_same_key_is_answered_the_same_when_the_stock_is_gone_and_says_that_it_is_a_repeat(
+    api: Api, kitchen: Kitchen, alice: Customer
+) -> None:
+    product = await kitchen.product(stock=1)
+    key = {"Idempotency-Key": uuid4().hex}
+    first = await api.checkout(alice, [_line(product)], key)
+    await kitchen.wait_stock(product, 0)
+    for again in (
+        await api.checkout(alice, [_line(product)], key),
+        await api.checkout(alice, [_line(product)], idempotency_token=key["Idempotency-Key"]),
+        await api.checkout(alice, [_line(product)], key, idempotency_token=key["Idempotency-Key"]),
+    ):
+        assert (again.status_code, again.content) == (first.status_code, first.content)
+        assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+
+
+async def test_the_same_body_is_the_same_value_however_it_is_written(
+    api: Api, kitchen: Kitchen, alice: Customer
+) -> None:
+    product = await kitchen.product(stock=1)
+    headers = {"Idempotency-Key": uuid4().hex}
+    first = await api.checkout(alice, [_line(product, price=product["price"])], headers)
+    text = json.dumps(
+        {
+            "shipping_address": f"  {ADDRESS['shipping_address']}  ",
+            "payment_method": ADDRESS["payment_method"],
+            "items": [{"price": float(product["price"]), "quantity": 1, "product_id": product["id"]}],
+        },
+        indent=3,
+    )
+    again = await api.ask(
+        "orderfc", "POST", CHECKOUT, alice, content=text, headers=headers | {"content-type": "application/json"}
+    )
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+async def test_a_used_key_with_another_body_is_422_and_another_users_key_is_his_own(
+    api: Api, kitchen: Kitchen, alice: Customer, bob: Customer
+) -> None:
+    product = await kitchen.product(stock=5)
+    key = {"Idempotency-Key": uuid4().hex}
+    first = await api.checkout(alice, [_line(product)], key)
+    assert refusal(await api.checkout(alice, [_line(product, 2)], key)) == (422, "idempotency_key_reused")
+    bobs = await api.checkout(bob, [_line(product, 2)], key)
+    assert bobs.status_code == 201
+    assert bobs.json() != first.json()
+
+
+async def test_a_refusal_frees_the_key(api: Api, kitchen: Kitchen, alice: Customer) -> None:
+    product = await kitchen.product(stock=1)
+    key = {"Idempotency-Key": uuid4().hex}
+    assert refusal(await api.checkout(alice, [_line(product, 2)], key)) == (409, "insufficient_stock")
+    made = await api.checkout(alice, [_line(product)], key)
+    assert (made.status_code, "idempotent-replayed" in made.headers) == (201, False)
+
+
+async def test_a_key_has_1_to_255_characters_and_header_and_body_agree(
+    api: Api, kitchen: Kitchen, alice: Customer
+) -> None:
+    line = [_line(await kitchen.product(stock=5))]
+    unique = uuid4().hex
+    assert (await api.checkout(alice, line, {"Idempotency-Key": unique.ljust(255, "x")})).status_code == 201
+    assert refusal(await api.checkout(alice, line, {"Idempotency-Key": unique.ljust(256, "x")}))[0] == 400
+    assert refusal(await api.checkout(alice, line, {"Idempotency-Key": ""}))[0] == 400
+    assert refusal(await api.checkout(alice, line, idempotency_token=""))[0] == 400
+    assert refusal(await api.checkout(alice, line, idempotency_token="x" * 256))[0] == 400
+    differ = await api.checkout(alice, line, {"Idempotency-Key": "one"}, idempotency_token="two")
+    assert refusal(differ) == (400, "validation_failed")
+
+
+async def test_the_link_of_a_page_of_history_leads_through_all_orders_newest_first(api: Api, kitchen: Kitchen) -> None:
+    visitor = await api.visitor()
+    product = await kitchen.product(stock=5)
+    orders = [await visitor.checkout(product, 1) for _ in range(5)]
+    path, seen, pages = "/v1/orders/history?limit=2&status=0", [], 0
+    while path:
+        answer = await api.ask("orderfc", "GET", path, visitor)
+        seen += [order["order_id"] for order in answer.json()]
+        pages += 1
+        following = answer.links.get("next", {}).get("url", "")
+        assert "link" not in answer.headers or answer.headers["link"] == f'<{following}>; rel="next"'
+        path = following
+    assert (seen, pages) == (orders[::-1], 3)
+    older = await api.ask("orderfc", "GET", f"/v1/orders/history?before_id={orders[1]}", visitor)
+    assert [order["order_id"] for order in older.json()] == [orders[0]]
+    assert "link" not in older.headers
+
+
+async def test_history_is_filtered_by_name_or_number_of_a_status(api: Api, kitchen: Kitchen, shop: Shop) -> None:
+    visitor = await api.visitor()
+    product = await kitchen.product(stock=2)
+    new, gone = await visitor.checkout(product, 1), await visitor.checkout(product, 1)
+    await shop.expire((await visitor.invoice(gone))["invoice_id"])
+    await visitor.wait_status(gone, "cancelled")
+    expected = {"0": [new], "created": [new], "3": [gone], "cancelled": [gone], "2": [], "completed": [], "4": []}
+    for status, found in expected.items():
+        answer = await api.ask("orderfc", "GET", f"/v1/orders/history?status={status}", visitor)
+        assert [shown["order_id"] for shown in answer.json()] == found, status
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=x", "status=5", "status=Created", "status=-1", "before_id=0", "limit="]
+)
+async def test_a_query_of_history_outside_the_allowed_values_is_400(api: Api, alice: Customer, query: str) -> None:
+    answer = await api.ask("orderfc", "GET", f"/v1/orders/history?{query}", alice)
+    assert refusal(answer) == (400, "validation_failed")
+
+
+async def test_an_order_that_is_not_there_is_404_and_an_id_that_is_none_400(api: Api, alice: Customer) -> None:
+    assert refusal(await api.ask("orderfc", "GET", f"/v1/orders/{2**62}", alice)) == (404, "not_found")
+    for wrong in ("0", "-1", "abc", str(2**63)):
+        assert refusal(await api.ask("orderfc", "GET", f"/v1/orders/{wrong}", alice)) == (400, "validation_failed")

@@ -1,0 +1,335 @@
+"""The rules of the platform as a whole: its events, its probes, and what each service says while a server is away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from fc.layout import SERVICES
+from fc.shop import Customer, Shop, poll
+from tests.support import Bus, Kitchen, Seen
+
+from .api import ADDRESS, Api, refusal
+
+CHECKS = {
+    "userfc": {"database", "redis"},
+    "productfc": {"database", "redis", "kafka"},
+    "orderfc": {"database", "redis", "kafka"},
+    "paymentfc": {"database", "redis", "kafka"},
+}
+
+
+def _value(event: Seen) -> Any:
+    return orjson.loads(event.value or b"")
+
+
+async def _all_ready(api: Api) -> bool:
+    try:
+        answers = [await api.ask(name, "GET", "/ready") for name in SERVICES]
+    except httpx2.TransportError:
+        return False
+    return all(answer.status_code == 200 and "degraded" not in answer.text for answer in answers)
+
+
+@asynccontextmanager
+async def _without(api: Api, *parts: str) -> AsyncIterator[None]:
+    """Stop servers or services for a while; afterwards everybody has found them again."""
+    supervisor = api.stack.supervisor
+    for part in parts:
+        await asyncio.to_thread(supervisor.stop, part)
+    try:
+        yield
+    finally:
+        for part in parts:
+            await asyncio.to_thread(supervisor.start, part)
+        await poll(lambda: _all_ready(api), f"everybody finds {parts} again", 60)
+
+
+async def _readiness(api: Api, service: str) -> tuple[int, dict[str, Any]]:
+    answer = await api.ask(service, "GET", "/ready")
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_probes_have_the_shapes_of_the_contract(api: Api, service: str) -> None:
+    assert (await api.ask(service, "GET", "/ping")).json() == {"message": "pong"}
+    assert (await api.ask(service, "GET", "/health")).json() == {"status": "healthy", "service": service}
+    status, shown = await _readiness(api, service)
+    assert (status, shown["status"], shown["migrations"]) == (200, "ready", "ok")
+    assert set(shown) == {"status", "checks", "migrations"}
+    assert set(shown["checks"]) >= CHECKS[service]
+    assert set(shown["checks"].values()) == {"ok"}
+
+
+async def test_a_paid_order_has_exactly_the_events_of_the_contract(
+    shop: Shop, alice: Customer, kitchen: Kitchen, bus: Bus, api: Api
+) -> None:
+    product = await kitchen.product(stock=3)
+    user = (await api.ask("userfc", "GET", "/v1/user-info", alice)).json()["id"]
+    order = await alice.checkout(product, 2)
+    await shop.pay((await alice.invoice(order))["invoice_id"])
+    await alice.wait_status(order, "completed")
+    events = {event.topic: _value(event) for event in await bus.events_of(order)}
+    assert set(events) == {"order.created", "stock.updated", "payment.success"}
+    created = events["order.created"]
+    assert created["currency"] == "IDR"
+    assert {name: created[name] for name in ("order_id", "user_id", "total_amount", *ADDRESS)} == {
+        "order_id": order, "user_id": user, "total_amount": 50_000, **ADDRESS,
+    }  # fmt: skip
+    taken = events["stock.updated"]
+    assert (taken["order_id"], taken["products"]) == (order, [{"product_id": product["id"], "quantity": 2}])
+    assert datetime.fromisoformat(taken["event_time"]).utcoffset() == timedelta(0)
+    assert events["payment.success"] == {"order_id": order, "status": "PAID", "topic": "payment.success"}
+
+
+async def test_a_rollback_looks_like_its_deduction_and_every_event_has_the_headers_of_the_contract(
+    shop: Shop, alice: Customer, kitchen: Kitchen, bus: Bus
+) -> None:
+    order = await alice.checkout(await kitchen.product(stock=3), 2)
+    await shop.expire((await alice.invoice(order))["invoice_id"])
+    await alice.wait_status(order, "cancelled")
+    await bus.consumed()
+    events = {event.topic: event for event in await bus.events_of(order)}
+    given, taken = _value(events["stock.rollback"]), _value(events["stock.updated"])
+    assert set(given) == {"order_id", "products", "event_time"}
+    assert (given["order_id"], given["products"]) == (taken["order_id"], taken["products"])
+    sources = {
+        "order.created": "orderfc",
+        "stock.updated": "orderfc",
+        "stock.rollback": "orderfc",
+        "payment.failed": "paymentfc",
+    }
+    assert set(events) == set(sources)
+    for topic, source in sources.items():
+        headers = {name: value.decode() for name, value in events[topic].headers}
+        assert events[topic].key == f"order-{order}".encode()
+        assert headers["ce_type"] == topic
+        assert (headers["ce_source"], headers["ce_specversion"]) == (source, "1.0")
+        assert UUID(headers["ce_id"]).version == 7
+        assert datetime.fromisoformat(headers["ce_time"]).utcoffset() == timedelta(0)
+        assert headers["content-type"] == "application/json"
+        assert len(headers["traceparent"].split("-")) == 4
+
+
+async def test_too_little_stock_when_the_event_is_processed_takes_nothing_and_is_told_once(
+    kitchen: Kitchen, bus: Bus
+) -> None:
+    enough, short = await kitchen.product(stock=9), await kitchen.product(stock=1)
+    order, later = kitchen.foreign_order_id(), kitchen.foreign_order_id()
+    lines = [{"product_id": product["id"], "quantity": 2} for product in (enough, short)]
+
+    async def told(number: int) -> list[Any]:
+        values = [_value(event) for event in await bus.read("stock.rejected")]
+        return [value for value in values if value["order_id"] == number]
+
+    # One key keeps them in this order: when the later one was told, everything about the first has been.
+    for number in (order, order, later):
+        await bus.raw("stock.updated", f"order-{order}".encode(), orjson.dumps({"order_id": number, "products": lines}))
+    await poll(lambda: told(later), "stock.rejected")
+    [rejected] = await told(order)
+    assert set(rejected) == {"order_id", "products", "reason", "event_time"}
+    assert str(short["id"]) in rejected["reason"]
+    assert (await kitchen.stock(enough), await kitchen.stock(short)) == (9, 1)
+
+
+async def test_a_message_of_a_go_producer_takes_and_gives_back(kitchen: Kitchen, bus: Bus) -> None:
+    product = await kitchen.product(stock=6)
+    order = kitchen.foreign_order_id()
+    await bus.publish("stock.updated", order, [(product["id"], 2)])
+    await kitchen.wait_stock(product, 4)
+    await bus.publish("stock.rollback", order, [(product["id"], 2)])
+    await kitchen.wait_stock(product, 6)
+
+
+async def test_what_an_administrator_sets_is_the_free_stock_and_a_cancelled_order_comes_on_top(
+    api: Api, shop: Shop, alice: Customer, kitchen: Kitchen
+) -> None:
+    product = await kitchen.product(stock=5)
+    order = await alice.checkout(product, 3)
+    payment = await alice.invoice(order)
+    await kitchen.wait_stock(product, 2)
+    await api.ask("productfc", "PUT", f"/v1/products/{product['id']}", api.admin, json={"stock": 10})
+    await shop.expire(payment["invoice_id"])
+    await kitchen.wait_stock(product, 13)
+
+
+async def test_a_dead_letter_has_the_original_and_says_why_and_where_it_was(bus: Bus) -> None:
+    value = b'{"order_id": "none", "products": []}'
+    await bus.raw("stock.rollback", b"order-none", value)
+    headers = await bus.dead_letter("stock.rollback", value)
+    [letter] = [letter for letter in await bus.read("stock.rollback.dlq") if letter.value == value]
+    assert letter.key == b"order-none"
+    assert headers["x-reason"] == "invalid_payload"
+    assert headers["x-source-topic"] == "stock.rollback"
+    assert "productfc" in headers["x-handler"]
+    assert set(headers) >= {
+        "x-error", "x-source-partition", "x-source-offset", "x-attempts", "x-failed-at",
+    }  # fmt: skip
+    sources = [event for event in await bus.read("stock.rollback") if event.value == value]
+    assert len(sources) == 1
+    assert datetime.now(UTC) - datetime.fromisoformat(headers["x-failed-at"]) < timedelta(seconds=30)
+
+
+async def test_a_poison_message_delays_what_is_behind_it_by_less_than_ten_seconds(kitchen: Kitchen, bus: Bus) -> None:
+    product, order = await kitchen.product(stock=2), kitchen.foreign_order_id()
+    for poison in (b"\xff", b"null", b'{"order_id": 0}', b""):
+        await bus.raw("stock.updated", f"order-{order}".encode(), poison)
+    await bus.publish("stock.updated", order, [(product["id"], 1)])
+
+    async def taken() -> bool:
+        return await kitchen.stock(product) == 1
+
+    await poll(taken, "the order behind the poison", 10)
+
+
+async def test_an_event_for_an_unknown_order_is_tried_for_30_s_before_its_dead_letter(
+    kitchen: Kitchen, bus: Bus
+) -> None:
+    order = kitchen.foreign_order_id()
+    value = orjson.dumps({"order_id": order, "status": "PAID", "topic": "payment.success"})
+    sent = datetime.now(UTC)
+    await bus.raw("payment.success", f"order-{order}".encode(), value)
+
+    async def letters() -> list[Seen]:
+        return [letter for letter in await bus.read("payment.success.dlq") if letter.value == value]
+
+    [letter] = await poll(letters, "the dead letter", 60)
+    headers = {name: text.decode() for name, text in letter.headers}
+    assert headers["x-reason"] == "not_yet"
+    assert int(headers["x-attempts"]) > 1
+    assert datetime.fromisoformat(headers["x-failed-at"]) - sent >= timedelta(seconds=30)
+
+
+async def test_checkout_does_not_believe_the_cache(api: Api, alice: Customer, kitchen: Kitchen) -> None:
+    product = await kitchen.product(stock=1)
+    told = api.stack.programs.environment("productfc")
+    redis = Redis(host=told["REDIS_HOST"], port=int(told["REDIS_PORT"]), password=told["REDIS_PASSWORD"])
+    lie = product | {"stock": 9, "price": 1}
+    try:
+        await redis.set(f"product:{product['id']}", orjson.dumps(lie))
+    finally:
+        await redis.aclose()
+    assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json() == lie
+    scarce = await api.checkout(alice, [{"product_id": product["id"], "quantity": 2}])
+    assert refusal(scarce) == (409, "insufficient_stock")
+    cheap = await api.checkout(alice, [{"product_id": product["id"], "quantity": 1, "price": 1}])
+    assert refusal(cheap) == (409, "price_mismatch")
+    order = await alice.checkout(product, 1)
+    assert (await alice.order(order))["total_amount"] == product["price"]
+
+
+async def test_without_redis_every_service_is_ready_degraded_reads_answer_and_orders_go_on(
+    api: Api, alice: Customer, kitchen: Kitchen
+) -> None:
+    product = await kitchen.product(stock=2)
+    async with _without(api, "redis"):
+        for service in SERVICES:
+            status, shown = await _readiness(api, service)
+            assert (status, shown["status"]) == (200, "ready")
+            assert shown["checks"]["redis"].startswith("degraded")
+            assert shown["checks"]["database"] == "ok"
+        assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json()["stock"] == 2
+        order = await alice.checkout(product, 1)
+        assert (await alice.order(order))["status"] == "created"
+        await kitchen.wait_stock(product, 1)
+        assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json()["stock"] == 1
+        leaver = await api.visitor()
+        assert (await api.ask("userfc", "POST", "/v1/logout", leaver)).status_code == 200
+        assert refusal(await api.ask("orderfc", "GET", "/v1/orders/history", leaver)) == (401, "invalid_token")
+    assert refusal(await api.ask("orderfc", "GET", "/v1/orders/history", leaver)) == (401, "invalid_token")
+
+
+async def test_without_mongodb_only_the_audit_log_is_503_and_its_entries_arrive_later(
+    api: Api, shop: Shop, alice: Customer, kitchen: Kitchen
+) -> None:
+    path = "/v1/payments/audit-logs"
+    async with _without(api, "mongo"):
+        order = await alice.checkout(await kitchen.product(stock=1), 1)
+        payment = await alice.invoice(order)
+        await shop.pay(payment["invoice_id"])
+        await alice.wait_status(order, "completed")
+        answer = await api.ask("paymentfc", "GET", path, api.admin)
+        assert refusal(answer) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        for other in ("failed", "anomalies", "failed-events"):
+            assert (await api.ask("paymentfc", "GET", f"/v1/payments/{other}", api.admin)).status_code == 200
+        status, shown = await _readiness(api, "paymentfc")
+        assert (status, shown["status"]) == (200, "ready")
+        assert [name for name, state in shown["checks"].items() if state.startswith("degraded")] == ["mongodb"]
+
+    async def all_steps() -> bool:
+        found = (await api.ask("paymentfc", "GET", f"{path}?order_id={order}", api.admin)).json()["items"]
+        return sorted(entry["event"] for entry in found) == [
+            "event.published", "invoice.created", "payment.created", "payment.paid",
+        ]  # fmt: skip
+
+    await poll(all_steps, "the entries of the time without MongoDB", 40)
+
+
+async def test_without_kafka_orders_are_taken_and_the_saga_goes_on_by_itself_afterwards(
+    api: Api, shop: Shop, alice: Customer, kitchen: Kitchen
+) -> None:
+    product = await kitchen.product(stock=4)
+    async with _without(api, "kafka"):
+        order = await alice.checkout(product, 1)
+        for service in ("productfc", "orderfc", "paymentfc"):
+            status, shown = await _readiness(api, service)
+            assert (status, shown["status"]) == (200, "ready")
+            assert shown["checks"]["kafka"].startswith("degraded")
+        assert await kitchen.stock(product) == 4
+
+    async def payment() -> Any:
+        found = await alice.payment(order)
+        return found if found.get("invoice_url") else None
+
+    await shop.pay((await poll(payment, "the invoice after the outage", 60))["invoice_id"])
+    await alice.wait_status(order, "completed", 60)
+    await kitchen.wait_stock(product, 3)
+
+
+async def test_without_productfc_checkout_is_503_writes_nothing_and_frees_the_key(api: Api, kitchen: Kitchen) -> None:
+    visitor = await api.visitor()
+    product = await kitchen.product(stock=1)
+    key, line = {"Idempotency-Key": "one key for both"}, [{"product_id": product["id"], "quantity": 1}]
+    async with _without(api, "productfc"):
+        refused = await api.checkout(visitor, line, key)
+        assert refusal(refused) == (503, "unavailable")
+        assert int(refused.headers["retry-after"]) >= 1
+        status, shown = await _readiness(api, "orderfc")
+        assert (status, shown["status"]) == (200, "ready")
+        assert shown["checks"]["productfc"].startswith("degraded")
+    assert (await api.ask("orderfc", "GET", "/v1/orders/history", visitor)).json() == []
+    made = await api.checkout(visitor, line, key)
+    assert (made.status_code, "idempotent-replayed" in made.headers) == (201, False)
+
+
+async def test_without_redis_and_userfc_changes_wait_and_reads_go_on(api: Api, kitchen: Kitchen) -> None:
+    product = await kitchen.product(stock=1)
+    visitor = await api.visitor()
+    async with _without(api, "redis", "userfc"):
+        assert (await api.ask("orderfc", "GET", "/v1/orders/history", visitor)).status_code == 200
+        changes = [
+            await api.checkout(visitor, [{"product_id": product["id"], "quantity": 1}]),
+            await api.ask("productfc", "PUT", f"/v1/products/{product['id']}", api.admin, json={"stock": 0}),
+        ]
+        for refused in changes:
+            assert refusal(refused) == (503, "unavailable")
+            assert int(refused.headers["retry-after"]) >= 1
+        assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json()["stock"] == 1
+    assert (await api.ask("orderfc", "GET", "/v1/orders/history", visitor)).json() == []
+
+
+async def test_without_its_database_a_service_is_alive_and_not_ready(api: Api) -> None:
+    async with _without(api, "postgres"):
+        for service in SERVICES:
+            status, shown = await _readiness(api, service)
+            assert (status, shown["status"]) == (503, "not_ready")
+            assert shown["checks"]["database"].startswith("failed")
+            assert (await api.ask(service, "GET", "/health")).json() == {"status": "healthy", "service": service}
