@@ -50,6 +50,13 @@ def _is_type(call: ast.Call) -> bool:
     return name.lstrip("_")[:1].isupper()
 
 
+def _is_plain(target: ast.expr) -> bool:
+    """Tell whether a call's target is a dotted name: one that is chosen or made on the spot is a decision."""
+    while isinstance(target, ast.Attribute):
+        target = target.value
+    return isinstance(target, ast.Name)
+
+
 def pass_through(tree: ast.AST) -> Iterator[Function]:
     """Find the functions whose body is one call with exactly their own arguments, at least one of them."""
     for node in ast.walk(tree):
@@ -57,7 +64,7 @@ def pass_through(tree: ast.AST) -> Iterator[Function]:
             continue
         call = _only_call(node)
         own = _own_arguments(node)
-        if call is None or not own or node.args.vararg or node.args.kwarg or _is_type(call):
+        if call is None or not own or node.args.vararg or node.args.kwarg or _is_type(call) or not _is_plain(call.func):
             continue
         if _passed_on(call) == own and not (isinstance(call.func, ast.Name) and call.func.id in own):
             yield node

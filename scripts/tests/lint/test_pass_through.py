@@ -40,6 +40,7 @@ def test_a_function_that_only_passes_its_arguments_on_fails_the_lint(tmp_path: P
         "def close():\n    return connection.close()\n",
         "def money(value):\n    return Decimal(value)\n",
         "@router.get('/x')\nasync def find(name):\n    return await usecase(name)\n",
+        "def say(text):\n    (console if console.is_terminal else errors).print(text)\n",
         "async def named(run, stop):\n    await run(stop)\n",
     ],
 )
