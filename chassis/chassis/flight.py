@@ -13,29 +13,32 @@ CAP = 500
 
 
 class Flight:
-    """Sends rows in tasks of their own, and gives each back with what came of it."""
+    """Sends rows in tasks of their own, and gives each back with what came of it; `ended` is set by a late one's end."""
 
     def __init__(self, send: Callable[["OutboxRow"], Coroutine[Any, Any, None]]) -> None:
         self._send = send
         self._tasks: dict[asyncio.Task[None], OutboxRow] = {}
+        self.ended = asyncio.Event()
 
     def __bool__(self) -> bool:
         return bool(self._tasks)
 
     async def launch(self, rows: Sequence["OutboxRow"], patience_s: float) -> None:
-        """Begin to send rows, and wait for them all, but at most `patience_s` for those that are slow."""
+        """Begin to send rows, and wait for their ends for as long as one comes each `patience_s`."""
         begun = {asyncio.create_task(self._send(row)): row for row in rows}
         self._tasks.update(begun)
-        if begun:
-            await asyncio.wait(begun, timeout=patience_s)
+        late, done = set(begun), set(begun)
+        while late and done:
+            done, late = await asyncio.wait(late, timeout=patience_s)
+        for task in late:
+            task.add_done_callback(self._late)
 
-    async def land(self) -> None:
-        """Wait until one of the sends has ended, if there are any."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+    def _late(self, _task: asyncio.Task[None]) -> None:
+        self.ended.set()
 
     def landed(self) -> tuple[list["OutboxRow"], list[tuple["OutboxRow", BaseException]]]:
         """Take out what has ended: the rows that were acknowledged, and those that failed with their errors."""
+        self.ended.clear()
         ended = [(task.exception(), self._tasks.pop(task)) for task in list(self._tasks) if task.done()]
         return [row for error, row in ended if error is None], [(row, error) for error, row in ended if error]
 

@@ -159,14 +159,14 @@ class Relay:
             self._db.relay_wake.clear()
             if not await self.drain_once(connection):
                 await self._report(connection)
-                await wait_any(POLL_S, stop, self._db.relay_wake)
+                await wait_any(POLL_S, stop, self._db.relay_wake, self._flight.ended)
         if self._broker_away:
             log.warning("the broker is away: what is committed goes out after the next start")
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_S):
                 while await self.drain_once(connection) or self._flight:
-                    await self._flight.land()
+                    await wait_any(POLL_S if self._flight else 0, self._flight.ended)
 
     async def drain_once(self, connection: asyncpg.Connection) -> bool:
         """Send one batch, beside what is under way; True when there may be more to send at once."""
