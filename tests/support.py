@@ -191,7 +191,7 @@ async def killed_at(stack: Stack, service: str, line: str) -> AsyncIterator[None
     environment = {**os.environ, **stack.programs.environment(service), "FAILPOINTS": f"{line}=kill@1"}
     log = stack.home / "logs" / f"{service}-killed.log"
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: ASYNC220 - starting a child does not wait for it
+        process = subprocess.Popen(
             [sys.executable, "-m", service, "serve"], env=environment, stdout=output, stderr=output
         )
         try:

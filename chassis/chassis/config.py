@@ -28,13 +28,13 @@ class SettingError(Exception):
 
 def setting(
     path: str,
-    default: Any = PydanticUndefined,  # noqa: ANN401 - a setting has any type
+    default: Any = PydanticUndefined,
     *,
-    dev: Any = None,  # noqa: ANN401
+    dev: Any = None,
     secret: bool = False,
     aliases: tuple[str, ...] = (),
-    **constraints: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    **constraints: Any,
+) -> Any:
     """Declare a setting: its environment name is the attribute's in capitals, `path` its key in config.yaml and Vault.
 
     `dev` is the default outside production; without `default` the setting is then required in production. A `secret`
@@ -72,7 +72,7 @@ class ServiceSettings(BaseSettings):
 
     environment: Literal["development", "test", "production"] = setting("environment", "development")
     log_level: LogLevel = setting("log.level", "INFO")
-    http_host: str = setting("app.host", "0.0.0.0")  # noqa: S104 - a container's only way to be reached
+    http_host: str = setting("app.host", "0.0.0.0")
     http_port: Port = setting("app.port", 8000)
     grpc_port: Port | None = setting("app.grpc_port", None)
     shutdown_timeout_s: PositiveInt = setting("app.shutdown_timeout_s", 20)
@@ -146,7 +146,7 @@ class ServiceSettings(BaseSettings):
 S = TypeVar("S", bound=ServiceSettings)
 
 
-def load(cls: type[S], **overrides: Any) -> S:  # noqa: ANN401 - any setting's value
+def load(cls: type[S], **overrides: Any) -> S:
     """Read the settings; `overrides` win over every source.
 
     Raises SystemExit with one line that names what is missing or malformed, and never shows a secret.

@@ -166,7 +166,7 @@ async def _invalidating(conn: AsyncConnection, driver: asyncpg.Connection) -> As
         raise
 
 
-def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:  # noqa: ANN401 - SQLAlchemy's event
+def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
     """Make the pool replace a connection that the server has closed, without a round trip to find out."""
     if dbapi_connection.driver_connection.is_closed():
         raise exc.DisconnectionError

@@ -118,7 +118,7 @@ def _request_id(request: Request) -> str:
 
 
 async def _app_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, AppError)  # noqa: S101 - Starlette's signature is wider than what it sends
+    assert isinstance(error, AppError)
     headers = dict(error.headers)
     if error.retry_after is not None:
         headers.setdefault("Retry-After", str(error.retry_after))
@@ -128,7 +128,7 @@ async def _app_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+    assert isinstance(error, RequestValidationError)
     if any(item["loc"][0] == "path" for item in error.errors()) and any(_fitting(request, named=True)):
         # PUT /v1/products/search: no id is wrong, this address has a route of its own that does not know the method.
         return await _http_error(request, HTTPException(405))
@@ -136,7 +136,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101
+    assert isinstance(error, HTTPException)
     code, text = _CODES.get(error.status_code, ("internal_error", "Internal server error"))
     if error.status_code in (400, 415) and isinstance(error.detail, str):
         text = error.detail

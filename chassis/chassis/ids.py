@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 
-def digits(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
+def digits(value: Any) -> Any:
     """Refuse text that Python reads as a number and nobody else does: `1_0`, `+1`, ` 1`, `1.0`. Raises ValueError."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
         raise ValueError("should be a positive whole number")

@@ -42,7 +42,7 @@ def setup(settings: "ServiceSettings") -> None:
     logging.captureWarnings(capture=True)
 
 
-def bind(**values: Any) -> None:  # noqa: ANN401 - whatever JSON can show
+def bind(**values: Any) -> None:
     """Add fields, for example `order_id`, to every further line of this request, message or task."""
     structlog.contextvars.bind_contextvars(**values)
 

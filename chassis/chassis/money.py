@@ -16,7 +16,7 @@ def places(currency: str) -> int:
     return 0 if currency in _NO_DECIMALS else 2
 
 
-def _from_json(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
+def _from_json(value: Any) -> Any:
     if isinstance(value, bool | str | bytes):
         raise ValueError("should be a number")
     # The shortest text that means this float, so that 0.1 stays 0.1.

@@ -102,7 +102,7 @@ def _object(schema: Part, schemas: Part) -> Part:
     return composed
 
 
-def _mend_bounds(part: Any) -> None:  # noqa: ANN401 - a JSON value
+def _mend_bounds(part: Any) -> None:
     """Write whole bounds as integers: FastAPI's model holds them as floats, and the greatest int64 is none."""
     if isinstance(part, list):
         for inner in part:

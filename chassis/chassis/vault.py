@@ -74,7 +74,7 @@ class Session:
             client, self._client = self._client, None
             self._guarded(lambda: client.auth.token.revoke_self())
 
-    def _call(self, work: Any) -> Any:  # noqa: ANN401 - hvac's answers are untyped JSON
+    def _call(self, work: Any) -> Any:
         return self._guarded(lambda: work(self._logged_in()))
 
     def _logged_in(self) -> "hvac.Client":
@@ -89,7 +89,7 @@ class Session:
             self._client = client
         return self._client
 
-    def _guarded(self, work: Any) -> Any:  # noqa: ANN401
+    def _guarded(self, work: Any) -> Any:
         """Translate what hvac and the network raise; InvalidPath passes, it is an answer."""
         import requests
         from hvac import exceptions

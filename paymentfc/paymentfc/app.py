@@ -76,7 +76,7 @@ async def note_published(connection: asyncpg.Connection, rows: Sequence[OutboxRo
     await failed_events.note_published(connection, rows)
 
 
-async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - the chassis' signature
+async def build(settings: Settings, workers: bool) -> Parts:
     """Put the service together."""
     resources = Resources(settings)
     db = resources.db

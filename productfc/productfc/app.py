@@ -48,7 +48,7 @@ async def sweep(cache: ProductCache, stop: asyncio.Event) -> None:
     await every(SWEEP_INTERVAL_S, cache.sweep, stop, name="cache_sweep", wake=cache.wake)
 
 
-async def build(settings: Settings, workers: bool) -> Parts:  # noqa: FBT001 - the chassis' signature
+async def build(settings: Settings, workers: bool) -> Parts:
     """Open the resources and put the parts together; nothing is connected to yet."""
     db = Database(settings)
     producer = Producer(settings)

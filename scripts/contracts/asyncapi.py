@@ -108,7 +108,7 @@ def _operation(service: str, action: str, channel: str, message: str, summary: s
     }
 
 
-def _event(topic: Topic, example: Any) -> Part:  # noqa: ANN401 - a JSON value
+def _event(topic: Topic, example: Any) -> Part:
     shown = {"name": "golden", "headers": example_headers(topic), "payload": example}
     return _message(topic.name, topic.meaning, _KEY, shown)
 

@@ -24,7 +24,7 @@ _EVENT_ID = UUID("019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071")
 _TIME = datetime(2026, 11, 24, 4, tzinfo=UTC)
 
 
-def _text(description: str, **more: Any) -> Schema:  # noqa: ANN401 - JSON Schema's keywords
+def _text(description: str, **more: Any) -> Schema:
     return {"type": "string", "description": description, **more}
 
 

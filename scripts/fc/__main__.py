@@ -89,7 +89,7 @@ def up() -> None:
 
 
 @app.command()
-def down(wipe: Annotated[bool, typer.Option(help="Remove all data and logs, too.")] = False) -> None:  # noqa: FBT002
+def down(wipe: Annotated[bool, typer.Option(help="Remove all data and logs, too.")] = False) -> None:
     """Stop everything; the data stays unless it is wiped."""
     stack = _here()
     if isinstance(stack, Compose):
@@ -126,7 +126,7 @@ def show_logs(
     names: Annotated[
         list[str] | None, typer.Argument(help="Parts, for example orderfc; all when none is named.")
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,  # noqa: FBT002
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of each.")] = 20,
 ) -> None:
     """Show the logs, one line of JSON each, with the part's name before it."""

@@ -13,7 +13,7 @@ POLL_S = 0.004
 DEADLINE_S = 20
 
 
-async def poll(  # noqa: ANN401 - the truthy answer
+async def poll(
     read: Callable[[], Awaitable[Any]], what: str, deadline_s: float = DEADLINE_S, interval_s: float = POLL_S
 ) -> Any:
     """Ask until the answer is truthy and return it. Raises TimeoutError naming `what` after the deadline."""

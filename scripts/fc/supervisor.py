@@ -144,7 +144,7 @@ class Supervisor:
         self._layout.socket.unlink(missing_ok=True)
         (self._run / "supervisord.pid").unlink(missing_ok=True)
 
-    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - XML-RPC
+    def _call(self, method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._layout.socket}")
         try:
             with ServerProxy("http://localhost", transport=transport) as server:

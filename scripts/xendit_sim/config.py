@@ -20,7 +20,7 @@ class Settings:
     port: int = 28090
     key: str = "xnd_development_local"
     callback_url: str = "http://localhost:28083/v1/payments/xendit/webhook"
-    callback_token: str = "development-webhook-token"  # noqa: S105 - the development default of the specification
+    callback_token: str = "development-webhook-token"
     data: str | None = None
     public_url: str = "http://localhost:28090"
     retry_scale: float = 1 / 900

@@ -91,7 +91,7 @@ def _result(item: dict[str, Any]) -> str:
     return f"answered {item['status_code']}" if item["status_code"] else str(item["error"] or item["outcome"])
 
 
-def _page(name: str, status: int, **values: Any) -> Response:  # noqa: ANN401 - what a template shows
+def _page(name: str, status: int, **values: Any) -> Response:
     return HTMLResponse(_PAGES.get_template(name).render(**values), status, HEADERS)
 
 

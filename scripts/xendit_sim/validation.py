@@ -30,7 +30,7 @@ class Draft:
     given: dict[str, Any]
 
 
-def read_json(raw: bytes) -> Any:  # noqa: ANN401 - JSON
+def read_json(raw: bytes) -> Any:
     """Parse a request body. Raises ApiError INVALID_JSON_FORMAT."""
 
     def no_constant(name: str) -> NoReturn:
@@ -91,7 +91,7 @@ def _check_reminder(body: dict[str, Any]) -> None:
         raise ApiError(400, "INVALID_REMINDER_TIME", "The reminder time is 1 to 30 days or 1 to 24 hours")
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+def plain(value: Any) -> Any:
     """Turn what `read_json` gave into what JavaScript would write: whole numbers as integers, infinity as null.
 
     Halves of surrogate pairs, which JSON can hold and UTF-8 can't, become the replacement character.

@@ -85,7 +85,7 @@ class Player:
         return str(reduce(_into, path, self.answers[step].json()))
 
 
-def _into(value: Any, key: str) -> Any:  # noqa: ANN401 - JSON
+def _into(value: Any, key: str) -> Any:
     return value[int(key)] if key.isdigit() else value[key]
 
 

@@ -29,7 +29,7 @@ class _Answers(BaseHTTPRequestHandler):
     def log_message(self, *_args: object) -> None:
         """Keep quiet."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         """Answer."""
         body = b'{"status": "of this test"}'
         self.send_response(200 if self.path == "/ready" else 503)

@@ -26,7 +26,7 @@ def lines(result: Result) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def sources(stack: Stack, shop: Shop) -> Sources:  # noqa: ARG001 - the shop is what makes the accounts
+def sources(stack: Stack, shop: Shop) -> Sources:
     """Where the stack's parts are."""
     return Sources.of_stack(stack.layout)
 

@@ -11,7 +11,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 AGO = NOW - timedelta(minutes=5)
 
 
-def payment(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - columns
+def payment(**given: Any) -> dict[str, Any]:
     """Make a payment with its request as it is read: open, with an invoice."""
     return {
         "status": "PENDING", "invoice_url": "http://x/1", "invoice_time": AGO, "expires_at": NOW + timedelta(days=1),
@@ -20,7 +20,7 @@ def payment(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - columns
     } | given  # fmt: skip
 
 
-def event(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - columns
+def event(**given: Any) -> dict[str, Any]:
     """Make an outbox row of order 7."""
     return {
         "id": 3, "event_id": None, "topic": "stock.updated", "key": "order-7", "created_at": AGO, "published_at": None,
@@ -40,7 +40,7 @@ def only(facts: Facts, older_than_s: float = 30) -> Wait:
     return found
 
 
-def open_order(**given: Any) -> Facts:  # noqa: ANN401 - fields
+def open_order(**given: Any) -> Facts:
     """Give the facts about order 7, open and with an invoice, and what else is given."""
     facts = Facts(NOW, {7: AGO}, payments={7: payment()})
     for name, value in given.items():

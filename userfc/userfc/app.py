@@ -92,7 +92,7 @@ def tasks(start: Start, keep: KeepRevocations) -> list[tuple[str, Task]]:
     ]
 
 
-async def build(settings: Settings, workers: bool) -> Parts:  # noqa: ARG001, FBT001 - the chassis' signature
+async def build(settings: Settings, workers: bool) -> Parts:
     """Open the resources and put the parts together; a database that is away is waited for by the parts."""
     db = Database(settings)
     redis = RedisClient(settings)

@@ -9,7 +9,7 @@ from chassis.config import Port, ServiceSettings, setting
 from userfc.model import check_password, normal_email
 
 # The password that .env.example and the seed use; everybody knows it.
-DEVELOPMENT_ADMIN_PASSWORD = "admin12345"  # noqa: S105
+DEVELOPMENT_ADMIN_PASSWORD = "admin12345"
 
 
 def _limit(value: str) -> str:

@@ -31,7 +31,7 @@ def free_port() -> int:
 
 async def eventually(
     holds: Callable[[], Any] | Callable[[], Awaitable[Any]], deadline_s: float = 10, interval_s: float = 0.02
-) -> Any:  # noqa: ANN401 - the truthy answer
+) -> Any:
     """Poll until `holds` answers something truthy without an AssertionError, and return it.
 
     Raises AssertionError (the last one, if there was one) after the deadline.

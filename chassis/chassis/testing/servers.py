@@ -64,7 +64,7 @@ class Servers:
             time.sleep(0.05)
         return server
 
-    def _container(self, container: Any) -> Any:  # noqa: ANN401 - testcontainers' classes share no useful type
+    def _container(self, container: Any) -> Any:
         container.start()
         self._containers.append(container)
         return container
@@ -77,7 +77,7 @@ class Servers:
         if _containers_wanted():
             from testcontainers.community.postgres import PostgresContainer
 
-            made = self._container(PostgresContainer("postgres:18-alpine", username="admin", password="admin"))  # noqa: S106
+            made = self._container(PostgresContainer("postgres:18-alpine", username="admin", password="admin"))
             port = int(made.get_exposed_port(5432))
             return {"host": made.get_container_host_ip(), "port": port, "user": "admin", "password": "admin"}
         from fc.servers.postgres import Postgres
@@ -94,7 +94,7 @@ class Servers:
         if _containers_wanted():
             from testcontainers.community.redis import RedisContainer
 
-            made = self._container(RedisContainer("redis:8-alpine", password="admin"))  # noqa: S106
+            made = self._container(RedisContainer("redis:8-alpine", password="admin"))
             port = int(made.get_exposed_port(6379))
             return {"redis_host": made.get_container_host_ip(), "redis_port": port, "redis_password": "admin"}
         from fc.servers.redis import PASSWORD, Redis

@@ -25,7 +25,7 @@ CREDENTIAL = "the-internal-credential"
 class Users(user_pb2_grpc.UserServiceServicer):
     """Knows user 7, breaks for user 500, and is slow for user 600."""
 
-    async def GetUserInfoByUserId(self, request, context):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, N802
+    async def GetUserInfoByUserId(self, request, context):  # type: ignore[no-untyped-def]
         """Answer as userfc does."""
         if request.user_id == 500:
             raise RuntimeError("SELECT secret FROM users")
@@ -35,7 +35,7 @@ class Users(user_pb2_grpc.UserServiceServicer):
             raise NotFound("There is no such user")
         return user_pb2.GetUserInfoResult(id=7, email="a@example.com", name="Ann", role="user")
 
-    async def ValidateToken(self, request, context):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, N802
+    async def ValidateToken(self, request, context):  # type: ignore[no-untyped-def]
         """Accept one token."""
         return user_pb2.ValidateTokenResponse(valid=request.token == "good")
 

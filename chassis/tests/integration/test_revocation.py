@@ -58,7 +58,7 @@ class Server:
     def start(self) -> None:
         """Start, and wait for the port."""
         arguments = [redis_binary(), "--port", str(self.port), "--requirepass", "admin", "--save", "", "--bind"]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             [*arguments, "127.0.0.1"], cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 10

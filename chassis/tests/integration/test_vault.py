@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Log in by AppRole, renew or revoke the caller's token."""
         stand = self.server
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -99,9 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
             stand.revoked.append(self.headers["X-Vault-Token"])
             self._answer(204)
 
-    do_PUT = do_POST  # noqa: N815
+    do_PUT = do_POST
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Give the secret."""
         if self._refused():
             return

@@ -24,14 +24,14 @@ CLAIMS: dict[str, Any] = {
 }
 
 
-def claims(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
+def claims(**changes: Any) -> dict[str, Any]:
     """Give the claims of a good token of now; `iat` and `exp` are in seconds from now, None leaves a claim out."""
     now = int(time.time())
     made = {name: value for name, value in (CLAIMS | changes).items() if value is not None}
     return made | {name: now + made[name] for name in ("iat", "exp") if isinstance(made.get(name), int)}
 
 
-def token(**changes: Any) -> str:  # noqa: ANN401
+def token(**changes: Any) -> str:
     """Sign such claims."""
     return jwt.encode(claims(**changes), SECRET, algorithm="HS256")
 

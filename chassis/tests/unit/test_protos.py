@@ -15,7 +15,7 @@ COMMITTED = Path(str(chassis.pb.__file__)).parent
 def generate(folder: Path) -> dict[str, str]:
     """Generate anew; gives the text by file name."""
     pytest.importorskip("grpc_tools")
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [ROOT / "scripts/gen_protos.sh", folder], check=True, env={"PYTHON": sys.executable, "PATH": "/usr/bin:/bin"}
     )
     return {path.name: path.read_text() for path in folder.iterdir()}

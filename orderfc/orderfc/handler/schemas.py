@@ -14,7 +14,7 @@ from orderfc.model import MAX_LINES, MAX_QUANTITY, Status, Wanted
 STATUS_NAMES = [status.wire for status in Status]
 
 
-def _name(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
+def _name(value: Any) -> Any:
     return Status(value).wire if isinstance(value, int) else value
 
 

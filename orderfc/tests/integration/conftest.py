@@ -76,7 +76,7 @@ class Shop:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    async def value(self, query: str, *arguments: object) -> Any:  # noqa: ANN401 - any column
+    async def value(self, query: str, *arguments: object) -> Any:
         """Read one value from the database."""
         async with self.db.driver() as connection:
             return await connection.fetchval(query, *arguments)
@@ -98,7 +98,7 @@ class Shop:
         await handlers(self.db)[message.topic](message)
 
 
-def body(*items: dict[str, Any], **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+def body(*items: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Make a checkout body; without items it asks for one piece of product 1."""
     return {
         "items": list(items) or [{"product_id": 1, "quantity": 1}],

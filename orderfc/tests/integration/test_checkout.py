@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parents[3] / "protos" / "events"
 ONE = {"product_id": 1, "quantity": 1}
 
 
-def shape(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def shape(value: Any) -> Any:
     """Give the names and types of a JSON value, with one element for a list."""
     if isinstance(value, dict):
         return {name: shape(part) for name, part in value.items()}
@@ -174,7 +174,7 @@ async def _cut(request: httpx2.Request) -> httpx2.Response:
 async def test_when_productfc_gives_no_usable_answer_nothing_is_written(
     shop: Shop,
     answer: Any,
-    key: str | None,  # noqa: ANN401 - a coroutine function
+    key: str | None,
 ) -> None:
     shop.productfc.answer = answer
     user = shop.user()

@@ -14,7 +14,7 @@ BODY: dict[str, Any] = {
 }
 
 
-def hash_of(**changes: Any) -> bytes:  # noqa: ANN401 - any JSON
+def hash_of(**changes: Any) -> bytes:
     return CheckoutBody.model_validate(BODY | changes).request_hash()
 
 

@@ -107,7 +107,7 @@ class Xendit:
 
     async def _call(
         self, name: str, method: str, path: str, *, body: bytes | None = None, params: dict[str, str] | None = None
-    ) -> Any:  # noqa: ANN401 - JSON
+    ) -> Any:
         headers = telemetry.inject({"content-type": "application/json"} if body else {})
         try:
             with telemetry.tracer.start_as_current_span(f"xendit {name}"):

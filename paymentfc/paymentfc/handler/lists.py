@@ -16,7 +16,7 @@ from paymentfc.repository.pages import Page
 T = TypeVar("T")
 
 
-def _json(value: Any) -> Any:  # noqa: ANN401 - a validator takes what comes
+def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str) else value
 
 

@@ -227,7 +227,7 @@ class _Numbered(Canvas):  # type: ignore[misc]  # reportlab ships no types
         super().__init__(*arguments, **named)
         self._pages: list[dict[str, Any]] = []
 
-    def showPage(self) -> None:  # noqa: N802 - reportlab's name
+    def showPage(self) -> None:
         """Keep the page until the number of pages is known."""
         self._pages.append(dict(self.__dict__))
         self._startPage()

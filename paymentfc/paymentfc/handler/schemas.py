@@ -19,7 +19,7 @@ MAX_DIGITS = 40
 def _number(value: object) -> object:
     """Take JSON numbers only, and only those that can be written down: text is no amount."""
     if isinstance(value, bool) or not isinstance(value, Decimal):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic's own way to refuse
+        raise ValueError("must be a number")
     if not value.is_finite() or len(value.as_tuple().digits) > MAX_DIGITS or abs(value.adjusted()) > 1_000_000:
         raise ValueError(f"must be a finite number of at most {MAX_DIGITS} digits")
     return value
@@ -42,7 +42,7 @@ class CallbackBody(BaseModel):
     currency: Annotated[Text, StringConstraints(strict=True, max_length=16)] | None = Field(None, examples=["IDR"])
 
 
-def _no_constant(name: str) -> Any:  # noqa: ANN401 - json's hook
+def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 

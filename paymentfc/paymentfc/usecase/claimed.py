@@ -68,7 +68,7 @@ class ClaimLoop(Generic[T]):
     async def _guarded(self, item: T) -> None:
         try:
             await self._work(item)
-        except Exception as error:  # noqa: BLE001 - one item's failure is not the loop's
+        except Exception as error:
             log.error("background work failed, its lease will end", loop=self._name, exc_info=error)
 
     def _done(self, task: asyncio.Task[None]) -> None:

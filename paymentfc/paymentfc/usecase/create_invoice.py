@@ -69,7 +69,7 @@ class CreateInvoice:
             return True
         except Refused as error:
             await self._failed(claim, str(error), refused=True)
-        except Exception as error:  # noqa: BLE001 - whatever it was, what Xendit did is open: look it up next time
+        except Exception as error:
             if not isinstance(error, GatewayUnavailable):
                 log.warning("invoice not made", order_id=claim.order_id, exc_info=error)
             await self._failed(claim, f"{type(error).__name__}: {error}", refused=False)

@@ -16,7 +16,7 @@ BATCH = 500
 class Log(Protocol):
     """Where the entries go. Raises AuditUnavailable when it does not answer."""
 
-    async def append(self, documents: Sequence[dict[str, Any]]) -> dict[int, str]: ...  # noqa: D102
+    async def append(self, documents: Sequence[dict[str, Any]]) -> dict[int, str]: ...
 
 
 class DeliverAudit:

@@ -41,7 +41,7 @@ KEY, TOKEN = "xnd_development_test", "test-token"
 class Users(user_pb2_grpc.UserServiceServicer):
     """userfc, as far as an invoice needs it."""
 
-    async def GetUserInfoByUserId(self, request: Any, _context: object) -> Any:  # noqa: N802 - the protocol's name
+    async def GetUserInfoByUserId(self, request: Any, _context: object) -> Any:
         return user_pb2.GetUserInfoResult(id=request.user_id, email="payer@example.com", name="P", role="user")
 
 

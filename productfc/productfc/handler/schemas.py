@@ -137,10 +137,10 @@ class SearchView(BaseModel):
 
     products: list[ProductView]
     page: int = Field(examples=[1])
-    pageSize: int = Field(examples=[1])  # noqa: N815 - the wire's name
-    totalCount: int = Field(examples=[2])  # noqa: N815
-    totalPages: int = Field(examples=[2])  # noqa: N815
-    nextPageUrl: str = Field(examples=["/v1/products/search?name=mug&page_size=1&page=2"])  # noqa: N815
+    pageSize: int = Field(examples=[1])
+    totalCount: int = Field(examples=[2])
+    totalPages: int = Field(examples=[2])
+    nextPageUrl: str = Field(examples=["/v1/products/search?name=mug&page_size=1&page=2"])
 
 
 class ProductDeleted(BaseModel):

@@ -46,7 +46,7 @@ class Shop:
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
 
-    async def product(self, **fields: Any) -> int:  # noqa: ANN401 - any JSON
+    async def product(self, **fields: Any) -> int:
         """Make a product of a test's own; 5 pieces at 1000."""
         body = {"name": f"Product {uuid4().hex[:8]}", "price": 1000, "stock": 5, **fields}
         body.setdefault("category_id", await self.category())
@@ -61,7 +61,7 @@ class Shop:
         assert answer.status_code == 404 or answer.json()["stock"] == stock
         return int(stock)
 
-    async def value(self, query: str, *arguments: object) -> Any:  # noqa: ANN401 - any column
+    async def value(self, query: str, *arguments: object) -> Any:
         """Read one value from the database."""
         async with self.db.driver() as connection:
             return await connection.fetchval(query, *arguments)
@@ -111,7 +111,7 @@ async def shop(settings: Settings) -> AsyncIterator[Shop]:
         yield shop
 
 
-class opened:  # noqa: N801 - reads as a function
+class opened:
     """Open productfc's parts as `api` does, and close them."""
 
     def __init__(self, settings: Settings) -> None:

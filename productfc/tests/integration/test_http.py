@@ -9,7 +9,7 @@ from .conftest import Shop
 BIG = 2**63
 
 
-async def _call(shop: Shop, method: str, path: str, **options: Any) -> tuple[int, Any]:  # noqa: ANN401 - any JSON
+async def _call(shop: Shop, method: str, path: str, **options: Any) -> tuple[int, Any]:
     answer = await shop.http.request(method, path, headers=shop.token(options.pop("role", "admin")), **options)
     return answer.status_code, answer.json()
 
@@ -141,7 +141,7 @@ async def test_a_refusal_has_its_status_code_and_sentence(
     body: Any,
     status: int,
     code: str,
-    sentence: str | None,  # noqa: ANN401
+    sentence: str | None,
 ) -> None:
     found, answer = await _call(shop, method, path, **({} if body is None else {"json": body}))
     assert (found, answer["code"]) == (status, code), answer

@@ -22,7 +22,7 @@ async def test_the_migrated_database_has_the_declared_tables(shop: Shop) -> None
         assert await connection.run_sync(differences) == []
 
 
-async def test_the_migration_goes_down_and_up_again(make_database, settings: Settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+async def test_the_migration_goes_down_and_up_again(make_database, settings: Settings) -> None:  # type: ignore[no-untyped-def]
     own = Settings(**await make_database("productfc"))
     await migrations.run(own, "productfc", "base")
     await migrations.run(own, "productfc")

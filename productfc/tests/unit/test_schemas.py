@@ -86,7 +86,7 @@ def test_both_names_of_the_quantity_are_read(name: str) -> None:
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "1.5", '"2"', "true", "null", str(2**31)])
 @pytest.mark.parametrize("model", [StockUpdated, StockRollback])
-def test_a_quantity_that_is_no_quantity_makes_a_dead_letter(quantity: str, model: Any) -> None:  # noqa: ANN401
+def test_a_quantity_that_is_no_quantity_makes_a_dead_letter(quantity: str, model: Any) -> None:
     with pytest.raises(InvalidMessage):
         parse(_message(f'{{"order_id": 1, "products": [{{"product_id": 2, "quantity": {quantity}}}]}}'), model)
 

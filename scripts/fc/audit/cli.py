@@ -60,7 +60,7 @@ def _bar(stack: ExitStack) -> Watch:
 
 @app.command()
 def audit(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per finding, then the summary.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per finding, then the summary.")] = False,
     quiesce: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="First wait so long until nothing is on its way any more."),
@@ -71,7 +71,7 @@ def audit(
     skip: Annotated[list[str] | None, typer.Option(help="Do not read kafka, mongo or xendit.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not check a rule.")] = None,
     show: Annotated[int, typer.Option(min=1, help="How many findings of a rule are shown.")] = 20,
-    list_rules: Annotated[bool, typer.Option("--rules", help="List the rules and stop.")] = False,  # noqa: FBT002
+    list_rules: Annotated[bool, typer.Option("--rules", help="List the rules and stop.")] = False,
 ) -> None:
     """Check that all stores tell the same story, changing nothing.
 

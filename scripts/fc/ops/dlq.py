@@ -46,8 +46,8 @@ def run(work: Callable[[Log], Awaitable[T]]) -> T:
 @app.command("ls")
 def list_letters(
     topic: Of = None,
-    everything: Annotated[bool, typer.Option("--all", help="Handled letters, too, with who, when and why.")] = False,  # noqa: FBT002
-    as_json: Json = False,  # noqa: FBT002
+    everything: Annotated[bool, typer.Option("--all", help="Handled letters, too, with who, when and why.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the dead letters that nobody has handled, oldest first."""
     topics = [source_topic(topic)] if topic else list(PUBLISHER)
@@ -87,7 +87,7 @@ def _json(item: Item) -> dict[str, Any]:
 def show_letter(
     topic: Annotated[str, typer.Argument(help="The topic, with or without .dlq.")],
     place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="Where the letter lies.")],
-    as_json: Json = False,  # noqa: FBT002
+    as_json: Json = False,
 ) -> None:
     """Show one dead letter: its key, headers and value, and what was done with it."""
     item = run(lambda log: dead_letters.pick(log, source_topic(topic), place))
@@ -108,8 +108,8 @@ def show_letter(
 
 @app.command()
 def replay(
-    reason: Reason, topic: Topic = None, place: Place = None, every: Every = False, of: Of = None,  # noqa: FBT002
-    by: By = None, force: Force = False, yes: Yes = False,  # noqa: FBT002
+    reason: Reason, topic: Topic = None, place: Place = None, every: Every = False, of: Of = None,
+    by: By = None, force: Force = False, yes: Yes = False,
 ) -> None:  # fmt: skip
     """Send dead letters to their topic again, under their own event id: what was applied meanwhile is not applied twice."""
     order = Order(Action.REPLAYED, by or places.operator(), reason, force, dry=not yes)
@@ -118,8 +118,8 @@ def replay(
 
 @app.command()
 def discard(
-    reason: Reason, topic: Topic = None, place: Place = None, every: Every = False, of: Of = None,  # noqa: FBT002
-    by: By = None, force: Force = False, yes: Yes = False,  # noqa: FBT002
+    reason: Reason, topic: Topic = None, place: Place = None, every: Every = False, of: Of = None,
+    by: By = None, force: Force = False, yes: Yes = False,
 ) -> None:  # fmt: skip
     """Put dead letters aside: they stay in Kafka and in the journal, and `ls` no longer lists them."""
     order = Order(Action.DISCARDED, by or places.operator(), reason, force, dry=not yes)

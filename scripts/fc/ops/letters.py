@@ -33,7 +33,7 @@ class Letter:
     headers: tuple[tuple[str, bytes], ...]
 
     @classmethod
-    def of(cls, record: Any) -> Self:  # noqa: ANN401 - aiokafka's records have no type
+    def of(cls, record: Any) -> Self:
         """Read a record of a dead letter topic."""
         headers = tuple((name, value or b"") for name, value in record.headers)
         time = datetime.fromtimestamp(record.timestamp / 1000, UTC)

@@ -33,7 +33,7 @@ def _put(rows: list[unsent.Row], *, as_json: bool = False) -> None:
 @app.command("ls")
 def list_rows(
     service: Service = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """List what waits, by service and age."""
     services = [unsent.publisher(service)] if service else list(unsent.SERVICES)
@@ -48,8 +48,8 @@ def list_rows(
 def retry(
     service: Annotated[str, typer.Option("--service", metavar="SERVICE", help="Whose outbox.")],
     row_id: Annotated[int | None, typer.Option("--id", min=1, help="One row.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All rows that are parked or back off.")] = False,  # noqa: FBT002
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only told.")] = False,  # noqa: FBT002
+    every: Annotated[bool, typer.Option("--all", help="All rows that are parked or back off.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only told.")] = False,
 ) -> None:
     """Have parked and backing-off events sent at once, in place of when their next try is due."""
     if (row_id is None) != every:

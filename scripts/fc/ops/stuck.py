@@ -16,7 +16,7 @@ OLDER_THAN_S = 30.0
 
 def stuck(
     older_than: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="What waits for less is left out.")] = OLDER_THAN_S,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:  # fmt: skip
     """List the orders that wait, the one step of each that is to blame, and what to do; changes nothing."""
     found = asyncio.run(facts.gather(places.here()))

@@ -91,5 +91,5 @@ async def retry(sources: Sources, service: str, row_id: int | None, *, dry: bool
         return rows
 
 
-def _row(service: str, record: Any) -> Row:  # noqa: ANN401 - asyncpg's records have no type
+def _row(service: str, record: Any) -> Row:
     return Row(service, **{**record, "event_id": str(record["event_id"])})

@@ -20,7 +20,7 @@ from userfc.app import build
 from userfc.config import Settings
 from userfc.handler.http import Resources
 
-PASSWORD = "a good password"  # noqa: S105
+PASSWORD = "a good password"
 NO_LIMIT = "100000/minute"
 _addresses = (f"198.18.{high}.{low}" for high, low in itertools.product(range(256), range(1, 255)))
 
@@ -41,7 +41,7 @@ class Userfc:
     def __post_init__(self) -> None:
         self.db = self.resources.db
 
-    async def call(self, method: str, path: str, token: str = "", **options: Any) -> Answer:  # noqa: ANN401
+    async def call(self, method: str, path: str, token: str = "", **options: Any) -> Answer:
         """Make a request; give status and body, without the id that every refusal has (/ready's 503 is a report)."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = await self.http.request(method, path, headers={**headers, **options.pop("headers", {})}, **options)
@@ -68,7 +68,7 @@ class Userfc:
         assert status == 200
         return str(answer["token"])
 
-    async def execute(self, query: str, *arguments: object) -> Any:  # noqa: ANN401 - any column
+    async def execute(self, query: str, *arguments: object) -> Any:
         """Run a statement on the database; give the first value."""
         async with self.db.driver() as connection:
             return await connection.fetchval(query, *arguments)
@@ -83,7 +83,7 @@ def new_email() -> str:
 async def opened(settings: Settings, *, work: bool = False) -> AsyncIterator[Userfc]:
     """Run userfc: HTTP in process, gRPC on a port, and with `work` its background tasks."""
     settings = settings.model_copy(update={"grpc_port": free_port(), "http_host": "127.0.0.1"})
-    parts = await build(settings, True)  # noqa: FBT003
+    parts = await build(settings, True)
     assert parts.grpc is not None
     transport = httpx2.ASGITransport(app=parts.app, client=(next(_addresses), 1))
     http = httpx2.AsyncClient(transport=transport, base_url="http://userfc", timeout=15)

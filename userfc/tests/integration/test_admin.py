@@ -50,9 +50,9 @@ async def test_a_changed_password_in_the_settings_is_the_administrators_password
 
 @pytest.mark.parametrize("legacy", [False, True])
 async def test_who_took_the_address_first_does_not_become_administrator(
-    settings: Settings, userfc: Userfc, legacy: bool  # noqa: FBT001
+    settings: Settings, userfc: Userfc, legacy: bool
 ) -> None:  # fmt: skip
-    email = await userfc.register(password="squatter password")  # noqa: S106
+    email = await userfc.register(password="squatter password")
     if legacy:
         stored = bcrypt.hashpw(b"squatter password", bcrypt.gensalt(4, b"2a")).decode()
         await userfc.execute("UPDATE users SET password_hash = $2 WHERE email = $1", email, stored)
@@ -65,7 +65,7 @@ async def test_replicas_that_start_at_once_make_one_administrator(settings: Sett
     email = new_email()
     one = with_admin(settings, email, "admin password")
     replicas = await asyncio.gather(
-        *(build(one.model_copy(update={"grpc_port": free_port()}), False) for _ in range(4))  # noqa: FBT003
+        *(build(one.model_copy(update={"grpc_port": free_port()}), False) for _ in range(4))
     )
     for parts in replicas:
         for close in parts.close:

@@ -83,7 +83,7 @@ async def test_without_the_credential_nothing_is_told(
     assert userfc
     stub = user_pb2_grpc.UserServiceStub(wire)  # type: ignore[no-untyped-call]
     for call, request in (
-        (stub.ValidateToken, user_pb2.ValidateTokenRequest(token="x")),  # noqa: S106
+        (stub.ValidateToken, user_pb2.ValidateTokenRequest(token="x")),
         (stub.GetUserInfoByUserId, user_pb2.GetUserInfoRequest(user_id=1)),
     ):
         with pytest.raises(grpc.aio.AioRpcError) as refused:

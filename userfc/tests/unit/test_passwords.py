@@ -21,7 +21,7 @@ class CountingArgon2(Argon2Hasher):
         super().__init__(time_cost=1, memory_cost=64, parallelism=1)
         self.checks = 0
 
-    def verify(self, password: str | bytes, hash: str | bytes) -> bool:  # noqa: A002
+    def verify(self, password: str | bytes, hash: str | bytes) -> bool:
         """Count and check."""
         self.checks += 1
         return super().verify(password, hash)
@@ -34,7 +34,7 @@ class CountingBcrypt(BcryptHasher):
         super().__init__()
         self.checks = 0
 
-    def verify(self, password: str | bytes, hash: str | bytes) -> bool:  # noqa: A002
+    def verify(self, password: str | bytes, hash: str | bytes) -> bool:
         """Count and check."""
         self.checks += 1
         return super().verify(password, hash)
@@ -100,7 +100,7 @@ async def test_a_stored_hash_of_no_known_kind_is_a_wrong_password(passwords: Pas
 
 
 @pytest.mark.parametrize(("legacy_about", "bcrypt_checks"), [(False, 0), (True, 1)])
-async def test_a_refusal_costs_the_same_checks_for_everybody(legacy_about: bool, bcrypt_checks: int) -> None:  # noqa: FBT001
+async def test_a_refusal_costs_the_same_checks_for_everybody(legacy_about: bool, bcrypt_checks: int) -> None:
     argon2, legacy = CountingArgon2(), CountingBcrypt()
     passwords = Passwords(argon2=argon2, bcrypt=legacy)
     known: list[str | None] = [None, argon2.hash("the password")]

@@ -23,7 +23,7 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
         self._db = db
         self._verifier = verifier
 
-    async def GetUserInfoByUserId(  # noqa: N802 - the contract's name
+    async def GetUserInfoByUserId(
         self, request: user_pb2.GetUserInfoRequest, _context: Context
     ) -> user_pb2.GetUserInfoResult:
         """Say who a user is. NOT_FOUND for an unknown id, INVALID_ARGUMENT for one below 1."""
@@ -34,7 +34,7 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
             raise unknown_user(request.user_id)
         return user_pb2.GetUserInfoResult(id=user.id, email=user.email, name=user.name, role=user.role)
 
-    async def ValidateToken(  # noqa: N802 - the contract's name
+    async def ValidateToken(
         self, request: user_pb2.ValidateTokenRequest, _context: Context
     ) -> user_pb2.ValidateTokenResponse:
         """Say whether a token is good, and whose it is. UNAVAILABLE only when the database can't be asked."""

@@ -15,7 +15,7 @@ class OwnRevocations(Revocations):
         super().__init__(redis)
         self._db = db
 
-    async def check(self, jti: str, token: str, *, mutating: bool) -> None:  # noqa: ARG002 - the chassis' signature
+    async def check(self, jti: str, token: str, *, mutating: bool) -> None:
         """Raise Unauthenticated for a revoked token, Unavailable when a change can't be cleared now."""
 
         revoked = await in_redis(self._redis, jti)
