@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import sys
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
@@ -196,9 +197,9 @@ class _Source(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False
 
+    @abstractmethod
     def values(self) -> Mapping[str, Any]:
         """Give what this source says, by attribute name."""
-        raise NotImplementedError
 
     def __call__(self) -> dict[str, Any]:
         return {name: value for name, value in self.values().items() if value is not None and value != ""}
