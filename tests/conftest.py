@@ -6,14 +6,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from fc.seed import seed
 from fc.shop import Customer, Shop
 from fc.stack import Stack
 from tests.sink import Sink
-from tests.support import Bus, Kitchen
+from tests.support import Bus, Kitchen, opened_bus
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +32,8 @@ SECRETS = {
 def stack(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Stack]:
     """Start servers, services and the simulator on free ports."""
     started = Stack.for_tests(
-        Path(tmp_path_factory.mktemp("stack")), OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint, LOG_LEVEL="DEBUG", **SECRETS
+        Path(tmp_path_factory.mktemp("stack")),
+        {**SECRETS, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "LOG_LEVEL": "DEBUG"},
     )
     started.up()
     try:
@@ -80,13 +79,5 @@ async def kitchen(stack: Stack, shop: Shop, client: httpx2.AsyncClient) -> Kitch
 @pytest.fixture(scope="session")
 async def bus(stack: Stack) -> AsyncIterator[Bus]:
     """The broker, as tests see it."""
-    broker = stack.programs.environment("orderfc")["KAFKA_BROKER"]
-    producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all")
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
-    await producer.start()
-    await admin.start()
-    try:
-        yield Bus(broker, producer, admin)
-    finally:
-        await admin.close()
-        await producer.stop()
+    async with opened_bus(stack) as opened:
+        yield opened

@@ -126,10 +126,10 @@ class Bus:
         return [event for event in found if event.key == f"order-{order}".encode()]
 
     async def send(self, event: Seen, *, fresh_id: bool) -> None:
-        """Publish an event again, with its own id or as the same business event under a new one."""
+        """Publish an event again, with its own id or, as another producer, as the same business event under a new one."""
         if fresh_id:
-            kept = [(name, value) for name, value in event.headers if name != "ce_id"]
-            event = replace(event, headers=(*kept, ("ce_id", str(uuid4()).encode())))
+            kept = [(name, value) for name, value in event.headers if name not in ("ce_id", "ce_source")]
+            event = replace(event, headers=(*kept, ("ce_id", str(uuid4()).encode()), ("ce_source", b"another")))
         await self._producer.send_and_wait(event.topic, event.value, event.key, headers=list(event.headers))
 
     async def publish(self, topic: str, order: int, lines: list[tuple[int, int]]) -> None:
@@ -173,6 +173,21 @@ class Bus:
             await poll(caught_up, "all groups catch up", 40)
         finally:
             await consumer.stop()
+
+
+@asynccontextmanager
+async def opened_bus(stack: Stack) -> AsyncIterator[Bus]:
+    """Open the broker of a stack, past any proxy."""
+    broker = f"127.0.0.1:{stack.layout.port('kafka')}"
+    producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all")
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    await producer.start()
+    await admin.start()
+    try:
+        yield Bus(broker, producer, admin)
+    finally:
+        await admin.close()
+        await producer.stop()
 
 
 async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import re
 import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from chassis import vault
+from chassis import failpoint, vault
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -51,13 +50,6 @@ def _long_enough(value: SecretStr) -> SecretStr:
     return value
 
 
-def _failpoints(value: str) -> str:
-    one = r"\s*[\w.-]+=(kill|raise)(@\d+)?\s*"
-    if value and not re.fullmatch(f"{one}(,{one})*", value):
-        raise ValueError("should be name=kill[@n] or name=raise[@n], comma separated")
-    return value
-
-
 LogLevel = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
@@ -78,7 +70,7 @@ class ServiceSettings(BaseSettings):
     grpc_port: Port | None = setting("app.grpc_port", None)
     shutdown_timeout_s: PositiveInt = setting("app.shutdown_timeout_s", 20)
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = setting("currency", "IDR")
-    failpoints: Annotated[str, AfterValidator(_failpoints)] = setting("failpoints", "")
+    failpoints: Annotated[str, AfterValidator(failpoint.check)] = setting("failpoints", "")
 
     db_host: str = setting("database.host", "localhost")
     db_port: Port = setting("database.port", 5433)

@@ -10,6 +10,7 @@ from sqlalchemy import URL, MetaData, event, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from chassis.events import Event
+from chassis.failpoint import failpoint
 from chassis.outbox import append
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class Database:
             tx = Tx(conn, driver)
             async with _invalidating(conn, driver), driver.transaction():
                 yield tx
+                await failpoint("db.before_commit")
+            await failpoint("db.after_commit")
         if tx.published:
             self.wake_relay()
 

@@ -1,14 +1,24 @@
-"""Named places where a test can make a process die or fail; a single dictionary look-up when none is armed."""
+"""Named places where a test can make a process die, fail, hang or stall; without any armed, one look at an empty table."""
 
+import asyncio
 import os
+import re
 import signal
+import time
 from collections import Counter
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
-_armed: dict[str, tuple[str, int]] = {}
+SYNTAX = (
+    "name=ACTION[@n], comma separated; ACTION is kill, raise, timeout, delay:SECONDS or block:SECONDS, n a number or *"
+)
+_ITEM = re.compile(
+    r"(?P<name>[\w./-]+)=(?P<action>kill|raise|timeout|(?:delay|block):(?P<seconds>\d+(?:\.\d+)?))(?:@(?P<at>[1-9]\d*|\*))?"
+)
+
+_armed: dict[str, re.Match[str]] = {}
 _hits: Counter[str] = Counter()
 
 
@@ -17,29 +27,56 @@ class FailpointError(RuntimeError):
 
 
 def arm(specification: str) -> None:
-    """Arm failpoints from `name=action[@n]`, comma separated; actions are `kill` (SIGKILL self) and `raise`.
+    """Arm failpoints as SYNTAX says; an empty text disarms all. Raises ValueError on anything else.
 
-    `@n` acts at the n-th hit only (default 1). An empty text disarms all. Raises ValueError on anything else.
+    `kill` is SIGKILL to the own process. `timeout` raises TimeoutError: at a point behind a step it is "do, then raise",
+    the step was done and its caller is told that nobody answered. `delay` waits, `block` keeps the whole event loop
+    from running. An action is taken at the n-th hit only (default 1), with `*` at each.
     """
-    _armed.clear()
     _hits.clear()
-    for item in filter(None, (part.strip() for part in specification.split(","))):
-        name, separator, rest = item.partition("=")
-        action, _, count = rest.partition("@")
-        if not separator or action not in {"kill", "raise"} or not (count or "1").isdigit():
-            raise ValueError(f"failpoint {item!r}: expected name=kill[@n] or name=raise[@n]")
-        _armed[name] = (action, int(count or "1"))
+    _armed.clear()
+    _armed.update({item["name"]: item for item in _parsed(specification)})
 
 
-def failpoint(name: str) -> None:
-    """Do nothing, unless this name is armed and has now been hit as often as it was armed for."""
-    if not _armed or name not in _armed:
+def check(specification: str) -> str:
+    """Return a specification unchanged. Raises ValueError, with SYNTAX in it, when `arm` would."""
+    _parsed(specification)
+    return specification
+
+
+def _parsed(specification: str) -> list[re.Match[str]]:
+    items = [item.strip() for item in specification.split(",")] if specification.strip() else []
+    found = [(item, _ITEM.fullmatch(item)) for item in items]
+    for item, match in found:
+        if match is None:
+            raise ValueError(f"failpoint {item!r} should be {SYNTAX}")
+    return [match for _, match in found if match]
+
+
+async def failpoint(name: str, detail: str = "") -> None:
+    """Do nothing, unless this name is armed and has now been hit as often as it was armed for.
+
+    Where there is a `detail` (a topic, for example), `name/detail` can be armed as well.
+    """
+    if not _armed:
         return
-    action, at = _armed[name]
+    for armed in (name, f"{name}/{detail}"):
+        if armed in _armed:
+            await _hit(armed, _armed[armed])
+
+
+async def _hit(name: str, item: re.Match[str]) -> None:
     _hits[name] += 1
-    if _hits[name] != at:
+    if (item["at"] or "1") not in ("*", str(_hits[name])):
         return
-    log.warning("failpoint hit", failpoint=name, action=action)
-    if action == "kill":
+    log.warning("failpoint hit", failpoint=name, action=item["action"])
+    if item["action"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    raise FailpointError(name)
+    if item["action"] == "raise":
+        raise FailpointError(name)
+    if item["action"] == "timeout":
+        raise TimeoutError(f"failpoint {name}")
+    if item["action"].startswith("block"):
+        time.sleep(float(item["seconds"]))  # noqa: ASYNC251  # to starve the loop is the fault
+    else:
+        await asyncio.sleep(float(item["seconds"]))

@@ -181,9 +181,9 @@ class PartitionWorker:
         outages = 0
         while not self._stop.is_set():
             try:
-                failpoint("consumer.before_handler")
+                await failpoint("consumer.before_handler", attempt.message.topic)
                 await self._handler(attempt.message)
-                failpoint("consumer.after_handler")
+                await failpoint("consumer.after_handler", attempt.message.topic)
             except Exception as error:
                 telemetry.mark_failed(span, error)
                 if not is_outage(error):

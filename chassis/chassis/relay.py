@@ -174,9 +174,9 @@ class Relay:
         held = self._flight.keys()
         sent_any = await self._settle(connection, held)
         for wave in waves(rows):
-            failpoint("relay.before_send")
+            await failpoint("relay.before_send")
             await self._flight.launch([row for row in wave if (row.topic, row.key) not in held], PATIENCE_S)
-            failpoint("relay.after_send")
+            await failpoint("relay.after_send")
             sent_any = await self._settle(connection, held) or sent_any
             held |= self._flight.keys()
         return sent_any and (len(rows) == BATCH or bool(held))

@@ -9,7 +9,7 @@ from importlib import import_module
 from dotenv import dotenv_values
 
 from chassis.config import ServiceSettings
-from fc.layout import ROOT, SERVICES, Layout
+from fc.layout import PORTS, ROOT, SERVICES, Layout
 from fc.servers.base import Server
 from fc.servers.kafka import Kafka
 from fc.servers.mongo import Mongo
@@ -49,13 +49,16 @@ def given_settings() -> dict[str, str]:
 class Programs:
     """The programs of one stack. `overrides` are settings of all services that win over everything but addresses.
 
-    `given` stands for what the developer says; None reads it.
+    `given` stands for what the developer says; None reads it. `reach` maps a part to the port at which the services
+    reach it when that is not its own, because a test has put a proxy in between.
     """
 
     def __init__(
-        self, layout: Layout, overrides: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None
-    ) -> None:
+        self, layout: Layout, overrides: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None,
+        reach: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
         self._layout = layout
+        self._reach = {name: layout.port(name) for name in PORTS} | dict(reach or {})
         self._given = {**ADMIN, **(given_settings() if given is None else given), **(overrides or {})}
         home = layout.home / "data"
         self.servers: list[Server] = [
@@ -85,23 +88,23 @@ class Programs:
 
     def environment(self, service: str) -> dict[str, str]:
         """Give the settings of a service: those given that it reads, and the addresses that the stack decides."""
-        layout = self._layout
+        layout, reach = self._layout, self._reach
         known = setting_names(service)
         fixed = {
             "HTTP_PORT": str(layout.port(service)),
             "DB_HOST": HOST,
-            "DB_PORT": str(layout.port("postgres")),
+            "DB_PORT": str(reach["postgres"]),
             "DB_NAME": service,
             "DB_USER": service,
             "DB_PASSWORD": DATABASE_PASSWORD,
             "REDIS_HOST": HOST,
-            "REDIS_PORT": str(layout.port("redis")),
+            "REDIS_PORT": str(reach["redis"]),
             "REDIS_PASSWORD": REDIS_PASSWORD,
-            "KAFKA_BROKER": f"{HOST}:{layout.port('kafka')}",
-            "MONGO_URI": f"mongodb://{HOST}:{layout.port('mongo')}",
-            "USER_SERVICE_ADDR": f"{HOST}:{layout.port('grpc')}",
-            "PRODUCT_HOST": layout.url("productfc"),
-            "XENDIT_BASE_URL": self._given.get("XENDIT_BASE_URL") or layout.url(SIMULATOR),
+            "KAFKA_BROKER": f"{HOST}:{reach['kafka']}",
+            "MONGO_URI": f"mongodb://{HOST}:{reach['mongo']}",
+            "USER_SERVICE_ADDR": f"{HOST}:{reach['grpc']}",
+            "PRODUCT_HOST": f"http://{HOST}:{reach['productfc']}",
+            "XENDIT_BASE_URL": self._given.get("XENDIT_BASE_URL") or f"http://{HOST}:{reach[SIMULATOR]}",
         }
         if service == "userfc":
             fixed["GRPC_PORT"] = str(layout.port("grpc"))

@@ -64,19 +64,24 @@ class Stack:
     """One stack in its folder. The same calls work again at any time: what runs is left running."""
 
     def __init__(
-        self, layout: Layout, overrides: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None
-    ) -> None:
+        self, layout: Layout, overrides: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None,
+        reach: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
         self.layout = layout
-        self.programs = Programs(layout, overrides, given)
+        self.programs = Programs(layout, overrides, given, reach)
         self.supervisor = Supervisor(layout)
 
     @classmethod
-    def for_tests(cls, home: Path, **overrides: str) -> Self:
-        """Make a stack on free ports with the settings HASTY.
+    def for_tests(
+        cls, home: Path, overrides: Mapping[str, str] | None = None,
+        between: Callable[[Layout], Mapping[str, int]] | None = None,
+    ) -> Self:  # fmt: skip
+        """Make a stack on free ports with the settings HASTY; `between` puts proxies before its parts, see Programs.
 
         It does not read what the developer says: a `.env` that leads to the real Xendit must not lead tests there.
         """
-        return cls(Layout(home, _free_offset()), {**HASTY, **overrides}, given={})
+        layout = Layout(home, _free_offset())
+        return cls(layout, {**HASTY, **(overrides or {})}, given={}, reach=between(layout) if between else None)
 
     @property
     def home(self) -> Path:

@@ -53,7 +53,7 @@ def main(
     """Run seeds until one leaves a violation; exit code 1 then, and its stack's folder is kept."""
     logging.disable(logging.CRITICAL)
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
-    stack = Stack.for_tests(home, **OVERRIDES)
+    stack = Stack.for_tests(home, OVERRIDES)
     stack.up()
     try:
         verdicts = asyncio.run(_run(stack, list(range(seed, seed + count)), time.monotonic() + minutes * 60))

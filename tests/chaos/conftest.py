@@ -1,21 +1,48 @@
-"""A stack of its own: what chaos leaves behind is audited as a whole."""
+"""A stack of its own with a proxy before each part: what faults leave behind is audited as a whole."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from fc.seed import seed
+from fc.shop import Shop
 from fc.stack import Stack
+from tests.chaos.arena import Arena
+from tests.chaos.network import Network
 from tests.chaos.run import OVERRIDES
+from tests.support import opened_bus
 
 
-@pytest.fixture(scope="module")
-def battlefield(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="package")
+def network() -> Iterator[Network]:
+    """Hold the proxies' thread."""
+    yield Network()
+
+
+@pytest.fixture(scope="package")
+def battlefield(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[Stack]:
     """Start a stack that finds lost webhooks in seconds; stop and remove it."""
-    started = Stack.for_tests(Path(tmp_path_factory.mktemp("chaos")), **OVERRIDES)
-    started.up()
-    try:
-        yield started
-    finally:
-        started.down()
-        started.wipe()
+    started = Stack.for_tests(Path(tmp_path_factory.mktemp("chaos")), OVERRIDES, network.between)
+    with network.running():
+        started.up()
+        try:
+            yield started
+        finally:
+            started.down()
+            started.wipe()
+
+
+@pytest.fixture(scope="package")
+async def arena(battlefield: Stack, network: Network) -> AsyncIterator[Arena]:
+    """Seed the stack and log the customers in."""
+    await seed(battlefield.urls(), battlefield.accounts())
+    async with (
+        httpx2.AsyncClient(timeout=20) as client,
+        Shop.opened(battlefield.urls(), battlefield.accounts()) as shop,
+        opened_bus(battlefield) as bus,
+    ):
+        opened = Arena(battlefield, network, client, shop, bus)
+        await opened.login()
+        yield opened

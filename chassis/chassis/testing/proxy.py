@@ -60,6 +60,10 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all connections and give the port back."""
         await self.refuse()
         self._reserved.close()
 

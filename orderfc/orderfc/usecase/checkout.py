@@ -85,11 +85,11 @@ class Checkout:
             shipping_address=request.shipping_address,
         )
         check_total(draft)
-        failpoint("orderfc.before_commit")
+        await failpoint("orderfc.before_commit")
         order_id = await orders.place(self._db, draft, _payloads(draft), lease)
         if order_id is None:
             raise RequestInProgress
-        failpoint("orderfc.after_commit")
+        await failpoint("orderfc.after_commit")
         self._db.wake_relay()
         log.info("order placed", order_id=order_id, total_amount=str(draft.total_amount), lines=len(draft.lines))
         return order_id

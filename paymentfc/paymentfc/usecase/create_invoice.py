@@ -90,7 +90,7 @@ class CreateInvoice:
             found = [invoice for invoice in await self._xendit.find(payment.external_id) if _is_of(invoice, payment)]
         if payment.is_open and payment.invoice_id is None and not any(_serves(invoice, payment) for invoice in found):
             found = [await self._xendit.create(await self._draft(payment)), *found]
-            failpoint("paymentfc.after_create")
+            await failpoint("paymentfc.after_create")
         if not await self._store(claim, found):
             raise Refused(200, "WRONG_ECHO", "Xendit made an invoice of another amount or currency")
 

@@ -29,7 +29,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack as tests have left it."""
     # What matters of its tries to reach a broker that is still starting is said by our own errors.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    stack = Stack.for_tests(tmp_path_factory.mktemp("stack"), **OVERRIDES)
+    stack = Stack.for_tests(tmp_path_factory.mktemp("stack"), OVERRIDES)
     try:
         yield stack
     finally:

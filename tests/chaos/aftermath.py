@@ -1,0 +1,108 @@
+"""What must hold after every fault besides the audit: nothing leaks, nothing died in silence, and orders go through."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import orjson
+import redis.asyncio
+
+from fc.audit.sources import Sources
+from fc.layout import SERVICES
+from fc.shop import Customer, Shop, poll
+from fc.stack import Stack
+from tests.support import Kitchen
+
+CACHED = 200
+LIVE_S = 10
+IDLE = """
+SELECT pid, application_name, query FROM pg_stat_activity
+WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '2 seconds'
+"""
+SILENT = ("exception was never retrieved", "was never awaited", "Unclosed ")
+"""What asyncio and its libraries write when something was lost without anybody being told."""
+
+
+@dataclass
+class Aftermath:
+    """Looks at a stack at rest; each check gives what is wrong, in words. Logs are read on from where they were left."""
+
+    stack: Stack
+    _read: dict[str, int] = field(default_factory=dict)
+
+    async def faults(self) -> list[str]:
+        """Make all checks that change nothing."""
+        return [*await self._idle(), *self._silent(), *await self._stale()]
+
+    async def _idle(self) -> list[str]:
+        """Find transactions that somebody has left open (invariant 17)."""
+        server = self.stack.programs.postgres
+        connection = await asyncpg.connect(
+            host="localhost", port=server.port, user="admin", password=server.superuser_password, database="postgres"
+        )
+        try:
+            return [f"a transaction was left open: {dict(row)}" for row in await connection.fetch(IDLE)]
+        finally:
+            await connection.close()
+
+    def _silent(self) -> list[str]:
+        """Find what died in silence (invariant 18)."""
+        found = []
+        for service in SERVICES:
+            path = self.stack.layout.log(service)
+            with path.open("rb") as log:
+                log.seek(self._read.get(service, 0))
+                text = log.read()
+            self._read[service] = self._read.get(service, 0) + len(text)
+            found += [
+                f"{service}: {line}" for line in text.decode(errors="replace").splitlines()
+                if any(sign in line for sign in SILENT)
+            ]  # fmt: skip
+        return found
+
+    async def _stale(self) -> list[str]:
+        """Compare cached products with the database (invariant 15)."""
+        environment = self.stack.programs.environment("productfc")
+        client = redis.asyncio.Redis(
+            port=self.stack.layout.port("redis"), password=environment["REDIS_PASSWORD"], socket_timeout=5
+        )
+        address = Sources.of_stack(self.stack.layout).databases["productfc"]
+        connection = await asyncpg.connect(
+            host=address.host, port=address.port, user=address.user, password=address.password, database="productfc"
+        )
+        try:
+            keys = [key async for key in client.scan_iter("product:*", count=1000)]
+            found = [f"{key.decode()} never expires" for key in keys if await client.ttl(key) == -1]
+            values = [key for key in keys if key.count(b":") == 1][:CACHED]
+            for key in values:
+                found += await self._compare(key, await client.get(key), connection)
+            return found
+        finally:
+            await connection.close()
+            await client.aclose()
+
+    @staticmethod
+    async def _compare(key: bytes, cached: bytes | str | None, connection: asyncpg.Connection) -> list[str]:
+        if cached is None:
+            return []
+        product: dict[str, Any] = orjson.loads(cached)
+        stock = await connection.fetchval(
+            "SELECT stock FROM products WHERE id = $1 AND deleted_at IS NULL", product["id"]
+        )
+        return [] if stock == product["stock"] else [f"{key.decode()} says stock {product['stock']}, it is {stock}"]
+
+
+async def order_goes_through(shop: Shop, kitchen: Kitchen, who: Customer) -> float:
+    """Order, pay and complete; give the seconds. Raises TimeoutError after ten (invariant 19)."""
+    began = time.monotonic()
+    product = await kitchen.product(stock=1)
+    order = await who.checkout(product, 1)
+
+    async def invoiced() -> Any:
+        return (await who.payment(order)).get("invoice_url") and await who.payment(order)
+
+    payment = await poll(invoiced, f"invoice of order {order}", LIVE_S)
+    await shop.pay(payment["invoice_id"])
+    await who.wait_status(order, "completed", LIVE_S)
+    return time.monotonic() - began

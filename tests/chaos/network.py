@@ -1,0 +1,87 @@
+"""A TCP proxy before everything that the services of a stack call, in a thread that no test can keep from running."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from chassis.testing.proxy import Proxy
+from fc.layout import Layout
+
+PARTS = ("postgres", "kafka", "redis", "mongo", "grpc", "productfc", "xendit")
+"""What the services reach through a proxy: `grpc` is userfc's look-up, `productfc` its HTTP."""
+
+
+class Wire:
+    """The way of all services to one part; the modes are the proxy's."""
+
+    def __init__(self, proxy: Proxy, loop: asyncio.AbstractEventLoop) -> None:
+        self._proxy = proxy
+        self._loop = loop
+
+    async def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def restore(self) -> None:
+        """Forward everything again."""
+        await self._do(self._proxy.restore())
+
+    async def refuse(self) -> None:
+        """End all connections and refuse new ones."""
+        await self._do(self._proxy.refuse())
+
+    async def blackhole(self) -> None:
+        """Take everything and forward nothing."""
+        await self._do(self._proxy.blackhole())
+
+    async def delay(self, seconds: float) -> None:
+        """Hold each piece of an answer back."""
+        await self._do(self._proxy.delay(seconds))
+
+    async def cut(self, after_bytes: int) -> None:
+        """End each connection after so many more bytes of its answers."""
+        await self._do(self._proxy.cut(after_bytes))
+
+    @asynccontextmanager
+    async def broken(self, mode: str, *values: float) -> AsyncIterator[None]:
+        """Set a mode (`refuse`, `blackhole`, `delay`, `cut`) for the block, and restore afterwards."""
+        await getattr(self, mode)(*values)
+        try:
+            yield
+        finally:
+            await self.restore()
+
+
+class Network:
+    """All wires of a stack, by the names of PARTS: `Stack.for_tests(home, {}, network.between)` puts them in its way."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
+        self._proxies: dict[str, Proxy] = {}
+
+    def between(self, layout: Layout) -> dict[str, int]:
+        """Make the proxies of a stack, and give the port of each."""
+        self._proxies = {name: Proxy("127.0.0.1", layout.port(name), kafka=name == "kafka") for name in PARTS}
+        return {name: proxy.port for name, proxy in self._proxies.items()}
+
+    def __getitem__(self, name: str) -> Wire:
+        return Wire(self._proxies[name], self._loop)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Forward everything until the block ends."""
+        self._thread.start()
+        try:
+            self._all("restore")
+            yield
+        finally:
+            self._all("close")
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
+            self._loop.close()
+
+    def _all(self, mode: str) -> None:
+        for proxy in self._proxies.values():
+            asyncio.run_coroutine_threadsafe(getattr(proxy, mode)(), self._loop).result(10)
