@@ -19,7 +19,19 @@ JOIN products p ON p.id = asked.id JOIN product_categories c ON c.id = p.categor
 WHERE p.deleted_at IS NULL ORDER BY asked.place
 """
 _INSERT = """
-INSERT INTO products (name, description, price, stock, category_id) VALUES ($1, $2, $3, $4, $5) RETURNING id
+WITH added AS (
+  INSERT INTO products (name, description, price, stock, category_id) VALUES ($1, $2, $3, $4, $5) RETURNING id, stock),
+noted AS (INSERT INTO stock_adjustments (product_id, units, cause) SELECT id, stock, 'created' FROM added WHERE stock <> 0)
+SELECT id FROM added
+"""
+# The lock comes first: the difference must be to the stock that this statement replaces.
+_CHANGE = """
+WITH before AS (SELECT id, stock FROM products WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE),
+changed AS (
+  UPDATE products p SET {columns}updated_at = now() FROM before
+  WHERE p.id = before.id RETURNING p.id, p.stock - before.stock AS units),
+noted AS (INSERT INTO stock_adjustments (product_id, units, cause) SELECT id, units, 'set' FROM changed WHERE units <> 0)
+SELECT id FROM changed
 """
 # The only columns that a change may name: they are written into the statement.
 _CHANGEABLE = ("name", "description", "price", "stock", "category_id")
@@ -107,21 +119,17 @@ def like_literal(text: str) -> str:
 
 
 async def insert(tx: Tx, *, name: str, description: str, price: Decimal, stock: int, category_id: int) -> int:
-    """Store a product and give its id. The caller holds the category."""
+    """Store a product, note its first stock and give its id. The caller holds the category."""
     product_id: int = await tx.driver().fetchval(_INSERT, name, description, price, stock, category_id)
     return product_id
 
 
 async def change(tx: Tx, product_id: int, changes: Mapping[str, Any]) -> bool:
-    """Change the named columns of a product that is on sale; False when there is none."""
+    """Change the named columns of a product that is on sale and note what came to its stock; False when there is none."""
     names = [name for name in _CHANGEABLE if name in changes]
     columns = "".join(f"{name} = ${place}, " for place, name in enumerate(names, start=2))
-    found = await tx.driver().fetchval(
-        f"UPDATE products SET {columns}updated_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id",
-        product_id,
-        *(changes[name] for name in names),
-    )
-    return found is not None
+    values = [changes[name] for name in names]
+    return await tx.driver().fetchval(_CHANGE.format(columns=columns), product_id, *values) is not None
 
 
 async def archive(tx: Tx, product_id: int) -> bool:

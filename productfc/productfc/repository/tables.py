@@ -78,5 +78,18 @@ stock_ledger = Table(
     CheckConstraint("state IN ('TAKEN', 'RELEASED', 'TOMBSTONE', 'REJECTED')", name="state"),
 )
 
+# A product's stock is the sum of these, less what the ledger holds as TAKEN: the auditor checks it.
+stock_adjustments = Table(
+    "stock_adjustments",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("product_id", BigInteger, ForeignKey("products.id"), nullable=False, index=True),
+    Column("units", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("units <> 0", name="units"),
+    CheckConstraint("cause IN ('opening', 'created', 'set')", name="cause"),
+)
+
 outbox = outbox_table(metadata)
 inbox = inbox_table(metadata)

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, text
 
 from chassis import migrations
+from chassis.db import Database
 from productfc.config import Settings
 from productfc.repository.tables import metadata
 
@@ -26,6 +27,29 @@ async def test_the_migration_goes_down_and_up_again(make_database, settings: Set
     own = Settings(**await make_database("productfc"))
     await migrations.run(own, "productfc", "base")
     await migrations.run(own, "productfc")
+
+
+async def test_stock_from_before_the_adjustments_is_taken_over_with_what_orders_hold(make_database) -> None:  # type: ignore[no-untyped-def]
+    own = Settings(**await make_database("productfc"))
+    await migrations.run(own, "productfc", "0001")
+    db = Database(own)
+    async with db.driver() as connection:
+        await connection.execute("INSERT INTO product_categories (name) VALUES ('All')")
+        for stock in (7, 0, 0):
+            await connection.execute(
+                "INSERT INTO products (name, price, stock, category_id) VALUES ('Kopi', 1, $1, 1)", stock
+            )
+        for order, product, state in ((1, 1, "TAKEN"), (2, 1, "RELEASED"), (3, 2, "TAKEN")):
+            await connection.execute(
+                "INSERT INTO stock_ledger (order_id, product_id, quantity, state, event_id)"
+                " VALUES ($1, $2, 2, $3, gen_random_uuid())",
+                order, product, state,
+            )  # fmt: skip
+    await migrations.run(own, "productfc")
+    async with db.driver() as connection:
+        rows = await connection.fetch("SELECT product_id, units, cause FROM stock_adjustments ORDER BY 1")
+    await db.close()
+    assert [tuple(row) for row in rows] == [(1, 9, "opening"), (2, 2, "opening")]
 
 
 async def test_the_database_itself_refuses_negative_stock(shop: Shop) -> None:

@@ -125,3 +125,34 @@ async def test_an_archived_product_still_serves_the_orders_that_hold_it(shop: Sh
     await shop.deliver(TAKE, second, [(product, 1)])
     await shop.deliver(RETURN, first, [(product, 2)])
     assert await shop.stock(product) == 4
+
+
+async def test_an_administrator_who_sets_the_stock_while_orders_take_it_leaves_every_unit_explained(shop: Shop) -> None:
+    product = await shop.product(stock=500)
+    gate = asyncio.Semaphore(8)
+
+    async def take() -> None:
+        async with gate:
+            await shop.deliver(TAKE, new_order(), [(product, 1)])
+
+    async def set_to(stock: int) -> None:
+        async with gate:
+            path, body = f"/v1/products/{product}", {"stock": stock}
+            assert (await shop.http.put(path, json=body, headers=shop.token())).status_code == 200
+
+    await asyncio.gather(*(take() if number % 3 else set_to(300 + number) for number in range(90)))
+    noted = await shop.value("SELECT sum(units) FROM stock_adjustments WHERE product_id = $1", product)
+    held = await shop.value("SELECT sum(quantity) FROM stock_ledger WHERE product_id = $1 AND state = 'TAKEN'", product)
+    assert await shop.stock(product) == noted - held
+    assert held == 60
+
+
+async def test_a_change_that_is_undone_or_changes_no_stock_notes_nothing(shop: Shop) -> None:
+    product = await shop.product(stock=5)
+    path, headers = f"/v1/products/{product}", shop.token()
+    assert (await shop.http.put(path, json={"name": "New", "stock": 5}, headers=headers)).status_code == 200
+    assert (await shop.http.put(path, json={"stock": 9, "category_id": 2**60}, headers=headers)).status_code == 404
+    query = "SELECT string_agg(units || ' ' || cause, ', ' ORDER BY id) FROM stock_adjustments WHERE product_id = $1"
+    assert await shop.value(query, product) == "5 created"
+    assert (await shop.http.put(path, json={"stock": 2}, headers=headers)).status_code == 200
+    assert await shop.value(query, product) == "5 created, -3 set"

@@ -117,6 +117,20 @@ declare(
     },
 )
 declare(
+    "stock_conserved",
+    "A product's stock is what administrators put there, less what orders hold.",
+    sql={
+        "productfc": """
+            WITH given AS (SELECT product_id, sum(units) AS units FROM stock_adjustments GROUP BY 1),
+            held AS (SELECT product_id, sum(quantity) AS units FROM stock_ledger WHERE state = 'TAKEN' GROUP BY 1)
+            SELECT 'product ' || p.id, NULL::bigint,
+              coalesce(g.units, 0) || ' put there - ' || coalesce(h.units, 0) || ' held by orders', p.stock::text,
+              p.updated_at
+            FROM products p LEFT JOIN given g ON g.product_id = p.id LEFT JOIN held h ON h.product_id = p.id
+            WHERE p.stock <> coalesce(g.units, 0) - coalesce(h.units, 0)"""
+    },
+)
+declare(
     "ledger_product",
     "Every product of which stock was taken exists.",
     sql={

@@ -96,7 +96,19 @@ async def test_stock_below_zero_is_found(bare: World) -> None:
     report = await run_audit(bare.sources)
     await bare.sql("productfc", "UPDATE products SET stock = 0 WHERE id = 2")
     await bare.sql("productfc", "ALTER TABLE products ADD CONSTRAINT ck_products_stock CHECK (stock >= 0)")
-    assert [(each.rule, each.subject, each.found) for each in report.findings] == [("product_stock", "product 2", "-1")]
+    assert [(each.rule, each.subject, each.found) for each in report.findings] == [
+        ("product_stock", "product 2", "-1"),
+        ("stock_conserved", "product 2", "-1"),
+    ]
+
+
+async def test_a_unit_of_stock_that_nobody_put_there_is_found(bare: World) -> None:
+    await bare.store([new_sample("paid"), new_sample("expired")])
+    assert (await run_audit(bare.sources)).findings == []
+    await bare.sql("productfc", "UPDATE products SET stock = stock + 1 WHERE id = 1")
+    [found] = (await run_audit(bare.sources)).findings
+    assert (found.rule, found.subject, found.found) == ("stock_conserved", "product 1", "100")
+    assert found.expected.endswith("held by orders")
 
 
 async def test_events_that_were_purged_after_a_week_are_not_missed(bare: World) -> None:
@@ -150,6 +162,7 @@ async def forget(broker: str, topic: str) -> None:
 def test_every_rule_has_a_planted_fault() -> None:
     here = {
         "event_ghost",
+        "stock_conserved",
         "event_foreign",
         "dead_letter",
         "consumer_stuck",

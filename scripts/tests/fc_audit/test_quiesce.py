@@ -129,6 +129,7 @@ async def test_at_rest_nothing_can_be_on_its_way_however_young_it_is(still: Worl
     made = new_sample("paid", age_s=1)
     await still.store([made])
     await ledger("state = 'RELEASED', updated_at = now()")(still, made)
+    await still.balance()
     limits = Limits(grace_s=1000)
     assert (await run_audit(still.sources, limits=limits, ignore=["event_ghost"])).counts == {}
     assert (await rested(still, limits=limits)).counts == {"stock_taken": 1}

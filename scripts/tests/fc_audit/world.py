@@ -22,6 +22,15 @@ from fc.audit.watch import Watch
 
 from .pieces import LINES, USER, Sample, tables
 
+_OPEN = """
+INSERT INTO stock_adjustments (product_id, units, cause)
+SELECT id, units, 'opening' FROM (
+  SELECT p.id, p.stock + (SELECT coalesce(sum(quantity), 0) FROM stock_ledger WHERE product_id = p.id AND state = 'TAKEN')
+    - (SELECT coalesce(sum(units), 0) FROM stock_adjustments WHERE product_id = p.id) AS units
+  FROM products p) AS counted
+WHERE units <> 0
+"""
+
 
 class FakeXendit:
     """The port, with invoices that tests put there; `error` is raised instead of an answer."""
@@ -68,11 +77,16 @@ class World:
             for columns in {tuple(row) for row in rows}:
                 records = [tuple(row.values()) for row in rows if tuple(row) == columns]
                 await self.connections[service].copy_records_to_table(table, records=records, columns=columns)
+        await self.balance()
         self.xendit.held += [invoice for made in samples for invoice in made.invoices]
         await self._audit([document for made in samples for document in made.documents])
         if self.sources.kafka:
             await self._commit(await self._send([made for made in samples if not made.not_passed]))
             await self._send([made for made in samples if made.not_passed])
+
+    async def balance(self) -> None:
+        """Explain all stock: what there is and what orders hold was once put there."""
+        await self.sql("productfc", _OPEN)
 
     async def _audit(self, documents: list[dict[str, Any]]) -> None:
         if documents and self.sources.mongo:
@@ -182,3 +196,4 @@ async def _furnish(world: World) -> None:
         INSERT INTO products (id, name, price, stock, category_id) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, 99, 1)"""
     for product_id, _, price in LINES:
         await world.sql("productfc", product, product_id, f"Product {product_id}", price)
+    await world.balance()
