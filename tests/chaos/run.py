@@ -16,8 +16,10 @@ from fc.audit.run import run_audit
 from fc.audit.sources import Sources
 from fc.shop import Shop
 from fc.stack import Stack
+from tests.chaos.aftermath import Aftermath, order_goes_through
 from tests.chaos.load import PAY, Load
-from tests.chaos.schedule import FREEZE, KILL, STOP, XENDIT, Fault, Plan
+from tests.chaos.network import Network
+from tests.chaos.schedule import FREEZE, KILL, NETWORK, STOP, XENDIT, Fault, Plan
 from tests.support import Kitchen
 
 QUIET_S = 180
@@ -31,25 +33,36 @@ OVERRIDES = {
 
 @dataclass
 class Verdict:
-    """What a run came to; `violations` are the audit's, `recovery_s` is from the healing to rest."""
+    """What a run came to: `violations` are the audit's, `leaks` what else was found.
+
+    `ready_s` is from the healing until all services are ready, `recovery_s` until rest; `fresh_s` is what an order took
+    after that, from checkout to completed.
+    """
 
     plan: Plan
     orders: int = 0
     paid: int = 0
+    ready_s: float = 0.0
     recovery_s: float = 0.0
+    fresh_s: float = 0.0
     violations: list[Finding] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
 
     @property
-    def clean(self) -> bool:
-        """Tell whether nothing was lost, doubled or left behind."""
-        return not self.violations
+    def wrong(self) -> list[str]:
+        """Say in lines what was lost, doubled or left behind."""
+        return [*(str(finding.shown()) for finding in self.violations), *self.leaks]
 
 
 class Chaos:
     """Carries out plans on one stack."""
 
-    def __init__(self, stack: Stack, client: httpx2.AsyncClient, say: Callable[[str], object] = lambda _: None) -> None:
+    def __init__(
+        self, stack: Stack, network: Network, client: httpx2.AsyncClient, say: Callable[[str], object] = lambda _: None
+    ) -> None:
         self._stack = stack
+        self._network = network
+        self._aftermath = Aftermath(stack)
         self._client = client
         self._say = say
 
@@ -68,9 +81,12 @@ class Chaos:
             finally:
                 began = time.monotonic()
                 await self._heal()
+                verdict.ready_s = time.monotonic() - began
             await loading
-        report = await run_audit(Sources.of_stack(self._stack.layout), quiesce_s=QUIET_S)
-        verdict.recovery_s = time.monotonic() - began
+            report = await run_audit(Sources.of_stack(self._stack.layout), quiesce_s=QUIET_S)
+            verdict.recovery_s = time.monotonic() - began
+            verdict.leaks = [*await self._aftermath.faults(), *(f"not read: {why}" for why in report.unread.values())]
+            verdict.fresh_s = await order_goes_through(shop, kitchen, customers[0])
         verdict.orders = sum(item.order is not None for item in load.bought)
         verdict.paid = sum(item.invoice is not None and item.intent == PAY for item in load.bought)
         verdict.violations = [finding for finding in report.findings if finding.level is Level.VIOLATION]
@@ -99,6 +115,10 @@ class Chaos:
             await self._switch(dict(fault.switches))
             await asyncio.sleep(fault.lasts)
             await self._switch(dict.fromkeys(name for name, _ in fault.switches))
+        elif fault.kind == NETWORK:
+            [(mode, value)] = fault.switches
+            async with self._network[fault.target].broken(mode, *([] if value is None else [value])):
+                await asyncio.sleep(fault.lasts)
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         pid = self._stack.supervisor.state(name).pid

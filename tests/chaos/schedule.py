@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.chaos.network import PARTS
+
 SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
 SERVERS = ("postgres", "redis", "kafka", "mongo")
 
-KILL, FREEZE, STOP, XENDIT = "kill -9", "freeze", "stop", "xendit"
+KILL, FREEZE, STOP, XENDIT, NETWORK = "kill -9", "freeze", "stop", "xendit", "network"
 
 PROVIDER: Sequence[Callable[[random.Random], dict[str, Any]]] = (
     lambda draw: {"drop_webhooks": True},
@@ -26,10 +28,21 @@ PROVIDER: Sequence[Callable[[random.Random], dict[str, Any]]] = (
 )
 """The payment provider's bad days, as switches of the simulator."""
 
+NETWORKS: Sequence[Callable[[random.Random], tuple[str, float | int | None]]] = (
+    lambda draw: ("refuse", None),
+    lambda draw: ("blackhole", None),
+    lambda draw: ("delay", round(draw.uniform(0.05, 1.5), 2)),
+    lambda draw: ("cut", draw.choice([0, draw.randint(1, 200), draw.randint(200, 20_000)])),
+)
+"""What a proxy does, and its seconds or bytes."""
+
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: `at` and `lasts` in seconds since the run began; a kill lasts until the supervisor starts it again."""
+    """One fault: `at` and `lasts` in seconds since the run began; a kill lasts until the supervisor starts it again.
+
+    `switches` are the simulator's, or the proxy's mode with its value.
+    """
 
     at: float
     kind: str
@@ -39,7 +52,8 @@ class Fault:
 
     def __str__(self) -> str:
         """Say it in a line."""
-        what = ", ".join(f"{name}={value}" for name, value in self.switches) if self.switches else self.target
+        details = ", ".join(name if value is None else f"{name}={value}" for name, value in self.switches)
+        what = f"{self.target} {details}".rstrip() if self.kind != XENDIT else details
         duration = f" for {self.lasts:.1f} s" if self.lasts else ""
         return f"{self.at:5.1f} s  {self.kind:<8} {what}{duration}"
 
@@ -63,10 +77,12 @@ def plan(seed: int, length_s: float = 15.0, orders: int = 40, faults: int = 6) -
 
 def _fault(draw: random.Random, length_s: float) -> Fault:
     at = round(draw.uniform(0.5, length_s * 0.8), 1)
-    kind = draw.choices([KILL, FREEZE, STOP, XENDIT], weights=[4, 2, 2, 3])[0]
+    kind = draw.choices([KILL, FREEZE, STOP, XENDIT, NETWORK], weights=[4, 2, 2, 3, 4])[0]
     lasts = round(draw.uniform(0.5, length_s * 0.3), 1)
     if kind == XENDIT:
         switches = draw.choice(PROVIDER)(draw)
         return Fault(at, kind, "xendit", lasts, tuple(switches.items()))
+    if kind == NETWORK:
+        return Fault(at, kind, draw.choice(PARTS), lasts, (draw.choice(NETWORKS)(draw),))
     target = draw.choice(SERVICES + SERVERS)
     return Fault(at, kind, target, 0.0 if kind == KILL else lasts)
