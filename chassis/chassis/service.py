@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ HTTP_SHARE = 0.6
 PARTS_SHARE = 0.75
 CANCEL_SHARE = 0.1
 CLOSE_TIMEOUT_S = 2
+# How long connections that are kept alive may still bring a request, before they are closed without one.
+LINGER_S = 0.5
 
 COMMANDS = {
     "serve": "HTTP, gRPC, consumers, relay and schedulers in one process",
@@ -72,11 +76,44 @@ class Service:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: the supervisor decides when to stop."""
+    """uvicorn whose end nobody notices who asks again when refused; the supervisor decides when, not a signal.
+
+    uvicorn closes its listener while the kernel holds connections that nobody has taken yet, and idle connections on
+    which a request may be on its way; whoever is on them loses it.
+    """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what was connected before the listener closed, answer it and let each go with its next answer."""
+        loop = asyncio.get_running_loop()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        for connection in _closed(self.servers):
+            await loop.connect_accepted_socket(self._protocol, connection)
+        deadline = loop.time() + LINGER_S
+        while self.server_state.connections and loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _closed(servers: Sequence[asyncio.Server]) -> list[socket.socket]:
+    """Close listeners, and give the connections that were made with them and not yet taken."""
+    listeners = [socket.socket(fileno=os.dup(each.fileno())) for server in servers for each in server.sockets]
+    for server in servers:
+        server.close()
+    taken = []
+    for listener in listeners:
+        # Their own descriptors are closed: only this one still holds the queue.
+        with listener, contextlib.suppress(OSError):
+            listener.setblocking(False)
+            while True:
+                taken.append(listener.accept()[0])
+    return taken
 
 
 def run_cli(service: Service) -> None:

@@ -43,6 +43,10 @@ class Wire:
         """End each connection after so many more bytes of its answers."""
         await self._do(self._proxy.cut(after_bytes))
 
+    def share(self, *ports: int) -> None:
+        """Spread new connections over the part and its replicas at these ports."""
+        self._proxy.share(ports)
+
     @asynccontextmanager
     async def broken(self, mode: str, *values: float) -> AsyncIterator[None]:
         """Set a mode (`refuse`, `blackhole`, `delay`, `cut`) for the block, and restore afterwards."""

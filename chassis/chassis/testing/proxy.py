@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -31,10 +31,13 @@ class Proxy:
     Give clients `host` and `port`, or `address`. The port stays the same, and stays reserved, whatever the mode.
     A Kafka client leaves its bootstrap address for the one that the broker advertises. With `kafka=True` the proxy puts
     its own port in the place of `port` in the broker's answers; `host` must then be the advertised host, and local.
+    With `share` it spreads connections over several replicas of a server, and leaves out those that refuse.
     """
 
     def __init__(self, host: str, port: int, *, kafka: bool = False) -> None:
         self._server = (host, port)
+        self._replicas: list[int] = []
+        self._turn = 0
         self._kafka = kafka
         self._reserved = _bound(0)
         self.host = host if kafka else HOST
@@ -66,6 +69,10 @@ class Proxy:
         """End all connections and give the port back."""
         await self.refuse()
         self._reserved.close()
+
+    def share(self, ports: Sequence[int]) -> None:
+        """Spread new connections over the server and its replicas at these ports of its host."""
+        self._replicas = list(ports)
 
     async def restore(self) -> None:
         """Forward everything. What a black hole has kept back arrives now."""
@@ -108,7 +115,7 @@ class Proxy:
         server: asyncio.StreamWriter | None = None
         try:
             await self._open.wait()
-            answers, server = await asyncio.open_connection(*self._server)
+            answers, server = await self._connected()
             await _first(self._ask(reader, server), self._answer(answers, connection))
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
@@ -118,6 +125,15 @@ class Proxy:
                 end.close()
                 with suppress(OSError):
                     await end.wait_closed()
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = self._server
+        ports = [port, *self._replicas]
+        self._turn += 1
+        for number in range(len(ports) - 1):
+            with suppress(OSError):
+                return await asyncio.open_connection(host, ports[(self._turn + number) % len(ports)])
+        return await asyncio.open_connection(host, ports[(self._turn - 1) % len(ports)])
 
     async def _ask(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
         while data := await reader.read(CHUNK):

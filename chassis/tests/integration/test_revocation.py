@@ -178,6 +178,14 @@ async def test_the_breaker_spares_callers_and_closes_again(server: Server) -> No
     await client.close()
 
 
+async def test_a_rush_of_callers_is_served_and_not_taken_for_an_outage(server: Server) -> None:
+    client = server.client()
+    await client.raw.set("k", b"1")
+    assert await asyncio.gather(*(client.try_(get, "default") for _ in range(300))) == [b"1"] * 300
+    assert not client.down
+    await client.close()
+
+
 async def test_a_restart_between_two_commands_is_not_noticed(server: Server) -> None:
     client = server.client()
     await client.raw.ping()

@@ -148,3 +148,20 @@ async def test_a_brokers_own_address_in_its_answers_becomes_the_proxys() -> None
         answer = await (await Client.connect(proxy)).answer(100)
     assert answer[4:] == b"\0\x09127.0.0.1" + struct.pack(">i", proxy.port) + b"the rest"
     server.close()
+
+
+async def test_it_spreads_connections_over_replicas_and_leaves_out_one_that_is_gone(proxy: Proxy, echo: Echo) -> None:
+    other = Echo()
+    second = await asyncio.start_server(other.serve, "127.0.0.1", 0)
+    proxy.share([second.sockets[0].getsockname()[1]])
+    for _ in range(4):
+        client = await Client.connect(proxy)
+        await client.ask()
+        assert await client.answer() == b"hello"
+    assert (echo.asked, other.asked) == (b"hello" * 2, b"hello" * 2)
+    second.close()
+    for _ in range(4):
+        client = await Client.connect(proxy)
+        await client.ask()
+        assert await client.answer() == b"hello"
+    assert (echo.asked, other.asked) == (b"hello" * 6, b"hello" * 2)

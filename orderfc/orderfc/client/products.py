@@ -54,7 +54,7 @@ class ProductClient:
         ids = ",".join(str(product_id) for product_id in product_ids)
         try:
             async with asyncio.timeout(self._timeout_s), self._slots:
-                answer = await self._http.get("/v1/products", params={"ids": ids}, headers=telemetry.inject({}))
+                answer = await self._get(ids)
         except (httpx2.HTTPError, OSError, TimeoutError) as error:
             raise _unavailable("no_answer", f"{type(error).__name__}: {error}") from error
         if answer.status_code != 200:
@@ -65,6 +65,13 @@ class ProductClient:
             raise _unavailable("unintelligible", f"{error.error_count()} fields do not fit") from error
         CALLS.labels("answered").inc()
         return {item.id: Product(item.id, item.name, item.price, item.stock) for item in batch.products}
+
+    async def _get(self, ids: str) -> httpx2.Response:
+        """Ask, and ask once more when the connection ended under the question: so does one of several when restarted."""
+        try:
+            return await self._http.get("/v1/products", params={"ids": ids}, headers=telemetry.inject({}))
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+            return await self._http.get("/v1/products", params={"ids": ids}, headers=telemetry.inject({}))
 
     async def ping(self) -> None:
         """Ask productfc whether it lives. Raises httpx2.HTTPError when it does not answer."""

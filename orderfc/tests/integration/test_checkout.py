@@ -186,6 +186,19 @@ async def test_when_productfc_gives_no_usable_answer_nothing_is_written(
     assert (await shop.checkout(user, body(), key)).status_code == 201
 
 
+async def test_a_connection_that_ends_under_the_question_is_asked_again_once_and_no_more(shop: Shop) -> None:
+    async def back_then(request: httpx2.Request) -> httpx2.Response:
+        shop.productfc.answer = None
+        return await _cut(request)
+
+    shop.productfc.answer = back_then
+    assert (await shop.checkout(shop.user(), body())).status_code == 201
+    assert len(shop.productfc.calls) == 2
+    shop.productfc.answer = _cut
+    assert (await shop.checkout(shop.user(), body())).status_code == 503
+    assert len(shop.productfc.calls) == 4
+
+
 async def test_a_productfc_that_is_down_or_silent_on_a_real_socket_is_503_within_its_time_limit(
     shop: Shop, settings: Settings
 ) -> None:
