@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from sqlalchemy import URL, MetaData, event, exc, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from chassis.errors import causes
 from chassis.events import Event
 from chassis.failpoint import failpoint
 from chassis.outbox import append
@@ -90,6 +92,7 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self.engine.sync_engine, "handle_error", _notice_half_dead)
 
     def _server_settings(self) -> dict[str, str]:
         return {
@@ -164,7 +167,7 @@ async def _invalidating(conn: AsyncConnection, driver: asyncpg.Connection) -> As
     try:
         yield
     except BaseException as error:
-        if driver.is_closed() or isinstance(error, asyncio.CancelledError | TimeoutError):
+        if driver.is_closed() or isinstance(error, asyncio.CancelledError | TimeoutError | asyncpg.InternalClientError):
             await asyncio.shield(conn.invalidate())
         raise
 
@@ -173,3 +176,10 @@ def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
     """Make the pool replace a connection that the server has closed, without a round trip to find out."""
     if dbapi_connection.driver_connection.is_closed():
         raise exc.DisconnectionError
+
+
+def _notice_half_dead(context: ExceptionContext) -> None:
+    """Take a connection out of the pool whose protocol has lost its way, before its socket closes."""
+    context.is_disconnect = context.is_disconnect or any(
+        isinstance(seen, asyncpg.InternalClientError) for seen in causes(context.original_exception)
+    )

@@ -137,6 +137,8 @@ _CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # A connection that has heard of its server's crash and whose socket is not closed yet.
+    asyncpg.InternalClientError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     sa_exc.TimeoutError,

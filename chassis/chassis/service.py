@@ -36,6 +36,7 @@ CANCEL_SHARE = 0.1
 CLOSE_TIMEOUT_S = 2
 # How long connections that are kept alive may still bring a request, before they are closed without one.
 LINGER_S = 0.5
+LINGER_TICKS = 25
 
 COMMANDS = {
     "serve": "HTTP, gRPC, consumers, relay and schedulers in one process",
@@ -92,9 +93,9 @@ class _Server(uvicorn.Server):
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         for connection in _closed(self.servers):
             await loop.connect_accepted_socket(self._protocol, connection)
-        deadline = loop.time() + LINGER_S
-        while self.server_state.connections and loop.time() < deadline:
-            await asyncio.sleep(0.02)
+        for _ in range(LINGER_TICKS):
+            if self.server_state.connections:
+                await asyncio.sleep(LINGER_S / LINGER_TICKS)
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
