@@ -5,15 +5,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """One planted fault. `catch` is a pytest node (file::test) of a test that must fail while the fault is there."""
+    """One planted fault. `catch` is a pytest node (file::test) of a test that must fail while the fault is there.
+
+    `says` is what its failure must say, where it matters that it is the auditor who speaks.
+    """
 
     name: str
     file: str
     sound: str
     faulty: str
     catch: str
+    says: str = ""
 
 
+_PROMISES = "tests/chaos/test_promises.py"
 _ORDER_EVENTS = "orderfc/tests/integration/test_events.py"
 _ORDER_READS = "orderfc/tests/integration/test_reads.py"
 _KEYS = "orderfc/tests/integration/test_idempotency.py"
@@ -187,16 +192,66 @@ CONTRACT = [
     ),
 ]
 
-SAGA = [
+AUDITED = [
     Fault(
         "the offset is committed before the work",
+        "chassis/chassis/partition.py",
+        "        self._window[message.offset] = False\n",
+        "        self._window[message.offset] = True\n        await self._commit()\n",
+        f"{_PROMISES}::test_an_offset_never_runs_ahead_of_its_work",
+        "the auditor: stock_taken",
+    ),
+    Fault(
+        "the outbox row is written outside the transaction",
+        "paymentfc/paymentfc/usecase/receive_callback.py",
+        "            await tx.publish(*settled.events)\n",
+        "            async with self._db.transaction() as other:\n                await other.publish(*settled.events)\n",
+        f"{_PROMISES}::test_an_event_is_committed_with_its_state_or_not_at_all",
+        "the auditor: event_success",
+    ),
+    Fault(
+        "the inbox check is removed",
+        "chassis/chassis/inbox.py",
+        "return bool(await tx.driver().fetchval(_FIRST, consumer, message.event_id))",
+        "return True",
+        f"{_PROMISES}::test_what_a_group_has_passed_is_in_its_inbox",
+        "the auditor: event_applied",
+    ),
+    Fault(
+        "a status is updated without a guard",
+        "orderfc/orderfc/service/orders.py",
+        """    change = transition(status, cause)
+    if change.status is None:
+        return change
+    if not await orders.change_status(tx, order_id, change.status, may_become(change.status), cause):
+""",
+        """    change = transition(type(status)(0), cause)
+    if not change.status or not await orders.change_status(tx, order_id, change.status, list(type(status)), cause):
+""",
+        f"{_PROMISES}::test_a_status_changes_by_the_table_whatever_comes_last",
+        "the auditor: order_",
+    ),
+    Fault(
+        "a rollback is applied without the ledger",
+        "productfc/productfc/model.py",
+        "    held = [entry for entry in ledger if entry.state is LedgerState.TAKEN]\n",
+        "    held = list(ledger)\n",
+        f"{_PROMISES}::test_a_rollback_gives_back_what_the_ledger_holds_and_no_more",
+        "the auditor: stock_conserved",
+    ),
+]
+"""The five that sagas are known for: the auditor must be the one who names them."""
+
+SAGA = [
+    Fault(
+        "the offset is committed before a message that waits",
         "chassis/chassis/partition.py",
         "self._window[message.offset] = False",
         "self._window[message.offset] = True",
         "chassis/tests/unit/test_partition.py::test_a_message_that_is_too_early_delays_its_own_key_only_and_keeps_the_order_of_that_key",
     ),
     Fault(
-        "the outbox row is written outside the transaction",
+        "an event is forgotten on its way into the outbox",
         "chassis/chassis/db.py",
         "            await append(self._driver, events)\n            self.published = True\n",
         "            self.published = True\n",

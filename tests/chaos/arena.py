@@ -234,8 +234,10 @@ class Arena:
         if self._healed is not None:
             self._note(time.monotonic() - self._healed)
             self._healed = None
-        violations = [finding.shown() for finding in report.findings if finding.level is Level.VIOLATION]
-        assert violations == []
+        violations = [finding for finding in report.findings if finding.level is Level.VIOLATION]
+        assert not violations, "the auditor: " + "; ".join(
+            f"{each.rule}: {each.subject}: expected {each.expected}, found {each.found}" for each in violations
+        )
         assert report.unread == {}
         assert await self._aftermath.faults() == []
         await order_goes_through(self.shop, self.kitchen, self.alice)

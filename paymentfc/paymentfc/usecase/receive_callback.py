@@ -3,6 +3,7 @@
 import structlog
 
 from chassis.db import Database
+from chassis.failpoint import failpoint
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Outcome
 from paymentfc.repository import callbacks, payments
 from paymentfc.service.settlement import record, settle
@@ -32,5 +33,6 @@ class ReceiveCallback:
             settled = await settle(tx, payment, callback, ACTOR)
             await callbacks.settle(tx, stored, settled.outcome)
             await tx.publish(*settled.events)
+            await failpoint("paymentfc.before_commit")
         log.info("callback received", order_id=payment.order_id, outcome=settled.outcome, status=callback.status)
         return settled.outcome
