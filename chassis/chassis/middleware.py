@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = "chassis.request_id"
 PROBES = frozenset({"/ping", "/health", "/ready", "/metrics"})
+# More than a process can work on within its time limits; beyond it a refusal now is better than an answer too late.
+MAX_IN_FLIGHT = 256
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _TRACE = ("traceparent", "tracestate")
 _SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
@@ -86,6 +88,7 @@ class ChassisMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; lifespan events pass through."""
@@ -112,6 +115,17 @@ class ChassisMiddleware:
                     exchange.finish(span)
 
     async def _serve(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> None:
+        """Let the application answer, unless too many requests are under way; probes pass at any time."""
+        if self._in_flight >= MAX_IN_FLIGHT and exchange.scope["path"] not in PROBES:
+            await self._answer(exchange, receive, 503, "unavailable", "The service is overloaded", {"Retry-After": "1"})
+            return
+        self._in_flight += 1
+        try:
+            await self._pass(exchange, headers, receive)
+        finally:
+            self._in_flight -= 1
+
+    async def _pass(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> None:
         scope = exchange.scope
         try:
             body = Body(headers, receive)

@@ -106,6 +106,7 @@ class PartitionWorker:
                     if self._stop.is_set():
                         break
                 await self._retry_due()
+                await failpoint("consumer.before_commit", self._partition.topic)
                 await self._commit()
         except IllegalStateError:
             log.info("partition has another owner", topic=self._partition.topic, partition=self._partition.partition)

@@ -1,5 +1,6 @@
 """Redis as something that may be missing: short time-outs, and a breaker so that an outage is cheap."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +22,11 @@ log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 0.2
 BREAK_S = 1.0
+# A rush of callers waits for its turn: each with a connection of its own would take so long to connect as to time out.
+SLOTS = 32
+TURN_S = 1.0
+# Beyond any number of callers: redis-py's hundred would make the rush look like an outage, with nobody rate limited.
+MAX_CONNECTIONS = 10_000
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -44,7 +50,9 @@ class RedisClient:
             # One more try for a pooled connection that a restarted server has closed; time-outs are not repeated.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             client_name=settings.service,
+            max_connections=MAX_CONNECTIONS,
         )
+        self._slots = asyncio.Semaphore(SLOTS)
         self._down = False
         self._closed_until = 0.0
 
@@ -56,8 +64,20 @@ class RedisClient:
     async def try_(self, work: Callable[[Redis], Awaitable[T]], default: D) -> T | D:
         """Run `work(client)`; give `default` when Redis fails, or at once within 1 s after it failed.
 
-        Only one caller a second finds out whether a Redis that was down is back.
+        Only one caller a second finds out whether a Redis that was down is back. A caller whose turn does not come within
+        1 s gets `default`, too.
         """
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._slots.acquire()
+        except TimeoutError:
+            return default
+        try:
+            return await self._tried(work, default)
+        finally:
+            self._slots.release()
+
+    async def _tried(self, work: Callable[[Redis], Awaitable[T]], default: D) -> T | D:
         now = time.monotonic()
         if self._down:
             if now < self._closed_until:

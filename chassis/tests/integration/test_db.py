@@ -13,7 +13,9 @@ async def half_dead(database: Database) -> int:
     """Have the pool's only connection hear of a crash before its socket closes; give its backend's process id."""
     async with database.driver() as connection:
         pid = int(connection.get_server_pid())
-        connection._protocol.data_received(b"E" + (len(CRASHED) + 4).to_bytes(4, "big") + CRASHED)
+        # What the socket would hand over: there is no public way to be told of a crash.
+        protocol = connection._protocol  # type: ignore[attr-defined]
+        protocol.data_received(b"E" + (len(CRASHED) + 4).to_bytes(4, "big") + CRASHED)
     return pid
 
 

@@ -1,0 +1,48 @@
+"""More requests than a process can work on are refused at once, and nothing is left of them."""
+
+import asyncio
+
+from starlette.types import Message, Receive, Scope, Send
+
+from chassis.middleware import MAX_IN_FLIGHT, ChassisMiddleware
+
+
+def request(path: str) -> Scope:
+    return {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "http_version": "1.1"}
+
+
+async def test_beyond_the_limit_a_request_is_refused_at_once_and_probes_still_pass() -> None:
+    gate = asyncio.Event()
+    entered: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        entered.append(scope["path"])
+        if scope["path"] == "/v1/slow":
+            await gate.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    middleware = ChassisMiddleware(app)
+
+    async def ask(path: str) -> tuple[int, dict[bytes, bytes]]:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await middleware(request(path), receive, send)
+        return sent[0]["status"], dict(sent[0]["headers"])
+
+    slow = [asyncio.create_task(ask("/v1/slow")) for _ in range(MAX_IN_FLIGHT)]
+    while len(entered) < MAX_IN_FLIGHT:
+        await asyncio.sleep(0)
+    status, headers = await ask("/v1/slow")
+    assert (status, headers[b"retry-after"]) == (503, b"1")
+    assert (await ask("/ready"))[0] == 200
+    gate.set()
+    assert {status for status, _ in await asyncio.gather(*slow)} == {200}
+    assert (await ask("/v1/slow"))[0] == 200
+    assert entered.count("/v1/slow") == MAX_IN_FLIGHT + 1

@@ -1,0 +1,144 @@
+"""More customers than the machine can serve: answers or clear refusals, no time-outs, flat memory, and an exact end.
+
+`LOAD_S` is how long it lasts, 15 s unless told otherwise; docs/faults.md has the figures of 60 s.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import random
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from fc.layout import SERVICES
+from tests.chaos.arena import Arena
+
+log = logging.getLogger(__name__)
+
+CLIENTS = 100
+LOAD_S = float(os.environ.get("LOAD_S", "15"))
+ALLOWED = {200, 201, 409, 429, 503}
+"""409: the stock of a product is gone. 429 and 503 must say when to come back."""
+
+
+@dataclass
+class Seen:
+    """What the customers were answered: status by count, seconds by request, and what they should not have met."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    placed: list[int] = field(default_factory=list)
+
+
+class Crowd:
+    """A hundred customers in a hurry."""
+
+    def __init__(self, arena: Arena, client: httpx2.AsyncClient, products: list[int]) -> None:
+        self.arena = arena
+        self.client = client
+        self.products = products
+        self.seen = Seen()
+
+    async def press(self, until: float) -> None:
+        """Order, look, and pay what has an invoice, without a pause."""
+        draw = random.Random(len(self.seen.seconds) + id(asyncio.current_task()))
+        while time.monotonic() < until:
+            order = await self._checkout(draw.choice(self.products))
+            if order is None:
+                continue
+            await self._ask("GET", "orderfc", f"/v1/orders/{order}")
+            payment = await self._ask("GET", "paymentfc", f"/v1/payments/{order}", 404)
+            if payment and payment.get("invoice_url"):
+                await self.arena.shop.pay(payment["invoice_id"])
+
+    async def _checkout(self, product: int) -> int | None:
+        body = {
+            "items": [{"product_id": product, "quantity": 1}],
+            "payment_method": "BANK_TRANSFER",
+            "shipping_address": "Jalan Merdeka 1, Jakarta",
+        }
+        key = {"Idempotency-Key": uuid4().hex}
+        placed = await self._ask("POST", "orderfc", "/v1/orders/checkout", headers=key, json=body)
+        if placed is None:
+            return None
+        self.seen.placed.append(placed["order_id"])
+        return int(placed["order_id"])
+
+    async def _ask(
+        self, method: str, service: str, path: str, *also: int, headers: dict[str, str] | None = None, **more: Any
+    ) -> dict[str, Any] | None:
+        """Give the answer's body, or None for a refusal; what no customer should meet is noted."""
+        url = f"{self.arena.stack.layout.url(service)}{path}"
+        began = time.monotonic()
+        try:
+            answer = await self.client.request(
+                method, url, headers={**self.arena.alice.headers, **(headers or {})}, **more
+            )
+        except httpx2.TransportError as error:
+            self.seen.wrong.append(f"{method} {path}: {type(error).__name__} {error}")
+            return None
+        self.seen.seconds.append(time.monotonic() - began)
+        self.seen.statuses[answer.status_code] += 1
+        if answer.status_code not in {*ALLOWED, *also}:
+            self.seen.wrong.append(f"{method} {path}: {answer.status_code} {answer.text}")
+        if answer.status_code in (429, 503):
+            if not answer.headers.get("Retry-After", "").isdecimal():
+                self.seen.wrong.append(f"{method} {path}: {answer.status_code} without Retry-After")
+            await asyncio.sleep(0.5)
+        return dict(answer.json()) if answer.is_success else None
+
+
+async def _memory(arena: Arena) -> dict[str, int]:
+    """Give the resident memory of each service, in MiB."""
+    found = {}
+    for service in SERVICES:
+        text = (await arena.client.get(f"{arena.stack.layout.url(service)}/metrics")).text
+        [value] = re.findall(r"^process_resident_memory_bytes ([\d.e+]+)$", text, re.MULTILINE)
+        found[service] = round(float(value) / 2**20)
+    return found
+
+
+@pytest.mark.timeout(600)
+async def test_at_saturation_customers_are_served_or_told_to_come_back_and_everything_adds_up(arena: Arena) -> None:
+    products = [(await arena.kitchen.product(stock=1_000))["id"] for _ in range(20)]
+    limits = httpx2.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
+    pids = {service: arena.pid(service) for service in SERVICES}
+    async with httpx2.AsyncClient(timeout=15, limits=limits) as client:
+        crowd = Crowd(arena, client, products)
+        began = time.monotonic()
+        pressing = [asyncio.create_task(crowd.press(began + LOAD_S)) for _ in range(CLIENTS)]
+        await asyncio.sleep(LOAD_S / 3)
+        warm = await _memory(arena)
+        await asyncio.gather(*pressing)
+        lasted, after = time.monotonic() - began, await _memory(arena)
+    arena.healed()
+    seen = crowd.seen
+    seen.seconds.sort()
+    figures = {
+        "seconds": round(lasted, 1), "requests": len(seen.seconds), "orders": len(seen.placed),
+        "statuses": dict(sorted(seen.statuses.items())),
+        "p50_ms": round(seen.seconds[len(seen.seconds) // 2] * 1000),
+        "p99_ms": round(seen.seconds[len(seen.seconds) * 99 // 100] * 1000),
+        "max_ms": round(seen.seconds[-1] * 1000), "mib_warm": warm, "mib_after": after,
+    }  # fmt: skip
+    log.info("%s", figures)
+    if path := os.environ.get("LOAD_RECORD"):
+        Path(path).write_text(json.dumps(figures) + "\n", encoding="utf-8")
+    assert seen.wrong == []
+    assert seen.placed
+    assert {service: arena.pid(service) for service in SERVICES} == pids
+    grown = {name: f"{warm[name]} -> {after[name]} MiB" for name in SERVICES if after[name] > warm[name] * 1.25 + 16}
+    assert grown == {}
+    await arena.exact(quiet_s=300)
+    counted = await arena.sql("orderfc", "SELECT count(*) FROM orders WHERE id = ANY($1)", seen.placed)
+    assert counted[0][0] == len(seen.placed)
