@@ -29,18 +29,20 @@ $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(packa
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(foreach package,$(PACKAGES) scripts,-e $(package))
 	touch $@
 
-# The pay page is tested in a real browser, invoices are read by poppler; where packages may be installed, they are.
+# The pay page is tested in a real browser, invoices are read by poppler, wrong clocks are made by faketime; where
+# packages may be installed, they are.
 tools:
 	@missing=''
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing='chromium'
 	command -v pdftotext >/dev/null || missing="$$missing poppler-utils"
+	command -v faketime >/dev/null || missing="$$missing faketime"
 	test -n "$$missing" || exit 0
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	  echo "Installing $$missing for the tests ..."
 	  apt-get update -qq >/dev/null
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1
 	else
-	  echo "Not installed: $$missing. The tests of pages and invoices need them and will fail."
+	  echo "Not installed: $$missing. The tests of pages, invoices and clocks need them and will fail."
 	fi
 
 check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions

@@ -69,6 +69,7 @@ class PartitionWorker:
         self._task: asyncio.Task[None] | None = None
         self._position: int | None = None
         self._committed: int | None = None
+        self._committing: tuple[asyncio.Future[None], int] | None = None
 
     def start(self, failed: asyncio.Future[None]) -> None:
         """Start working; a defect that ends the worker is put into `failed`."""
@@ -234,22 +235,36 @@ class PartitionWorker:
                 break
             del self._window[offset]
             self._position = offset + 1
-        position = self._position
-        if position is None or position == self._committed:
-            return
+        while self._position is not None and self._position != self._committed:
+            if not await self._commit_once(self._position):
+                return
+
+    async def _commit_once(self, position: int) -> bool:
+        """Commit, or wait on for the commit that is under way; False when there is no answer yet, or a bad one."""
+        if self._committing is None:
+            # Never cancelled: aiokafka goes on with a commit that nobody waits for, and its failure would be nobody's.
+            task = asyncio.ensure_future(self._consumer.commit({self._partition: position}))
+            task.add_done_callback(_told)
+            self._committing = task, position
+        task, position = self._committing
+        await asyncio.wait({task}, timeout=COMMIT_TIMEOUT_S)
+        if not task.done():
+            log.warning("offset not committed yet", error="no answer")
+            return False
+        self._committing = None
         try:
-            async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                await self._consumer.commit({self._partition: position})
+            task.result()
         except CommitFailedError as error:
             raise IllegalStateError("the partition was taken over") from error
-        except (KafkaError, TimeoutError) as error:
+        except KafkaError as error:
             if isinstance(error, IllegalStateError):
                 raise
             # The work is done and the inbox remembers it; the next commit moves the offset for this one too.
             log.warning("offset not committed yet", error=str(error))
-            return
+            return False
         self._committed = position
         self._report_lag(position)
+        return True
 
     def _report_lag(self, position: int) -> None:
         end = self._consumer.highwater(self._partition)
@@ -264,3 +279,9 @@ class PartitionWorker:
 
 def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def _told(commit: asyncio.Future[None]) -> None:
+    """Take note of a commit's failure: nobody may be there any more to hear of it."""
+    if not commit.cancelled():
+        commit.exception()

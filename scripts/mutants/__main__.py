@@ -54,9 +54,14 @@ def judge(copy: Path, fault: Fault) -> str:
         return "stale"
     try:
         failed, output = run(copy, [fault.catch])
-        return "missed" if fault.catch not in failed else "caught" if fault.says in output else "unnamed"
+        return "missed" if fault.catch not in failed else "caught" if _named(fault, output) else "unnamed"
     finally:
         (copy / fault.file).write_text(sound, encoding="utf-8")
+
+
+def _named(fault: Fault, output: str) -> bool:
+    """Tell whether the auditor has named the fault's rule, where one is asked for."""
+    return not fault.says or re.search(rf"the auditor: .*\b{fault.says}", output) is not None
 
 
 def main() -> int:
@@ -76,7 +81,7 @@ def main() -> int:
             verdict = judge(copy, fault)
             counts[verdict] += 1
             colour = "green" if verdict == "caught" else "red"
-            test = fault.says or fault.catch.rsplit("::", 1)[1]
+            test = f"the auditor: {fault.says}" if fault.says else fault.catch.rsplit("::", 1)[1]
             console.print(f"[{colour}]{verdict:<7}[/] {fault.name} [dim]({test}, {time.monotonic() - began:.0f} s)[/]")
     console.print(f"{counts['caught']} of {len(faults)} planted faults caught by name")
     return 0 if counts["caught"] == len(faults) else 1

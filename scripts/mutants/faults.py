@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Fault:
     """One planted fault. `catch` is a pytest node (file::test) of a test that must fail while the fault is there.
 
-    `says` is what its failure must say, where it matters that it is the auditor who speaks.
+    `says` is the auditor's rule that its failure must name, where it matters that it is the auditor who speaks.
     """
 
     name: str
@@ -199,7 +199,7 @@ AUDITED = [
         "        self._window[message.offset] = False\n",
         "        self._window[message.offset] = True\n        await self._commit()\n",
         f"{_PROMISES}::test_an_offset_never_runs_ahead_of_its_work",
-        "the auditor: stock_taken",
+        "stock_taken",
     ),
     Fault(
         "the outbox row is written outside the transaction",
@@ -207,7 +207,7 @@ AUDITED = [
         "            await tx.publish(*settled.events)\n",
         "            async with self._db.transaction() as other:\n                await other.publish(*settled.events)\n",
         f"{_PROMISES}::test_an_event_is_committed_with_its_state_or_not_at_all",
-        "the auditor: event_success",
+        "event_success",
     ),
     Fault(
         "the inbox check is removed",
@@ -215,7 +215,7 @@ AUDITED = [
         "return bool(await tx.driver().fetchval(_FIRST, consumer, message.event_id))",
         "return True",
         f"{_PROMISES}::test_what_a_group_has_passed_is_in_its_inbox",
-        "the auditor: event_applied",
+        "event_applied",
     ),
     Fault(
         "a status is updated without a guard",
@@ -229,7 +229,7 @@ AUDITED = [
     if not change.status or not await orders.change_status(tx, order_id, change.status, list(type(status)), cause):
 """,
         f"{_PROMISES}::test_a_status_changes_by_the_table_whatever_comes_last",
-        "the auditor: order_",
+        "order_",
     ),
     Fault(
         "a rollback is applied without the ledger",
@@ -237,7 +237,7 @@ AUDITED = [
         "    held = [entry for entry in ledger if entry.state is LedgerState.TAKEN]\n",
         "    held = list(ledger)\n",
         f"{_PROMISES}::test_a_rollback_gives_back_what_the_ledger_holds_and_no_more",
-        "the auditor: stock_conserved",
+        "stock_conserved",
     ),
 ]
 """The five that sagas are known for: the auditor must be the one who names them."""

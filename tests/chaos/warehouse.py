@@ -1,6 +1,5 @@
-"""Hands for the tests of stock: baskets, the ledger, rows that somebody else holds, and orders that never arrived."""
+"""Hands for the tests of stock: baskets, the ledger, rows that somebody else holds, money that comes late."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,10 +28,16 @@ async def ask(
 
 
 async def order(arena: Arena, *lines: tuple[dict[str, Any], int], who: Customer | None = None) -> int:
-    """Order several products and give the order's number. Raises HTTPStatusError when it is refused."""
-    answer = await ask(arena, lines, who)
-    answer.raise_for_status()
-    return int(answer.json()["order_id"])
+    """Order several products, again while it is put off, and give the order's number. Raises HTTPStatusError else."""
+
+    async def placed() -> int | None:
+        answer = await ask(arena, lines, who)
+        if answer.status_code == 503:
+            return None
+        answer.raise_for_status()
+        return int(answer.json()["order_id"])
+
+    return int(await poll(placed, "the order is placed", 40, 0.1))
 
 
 async def change(arena: Arena, product: dict[str, Any], **fields: Any) -> httpx2.Response:
@@ -117,8 +122,3 @@ async def count_events(arena: Arena, number: int) -> dict[str, int]:
         )
         found |= {str(row["topic"]): int(row["n"]) for row in rows}
     return found
-
-
-async def all_of(works: Sequence[Any]) -> list[Any]:
-    """Do things at the same time, and give their results in order."""
-    return list(await asyncio.gather(*works))

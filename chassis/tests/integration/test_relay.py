@@ -15,7 +15,7 @@ from chassis.db import Database, metadata_factory
 from chassis.events import Event
 from chassis.kafka import Producer
 from chassis.outbox import outbox_table
-from chassis.relay import OutboxRow, Relay
+from chassis.relay import BATCH, OutboxRow, Relay
 from chassis.testing import eventually
 
 MAX_TRIES = 3
@@ -221,3 +221,18 @@ async def test_a_relay_whose_sends_fail_runs_on_and_sends_when_the_broker_is_bac
     await eventually(lambda: bench.producer.sent == ['"a1"', '"a2"'])
     stop.set()
     await running
+
+
+async def test_a_backlog_that_the_statistics_do_not_know_of_is_read_within_the_time_limit_of_statements(
+    bench: Bench,
+) -> None:
+    add = """
+    INSERT INTO outbox (event_id, topic, key, payload, published_at)
+    SELECT gen_random_uuid(), 'topic', n, to_jsonb(n), CASE WHEN n <= 0 THEN now() END FROM generate_series($1::int, $2) AS n
+    """
+    await bench.session.execute(add, -1000, 0)
+    await bench.session.execute("VACUUM ANALYZE outbox")
+    for number in range(15):
+        await bench.session.execute(add, number * 10_000 + 1, (number + 1) * 10_000)
+    assert await bench.relay().drain_once(bench.session)
+    assert bench.producer.sent == [str(n) for n in range(1, BATCH + 1)]

@@ -1,8 +1,9 @@
 """The partition worker decides what becomes of a message; these tests drive it with a consumer made of lists."""
 
 import asyncio
+import gc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import TopicPartition
@@ -286,3 +287,65 @@ async def test_a_partition_that_was_taken_over_is_dropped_without_failing_the_pr
     running.consumer.commit_error = error
     await eventually(lambda: running.worker._task is not None and running.worker._task.done())
     assert not running.failed.done()
+
+
+async def test_a_commit_that_takes_too_long_is_waited_for_and_not_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.partition.COMMIT_TIMEOUT_S", 0.02)
+    answer, asked = asyncio.Event(), []
+
+    class Slow(FakeConsumer):
+        async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+            asked.append(offsets[TP])
+            await answer.wait()
+            await super().commit(offsets)
+
+    consumer: Any = Slow([Record(1, "a"), Record(2, "b"), Record(3, "c")])
+    producer: Any = FakeProducer()
+    handled: list[int] = []
+
+    async def handler(message: Message) -> None:
+        handled.append(message.offset)
+        if message.offset == 1:
+            # The first commit is under way when the others are done.
+            consumer.records, rest = [], consumer.records
+            asyncio.get_running_loop().call_later(0.05, lambda: consumer.records.extend(rest))
+
+    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, handler_name="t")
+    worker.start(asyncio.get_running_loop().create_future())
+    await eventually(lambda: handled == [1, 2, 3])
+    answer.set()
+    await eventually(lambda: consumer.commits and consumer.commits[-1] == 4)
+    await worker.drain(2)
+    assert asked == sorted(set(asked))
+
+
+async def test_a_commit_that_fails_after_its_worker_has_gone_is_no_lost_exception() -> None:
+    lost: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: lost.append(context))
+    gate = asyncio.Event()
+
+    class Hanging(FakeConsumer):
+        async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+            await gate.wait()
+            raise KafkaConnectionError("the broker has gone")
+
+    consumer: Any = Hanging([Record(1, "a")])
+    worker = PartitionWorker(consumer, TP, _nothing, cast("Any", FakeProducer()), max_tries=3, handler_name="t")
+    worker.start(asyncio.get_running_loop().create_future())
+    await eventually(lambda: worker._committing is not None)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await worker.drain(5)
+    commit = worker._committing
+    assert commit is not None
+    gate.set()
+    await asyncio.wait({commit[0]})
+    worker._committing = None
+    del commit
+    gc.collect()
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert lost == []
+
+
+async def _nothing(_message: Message) -> None:
+    """Be done at once."""

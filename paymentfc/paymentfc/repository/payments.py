@@ -74,6 +74,7 @@ UPDATE payments SET check_after = now() + greatest($2 * interval '1 second', (no
 FROM due WHERE id = due_id
 RETURNING {_COLUMNS}
 """
+_TIME_IS_UP = "SELECT expires_at <= now() FROM payments WHERE id = $1"
 _SWEEP_LATER = "UPDATE payments SET sweep_after = now() + $2 * interval '1 second' WHERE id = $1"
 _FAILED_SHOWN = """
 id, order_id, user_id, amount, user_email, status, retry_count, coalesce(reason, '') AS notes, create_time, update_time
@@ -182,6 +183,12 @@ async def by_order(db: Database, order_id: int) -> Payment | None:
     async with db.connection() as conn:
         row = (await conn.execute(select(*_PAYMENT).where(payments.c.order_id == order_id))).mappings().first()
     return Payment.of(dict(row)) if row else None
+
+
+async def is_past_expiry(db: Database, payment_id: int) -> bool:
+    """Tell whether the invoice's time is up by the database's clock, which is the sweep's."""
+    async with db.driver() as connection:
+        return bool(await connection.fetchval(_TIME_IS_UP, payment_id))
 
 
 async def order_of(db: Database, payment_id: int) -> Order:

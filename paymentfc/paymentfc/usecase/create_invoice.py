@@ -76,6 +76,7 @@ class CreateInvoice:
         return False
 
     async def _make(self, claim: Claim) -> None:
+        await failpoint("paymentfc.after_claim")
         payment = await payments.by_order(self._db, claim.order_id)
         if payment is None:
             raise RuntimeError(f"payment request {claim.id} has no payment")

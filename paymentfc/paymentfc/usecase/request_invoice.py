@@ -3,7 +3,6 @@
 import asyncio
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from chassis.db import Database
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentNotFound
@@ -39,7 +38,7 @@ class RequestInvoice:
                 raise PaymentNotFound(f"there is no payment for order {order_id}")
             if not payment.is_open:
                 raise PaymentClosed(f"the payment of order {order_id} is {payment.status}")
-            overdue = payment.expires_at is not None and payment.expires_at <= datetime.now(UTC)
+            overdue = await payments.is_past_expiry(self._db, payment.id)
             if payment.invoice_url and not overdue:
                 return payment
             left_s = deadline - time.monotonic()

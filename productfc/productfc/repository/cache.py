@@ -10,7 +10,9 @@ import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
 
+from chassis.failpoint import failpoint
 from chassis.redis import FAILURES, RedisClient
+from productfc.repository.shared import Load, SharedLoad
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +42,6 @@ return 1
 """
 _DOWN = object()
 
-Load = Callable[[int], Awaitable[bytes | None]]
 Changed = Callable[[int], Awaitable[Collection[int]]]
 
 
@@ -67,6 +68,7 @@ class ProductCache:
         self._load = load
         self._changed_since = changed_since
         self._flights: dict[tuple[int, bytes], asyncio.Task[bytes | None]] = {}
+        self._load_shared = SharedLoad(load)
         # Doubts are counted and settled up to a count, so that one which comes up during a sweep outlives it.
         self._doubts = 1
         self._settled = 0
@@ -81,8 +83,7 @@ class ProductCache:
     async def get(self, product_id: int) -> bytes | None:
         """Give a product's answer. Raises what the database raises, never what Redis does."""
         if not self.trusted:
-            READS.labels("database").inc()
-            return await self._load(product_id)
+            return await self._uncached(product_id)
         found = await self._redis.try_(lambda redis: redis.get(value_key(product_id)), _DOWN)
         if isinstance(found, bytes):
             READS.labels("cache").inc()
@@ -90,9 +91,12 @@ class ProductCache:
         version = None if found is _DOWN else await self._version(product_id)
         if version is None:
             self._doubt()
-            READS.labels("database").inc()
-            return await self._load(product_id)
+            return await self._uncached(product_id)
         return await self._shared(product_id, version)
+
+    async def _uncached(self, product_id: int) -> bytes | None:
+        READS.labels("database").inc()
+        return await self._load_shared(product_id)
 
     async def _version(self, product_id: int) -> bytes | None:
         token = secrets.token_hex(8)
@@ -119,6 +123,7 @@ class ProductCache:
 
     async def _fill(self, product_id: int, version: bytes) -> bytes | None:
         answer = await self._load(product_id)
+        await failpoint("productfc.before_fill")
         if answer is not None:
             work = _script(_FILL, [version_key(product_id), value_key(product_id)], [version, answer, TTL_S])
             if await self._redis.try_(work, None) is None:

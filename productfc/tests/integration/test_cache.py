@@ -107,6 +107,23 @@ async def test_fifty_readers_of_a_missing_answer_ask_the_database_once(
     assert database.loads == 1
 
 
+async def test_without_redis_fifty_readers_share_a_query_and_none_that_began_before_they_asked() -> None:
+    database = SlowDatabase()
+    alone = RedisClient(Settings(redis_host="127.0.0.1", redis_port=1))
+    cache = ProductCache(alone, database.load, database.changed_since)
+    database.go.clear()
+    early = [asyncio.create_task(cache.get(7)) for _ in range(50)]
+    await database.read.wait()
+    database.answer = b"new"
+    late = [asyncio.create_task(cache.get(7)) for _ in range(50)]
+    await asyncio.sleep(0)
+    database.go.set()
+    assert set(await asyncio.gather(*early)) == {b"old"}
+    assert set(await asyncio.gather(*late)) == {b"new"}
+    assert database.loads == 2
+    await alone.close()
+
+
 async def test_an_invalidation_that_failed_is_made_up_for_and_not_trusted_until_then(
     redis: RedisClient, slow: tuple[SlowDatabase, ProductCache]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 from redis.asyncio import Redis
@@ -26,9 +27,16 @@ class RevokedCopy:
             # Past the breaker: a Redis that has just come back already answers the other services.
             await self._redis.raw.set(key(jti), b"1", ex=life_s)
         except FAILURES as error:
-            self.stale = True
-            self.wake.set()
             log.warning("redis did not take a revoked token", error=f"{type(error).__name__}: {error}")
+            await self.distrust()
+            self.wake.set()
+
+    async def distrust(self) -> None:
+        """Say that Redis lacks a token, in Redis too: one that is full takes no token, but services still ask it."""
+        self.stale = True
+        with suppress(*FAILURES):
+            # Past the breaker, because it is closed by what has failed just now.
+            await self._redis.raw.delete(FILLED)
 
     async def state(self) -> tuple[str, bool] | None:
         """Give the Redis process' run id and whether it is the one that was filled; None while Redis is down."""

@@ -6,23 +6,25 @@ from datetime import UTC, datetime
 from sqlalchemy import BigInteger, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-from chassis.auth import LEEWAY_S, Principal
+from chassis.auth import CLOCKS_DIFFER_S, LEEWAY_S, Principal
 from chassis.db import Database, Tx
 from userfc.repository.tables import revoked_tokens as revoked
 
-# Twice the leeway of the verifiers, because their clocks may be late as well.
-KEEP_S = 2 * LEEWAY_S
+# Twice the leeway of the verifiers, and as much as their clocks may be late: none of them must take it for valid again.
+KEEP_S = CLOCKS_DIFFER_S + 2 * LEEWAY_S
 _LIFE = func.extract("epoch", revoked.c.expires_at - func.now()) + KEEP_S
+_SECONDS = cast(func.ceil(_LIFE), BigInteger)
 
 
-async def revoke(tx: Tx, principal: Principal) -> None:
-    """Remember that a token was logged out; once is enough."""
+async def revoke(tx: Tx, principal: Principal) -> int:
+    """Remember that a token was logged out; once is enough. Gives for how many seconds, by the database's clock."""
     values = {
         "jti": principal.jti,
         "user_id": principal.user_id,
         "expires_at": datetime.fromtimestamp(principal.exp, UTC),
     }
     await tx.execute(pg_insert(revoked).values(values).on_conflict_do_nothing())
+    return int((await tx.execute(select(_SECONDS).where(revoked.c.jti == principal.jti))).scalar_one())
 
 
 async def is_revoked(db: Database, jti: str) -> bool:
@@ -36,7 +38,7 @@ async def live(db: Database, after: str, limit: int, within_s: float | None = No
 
     `within_s` leaves out what was revoked longer ago than that.
     """
-    statement = select(revoked.c.jti, cast(func.ceil(_LIFE), BigInteger)).where(revoked.c.jti > after, _LIFE > 0)
+    statement = select(revoked.c.jti, _SECONDS).where(revoked.c.jti > after, _LIFE > 0)
     if within_s is not None:
         statement = statement.where(revoked.c.revoked_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, within_s))
     async with db.connection() as conn:

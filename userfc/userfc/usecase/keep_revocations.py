@@ -38,13 +38,14 @@ class KeepRevocations:
         finally:
             self.copy.stale = self.copy.stale or not done
         if not done:
+            await self.copy.distrust()
             return
         log.info("revoked tokens written to redis", count=count)
 
     async def repeat(self, within_s: float) -> None:
         """Write once more what was revoked lately: a replica may have died between its commit and its Redis."""
         if await self._write_all(within_s) is None:
-            self.copy.stale = True
+            await self.copy.distrust()
 
     async def purge(self) -> bool:
         """Delete a batch of what no verifier accepts any more; True when there may be more."""

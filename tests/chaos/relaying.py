@@ -1,0 +1,213 @@
+"""What tests of the relay see and do: numbered events on a topic of their own, commits that fail or wait, the lock."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from fc.shop import poll
+from tests.chaos.arena import Arena
+from tests.support import Seen
+
+REFUSED = "RAISE EXCEPTION 'refused by the test' USING ERRCODE = 'check_violation'"
+_GATE = 0x6761_7465
+WAITS = f"PERFORM pg_advisory_xact_lock({_GATE})"
+"""What `at_commit` can do: fail the transaction, or wait until `gate` opens."""
+
+_PUT = """
+INSERT INTO outbox (event_id, topic, key, payload)
+SELECT gen_random_uuid(), $1, 'key-' || n % $2, jsonb_build_object('number', n)
+FROM generate_series($3::int, $3::int + $4::int - 1) AS n ORDER BY n
+"""
+_WAIT = """
+INSERT INTO outbox (event_id, topic, key, payload, next_attempt_at)
+SELECT gen_random_uuid(), $1, 'old-' || n, '{}', now() + interval '1 hour' FROM generate_series(1, $2::int) AS n
+"""
+_BURY = """
+UPDATE outbox SET published_at = now(), next_attempt_at = NULL
+WHERE topic = $1 AND published_at IS NULL AND next_attempt_at IS NOT NULL
+"""
+_BY_KEY = """
+WITH first_parked AS (SELECT min(parked_at) AS moment FROM outbox WHERE topic = $1)
+SELECT key, count(parked_at) AS parked, max(attempts) AS tries,
+  count(*) FILTER (WHERE published_at >= first_parked.moment) AS held_up
+FROM outbox, first_parked WHERE topic = $1 GROUP BY key
+"""
+_LOCKED = """
+SELECT pid FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+class Numbered:
+    """Events that a test puts into an outbox without any hint to the relay, for a topic that nobody consumes."""
+
+    def __init__(self, arena: Arena, service: str) -> None:
+        self._arena = arena
+        self._service = service
+        self._next = 0
+        self.topic = f"relay-test-{uuid4().hex[:8]}"
+
+    async def sql(self, statement: str, *values: object) -> list[Any]:
+        """Run a statement in the outbox's database; `$1` is the topic."""
+        return await self._arena.sql(self._service, statement, self.topic, *values)
+
+    async def put(self, count: int, keys: int) -> None:
+        """Commit so many events, numbered upwards, whose keys (`key-0`, `key-1`, ...) take turns."""
+        await self.sql(_PUT, keys, self._next, count)
+        self._next += count
+
+    async def add(self, key: str, payload: dict[str, Any], headers: dict[str, Any]) -> None:
+        """Commit one event that is like no other."""
+        await self.sql(
+            "INSERT INTO outbox (event_id, topic, key, payload, headers)"
+            " VALUES (gen_random_uuid(), $1, $2, $3::text::jsonb, $4::text::jsonb)",
+            key, orjson.dumps(payload).decode(), orjson.dumps(headers).decode(),
+        )  # fmt: skip
+
+    async def wait(self, count: int) -> None:
+        """Commit so many events that are backing off for an hour."""
+        await self.sql(_WAIT, count)
+
+    async def bury(self) -> None:
+        """Let those be published, so that the indexes of waiting events are full of dead ones."""
+        await self.sql(_BURY)
+
+    async def by_key(self) -> dict[str, dict[str, int]]:
+        """Tell of each key how many events are parked, after how many tries, and how many went out after the first was."""
+        return {row["key"]: dict(row) for row in await self.sql(_BY_KEY)}
+
+    async def published(self, at_least: int | None = None, deadline_s: float = 60) -> None:
+        """Wait until so many events, or all that are not parked, are marked as published."""
+        count = (
+            "count(*) FILTER (WHERE published_at IS NOT NULL) AS out, count(*) FILTER (WHERE parked_at IS NULL) AS all"
+        )
+
+        async def done() -> bool:
+            [row] = await self.sql(f"SELECT {count} FROM outbox WHERE topic = $1")
+            return bool(row["out"] >= (row["all"] if at_least is None else at_least))
+
+        await poll(done, f"events on {self.topic} are published", deadline_s, 0.05)
+
+    async def marks(self) -> list[tuple[Any, ...]]:
+        """Give what the relay has noted at each event."""
+        rows = await self.sql("SELECT id, xmin::text, attempts, published_at FROM outbox WHERE topic = $1 ORDER BY id")
+        return [tuple(row) for row in rows]
+
+    async def arrived(self) -> dict[str, list[int]]:
+        """Read the numbers on the topic by key, in the order of the log, duplicates included."""
+        found: dict[str, list[int]] = {}
+        for event in await self._arena.bus.read(self.topic):
+            number = orjson.loads(event.value or b"{}").get("number")
+            if number is not None:
+                found.setdefault((event.key or b"").decode(), []).append(number)
+        return found
+
+    async def duplicates(self) -> int:
+        """Check that every number that was put has arrived, each key's in order, and count those that came again."""
+        found = await self.arrived()
+        for key, numbers in found.items():
+            first = list(dict.fromkeys(numbers))
+            assert first == sorted(first), f"{key} came out of order"
+        assert sorted({number for numbers in found.values() for number in numbers}) == list(range(self._next))
+        return sum(map(len, found.values())) - self._next
+
+
+@asynccontextmanager
+async def numbered(arena: Arena, service: str = "orderfc") -> AsyncIterator[Numbered]:
+    """Make the topic; topic and events are gone afterwards, because the audit knows neither."""
+    events = Numbered(arena, service)
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{arena.stack.layout.port('kafka')}")
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(events.topic, 3, 1)])
+        yield events
+        await events.published()
+    finally:
+        await events.sql("DELETE FROM outbox WHERE topic = $1")
+        await admin.delete_topics([events.topic])
+        await admin.close()
+
+
+@asynccontextmanager
+async def at_commit(arena: Arena, service: str, table: str, row: str, action: str) -> AsyncIterator[None]:
+    """Have the database do something when a transaction that wrote such a row commits, after all its statements.
+
+    `row` is a condition on NEW, `action` a PL/pgSQL statement: REFUSED or WAITS.
+    """
+    await arena.sql(
+        service,
+        f"CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {action}; RETURN NULL; END $$",
+    )
+    try:
+        await arena.sql(
+            service,
+            f"CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE ON {table} DEFERRABLE INITIALLY DEFERRED"
+            f" FOR EACH ROW WHEN ({row}) EXECUTE FUNCTION at_commit()",
+        )
+        yield
+    finally:
+        await arena.sql(service, "DROP FUNCTION at_commit() CASCADE")
+    arena.healed()
+
+
+@asynccontextmanager
+async def gate(arena: Arena, service: str) -> AsyncIterator[None]:
+    """Keep commits that wait at the gate waiting until the block ends."""
+    connection = await arena.stack.programs.postgres.connect(service)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _GATE)
+        yield
+    finally:
+        await connection.close()
+
+
+async def at_gate(arena: Arena, service: str) -> None:
+    """Wait until a commit waits at the gate."""
+
+    async def waits() -> bool:
+        return bool(await arena.sql(service, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+
+    await poll(waits, "a commit waits", 20, 0.02)
+
+
+async def sessions(arena: Arena, service: str) -> list[int]:
+    """Give the process ids of the database sessions that hold the relay's lock."""
+    return [row["pid"] for row in await arena.sql(service, _LOCKED)]
+
+
+async def cut_off(arena: Arena, service: str) -> int:
+    """End the session of the relay that is active, wait until another one holds the lock, and give that one's id."""
+    [before] = await sessions(arena, service)
+    await arena.sql(service, "SELECT pg_terminate_backend($1)", before)
+
+    async def follows() -> int | None:
+        now = await sessions(arena, service)
+        return now[0] if now and now != [before] else None
+
+    return int(await poll(follows, "another session holds the lock", 20, 0.02))
+
+
+async def outbox(arena: Arena, service: str, order: int) -> list[dict[str, Any]]:
+    """Give an order's events as they stand in an outbox, in order of their numbers."""
+    rows = await arena.sql(
+        service,
+        "SELECT id, topic, attempts, next_attempt_at, last_error, published_at FROM outbox WHERE key = $1 ORDER BY id",
+        f"order-{order}",
+    )
+    return [dict(row) for row in rows]
+
+
+async def on_topic(arena: Arena, order: int, topic: str) -> list[Seen]:
+    """Give each time that an order's event stands on its topic."""
+    return [event for event in await arena.bus.read(topic) if event.key == f"order-{order}".encode()]
+
+
+async def ended(task: "asyncio.Task[int]") -> int:
+    """Give an order's number once its customer has an answer."""
+    async with asyncio.timeout(60):
+        return await task

@@ -1,0 +1,125 @@
+"""What operators do to topics and groups: dead letters sent again, a group's first start, and more partitions."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+
+from fc.shop import poll
+from tests.chaos.arena import Arena
+from tests.chaos.consuming import (
+    applied,
+    event_id,
+    event_of,
+    ledger,
+)
+from tests.chaos.records import (
+    broker,
+    ends,
+    forget_group,
+    partitions,
+)
+
+# Each test restarts services; on a busy machine a start takes many seconds.
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.mark.fault(27)
+async def test_a_dead_letter_that_is_replayed_twice_keeps_its_id_and_takes_effect_once(arena: Arena) -> None:
+    product = await arena.kitchen.product(stock=5)
+    unlucky = {"FAILPOINTS": "consumer.before_handler/stock.updated=raise@*", "CONSUMER_MAX_TRIES": "2"}
+    async with arena.instead("productfc", unlucky):
+        order = await arena.alice.checkout(product, 2)
+        event = await event_of(arena, order, "stock.updated")
+        assert (await arena.bus.dead_letter("stock.updated", event.value or b""))["x-reason"] == "handler_failed"
+    assert await ledger(arena, order) == []
+    rows = await _dlq(arena, "ls", "--topic", "stock.updated", "--json")
+    [place] = [row["place"] for row in rows if row["order_id"] == order]
+    for words in (), ("--force",):
+        await _dlq(arena, "replay", "stock.updated", place, "--reason", "repaired", "--yes", *words)
+        arena.healed()
+        await arena.kitchen.wait_stock(product, 3)
+        await arena.bus.consumed()
+    ids = [event_id(seen) for seen in await arena.bus.read("stock.updated") if seen.key == event.key]
+    assert ids == [event_id(event)] * 3
+    assert await applied(arena, event) == {"productfc": 1}
+    assert await ledger(arena, order) == [(2, "TAKEN")]
+    assert await arena.kitchen.stock(product) == 3
+    await arena.complete(order)
+    await arena.exact()
+
+
+async def _dlq(arena: Arena, *words: str) -> list[dict[str, Any]]:
+    """Run `fc dlq` as an operator does, and give its JSON lines."""
+    layout = arena.stack.layout
+    here = {"FC_NATIVE": "1", "FC_HOME": str(layout.home), "FC_PORT_OFFSET": str(layout.offset)}
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-m", "fc", "dlq", *words],
+        env={**os.environ, **here}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if "--json" in words]
+
+
+@pytest.mark.fault(28)
+async def test_a_group_that_starts_for_the_first_time_finds_the_events_that_were_there_before_it(arena: Arena) -> None:
+    product = await arena.kitchen.product(stock=5)
+    before = await arena.sql("paymentfc", "SELECT count(*) FROM payments")
+    async with arena.stopped("paymentfc"):
+        await forget_group(arena, "paymentfc")
+        orders = [await arena.alice.checkout(product, 1) for _ in range(3)]
+        for order in orders:
+            await event_of(arena, order, "order.created")
+    for order in orders:
+        await arena.complete(order)
+        assert await arena.shop.invoices(order) == 1
+    after = await arena.sql("paymentfc", "SELECT count(*) FROM payments")
+    assert after[0][0] - before[0][0] == len(orders), "what the former group had done is not done again"
+    await arena.exact()
+
+
+@pytest.mark.fault(30)
+async def test_events_go_on_when_topics_get_more_partitions_under_load(arena: Arena) -> None:
+    """orderfc is restarted, so that its producer uses the new partitions before a consumer knows them."""
+    product = await arena.kitchen.product(stock=100)
+    topics = ("stock.updated", "payment.success")
+    counts = {topic: len(await partitions(arena, topic)) for topic in topics}
+    orders: list[int] = []
+    stop = asyncio.Event()
+
+    async def shopping() -> None:
+        while not stop.is_set():
+            key = uuid4().hex
+            orders.append(await arena.alice.checkout_until_answered(product, 1, key))
+            await asyncio.sleep(0.2)
+
+    load = asyncio.create_task(shopping())
+    try:
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker(arena))
+        await admin.start()
+        await admin.create_partitions({topic: NewPartitions(count + 2) for topic, count in counts.items()})
+        await admin.close()
+        async with arena.stopped("orderfc"):
+            pass
+        await poll(
+            lambda: _used(arena, "stock.updated", counts["stock.updated"]), "a new partition is used", 30, 0.2
+        )  # fmt: skip
+    finally:
+        stop.set()
+        await load
+    for order in orders:
+        await arena.complete(order, deadline_s=60)
+    await arena.kitchen.wait_stock(product, 100 - len(orders))
+    assert {order: await ledger(arena, order) for order in orders} == {order: [(1, "TAKEN")] for order in orders}
+    await arena.exact()
+
+
+async def _used(arena: Arena, topic: str, first: int) -> bool:
+    """Tell whether a partition from a given one on holds anything."""
+    return any(end for partition, end in (await ends(arena, topic)).items() if partition >= first)

@@ -1,0 +1,243 @@
+"""Faults on the way to an invoice: kills, lost answers, many schedulers and a dead gateway leave one invoice or none."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from fc.audit.topics import LETTERS
+from fc.shop import poll
+from tests.chaos.arena import Arena
+from tests.chaos.consuming import dies, metric
+from tests.chaos.paying import (
+    PAID_ORDER,
+    SILENT,
+    UNPAID_ORDER,
+    asked,
+    at_xendit,
+    billed,
+    blocked,
+    callbacks,
+    kept,
+    payment_row,
+    request_row,
+    requests_held,
+    requests_of,
+    said,
+    tell,
+)  # fmt: skip
+from tests.chaos.warehouse import count_events
+from tests.support import GROUPS, TOPICS
+
+BATCH = {"DISABLE_CREATE_INVOICE_DIRECTLY": "true"}
+
+
+@pytest.mark.fault(47)
+async def test_an_invoice_that_was_made_before_a_kill_is_found_and_no_second_one_is_made(arena: Arena) -> None:
+    product = await arena.kitchen.product(stock=5)
+    async with arena.instead("paymentfc", {"FAILPOINTS": "paymentfc.after_create=kill"}) as mortal:
+        order = await arena.alice.checkout(product, 2)
+        await dies(mortal)
+        [made] = await at_xendit(arena, order)
+        assert (await payment_row(arena, order))["invoice_id"] is None
+    await arena.complete(order, deadline_s=60)
+    await arena.exact()
+    assert [invoice["id"] for invoice in await at_xendit(arena, order)] == [made["id"]]
+    assert (await payment_row(arena, order))["invoice_id"] == made["id"]
+    assert (await request_row(arena, order))["attempts"] == 2
+    assert await count_events(arena, order) == PAID_ORDER
+
+
+@asynccontextmanager
+async def unheard(arena: Arena, how: str) -> AsyncIterator[None]:
+    """Have Xendit do what it is asked and say nothing of it: an error, no answer in time, or a connection that ends."""
+    if how == "cut":
+        async with arena.broken("xendit", "cut", 0):
+            yield
+    else:
+        async with arena.kitchen.faults({how: 1 if how == "create_fails_after_commit" else 8}):
+            yield
+        arena.healed()
+
+
+@pytest.mark.fault(48)
+@pytest.mark.parametrize("how", ["create_fails_after_commit", "create_delay_s", "cut"])
+async def test_an_invoice_that_was_made_although_nobody_heard_of_it_is_the_only_one(arena: Arena, how: str) -> None:
+    before = await asked(arena)
+    async with unheard(arena, how):
+        _, order = await arena.placed()
+
+        async def failed_once() -> bool:
+            rows = await requests_of(arena, [order])
+            return bool(rows and rows[0]["retry_count"] >= 1 and await at_xendit(arena, order))
+
+        await poll(failed_once, "the first try is over", 30, 0.05)
+    await arena.complete(order)
+    assert await asked(arena) - before == 1
+    await arena.exact()
+    assert len(await at_xendit(arena, order)) == 1
+    assert await count_events(arena, order) == PAID_ORDER
+
+
+async def topics_at(arena: Arena) -> set[str]:
+    """Ask the broker for its topics, other than its own and those of dead letters."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{arena.stack.layout.port('kafka')}")
+    await admin.start()
+    try:
+        return {topic for topic in await admin.list_topics() if not topic.startswith("__")} - LETTERS.keys()
+    finally:
+        await admin.close()
+
+
+@pytest.mark.fault(53)
+async def test_every_topic_on_which_something_was_said_is_consumed_to_its_end(arena: Arena) -> None:
+    expired = (await arena.placed())[1]
+    await arena.shop.expire((await arena.invoice(expired))["invoice_id"])
+    last = await arena.kitchen.product(stock=1)
+    async with arena.broken("kafka", "refuse"):
+        rivals = [await arena.alice.checkout(last, 1) for _ in range(2)]
+
+    async def one_is_rejected() -> bool:
+        return "cancelled" in [(await arena.alice.order(order))["status"] for order in rivals]
+
+    await poll(one_is_rejected, "one of two orders of the last piece is rejected", 40, 0.02)
+    await arena.alice.wait_status(expired, "cancelled", 40)
+    await arena.exact()
+    said_on = {
+        str(row["topic"])
+        for service in GROUPS for row in await arena.sql(service, "SELECT DISTINCT topic FROM outbox")
+    }  # fmt: skip
+    assert said_on == await topics_at(arena) == set(TOPICS)
+    assert [topic for topic in TOPICS if not await arena.bus.read(topic)] == []
+    await arena.bus.consumed()
+
+
+@pytest.mark.fault(53)
+async def test_an_invoice_that_expires_without_a_word_cancels_its_order_and_gives_the_stock_back(arena: Arena) -> None:
+    short = {"INVOICE_DURATION_S": "2", "SCHEDULER_STATUS_INTERVAL_S": "3600"}
+    async with arena.kitchen.faults({"expired_webhooks": False}):
+        async with arena.instead("paymentfc", short):
+            product, order = await arena.placed(stock=5, quantity=2)
+            await arena.alice.wait_status(order, "cancelled", 60)
+        await arena.kitchen.wait_stock(product, 5)
+    await arena.exact()
+    row = await payment_row(arena, order)
+    assert (row["status"], row["reason"]) == ("EXPIRED", "expired")
+    assert [item["status"] for item in await at_xendit(arena, order)] == ["EXPIRED"]
+    assert await count_events(arena, order) == UNPAID_ORDER
+    assert await callbacks(arena, order) == []
+
+
+@pytest.mark.fault(54)
+async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_each_failure_once(arena: Arena) -> None:
+    many, failing = 40, 15
+    product = await arena.kitchen.product(stock=many)
+    asleep = BATCH | {"SCHEDULER_PENDING_INTERVAL_S": "3600", "SCHEDULER_RETRY_INTERVAL_S": "3600"}
+    awake = BATCH | {"SCHEDULER_PENDING_INTERVAL_S": "0.05", "SCHEDULER_RETRY_INTERVAL_S": "0.05"}
+    before = await asked(arena)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(arena.instead("paymentfc", asleep))
+        orders = [await arena.alice.checkout(product, 1) for _ in range(many)]
+
+        async def listed() -> bool:
+            return len(await requests_of(arena, orders)) == many
+
+        await poll(listed, "all requests are listed", 40, 0.05)
+        await stack.enter_async_context(arena.kitchen.faults({"create_fails_after_commit": failing}))
+        await stack.enter_async_context(arena.network["xendit"].broken("delay", 0.1))
+        async with requests_held(arena, orders):
+            both = [await stack.enter_async_context(arena.replica("paymentfc", awake)) for _ in range(2)]
+        arena.healed()
+
+        for order in orders:
+            await arena.shop.pay((await arena.invoice(order, deadline_s=60))["invoice_id"])
+        shares = [await metric(arena, each.url, "xendit_calls_total", call="create") for each in both]
+    assert min(shares) > 0
+    assert (await asked(arena) - before, sum(shares)) == (many, many)
+    rows = await requests_of(arena, orders)
+    assert sorted(row["retry_count"] for row in rows) == [0] * (many - failing) + [1] * failing
+    retried = "SELECT sum(retry_count) FROM payments WHERE order_id = ANY($1::bigint[])"
+    assert (await arena.sql("paymentfc", retried, orders))[0][0] == failing
+    await arena.exact()
+    done = "SELECT count(*) FROM orders WHERE id = ANY($1::bigint[]) AND status = 2"
+    assert (await arena.sql("orderfc", done, orders))[0][0] == many
+
+
+@pytest.mark.fault(55)
+async def test_a_request_whose_scheduler_was_killed_is_taken_over_when_its_lease_ends(arena: Arena) -> None:
+    product = await arena.kitchen.product(stock=5)
+    async with arena.instead("paymentfc", BATCH | {"FAILPOINTS": "paymentfc.after_claim=kill"}) as mortal:
+        order = await arena.alice.checkout(product, 2)
+        await dies(mortal)
+        held = await request_row(arena, order)
+        assert (held["status"], held["attempts"], held["lease_token"] is None) == ("PENDING", 1, False)
+        assert await at_xendit(arena, order) == []
+    await arena.complete(order, deadline_s=60)
+    await arena.exact()
+    assert len(await at_xendit(arena, order)) == 1
+    freed = await request_row(arena, order)
+    assert (freed["attempts"], freed["lease_until"], freed["retry_count"]) == (2, None, 0)
+    assert await count_events(arena, order) == PAID_ORDER
+
+
+@pytest.mark.fault(56)
+@pytest.mark.parametrize("end", ["paid", "expired"])
+async def test_a_callback_the_status_check_and_the_sweep_that_meet_make_one_step(arena: Arena, end: str) -> None:
+    _, order = await arena.placed()
+    invoice = await billed(arena, order)
+    async with arena.kitchen.faults(SILENT):
+        await (arena.shop.pay if end == "paid" else arena.shop.expire)(invoice["invoice_id"])
+        body = await said(arena, invoice["invoice_id"])
+    async with kept(arena, order) as connection:
+        both_due = "UPDATE payments SET check_after = NULL, expires_at = now() WHERE order_id = $1"
+        await arena.sql("paymentfc", both_due, order)
+        await blocked(connection, 2)
+        telling = asyncio.create_task(tell(arena, body))
+        await blocked(connection, 3)
+    assert (await telling).status_code == 200
+    await arena.alice.wait_status(order, "completed" if end == "paid" else "cancelled", 40)
+    await arena.exact()
+    assert await count_events(arena, order) == (PAID_ORDER if end == "paid" else UNPAID_ORDER)
+    assert (await payment_row(arena, order))["status"] == end.upper()
+    assert len(await callbacks(arena, order)) == 1
+
+
+@pytest.mark.fault(58)
+@pytest.mark.parametrize(("status", "reason"), [(500, "gateway_unavailable"), (400, "invoice_refused")])
+async def test_a_request_that_never_succeeds_ends_in_sight_and_its_order_is_cancelled(
+    arena: Arena, status: int, reason: str
+) -> None:
+    async with arena.instead("paymentfc", {"INVOICE_GIVE_UP_S": "3"}):
+        before = await asked(arena)
+        async with arena.kitchen.faults({"create_status": status}):
+            product, order = await arena.placed(stock=5, quantity=2)
+            await arena.alice.wait_status(order, "cancelled", 40)
+            await arena.kitchen.wait_stock(product, 5)
+            tries = await asked(arena) - before
+
+            async def given_up() -> bool:
+                row = await request_row(arena, order)
+                return row["lease_until"] is None and row["status"] in ("EXHAUSTED", "CANCELLED", "VERIFY")
+
+            await poll(given_up, "nobody tries any more", 30, 0.05)
+            assert await asked(arena) - before == tries
+        assert tries == 4 if status == 400 else 2 <= tries <= 8
+    await arena.exact()
+    row = await payment_row(arena, order)
+    assert (row["status"], row["reason"], row["retry_count"]) == ("FAILED", reason, tries - 1)
+    assert await at_xendit(arena, order) == []
+    assert await count_events(arena, order) == UNPAID_ORDER
+    listed = await failed_payments(arena)
+    assert [(item["status"], item["notes"]) for item in listed if item["order_id"] == order] == [("FAILED", reason)]
+
+
+async def failed_payments(arena: Arena) -> list[dict[str, Any]]:
+    """Read what administrators see of the payments that came to nothing."""
+    admin = (await arena.shop.login("admin")).headers
+    url = f"{arena.stack.layout.url('paymentfc')}/v1/payments/failed"
+    answer = await arena.client.get(url, headers=admin, params={"page_size": 100})
+    answer.raise_for_status()
+    return list(answer.json()["payment_list"])

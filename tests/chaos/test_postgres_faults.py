@@ -1,0 +1,251 @@
+"""Faults of PostgreSQL and of what the services keep in it: restarts, lost replies, keys and pools that are used up."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import httpx2
+import psutil
+import pytest
+
+from fc.shop import poll
+from tests.chaos.arena import Arena
+from tests.chaos.asking import administer, checkout, crowd, locked, orders_for, refused_for_now, reserved, together
+
+
+@asynccontextmanager
+async def everything_frozen(arena: Arena) -> AsyncIterator[None]:
+    """Stop PostgreSQL with all its sessions for the block: SIGSTOP to the server alone leaves those at work."""
+    server = psutil.Process(arena.pid("postgres"))
+    server.suspend()
+    processes = [server, *server.children(recursive=True)]
+    for process in processes[1:]:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in reversed(processes):
+            process.resume()
+    arena.healed()
+
+
+@pytest.mark.fault(67)
+async def test_an_immediate_restart_under_load_leaves_no_half_order_and_no_lost_payment(arena: Arena) -> None:
+    product = await arena.kitchen.product(stock=30)
+    paying = [await arena.alice.checkout(product, 1) for _ in range(6)]
+    invoices = [(await arena.invoice(order))["invoice_id"] for order in paying]
+    pid = arena.pid("postgres")
+    ordering = [
+        asyncio.create_task(arena.bob.checkout_until_answered(product, 1, uuid4().hex)) for _ in range(12)
+    ]  # fmt: skip
+    payments = [asyncio.create_task(arena.shop.pay(invoice)) for invoice in invoices]
+    await asyncio.wait(ordering, return_when=asyncio.FIRST_COMPLETED)
+    os.kill(pid, signal.SIGQUIT)
+    await asyncio.gather(*payments)
+    orders = await asyncio.gather(*ordering)
+    await asyncio.to_thread(arena.stack.up)
+    arena.healed()
+    assert arena.pid("postgres") != pid
+    for order in paying:
+        await arena.alice.wait_status(order, "completed", 40)
+    await arena.complete(orders[0], arena.bob)
+    await arena.exact()
+    assert len(set(orders)) == 12
+    assert await orders_for(arena, product) == 18
+    assert await arena.kitchen.stock(product) == 12
+
+
+@pytest.mark.fault(67)
+async def test_a_frozen_postgres_is_not_waited_for_without_end_and_is_used_again_afterwards(arena: Arena) -> None:
+    product, keys = await arena.kitchen.product(stock=30), [uuid4().hex for _ in range(6)]
+    async with crowd() as client:
+        async with everything_frozen(arena):
+            refused = await together(checkout(arena, product, key, client=client) for key in keys)
+            assert [refused_for_now(answer) for answer in refused] == [True] * 6
+        orders = await asyncio.gather(*(arena.alice.checkout_until_answered(product, 1, key) for key in keys))
+    await arena.complete(orders[0])
+    await arena.exact()
+    assert await orders_for(arena, product) == 6
+    assert await arena.kitchen.stock(product) == 24
+
+
+@pytest.mark.fault(67)
+async def test_a_service_stops_in_time_while_postgres_is_frozen(arena: Arena) -> None:
+    _, order = await arena.placed()
+    async with arena.instead("orderfc") as running:
+        await arena.complete(order)
+        async with everything_frozen(arena):
+            running.signal(signal.SIGTERM)
+            await running.ended(22)
+    await arena.exact()
+
+
+SLOW_COMMIT = """
+CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER slow_commit AFTER {change} ON {table} DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION slow_commit();
+"""
+
+
+@asynccontextmanager
+async def commit_without_reply(arena: Arena, service: str, change: str, table: str) -> AsyncIterator[None]:
+    """Have the next commit of a change take a second, in which the way back from PostgreSQL is cut."""
+    await administer(arena, SLOW_COMMIT.format(change=change, table=table), database=service)
+    try:
+        yield
+    finally:
+        await administer(arena, "DROP FUNCTION slow_commit CASCADE", database=service)
+    arena.healed()
+
+
+async def commits(arena: Arena, service: str) -> bool:
+    """Tell whether the slow commit is under way."""
+    connection = await arena.stack.programs.postgres.connect(service)
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'"
+    try:
+        return bool(await connection.fetchval(query, service))
+    finally:
+        await connection.close()
+
+
+@pytest.mark.fault(68)
+async def test_an_order_whose_commit_was_not_heard_of_is_found_again_under_its_key(arena: Arena) -> None:
+    product, key = await arena.kitchen.product(stock=5), uuid4().hex
+    async with commit_without_reply(arena, "orderfc", "INSERT", "orders"):
+        asking = asyncio.create_task(checkout(arena, product, key))
+        await poll(lambda: commits(arena, "orderfc"), "the order is committed")
+        async with arena.broken("postgres", "cut", 0):
+            assert refused_for_now(await asking)
+    [row] = await arena.sql("orderfc", "SELECT order_id FROM idempotency_keys WHERE key = $1", key)
+    assert await arena.alice.checkout_until_answered(product, 1, key) == row["order_id"]
+    again = await checkout(arena, product, key)
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+    await arena.complete(row["order_id"])
+    await arena.exact()
+    assert await orders_for(arena, product) == 1
+    assert await arena.kitchen.stock(product) == 4
+
+
+@pytest.mark.fault(68)
+async def test_a_payment_whose_commit_was_not_heard_of_counts_once(arena: Arena) -> None:
+    _, order = await arena.placed()
+    invoice = (await arena.invoice(order))["invoice_id"]
+    async with commit_without_reply(arena, "paymentfc", "UPDATE", "payments"):
+        paying = asyncio.create_task(arena.shop.pay(invoice))
+        await poll(lambda: commits(arena, "paymentfc"), "the payment is committed")
+        async with arena.broken("postgres", "cut", 0):
+            await paying
+
+            async def over() -> bool:
+                return not await commits(arena, "paymentfc")
+
+            await poll(over, "the commit is done")
+    await arena.shop.resend(invoice, 2)
+    await arena.alice.wait_status(order, "completed", 40)
+    await arena.exact()
+    topics = [event.topic for event in await arena.bus.events_of(order)]
+    assert topics.count("payment.success") == 1
+
+
+@pytest.mark.fault(69)
+async def test_a_key_answers_another_body_422_a_running_request_409_and_the_same_request_the_same(arena: Arena) -> None:
+    product, key = await arena.kitchen.product(stock=5), uuid4().hex
+    async with arena.instead("orderfc", {"FAILPOINTS": "orderfc.before_commit=delay:2"}) as running:
+        asking = asyncio.create_task(checkout(arena, product, key, url=running.url))
+        await poll(lambda: reserved(arena, key), "the key is reserved")
+        same = await checkout(arena, product, key, url=running.url)
+        other = await checkout(arena, product, key, quantity=2, url=running.url)
+        assert not asking.done()
+        assert (same.status_code, same.json()["code"]) == (409, "request_in_progress")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        first = await asking
+    again = await checkout(arena, product, key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert (await checkout(arena, product, key, quantity=2)).status_code == 422
+    # Keys are a user's own.
+    theirs = await checkout(arena, product, key, headers=arena.bob.headers)
+    assert theirs.status_code == 201
+    assert theirs.json()["order_id"] != first.json()["order_id"]
+    await arena.complete(first.json()["order_id"])
+    await arena.exact()
+    assert await arena.kitchen.stock(product) == 3
+
+
+@pytest.mark.fault(69)
+async def test_the_key_of_a_request_that_died_is_held_for_its_lease_and_then_does_its_work_once(arena: Arena) -> None:
+    product, key = await arena.kitchen.product(stock=5), uuid4().hex
+    async with arena.instead("orderfc", {"FAILPOINTS": "orderfc.before_commit=kill"}) as running:
+        with pytest.raises(httpx2.TransportError):
+            await checkout(arena, product, key, url=running.url)
+        assert await running.ended() == -signal.SIGKILL
+    assert (await checkout(arena, product, key)).json()["code"] == "request_in_progress"
+    # The lease of thirty seconds ends.
+    await arena.sql("orderfc", "UPDATE idempotency_keys SET leased_until = now() WHERE key = $1", key)
+    answers = await together(checkout(arena, product, key) for _ in range(5))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    [order] = {answer.json()["order_id"] for answer in answers if answer.status_code == 201}
+    assert (await checkout(arena, product, key)).json()["order_id"] == order
+    await arena.complete(order)
+    await arena.exact()
+    assert await orders_for(arena, product) == 1
+
+
+@pytest.mark.fault(70)
+async def test_a_pool_that_is_used_up_refuses_within_seconds_and_the_saga_goes_on_afterwards(arena: Arena) -> None:
+    product, order = await arena.placed()
+    invoice = (await arena.invoice(order))["invoice_id"]
+    url, log = arena.stack.layout.url("orderfc"), arena.stack.layout.log("orderfc")
+    beginning = log.stat().st_size
+    async with crowd() as client:
+        async with locked(arena, "orderfc", "orders") as waiting:
+            reading = asyncio.create_task(
+                together(client.get(f"{url}/v1/orders/history", headers=arena.alice.headers) for _ in range(200))
+            )
+
+            async def used_up() -> bool:
+                return b"QueuePool limit" in log.read_bytes()[beginning:] and bool(await waiting())
+
+            await poll(used_up, "somebody finds no connection in the pool")
+            await arena.shop.pay(invoice)
+            health = await client.get(f"{url}/health")
+            ordering = await together(checkout(arena, product, uuid4().hex, client=client) for _ in range(10))
+            others = [await client.get(f"{url}/v1/orders/{order}", headers=arena.alice.headers)]
+            answers = await reading
+        assert health.status_code == 200
+        assert [refused_for_now(answer) for answer in (*answers, *ordering, *others)] == [True] * 211
+        assert (await arena.kitchen.stock(product), await orders_for(arena, product)) == (4, 1)
+    arena.healed()
+    await arena.alice.wait_status(order, "completed", 40)
+    await arena.exact()
+
+
+@pytest.mark.fault(70)
+async def test_an_order_completes_while_readers_leave_its_service_no_idle_connection(arena: Arena) -> None:
+    _, order = await arena.placed()
+    url, over = f"{arena.stack.layout.url('orderfc')}/v1/orders/history", asyncio.Event()
+    async with crowd() as client:
+
+        async def read_on() -> set[int]:
+            seen = set()
+            while not over.is_set():
+                seen.add((await client.get(url, headers=arena.alice.headers)).status_code)
+            return seen
+
+        readers = [asyncio.create_task(read_on()) for _ in range(60)]
+        try:
+            await arena.shop.pay((await arena.invoice(order))["invoice_id"])
+
+            async def completed() -> bool:
+                return bool(await arena.sql("orderfc", "SELECT true FROM orders WHERE id = $1 AND status = 2", order))
+
+            await poll(completed, "the order completes", 30, 0.05)
+        finally:
+            over.set()
+        assert set.union(*await asyncio.gather(*readers)) <= {200, 503}
+    arena.healed()
+    await arena.exact()

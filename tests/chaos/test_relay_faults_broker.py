@@ -1,0 +1,201 @@
+"""Faults of the broker and of what is sent to it: checkout goes on, the backlog keeps its order, nothing has two effects."""
+
+import signal
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from fc.shop import poll
+from tests.chaos.arena import Arena
+from tests.chaos.consuming import Tail, applied, event_id, event_of, ledger, metric
+from tests.chaos.relaying import numbered, on_topic, outbox
+
+MIB = 1024 * 1024
+
+
+async def kafka_is(arena: Arena) -> tuple[int, str]:
+    """Ask orderfc whether it is ready; give the status and what it says of the broker."""
+    answer = await arena.client.get(f"{arena.stack.layout.url('orderfc')}/ready")
+    return answer.status_code, answer.json()["checks"]["kafka"]
+
+
+def without_broker(arena: Arena, trouble: str) -> AbstractAsyncContextManager[None]:
+    return arena.frozen("kafka") if trouble == "frozen" else arena.broken("kafka", trouble)
+
+
+@pytest.mark.fault(8)
+@pytest.mark.parametrize(
+    ("trouble", "says"), [("refuse", "degraded: unreachable"), ("frozen", "degraded: no answer within 2 s")]
+)
+async def test_checkout_works_without_a_broker_and_the_backlog_drains_in_order(
+    arena: Arena, trouble: str, says: str
+) -> None:
+    product = await arena.kitchen.product(stock=10)
+    async with numbered(arena) as events:
+        async with without_broker(arena, trouble):
+            orders = [await arena.alice.checkout(product, 1) for _ in range(5)]
+            await events.put(60, keys=3)
+            assert await kafka_is(arena) == (200, says)
+            waiting = [event["published_at"] for order in orders for event in await outbox(arena, "orderfc", order)]
+            assert waiting == [None] * 10
+        await events.published()
+        await events.duplicates()
+    assert await kafka_is(arena) == (200, "ok")
+    for order in orders:
+        await arena.complete(order)
+    await arena.exact()
+    assert await arena.kitchen.stock(product) == 5
+
+
+@pytest.mark.fault(9)
+async def test_a_send_that_nobody_answers_ends_and_its_event_waits_for_the_next_try(arena: Arena) -> None:
+    product, before = await arena.placed()
+    await arena.complete(before)
+    await arena.bus.consumed()
+    async with arena.broken("kafka", "blackhole"):
+        order = await arena.alice.checkout(product, 1)
+
+        async def tried() -> list[dict[str, Any]]:
+            events = await outbox(arena, "orderfc", order)
+            return events if all(event["attempts"] for event in events) else []
+
+        for event in await poll(tried, "both sends have ended", 40, 0.05):
+            assert (event["attempts"], event["published_at"]) == (1, None)
+            assert event["next_attempt_at"]
+            assert event["last_error"]
+        # The relay's trouble is its own.
+        another = await arena.alice.checkout(product, 1)
+    for number in (order, another):
+        await arena.complete(number)
+    await arena.exact()
+
+
+@pytest.mark.fault(10)
+async def test_a_broker_that_is_killed_and_started_again_has_lost_nothing_and_everybody_comes_back(
+    arena: Arena,
+) -> None:
+    product = await arena.kitchen.product(stock=10)
+    async with numbered(arena) as events:
+        orders = [await arena.alice.checkout(product, 1)]
+        await events.put(1_000, keys=10)
+        await events.published(at_least=10)
+        arena.signal("kafka", signal.SIGKILL)
+        orders += [await arena.alice.checkout(product, 1) for _ in range(3)]
+        await poll(arena.stack.programs.kafka.ready, "the broker is back", 60, 0.1)
+        arena.healed()
+        orders.append(await arena.alice.checkout(product, 1))
+        await events.published()
+        await events.duplicates()
+    for order in orders:
+        await arena.complete(order, deadline_s=60)
+    await arena.exact()
+    assert await arena.kitchen.stock(product) == 5
+
+
+@pytest.mark.fault(11)
+async def test_events_that_can_not_be_sent_are_parked_and_hold_up_no_others(arena: Arena) -> None:
+    async with (
+        arena.instead("orderfc", {"OUTBOX_MAX_TRIES": "3"}) as orderfc,
+        numbered(arena) as events,
+    ):
+        tail = Tail.of(arena, "orderfc")
+        # More than the producer's limit, more than the broker's, and headers that are no text.
+        await events.add("key-0", {"text": "x" * (5 * MIB // 2)}, {})
+        await events.add("key-1", {"text": "x" * (3 * MIB // 2)}, {})
+        await events.add("key-2", {}, {"traceparent": 1})
+        await events.put(40, keys=4)
+        _, order = await arena.placed()
+        await arena.complete(order)
+        await tail.wait("event parked", 3, topic=events.topic)
+        await events.published(at_least=40)
+        assert await events.duplicates() == 0
+        # Other keys go on meanwhile, the three keys behind their first event when that is parked.
+        for key, row in (await events.by_key()).items():
+            if key == "key-3":
+                assert (row["parked"], row["held_up"]) == (0, 0)
+            else:
+                assert (row["parked"], row["tries"], row["held_up"]) == (1, 3, 10)
+
+        async def counted() -> bool:
+            return await metric(arena, orderfc.url, "outbox_parked") == 3
+
+        await poll(counted, "the metric for the alert", 10, 0.05)
+    await arena.exact()
+
+
+async def twice(arena: Arena, order: int) -> None:
+    """See that checkout's events came more than once, and that the order is like any other."""
+    for topic in ("order.created", "stock.updated"):
+        again = await on_topic(arena, order, topic)
+        assert len(again) > 1
+        assert len({event_id(event) for event in again}) == 1
+        assert set((await applied(arena, again[0])).values()) == {1}
+    assert await arena.shop.invoices(order) == 1
+    assert await ledger(arena, order) == [(2, "TAKEN")]
+    assert await arena.history(order) == ["created", "completed"]
+
+
+@pytest.mark.fault(12)
+async def test_an_event_whose_acknowledgement_was_lost_is_sent_again_and_has_one_effect(arena: Arena) -> None:
+    product, before = await arena.placed(stock=5)
+    await arena.complete(before)
+    await arena.bus.consumed()
+    async with arena.broken("kafka", "cut", 0):
+        order = await arena.alice.checkout(product, 2)
+        for topic in ("order.created", "stock.updated"):
+            await event_of(arena, order, topic)
+        assert [event["published_at"] for event in await outbox(arena, "orderfc", order)] == [None, None]
+    await arena.complete(order)
+    await arena.exact()
+    await twice(arena, order)
+
+
+@pytest.mark.fault(12)
+async def test_events_that_were_sent_before_their_relay_failed_are_sent_again_and_have_one_effect(arena: Arena) -> None:
+    async with arena.instead("orderfc", {"FAILPOINTS": "relay.after_send=timeout"}):
+        _, order = await arena.placed(stock=5, quantity=2)
+        await arena.complete(order)
+    await arena.exact()
+    await twice(arena, order)
+
+
+IDLE = "SELECT pid FROM pg_stat_activity WHERE datname = 'orderfc' AND state = 'idle in transaction'"
+
+
+@pytest.mark.fault(13)
+async def test_a_transaction_that_stays_open_is_ended_and_a_large_outbox_behind_it_delays_no_event(
+    arena: Arena,
+) -> None:
+    product, order = await arena.placed()
+    invoice = await arena.invoice(order)
+    # Longer than the 15 s that a session may stay idle in a transaction.
+    async with (
+        arena.instead("orderfc", {"FAILPOINTS": "db.before_commit=delay:17"}),
+        numbered(arena) as events,
+    ):
+        await events.wait(50_000)
+        await arena.shop.pay(invoice["invoice_id"])
+
+        async def idle() -> bool:
+            return bool(await arena.sql("orderfc", IDLE))
+
+        async def over() -> bool:
+            return not await idle()
+
+        await poll(idle, "a transaction is left open", 20, 0.05)
+        await events.bury()
+        later = await arena.bob.checkout(product, 1)
+        await events.put(100, keys=10)
+        await events.published()
+        await arena.invoice(later, arena.bob)
+        assert await idle(), "or the transaction was not in the way"
+        assert await arena.history(order) == ["created"]
+        await poll(over, "the transaction is ended", 30, 0.02)
+        assert await arena.history(order) == ["created"], "or it has ended by itself"
+        await events.duplicates()
+        await arena.alice.wait_status(order, "completed", 40)
+        await arena.complete(later, arena.bob)
+    await arena.sql("orderfc", "VACUUM outbox")
+    await arena.exact()
+    assert await arena.history(order) == ["created", "completed"]

@@ -1,0 +1,154 @@
+"""Faults of starting: services that are there before their servers, databases, tables and topics wait and then work."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from fc.audit.report import Finding
+from fc.audit.rule import Level
+from fc.audit.run import run_audit
+from fc.audit.sources import Sources
+from fc.layout import SERVICES
+from fc.programs import SIMULATOR
+from fc.seed import seed
+from fc.servers.base import Server
+from fc.shop import Shop, poll
+from fc.stack import Stack
+from tests.chaos.arena import Arena
+from tests.support import Kitchen
+
+# A consumer looks for new topics every thirty seconds.
+TOPICS_SEEN_S = 60
+
+
+async def alive(stack: Stack, client: httpx2.AsyncClient) -> dict[str, int]:
+    """Start the services, wait until each answers /health, and give their process ids."""
+    for name in SERVICES:
+        stack.supervisor.start(name)
+
+    async def answer() -> bool:
+        try:
+            urls = [f"{stack.layout.url(name)}/health" for name in SERVICES]
+            return all([(await client.get(url)).status_code == 200 for url in urls])
+        except httpx2.TransportError:
+            return False
+
+    await poll(answer, "the services are alive", 60, 0.1)
+    return processes(stack)
+
+
+def processes(stack: Stack) -> dict[str, int]:
+    """Give the services' process ids: a service that dies of what it lacks gets another one."""
+    return {state.name: state.pid for state in stack.supervisor.states() if state.name in SERVICES}
+
+
+async def started(stack: Stack, server: Server) -> None:
+    """Start a server and wait until it answers."""
+    stack.supervisor.start(server.name)
+    await poll(server.ready, f"{server.name} is ready", 60, 0.1)
+
+
+async def said(stack: Stack, client: httpx2.AsyncClient, service: str) -> tuple[int, dict[str, str]]:
+    """Ask a service whether it is ready; give the status and its checks."""
+    answer = await client.get(f"{stack.layout.url(service)}/ready")
+    return answer.status_code, answer.json()["checks"]
+
+
+@pytest.mark.fault(78)
+@pytest.mark.parametrize("last", ["postgres", "kafka", "redis"])
+async def test_services_that_are_there_before_their_servers_wait_say_so_and_go_on_where_they_were(
+    arena: Arena, last: str
+) -> None:
+    stack = arena.stack
+    product, order = await arena.placed()
+    servers = {server.name: server for server in stack.programs.servers}
+    try:
+        await asyncio.to_thread(stack.supervisor.stop_all, SERVICES, 30)
+        await asyncio.to_thread(stack.supervisor.stop_all, servers, 30)
+        pids = await alive(stack, arena.client)
+        for name in servers:
+            if name != last:
+                await started(stack, servers[name])
+        status, checks = await said(stack, arena.client, "orderfc")
+        lacking = checks["database" if last == "postgres" else last]
+        assert (status, lacking.split(":")[0]) == ((503, "failed") if last == "postgres" else (200, "degraded"))
+        await started(stack, servers[last])
+    finally:
+        await asyncio.to_thread(stack.up)
+    arena.healed()
+    await arena.complete(order)
+    await arena.exact()
+    assert await arena.kitchen.stock(product) == 4
+    assert processes(stack) == pids
+
+
+@asynccontextmanager
+async def bare(home: Path) -> AsyncIterator[Stack]:
+    """Launch a stack's supervisor: nothing runs, and there are neither databases nor topics."""
+    stack = Stack.for_tests(home)
+    for server in stack.programs.servers:
+        await asyncio.to_thread(server.prepare)
+    await asyncio.to_thread(stack.supervisor.launch, stack.programs.all(), stack.programs.base_environment())
+    try:
+        yield stack
+    finally:
+        await asyncio.to_thread(stack.down)
+        stack.wipe()
+
+
+async def migrated(stack: Stack) -> None:
+    """Make the databases and bring each to the newest revision."""
+    await stack.programs.postgres.make_databases()
+    for name in SERVICES:
+        environment = {**os.environ, **stack.programs.environment(name)}
+        command = [sys.executable, "-m", name, "migrate"]
+        await asyncio.to_thread(subprocess.run, command, env=environment, check=True, capture_output=True)
+
+
+async def violations(stack: Stack) -> list[Finding]:
+    """Audit a stack at rest."""
+    report = await run_audit(Sources.of_stack(stack.layout), quiesce_s=90)
+    return [finding for finding in report.findings if finding.level is Level.VIOLATION]
+
+
+@pytest.mark.fault(78)
+async def test_services_on_a_machine_without_databases_tables_and_topics_serve_once_these_are_made(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with (
+        bare(tmp_path_factory.mktemp("bare")) as stack,
+        httpx2.AsyncClient(timeout=20) as client,
+        Shop.opened(stack.urls(), stack.accounts()) as shop,
+    ):
+        stack.supervisor.start(SIMULATOR)
+        pids = await alive(stack, client)
+        await started(stack, stack.programs.kafka)
+        await started(stack, stack.programs.postgres)
+        assert (await said(stack, client, "orderfc"))[0] == 503
+        await migrated(stack)
+        for name in SERVICES:
+            await stack.ready(name)
+        for server in stack.programs.servers:
+            await started(stack, server)
+        await seed(stack.urls(), stack.accounts())
+        kitchen, alice = Kitchen(stack, shop, client), await shop.login("alice")
+        product = await kitchen.product(stock=5)
+        order = await alice.checkout(product, 2)
+        # All the while neither the relays nor the consumers had a topic.
+        await asyncio.to_thread(stack.make_topics)
+
+        async def invoiced() -> str | None:
+            return (await alice.payment(order)).get("invoice_id")
+
+        await shop.pay(await poll(invoiced, "the invoice is made", TOPICS_SEEN_S, 0.1))
+        await alice.wait_status(order, "completed", TOPICS_SEEN_S)
+        await kitchen.wait_stock(product, 3)
+        assert await violations(stack) == []
+        assert processes(stack) == pids
