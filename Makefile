@@ -62,8 +62,9 @@ check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
 	$(BIN)/python scripts/lint/pass_through.py $(SOURCES)
 	echo 'No pass-through functions.'
 
+# Two workers, each with servers of its own: most of the time is spent waiting for processes that were killed.
 test: setup check ## Run all checks, then every test that needs no Docker, on real servers
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-containers: setup ## Run the integration tests against servers in containers (needs a Docker engine)
 	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)

@@ -38,8 +38,9 @@ async def once(arena: Arena, order: int, topic: str) -> None:
 
 
 async def told_of(arena: Arena, topic: str) -> set[int]:
-    """Give the products that the events on a topic are about."""
-    events = [orjson.loads(event.value or b"{}") for event in await arena.bus.read(topic)]
+    """Give the products that orderfc's events on a topic are about."""
+    own = ("ce_source", b"orderfc")
+    events = [orjson.loads(event.value or b"") for event in await arena.bus.read(topic) if own in event.headers]
     return {line["product_id"] for event in events for line in event["products"]}
 
 

@@ -7,16 +7,21 @@ from fc.seed import seed as fill
 from fc.stack import Stack
 from tests.chaos.network import Network
 from tests.chaos.run import Chaos
-from tests.chaos.schedule import plan
+from tests.chaos.schedule import Plan, plan
+
+
+SHORT = [plan(seed, length_s=8, orders=20, faults=4) for seed in (1, 2, 3)]
+FOUND = [plan(42)]
+"""Seeds that have found something: 42 was answered 500 while PostgreSQL crashed."""
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("drawn", SHORT + FOUND, ids=lambda drawn: f"seed {drawn.seed}")
 async def test_after_faults_under_load_everything_adds_up(
-    battlefield: Stack, network: Network, client: httpx2.AsyncClient, seed: int
+    battlefield: Stack, network: Network, client: httpx2.AsyncClient, drawn: Plan
 ) -> None:
     await fill(battlefield.urls(), battlefield.accounts())
-    verdict = await Chaos(battlefield, network, client).run(plan(seed, length_s=8, orders=20, faults=4))
+    verdict = await Chaos(battlefield, network, client).run(drawn)
     assert verdict.wrong == []
     assert verdict.paid > 0
 

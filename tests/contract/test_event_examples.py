@@ -161,7 +161,7 @@ def test_the_headers_of_an_event_are_a_cloudevent_to_its_own_sdk(topic: Topic) -
 
 
 @readers_here
-@pytest.mark.parametrize("number", [str(uuid7()), str(uuid4()), "order-1001-paid"])
+@pytest.mark.parametrize("number", [str(uuid7()), str(uuid4()), "order-1001-paid"], ids=["uuid7", "uuid4", "no uuid"])
 def test_an_event_made_by_the_cloudevents_sdk_is_read_with_its_own_id(reader: Reader, number: str) -> None:
     attributes = {
         "id": number,
