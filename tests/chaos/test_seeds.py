@@ -9,7 +9,6 @@ from tests.chaos.network import Network
 from tests.chaos.run import Chaos
 from tests.chaos.schedule import Plan, plan
 
-
 SHORT = [plan(seed, length_s=8, orders=20, faults=4) for seed in (1, 2, 3)]
 FOUND = [plan(42)]
 """Seeds that have found something: 42 was answered 500 while PostgreSQL crashed."""
