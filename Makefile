@@ -13,7 +13,7 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scrip
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup tools check test test-containers mutants chaos soak format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help setup tools check test test-containers faults mutants chaos soak format up down status logs seed topics doctor demo lock protos clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -68,6 +68,9 @@ test: setup check ## Run all checks, then every test that needs no Docker, on re
 
 test-containers: setup ## Run the integration tests against servers in containers (needs a Docker engine)
 	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
+
+faults: setup ## Every case of the 78 faults, and the restarts under 1,000 orders (make test runs the first case of each)
+	@FAULTS=all ORDERS=1000 $(BIN)/pytest -n 2 --dist loadfile tests/chaos $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
 	@$(BIN)/python -m mutants $(ARGS)

@@ -1,5 +1,6 @@
 """A stack of its own with a proxy before each part: what faults leave behind is audited as a whole."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -46,3 +47,24 @@ async def arena(battlefield: Stack, network: Network) -> AsyncIterator[Arena]:
         opened = Arena(battlefield, network, client, shop, bus)
         await opened.login()
         yield opened
+
+
+# Of these every case runs always: the seeds, and what the auditor is shown by.
+WHOLE = ("test_seeds.py", "test_promises.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the first case of each fault's test, unless `make faults` asks for all of them."""
+    if os.environ.get("FAULTS") == "all":
+        return
+    seen: set[tuple[object, str]] = set()
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        name = (item.path, getattr(item, "originalname", item.name))
+        here = item.path.parent == Path(__file__).parent and item.path.name not in WHOLE
+        (left if here and name in seen else kept).append(item)
+        seen.add(name)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept

@@ -1,8 +1,12 @@
-"""Every replica of every service restarted under load: customers notice nothing, and everything adds up."""
+"""Every replica of every service restarted under load: customers notice nothing, and everything adds up.
+
+`ORDERS` is how many are placed meanwhile: 300 in `make test`, 1,000 in `make faults`.
+"""
 
 import asyncio
 import itertools
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -22,7 +26,7 @@ from tests.chaos.arena import Arena, Running
 
 log = logging.getLogger(__name__)
 
-ORDERS = 1_000
+ORDERS = int(os.environ.get("ORDERS", "300"))
 CUSTOMERS = 12
 STOP_LIMIT_S = 20
 # A connection is kept for less long than a stopping service waits for one more request on it.
@@ -126,7 +130,7 @@ async def _restarted(arena: Arena, service: str, second: Second) -> list[float]:
 
 @pytest.mark.fault(72)
 @pytest.mark.timeout(600)
-async def test_a_thousand_orders_go_through_while_every_replica_is_restarted(arena: Arena) -> None:
+async def test_orders_go_through_while_every_replica_is_restarted(arena: Arena) -> None:
     product = await arena.kitchen.product(stock=ORDERS + 10)
     seconds = {name: Second(arena, name) for name in SERVICES}
     left = iter(range(ORDERS))
