@@ -62,15 +62,14 @@ check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
 	$(BIN)/python scripts/lint/pass_through.py $(SOURCES)
 	echo 'No pass-through functions.'
 
-# Two workers, each with servers of its own: most of the time is spent waiting for processes that were killed.
 test: setup check ## Run all checks, then every test that needs no Docker, on real servers
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest $(ARGS)
 
 test-containers: setup ## Run the integration tests against servers in containers (needs a Docker engine)
 	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
 
-faults: setup ## Every case of the 78 faults, and the restarts under 1,000 orders (make test runs the first case of each)
-	@FAULTS=all ORDERS=1000 $(BIN)/pytest -n 2 --dist loadfile tests/chaos $(ARGS)
+faults: setup ## Every case of the 78 faults, and restarts under 1,000 orders (make test leaves the long ones out)
+	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
 	@$(BIN)/python -m mutants $(ARGS)

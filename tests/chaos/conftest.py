@@ -54,7 +54,7 @@ WHOLE = ("test_seeds.py", "test_promises.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the first case of each fault's test, unless `make faults` asks for all of them."""
+    """Keep the first case of each fault's test and leave long ones out, unless `make faults` asks for all of them."""
     if os.environ.get("FAULTS") == "all":
         return
     seen: set[tuple[object, str]] = set()
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         name = (item.path, getattr(item, "originalname", item.name))
         here = item.path.parent == Path(__file__).parent and item.path.name not in WHOLE
-        (left if here and name in seen else kept).append(item)
+        (left if item.get_closest_marker("long") or (here and name in seen) else kept).append(item)
         seen.add(name)
     if left:
         config.hook.pytest_deselected(items=left)

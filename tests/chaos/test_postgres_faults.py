@@ -59,6 +59,7 @@ async def test_an_immediate_restart_under_load_leaves_no_half_order_and_no_lost_
 
 
 @pytest.mark.fault(67)
+@pytest.mark.long
 async def test_a_frozen_postgres_is_not_waited_for_without_end_and_is_used_again_afterwards(arena: Arena) -> None:
     product, keys = await arena.kitchen.product(stock=30), [uuid4().hex for _ in range(6)]
     async with crowd() as client:

@@ -157,6 +157,7 @@ async def few_connections(arena: Arena, limit: int) -> AsyncIterator[None]:
 
 
 @pytest.mark.fault(77)
+@pytest.mark.long
 async def test_services_that_are_granted_two_connections_each_answer_all_the_same_and_lose_nothing(
     arena: Arena,
 ) -> None:

@@ -119,6 +119,7 @@ async def violations(stack: Stack) -> list[Finding]:
 
 
 @pytest.mark.fault(78)
+@pytest.mark.long
 async def test_services_on_a_machine_without_databases_tables_and_topics_serve_once_these_are_made(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
