@@ -1,9 +1,11 @@
 """Imports the packages before collection: their folders have their names, and pytest would take those instead."""
 
-import chassis  # noqa: F401
-import fc  # noqa: F401
-import orderfc  # noqa: F401
-import paymentfc  # noqa: F401
-import productfc  # noqa: F401
-import userfc  # noqa: F401
-import xendit_sim  # noqa: F401
+import chassis
+import fc
+import orderfc
+import paymentfc
+import productfc
+import userfc
+import xendit_sim
+
+__all__ = ["chassis", "fc", "orderfc", "paymentfc", "productfc", "userfc", "xendit_sim"]

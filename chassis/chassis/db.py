@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 from sqlalchemy import URL, MetaData, event, exc, text
@@ -105,8 +105,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Tx]:
         """Open a transaction: commits when the block ends, rolls back when it raises; the relay is woken after."""
         async with self.engine.connect() as conn:
-            raw = await conn.get_raw_connection()
-            driver: asyncpg.Connection = raw.driver_connection  # type: ignore[assignment]
+            driver = await _driver_of(conn)
             tx = Tx(conn, driver)
             async with _invalidating(conn, driver), driver.transaction():
                 yield tx
@@ -125,8 +124,7 @@ class Database:
     async def driver(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend asyncpg's own connection from the pool, with no transaction open: for hot single statements."""
         async with self.engine.connect() as conn:
-            raw = await conn.get_raw_connection()
-            driver: asyncpg.Connection = raw.driver_connection  # type: ignore[assignment]
+            driver = await _driver_of(conn)
             async with _invalidating(conn, driver):
                 yield driver
 
@@ -159,6 +157,10 @@ class Database:
     async def close(self) -> None:
         """Close the pool."""
         await self.engine.dispose()
+
+
+async def _driver_of(conn: AsyncConnection) -> asyncpg.Connection:
+    return cast("asyncpg.Connection", (await conn.get_raw_connection()).driver_connection)
 
 
 @asynccontextmanager

@@ -174,4 +174,4 @@ def _patch_openapi(app: FastAPI) -> None:
             openapi.complete(made, _described)
         return app.openapi_schema or generate()
 
-    app.openapi = document  # type: ignore[method-assign]
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to change its document

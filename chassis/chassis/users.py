@@ -79,7 +79,7 @@ class UserClient:
         return self._channel
 
     def _stub(self) -> "user_pb2_grpc.UserServiceStub":
-        return user_pb2_grpc.UserServiceStub(self._open())  # type: ignore[no-untyped-call]
+        return user_pb2_grpc.UserServiceStub(self._open())
 
 
 def _unavailable(error: grpc.aio.AioRpcError) -> Unavailable:

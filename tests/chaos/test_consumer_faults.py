@@ -199,6 +199,7 @@ async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(aren
             orders = [await arena.alice.checkout(product, 1) for _ in range(3)]
             await tail.wait("dependency is away, the partition waits", topic="order.created")
             assert (await arena.client.get(f"{charging.url}/ready")).status_code == 503
+            # So long the outage lasts: nothing is waited for.
             await asyncio.sleep(5)
             await wire.restore()
             arena.healed()

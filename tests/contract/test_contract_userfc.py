@@ -31,7 +31,7 @@ async def channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
 @pytest.fixture
 def users(channel: grpc.aio.Channel) -> Stub:
     """What userfc offers by gRPC."""
-    return Stub(channel)  # type: ignore[no-untyped-call]  # generated code has no types
+    return Stub(channel)
 
 
 @pytest.fixture

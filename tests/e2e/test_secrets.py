@@ -37,7 +37,7 @@ async def _provoke(stack: Stack, client: httpx2.AsyncClient) -> None:
     answer = await client.get(f"{users}/v1/user-info", headers={"Authorization": f"Bearer {WRONG}"})
     assert answer.status_code == 401
     async with grpc.aio.insecure_channel(f"localhost:{stack.layout.port('grpc')}") as channel:
-        stub = user_pb2_grpc.UserServiceStub(channel)  # type: ignore[no-untyped-call]
+        stub = user_pb2_grpc.UserServiceStub(channel)
         with pytest.raises(grpc.aio.AioRpcError):
             await stub.ValidateToken(
                 user_pb2.ValidateTokenRequest(token="t"), metadata=(("authorization", f"Bearer {WRONG}"),)

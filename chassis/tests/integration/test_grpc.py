@@ -111,7 +111,7 @@ async def test_a_call_without_the_credential_is_refused(
     running: Running, metadata: tuple[tuple[str, str], ...]
 ) -> None:
     async with chassis_grpc.channel(running.address) as channel:
-        stub = user_pb2_grpc.UserServiceStub(channel)  # type: ignore[no-untyped-call]
+        stub = user_pb2_grpc.UserServiceStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.ValidateToken(user_pb2.ValidateTokenRequest(token="good"), metadata=metadata, timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -119,7 +119,7 @@ async def test_a_call_without_the_credential_is_refused(
 
 async def test_an_unexpected_error_tells_the_caller_nothing(running: Running) -> None:
     async with chassis_grpc.channel(running.address) as channel:
-        stub = user_pb2_grpc.UserServiceStub(channel)  # type: ignore[no-untyped-call]
+        stub = user_pb2_grpc.UserServiceStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetUserInfoByUserId(
                 user_pb2.GetUserInfoRequest(user_id=500), metadata=chassis_grpc.metadata(CREDENTIAL), timeout=5

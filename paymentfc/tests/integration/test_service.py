@@ -46,7 +46,7 @@ class Users(user_pb2_grpc.UserServiceServicer):
 
 
 def _register(server: grpc.aio.Server) -> None:
-    user_pb2_grpc.add_UserServiceServicer_to_server(Users(), server)  # type: ignore[no-untyped-call]
+    user_pb2_grpc.add_UserServiceServicer_to_server(Users(), server)
 
 
 @dataclass

@@ -1,5 +1,8 @@
 """The migrations make what the tables declare, and can be undone."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from sqlalchemy import Connection, text
 
 from chassis import migrations
@@ -8,6 +11,8 @@ from productfc.config import Settings
 from productfc.repository.tables import metadata
 
 from .conftest import Shop
+
+MakeDatabase = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 async def test_the_migrated_database_has_the_declared_tables(shop: Shop) -> None:
@@ -23,13 +28,15 @@ async def test_the_migrated_database_has_the_declared_tables(shop: Shop) -> None
         assert await connection.run_sync(differences) == []
 
 
-async def test_the_migration_goes_down_and_up_again(make_database, settings: Settings) -> None:  # type: ignore[no-untyped-def]
+async def test_the_migration_goes_down_and_up_again(make_database: MakeDatabase) -> None:
     own = Settings(**await make_database("productfc"))
     await migrations.run(own, "productfc", "base")
     await migrations.run(own, "productfc")
 
 
-async def test_stock_from_before_the_adjustments_is_taken_over_with_what_orders_hold(make_database) -> None:  # type: ignore[no-untyped-def]
+async def test_stock_from_before_the_adjustments_is_taken_over_with_what_orders_hold(
+    make_database: MakeDatabase,
+) -> None:
     own = Settings(**await make_database("productfc"))
     await migrations.run(own, "productfc", "0001")
     db = Database(own)

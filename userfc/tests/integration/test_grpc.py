@@ -45,7 +45,7 @@ async def test_a_user_is_found_by_id(userfc: Userfc) -> None:
 async def test_other_ids_are_refused(
     userfc: Userfc, wire: grpc.aio.Channel, user_id: int, code: grpc.StatusCode, sentence: str
 ) -> None:
-    stub = user_pb2_grpc.UserServiceStub(wire)  # type: ignore[no-untyped-call]
+    stub = user_pb2_grpc.UserServiceStub(wire)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stub.GetUserInfoByUserId(
             user_pb2.GetUserInfoRequest(user_id=user_id), timeout=2, metadata=metadata(userfc.settings.grpc_credentials)
@@ -54,7 +54,7 @@ async def test_other_ids_are_refused(
 
 
 async def test_a_token_is_judged_without_a_grpc_error(userfc: Userfc, wire: grpc.aio.Channel) -> None:
-    stub = user_pb2_grpc.UserServiceStub(wire)  # type: ignore[no-untyped-call]
+    stub = user_pb2_grpc.UserServiceStub(wire)
 
     async def validate(token: str) -> user_pb2.ValidateTokenResponse:
         request = user_pb2.ValidateTokenRequest(token=token)
@@ -81,7 +81,7 @@ async def test_without_the_credential_nothing_is_told(
     userfc: Userfc, wire: grpc.aio.Channel, credential: tuple[tuple[str, str], ...]
 ) -> None:
     assert userfc
-    stub = user_pb2_grpc.UserServiceStub(wire)  # type: ignore[no-untyped-call]
+    stub = user_pb2_grpc.UserServiceStub(wire)
     for call, request in (
         (stub.ValidateToken, user_pb2.ValidateTokenRequest(token="x")),
         (stub.GetUserInfoByUserId, user_pb2.GetUserInfoRequest(user_id=1)),
@@ -106,7 +106,7 @@ async def test_the_database_away_is_unavailable_and_no_verdict(settings: Setting
     async with opened(settings.model_copy(update={"db_port": 1})) as userfc:
         token = encode_token(settings.jwt_secret, user_id=1, email="a", role="user")
         async with channel(f"127.0.0.1:{userfc.settings.grpc_port}") as wire:
-            stub = user_pb2_grpc.UserServiceStub(wire)  # type: ignore[no-untyped-call]
+            stub = user_pb2_grpc.UserServiceStub(wire)
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await stub.ValidateToken(
                     user_pb2.ValidateTokenRequest(token=token), timeout=5, metadata=metadata(settings.grpc_credentials)
