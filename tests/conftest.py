@@ -11,7 +11,7 @@ from fc.seed import seed
 from fc.shop import Customer, Shop
 from fc.stack import Stack
 from tests.sink import Sink
-from tests.support import Bus, Kitchen, opened_bus
+from tests.support import Bus, Kitchen, opened_bus, running
 
 
 @pytest.fixture(scope="session")
@@ -35,12 +35,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Stac
         Path(tmp_path_factory.mktemp("stack")),
         {**SECRETS, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "LOG_LEVEL": "DEBUG"},
     )
-    started.up()
-    try:
+    with running(started):
         yield started
-    finally:
-        started.down()
-        started.wipe()
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -26,6 +26,17 @@ GROUPS = ("productfc", "orderfc", "paymentfc")
 
 # Order ids that orderfc will not give out during a test run.
 _foreign = count(9_000_000_000 + time.time_ns() % 1_000_000_000)
+
+
+@contextmanager
+def running(stack: Stack) -> Iterator[Stack]:
+    """Start a stack for the block; stop and remove it afterwards."""
+    stack.up()
+    try:
+        yield stack
+    finally:
+        stack.down()
+        stack.wipe()
 
 
 class Kitchen:

@@ -13,7 +13,7 @@ from fc.stack import Stack
 from tests.chaos.arena import Arena
 from tests.chaos.network import Network
 from tests.chaos.run import OVERRIDES
-from tests.support import opened_bus
+from tests.support import opened_bus, running
 
 
 @pytest.fixture(scope="package")
@@ -26,13 +26,8 @@ def network() -> Iterator[Network]:
 def battlefield(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[Stack]:
     """Start a stack that finds lost webhooks in seconds; stop and remove it."""
     started = Stack.for_tests(Path(tmp_path_factory.mktemp("chaos")), OVERRIDES, network.between)
-    with network.running():
-        started.up()
-        try:
-            yield started
-        finally:
-            started.down()
-            started.wipe()
+    with network.running(), running(started):
+        yield started
 
 
 @pytest.fixture(scope="package")
