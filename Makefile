@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 

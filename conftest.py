@@ -5,7 +5,9 @@ import fc
 import orderfc
 import paymentfc
 import productfc
+import servers
+import testkit
 import userfc
 import xendit_sim
 
-__all__ = ["chassis", "fc", "orderfc", "paymentfc", "productfc", "userfc", "xendit_sim"]
+__all__ = ["chassis", "fc", "orderfc", "paymentfc", "productfc", "servers", "testkit", "userfc", "xendit_sim"]

@@ -1,7 +1,5 @@
 """Events on the wire: CloudEvents 1.0 Kafka binary mode headers out, tolerant messages in."""
 
-import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,17 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from chassis import telemetry
 from chassis.errors import InvalidMessage
+from chassis.ids import uuid7
 
 _DERIVED_IDS = UUID("7f3ff0a2-5f5e-4f4c-9d0b-0a5e3c6a1d11")
 
 M = TypeVar("M", bound=BaseModel)
-
-
-def uuid7() -> UUID:
-    """Make a time-ordered UUID (RFC 9562 version 7), so that index inserts stay at the right-hand edge."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    value &= ~(0xF000 << 64) & ~(0xC000 << 48)
-    return UUID(int=value | (0x7000 << 64) | (0x8000 << 48))
 
 
 @dataclass(frozen=True, slots=True)

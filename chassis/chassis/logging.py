@@ -3,19 +3,18 @@
 import logging
 import logging.config
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from opentelemetry import trace
 from structlog.types import EventDict, Processor
 
-if TYPE_CHECKING:
-    from chassis.config import ServiceSettings
+from chassis.config.settings import ServiceSettings
 
 QUIET = {"aiokafka": "WARNING", "httpx2": "WARNING", "httpcore2": "WARNING", "urllib3": "WARNING", "alembic": "WARNING"}
 
 
-def setup(settings: "ServiceSettings") -> None:
+def setup(settings: ServiceSettings) -> None:
     """Send all log records of this process to stderr: JSON, or coloured text when a person is watching."""
     shared = _shared(settings.service)
     _configure_structlog(shared)

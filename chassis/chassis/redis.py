@@ -3,20 +3,18 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
+from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from chassis.config.settings import ServiceSettings
 from chassis.errors import Unavailable
-from chassis.metrics import REDIS_OUTAGES
-
-if TYPE_CHECKING:
-    from chassis.config import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +25,8 @@ SLOTS = 32
 TURN_S = 1.0
 # Beyond any number of callers: redis-py's hundred would make the rush look like an outage, with nobody rate limited.
 MAX_CONNECTIONS = 10_000
+
+OUTAGES = Counter("redis_outages_total", "Times that Redis stopped answering this process")
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -40,7 +40,7 @@ class RedisClient:
     `raw` is redis-py's own client, for callers that want its errors.
     """
 
-    def __init__(self, settings: "ServiceSettings") -> None:
+    def __init__(self, settings: ServiceSettings) -> None:
         self.raw: Redis = Redis(
             host=settings.redis_host,
             port=settings.redis_port,
@@ -108,5 +108,5 @@ class RedisClient:
         self._closed_until = time.monotonic() + BREAK_S
         if not self._down:
             self._down = True
-            REDIS_OUTAGES.inc()
+            OUTAGES.inc()
             log.warning("redis is down", error=f"{type(error).__name__}: {error}")

@@ -3,25 +3,25 @@
 import asyncio
 import contextlib
 import gc
-import os
 import signal
-import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import structlog
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 from grpc import aio
 
-from chassis import config, failpoint, kafka, logging, migrations, telemetry, vault
-from chassis.config import ServiceSettings
+from chassis import failpoint, logging, telemetry
+from chassis.config import vault
+from chassis.config.settings import ServiceSettings, load, vault_session
+from chassis.db import migrations
+from chassis.http.server import http_server
+from chassis.kafka.topics import ensure_topics
 from chassis.loops import wait_any
-from chassis.protocol import Protocol
 
 log = structlog.get_logger(__name__)
 
@@ -29,14 +29,10 @@ MIGRATION_POLL_S = 0.5
 
 Task = Callable[[asyncio.Event], Awaitable[None]]
 
-# Shares of the time to stop: for requests, for all parts together, and for what then has to be cancelled.
-HTTP_SHARE = 0.6
+# Shares of the time to stop: for all parts together, and for what then has to be cancelled.
 PARTS_SHARE = 0.75
 CANCEL_SHARE = 0.1
 CLOSE_TIMEOUT_S = 2
-# How long connections that are kept alive may still bring a request, before they are closed without one.
-LINGER_S = 0.5
-LINGER_TICKS = 25
 
 COMMANDS = {
     "serve": "HTTP, gRPC, consumers, relay and schedulers in one process",
@@ -76,60 +72,19 @@ class Service:
     topics: Sequence[str] = ()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn whose end nobody notices who asks again when refused; the supervisor decides when, not a signal.
-
-    uvicorn closes its listener while the kernel holds connections that nobody has taken yet, and idle connections on
-    which a request may be on its way; whoever is on them loses it.
-    """
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take what was connected before the listener closed, answer it and let each go with its next answer."""
-        loop = asyncio.get_running_loop()
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        for connection in _closed(self.servers):
-            await loop.connect_accepted_socket(self._protocol, connection)
-        for _ in range(LINGER_TICKS):
-            if self.server_state.connections:
-                await asyncio.sleep(LINGER_S / LINGER_TICKS)
-        await super().shutdown(sockets)
-
-    def _protocol(self) -> asyncio.Protocol:
-        return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-
-
-def _closed(servers: Sequence[asyncio.Server]) -> list[socket.socket]:
-    """Close listeners, and give the connections that were made with them and not yet taken."""
-    listeners = [socket.socket(fileno=os.dup(each.fileno())) for server in servers for each in server.sockets]
-    for server in servers:
-        server.close()
-    taken = []
-    for listener in listeners:
-        # Their own descriptors are closed: only this one still holds the queue.
-        with listener, contextlib.suppress(OSError):
-            listener.setblocking(False)
-            while True:
-                taken.append(listener.accept()[0])
-    return taken
-
-
 def run_cli(service: Service) -> None:
     """Run the command named on the command line; exits with 2 for an unknown one, with 1 after a failure."""
     command = sys.argv[1] if len(sys.argv) == 2 else ""
     if command not in COMMANDS:
         lines = "\n".join(f"  {name:<8} {text}" for name, text in COMMANDS.items())
         sys.exit(f"usage: python -m {service.name} COMMAND\n{lines}")
-    settings = config.load(service.settings)
+    settings = load(service.settings)
     logging.setup(settings)
     if command == "migrate":
         uvloop.run(migrations.run(settings, service.name))
         log.info("database is at the newest revision", revision=migrations.head(service.name))
     elif command == "topics":
-        created = uvloop.run(kafka.ensure_topics(settings, service.topics))
+        created = uvloop.run(ensure_topics(settings, service.topics))
         log.info("topics exist", created=created)
     else:
         failpoint.arm(settings.failpoints)
@@ -146,7 +101,8 @@ async def _run(service: Service, settings: ServiceSettings, *, workers: bool, wo
         loop.add_signal_handler(number, stop.set)
     parts = await service.build(settings, workers)
     if settings.vault_addr:
-        parts.tasks = [*parts.tasks, ("vault", partial(vault.watch, settings))]
+        watch = partial(vault.watch, vault_session(settings), settings.vault_watch_interval_s)
+        parts.tasks = [*parts.tasks, ("vault", watch)]
     try:
         return await _supervise(settings, parts, stop, worker_only=worker_only)
     finally:
@@ -164,26 +120,8 @@ async def _close(parts: Parts) -> None:
     await asyncio.gather(*(bounded(close) for close in parts.close))
 
 
-def _http_config(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        http=Protocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s * HTTP_SHARE)),
-        timeout_keep_alive=30,
-        server_header=False,
-        # Whose X-Forwarded-For counts is a setting (TRUSTED_PROXIES), not "everybody on this machine".
-        proxy_headers=False,
-    )
-
-
 async def _supervise(settings: ServiceSettings, parts: Parts, stop: asyncio.Event, *, worker_only: bool) -> bool:
-    server = _Server(_http_config(settings, parts.app))
+    server = http_server(settings, parts.app)
     tasks_stop, last_stop = asyncio.Event(), asyncio.Event()
     running = {asyncio.create_task(server.serve(), name="http")}
     grpc_server = None if worker_only else parts.grpc

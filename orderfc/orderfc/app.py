@@ -3,18 +3,18 @@
 import asyncio
 from functools import partial
 
-from chassis import housekeeping, migrations
-from chassis.auth import TokenVerifier
-from chassis.consumer import ConsumerRunner, Handler
-from chassis.db import Database
-from chassis.health import Readiness
-from chassis.kafka import Producer
+from chassis.auth.revocation import Revocations
+from chassis.auth.tokens import TokenVerifier
+from chassis.db import housekeeping, migrations
+from chassis.db.database import Database
+from chassis.grpc.users import UserClient
+from chassis.http.probes import Readiness
+from chassis.kafka.consumer import ConsumerRunner, Handler
+from chassis.kafka.producer import Producer
+from chassis.kafka.relay import Relay
 from chassis.loops import every
 from chassis.redis import RedisClient
-from chassis.relay import Relay
-from chassis.revocation import Revocations
 from chassis.service import Parts, Service
-from chassis.users import UserClient
 from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings

@@ -7,18 +7,19 @@ from functools import partial
 
 import asyncpg
 
-from chassis import housekeeping, migrations
-from chassis.auth import TokenVerifier
-from chassis.consumer import ConsumerRunner
-from chassis.db import Database
-from chassis.health import Readiness
-from chassis.kafka import Producer
+from chassis.auth.revocation import Revocations
+from chassis.auth.tokens import TokenVerifier
+from chassis.db import housekeeping, migrations
+from chassis.db.database import Database
+from chassis.db.outbox import OutboxRow
+from chassis.grpc.users import UserClient
+from chassis.http.probes import Readiness
+from chassis.kafka.consumer import ConsumerRunner
+from chassis.kafka.producer import Producer
+from chassis.kafka.relay import Relay
 from chassis.loops import every
 from chassis.redis import RedisClient
-from chassis.relay import OutboxRow, Relay
-from chassis.revocation import Revocations
 from chassis.service import Parts, Service, Task
-from chassis.users import UserClient
 from paymentfc import events
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings

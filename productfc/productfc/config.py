@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chassis.config import ServiceSettings, setting
+from chassis.config.settings import ServiceSettings, setting
 
 
 class Settings(ServiceSettings):

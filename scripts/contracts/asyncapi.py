@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.config import ServiceSettings
-from chassis.kafka import dlq
+from chassis.config.settings import ServiceSettings
+from chassis.kafka.topics import dlq
 from contracts.headers import dead_letter_headers, event_headers, example_dead_letter, example_headers, headers_of
 from contracts.schemas import published
 from contracts.topics import TOPICS, Topic, consumers_of

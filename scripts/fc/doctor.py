@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fc import compose
 from fc.layout import Layout, StackError
 from fc.programs import Programs
-from fc.servers.base import Missing
+from servers.base import Missing
 
 MIN_JAVA = 17
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

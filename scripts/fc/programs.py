@@ -8,16 +8,16 @@ from importlib import import_module
 
 from dotenv import dotenv_values
 
-from chassis.config import ServiceSettings
+from chassis.config.settings import ServiceSettings
 from fc.layout import PORTS, ROOT, SERVICES, Layout
-from fc.servers.base import Server
-from fc.servers.kafka import Kafka
-from fc.servers.mongo import Mongo
-from fc.servers.postgres import PASSWORD as DATABASE_PASSWORD
-from fc.servers.postgres import Postgres
-from fc.servers.redis import PASSWORD as REDIS_PASSWORD
-from fc.servers.redis import Redis
 from fc.supervisor import Program
+from servers.base import Server
+from servers.kafka import Kafka
+from servers.mongo import Mongo
+from servers.postgres import PASSWORD as DATABASE_PASSWORD
+from servers.postgres import Postgres
+from servers.redis import PASSWORD as REDIS_PASSWORD
+from servers.redis import Redis
 
 HOST = "localhost"
 ADMIN = {"ADMIN_EMAIL": "admin@example.com", "ADMIN_PASSWORD": "admin12345"}

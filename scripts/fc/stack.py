@@ -15,15 +15,16 @@ from typing import Self
 
 import httpx2
 
-from chassis import kafka, migrations
-from chassis.config import ServiceSettings, load
+from chassis.config.settings import ServiceSettings, load
+from chassis.db import migrations
+from chassis.kafka.topics import ensure_topics
 from chassis.service import Service
 from fc import processes
 from fc.layout import PORTS, SERVICES, Layout, StackError
 from fc.programs import SIMULATOR, Programs, settings_class
 from fc.seed import ACCOUNTS, Accounts
-from fc.servers.base import Missing, Server
 from fc.supervisor import Supervisor
+from servers.base import Missing, Server
 
 READY_S = 90
 POLL_S = 0.05
@@ -153,7 +154,7 @@ class Stack:
 
     async def _make_topics(self, report: Report) -> None:
         began = time.monotonic()
-        await kafka.ensure_topics(self._settings("orderfc"), topics())
+        await ensure_topics(self._settings("orderfc"), topics())
         report("topics exist", time.monotonic() - began)
 
     def _settings(self, service: str) -> ServiceSettings:
@@ -228,7 +229,7 @@ class Stack:
         """Create the topics that are missing and return their names. Raises StackError without a broker."""
         if not asyncio.run(self.programs.kafka.ready()):
             raise StackError("the broker does not answer: is the stack up?")
-        return asyncio.run(kafka.ensure_topics(self._settings("orderfc"), topics()))
+        return asyncio.run(ensure_topics(self._settings("orderfc"), topics()))
 
     def tail(self, name: str, lines: int = TAIL_LINES) -> str:
         """Give the end of a program's log."""

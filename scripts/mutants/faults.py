@@ -59,7 +59,7 @@ CONTRACT = [
     ),
     Fault(
         "the lists for administrators are open to every user",
-        "chassis/chassis/auth.py",
+        "chassis/chassis/auth/tokens.py",
         "    if not user.is_admin:\n",
         "    if False:\n",
         "paymentfc/tests/integration/test_admin.py::test_a_list_is_for_administrators_only",
@@ -122,21 +122,21 @@ CONTRACT = [
     ),
     Fault(
         "a lost token works until it expires although it was logged out",
-        "chassis/chassis/revocation.py",
+        "chassis/chassis/auth/revocation.py",
         "        if found:\n",
         "        if False:\n",
         "chassis/tests/integration/test_revocation.py::test_redis_alone_decides_when_it_answers_and_was_filled",
     ),
     Fault(
         "a token of any algorithm is believed",
-        "chassis/chassis/auth.py",
+        "chassis/chassis/auth/tokens.py",
         "algorithms=[ALGORITHM],",
         'algorithms=["HS256", "HS512", "none"],',
         "chassis/tests/unit/test_auth.py::test_forged_and_broken_tokens_are_refused",
     ),
     Fault(
         "a token needs no user_id",
-        "chassis/chassis/auth.py",
+        "chassis/chassis/auth/tokens.py",
         '"require": ["exp", "iat", "iss", "user_id"]',
         '"require": ["exp", "iat", "iss"]',
         "chassis/tests/unit/test_auth.py::test_wrong_claims_are_refused",
@@ -171,14 +171,14 @@ CONTRACT = [
     ),
     Fault(
         "an error tells the driver's text",
-        "chassis/chassis/middleware.py",
+        "chassis/chassis/http/middleware.py",
         '500, "internal_error", "Internal server error"',
         '500, "internal_error", str(error)',
         "chassis/tests/integration/test_http.py::test_failures_tell_nothing_and_are_logged",
     ),
     Fault(
         "a body of any size is read",
-        "chassis/chassis/body.py",
+        "chassis/chassis/http/body.py",
         "MAX_BODY_BYTES = 1024 * 1024",
         "MAX_BODY_BYTES = 1024 * 1024 * 1024",
         "chassis/tests/integration/test_http.py::test_a_body_over_one_mebibyte_is_413_before_the_handler",
@@ -195,7 +195,7 @@ CONTRACT = [
 AUDITED = [
     Fault(
         "the offset is committed before the work",
-        "chassis/chassis/partition.py",
+        "chassis/chassis/kafka/partition.py",
         "        self._window[message.offset] = False\n",
         "        self._window[message.offset] = True\n        await self._commit()\n",
         f"{_PROMISES}::test_an_offset_never_runs_ahead_of_its_work",
@@ -211,7 +211,7 @@ AUDITED = [
     ),
     Fault(
         "the inbox check is removed",
-        "chassis/chassis/inbox.py",
+        "chassis/chassis/db/inbox.py",
         "return bool(await tx.driver().fetchval(_FIRST, consumer, message.event_id))",
         "return True",
         f"{_PROMISES}::test_what_a_group_has_passed_is_in_its_inbox",
@@ -245,21 +245,21 @@ AUDITED = [
 SAGA = [
     Fault(
         "the offset is committed before a message that waits",
-        "chassis/chassis/partition.py",
+        "chassis/chassis/kafka/partition.py",
         "self._window[message.offset] = False",
         "self._window[message.offset] = True",
         "chassis/tests/unit/test_partition.py::test_a_message_that_is_too_early_delays_its_own_key_only_and_keeps_the_order_of_that_key",
     ),
     Fault(
         "an event is forgotten on its way into the outbox",
-        "chassis/chassis/db.py",
+        "chassis/chassis/db/database.py",
         "            await append(self._driver, events)\n            self.published = True\n",
         "            self.published = True\n",
         f"{_ORDER_EVENTS}::test_a_failed_payment_gives_the_stock_back_in_the_golden_shape",
     ),
     Fault(
         "the inbox is not asked",
-        "chassis/chassis/inbox.py",
+        "chassis/chassis/db/inbox.py",
         "return bool(await tx.driver().fetchval(_FIRST, consumer, message.event_id))",
         "return True",
         f"{_ORDER_EVENTS}::test_the_same_event_eight_times_at_once_is_applied_once",

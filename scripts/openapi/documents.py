@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from chassis.config import ServiceSettings, load
+from chassis.config.settings import ServiceSettings, load
 from fc.layout import SERVICES
 from fc.programs import settings_class
 

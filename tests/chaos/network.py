@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from chassis.testing.proxy import Proxy
 from fc.layout import Layout
+from testkit.proxy import Proxy
 
 PARTS = ("postgres", "kafka", "redis", "mongo", "grpc", "productfc", "xendit")
 """What the services reach through a proxy: `grpc` is userfc's look-up, `productfc` its HTTP."""

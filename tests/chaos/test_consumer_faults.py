@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chassis.testing.proxy import Proxy
 from fc.shop import poll
+from testkit.proxy import Proxy
 from tests.chaos.arena import Arena
 from tests.chaos.consuming import (
     Tail,

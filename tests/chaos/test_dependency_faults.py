@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import redis.asyncio
 
-from chassis.config import load
+from chassis.config.settings import load
 from chassis.redis import RedisClient
 from fc.shop import Customer, poll
 from productfc.config import Settings as ProductSettings

@@ -10,8 +10,8 @@ import jwt
 import pytest
 import redis.asyncio
 
-from chassis.auth import CLOCKS_DIFFER_S, LEEWAY_S
-from chassis.revocation import key
+from chassis.auth.revocation import key
+from chassis.auth.tokens import CLOCKS_DIFFER_S, LEEWAY_S
 from fc.shop import Customer
 from tests.chaos.arena import Arena
 from tests.chaos.warehouse import stock_of

@@ -19,7 +19,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from chassis.service import LINGER_S
+from chassis.http.server import LINGER_S
 from fc.layout import SERVICES
 from fc.shop import Customer, poll
 from tests.chaos.arena import Arena, Running

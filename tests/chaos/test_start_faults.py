@@ -18,9 +18,9 @@ from fc.audit.sources import Sources
 from fc.layout import SERVICES
 from fc.programs import SIMULATOR
 from fc.seed import seed
-from fc.servers.base import Server
 from fc.shop import Shop, poll
 from fc.stack import Stack
+from servers.base import Server
 from tests.chaos.arena import Arena
 from tests.support import Kitchen
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from chassis.config import load
+from chassis.config.settings import load
 from fc.audit.rule import Level
 from fc.audit.run import run_audit
 from fc.audit.sources import Sources

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chassis.auth import ISSUER, LIFETIME_S, MAX_TOKEN_LENGTH
+from chassis.auth.tokens import ISSUER, LIFETIME_S, MAX_TOKEN_LENGTH
 
 Header = bytes
 _HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}

@@ -14,8 +14,8 @@ from unittest import mock
 
 import yaml
 
-from chassis import vault
-from chassis.config import ServiceSettings, load
+from chassis.config import vault
+from chassis.config.settings import ServiceSettings, load
 from fc.layout import ROOT
 
 from .test_env_example import CLASSES

@@ -10,8 +10,8 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
 
-from chassis.config import load
-from chassis.users import UserClient
+from chassis.config.settings import load
+from chassis.grpc.users import UserClient
 from fc.layout import SERVICES
 from fc.programs import settings_class
 from fc.shop import Shop

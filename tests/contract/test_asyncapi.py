@@ -22,10 +22,10 @@ import productfc.app
 import productfc.events
 from chassis.errors import InvalidMessage
 from chassis.events import Event, Message, parse, wire_headers
-from chassis.kafka import Producer, dlq
-from chassis.partition import PartitionWorker
+from chassis.kafka.partition import PartitionWorker
+from chassis.kafka.producer import Producer
+from chassis.kafka.topics import dlq
 from chassis.service import Service
-from chassis.testing import eventually
 from contracts.facts import BY_TOPIC
 from contracts.files import ASYNCAPI, ROOT, asyncapi, differences, golden, wanted
 from contracts.headers import REASONS
@@ -33,6 +33,7 @@ from contracts.schemas import fields, published
 from contracts.topics import READERS, TOPICS, Topic
 from contracts.validity import invalid
 from orderfc.handler.schemas import CheckoutBody
+from testkit import eventually
 
 DOCUMENT = asyncapi((ROOT / ASYNCAPI).read_text())
 MESSAGES = DOCUMENT["components"]["messages"]
@@ -213,7 +214,7 @@ def test_the_reasons_of_dead_letters_are_those_in_the_code_and_in_the_documentat
     packages = ("chassis", "productfc", "orderfc", "paymentfc")
     sources = [path.read_text() for name in packages for path in Path(ROOT / name / name).rglob("*.py")]
     raised = {reason for source in sources for reason in re.findall(r'InvalidMessage\(\s*"(\w+)"', source)}
-    worker = (ROOT / "chassis/chassis/failures.py").read_text()
+    worker = (ROOT / "chassis/chassis/kafka/retry.py").read_text()
     assert raised | set(re.findall(r'return "(\w+)"', worker)) == set(REASONS)
     documented = (ROOT / "docs/events.md").read_text()
     assert [reason for reason in REASONS if f"`{reason}`" not in documented] == []

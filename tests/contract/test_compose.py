@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chassis.config import ServiceSettings, load
+from chassis.config.settings import ServiceSettings, load
 from fc.layout import ROOT, SERVICES
 from xendit_sim.config import Settings as Simulator
 

@@ -14,10 +14,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from chassis.testing import eventually, free_port
 from fc.layout import ROOT, SERVICES
-from fc.servers.base import maven
-from fc.servers.kafka import ARTIFACTS, VERSION
+from servers.base import maven
+from servers.kafka import ARTIFACTS, VERSION
+from testkit import eventually, free_port
 
 from .compose import FILE, environment, resolved
 from .test_compose import SERVICE_PORTS

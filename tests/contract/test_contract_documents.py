@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from chassis.config import load
+from chassis.config.settings import load
 from fc.layout import SERVICES
 from fc.programs import settings_class
 from paymentfc.repository.audit import AuditEvent

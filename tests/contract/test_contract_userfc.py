@@ -10,7 +10,7 @@ import jwt
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from chassis import grpc as chassis_grpc
+from chassis.grpc import server as chassis_grpc
 from chassis.pb import user_pb2, user_pb2_grpc
 from fc.shop import Customer
 from fc.stack import Stack

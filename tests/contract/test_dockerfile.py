@@ -16,9 +16,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from chassis import migrations
-from chassis.testing import eventually, free_port
+from chassis.db import migrations
 from fc.layout import ROOT, SERVICES
+from testkit import eventually, free_port
 
 from .dockerfile import copied, exec_form, ignored, steps, violations
 

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from dotenv import dotenv_values
 
-from chassis.config import ServiceSettings, load, setting
+from chassis.config.settings import ServiceSettings, load, setting
 from fc.layout import ROOT, SERVICES
 from fc.programs import ADMIN, setting_names, settings_class
 from xendit_sim.config import Settings as Simulator
@@ -56,7 +56,7 @@ def entries(text: str) -> list[Entry]:
 
 def names_besides_settings() -> set[str]:
     """Give the names that the stacks read themselves: in the sources, and in docker-compose.yml."""
-    sources = [ROOT / "chassis/chassis/config.py", *(ROOT / "scripts/fc").rglob("*.py")]
+    sources = [ROOT / "chassis/chassis/config/settings.py", *(ROOT / "scripts/fc").rglob("*.py")]
     read = {name for source in sources for name in _READ.findall(source.read_text(encoding="utf-8"))}
     simulator = (ROOT / "scripts/xendit_sim/config.py").read_text(encoding="utf-8")
     composed = re.findall(r"\$\{([A-Z_]+)", COMPOSE)
@@ -65,7 +65,7 @@ def names_besides_settings() -> set[str]:
 
 def loaded(cls: type[ServiceSettings], environment: Mapping[str, str]) -> dict[str, Any]:
     """Read a settings class from this environment alone; a Vault that it names is empty."""
-    with mock.patch.dict(os.environ, environment, clear=True), mock.patch("chassis.vault.read", return_value={}):
+    with mock.patch.dict(os.environ, environment, clear=True), mock.patch("chassis.config.vault.read", return_value={}):
         return dict(load(cls))
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chassis import http
 from chassis.errors import AppError
+from chassis.http import app as http
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([a-z_]+)` \| (\d{3}) \|", re.MULTILINE)

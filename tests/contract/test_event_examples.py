@@ -17,7 +17,8 @@ import paymentfc.handler.kafka
 import productfc.app
 import productfc.handler.kafka
 from chassis.errors import InvalidMessage
-from chassis.events import Event, Message, parse, uuid7, wire_headers
+from chassis.events import Event, Message, parse, wire_headers
+from chassis.ids import uuid7
 from contracts.files import ROOT, golden
 from contracts.topics import READERS, TOPICS, Reader, Topic
 from orderfc.events import PaymentResult

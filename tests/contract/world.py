@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import httpx2
 
-from chassis.config import load
+from chassis.config.settings import load
 from fc.programs import settings_class
 from fc.shop import Customer, Shop
 from fc.stack import Stack

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
-from chassis.testing import eventually, free_port
+from testkit import eventually, free_port
 from xendit_sim.app import create_app
 from xendit_sim.config import Settings
 

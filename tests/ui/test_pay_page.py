@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from chassis.testing import eventually
+from testkit import eventually
 
 from .conftest import Shop, chromium
 

@@ -6,11 +6,12 @@ from functools import partial
 
 import structlog
 
-from chassis import grpc, migrations
-from chassis.auth import TokenVerifier
-from chassis.db import Database
+from chassis.auth.tokens import TokenVerifier
+from chassis.db import migrations
+from chassis.db.database import Database
 from chassis.errors import RateLimited, Unavailable, is_transient
-from chassis.health import Readiness
+from chassis.grpc import server as grpc
+from chassis.http.probes import Readiness
 from chassis.loops import every
 from chassis.pb.user_pb2_grpc import add_UserServiceServicer_to_server
 from chassis.redis import RedisClient

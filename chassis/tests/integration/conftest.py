@@ -10,12 +10,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from chassis.config import ServiceSettings, load
-from chassis.consumer import ConsumerRunner
-from chassis.db import Database
+from chassis.config.settings import ServiceSettings, load
+from chassis.db.database import Database
 from chassis.events import Message
-from chassis.kafka import Producer, ensure_topics
-from chassis.testing.proxy import Proxy
+from chassis.kafka.consumer import ConsumerRunner
+from chassis.kafka.producer import Producer
+from chassis.kafka.topics import ensure_topics
+from testkit.proxy import Proxy
 
 
 class Topic:

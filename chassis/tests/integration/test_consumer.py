@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaError
 
-from chassis import consumer as module
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
-from chassis.testing import eventually
-from chassis.testing.proxy import Proxy
+from chassis.kafka import consumer as module
+from testkit import eventually
+from testkit.proxy import Proxy
 
 from .conftest import Join, Member, Topic
 

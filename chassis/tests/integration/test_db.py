@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.errors import is_transient
 
 CRASHED = b"SFATAL\0VFATAL\0C57P02\0Mterminating connection because of crash of another server process\0\0"

@@ -13,11 +13,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from pydantic import SecretStr
 
-from chassis import grpc as chassis_grpc
-from chassis.config import ServiceSettings
+from chassis.config.settings import ServiceSettings
 from chassis.errors import NotFound, Unavailable
+from chassis.grpc import server as chassis_grpc
+from chassis.grpc.users import User, UserClient
 from chassis.pb import user_pb2, user_pb2_grpc
-from chassis.users import User, UserClient
 
 CREDENTIAL = "the-internal-credential"
 

@@ -8,15 +8,15 @@ from collections import Counter
 import httpx2
 import pytest
 
-from chassis.testing import eventually, free_port
+from testkit import eventually, free_port
 
 CLIENTS = 24
 SERVICE = """
 import asyncio, signal, sys
 import uvloop
-from chassis.config import ServiceSettings, load
-from chassis.health import Readiness
-from chassis.http import create_app
+from chassis.config.settings import ServiceSettings, load
+from chassis.http.probes import Readiness
+from chassis.http.app import create_app
 from chassis.service import Parts, _supervise
 
 async def main():

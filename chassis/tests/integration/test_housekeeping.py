@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chassis import housekeeping
-from chassis.config import ServiceSettings, load
-from chassis.db import Database
-from chassis.testing import eventually
+from chassis.config.settings import ServiceSettings, load
+from chassis.db import housekeeping
+from chassis.db.database import Database
+from testkit import eventually
 
 _OUTBOX = """
 INSERT INTO outbox (event_id, topic, key, payload, created_at, published_at)

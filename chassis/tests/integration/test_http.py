@@ -16,11 +16,11 @@ from fastapi import APIRouter, Request
 from opentelemetry import trace
 from pydantic import BaseModel
 
-from chassis.auth import AdminUser, CurrentUser, TokenVerifier, encode_token
-from chassis.config import ServiceSettings
+from chassis.auth.tokens import AdminUser, CurrentUser, TokenVerifier, encode_token
+from chassis.config.settings import ServiceSettings
 from chassis.errors import Conflict, Unavailable
-from chassis.health import Readiness
-from chassis.http import create_app
+from chassis.http.app import create_app
+from chassis.http.probes import Readiness
 from chassis.ids import PositiveId, TrimmedText
 
 SECRET = "s" * 32

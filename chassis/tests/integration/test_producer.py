@@ -8,11 +8,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from chassis import kafka
-from chassis.config import ServiceSettings
-from chassis.kafka import Producer
-from chassis.testing import eventually
-from chassis.testing.proxy import Proxy
+from chassis.config.settings import ServiceSettings
+from chassis.kafka import producer as module
+from chassis.kafka.errors import is_broker_trouble
+from chassis.kafka.producer import Producer
+from chassis.kafka.topics import MAX_REQUEST_BYTES
+from testkit import eventually
+from testkit.proxy import Proxy
 
 from .conftest import Topic
 
@@ -44,7 +46,7 @@ async def test_a_producer_whose_sender_has_died_is_replaced(topic: Topic, produc
 async def test_a_record_that_is_refused_does_not_replace_the_producer(topic: Topic, producer: Producer) -> None:
     await producer.send(topic.name, b"1", b"k", [])
     before = producer._producer
-    for size in (1_100_000, kafka.MAX_REQUEST_BYTES + 1):
+    for size in (1_100_000, MAX_REQUEST_BYTES + 1):
         with pytest.raises(MessageSizeTooLargeError):
             await producer.send(topic.name, bytes(size), b"k", [])
     await producer.send(topic.name, b"2", b"k", [])
@@ -54,15 +56,15 @@ async def test_a_record_that_is_refused_does_not_replace_the_producer(topic: Top
 async def test_a_producer_sends_again_when_its_broker_is_back(
     topic: Topic, kafka_settings: ServiceSettings, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka, "SEND_TIMEOUT_S", 1)
-    monkeypatch.setattr(kafka, "REQUEST_TIMEOUT_MS", 800)
+    monkeypatch.setattr(module, "SEND_TIMEOUT_S", 1)
+    monkeypatch.setattr(module, "REQUEST_TIMEOUT_MS", 800)
     producer = Producer(kafka_settings.model_copy(update={"kafka_broker": proxy.address}))
     await producer.send(topic.name, b"1", b"k", [])
     for leave in (proxy.refuse, proxy.blackhole):
         await leave()
         with pytest.raises((KafkaError, TimeoutError)) as failed:
             await producer.send(topic.name, b"2", b"k", [])
-        assert kafka.is_broker_trouble(failed.value)
+        assert is_broker_trouble(failed.value)
         await proxy.restore()
 
         async def sent() -> bool:
@@ -89,4 +91,4 @@ async def test_dead_letter_topics_take_a_message_with_the_headers_that_are_added
             limits.append(int(configs["max.message.bytes"]))
     finally:
         await admin.close()
-    assert limits == [1_048_588, kafka.MAX_REQUEST_BYTES]
+    assert limits == [1_048_588, MAX_REQUEST_BYTES]

@@ -10,13 +10,13 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from structlog.testing import capture_logs
 
-from chassis.config import ServiceSettings
-from chassis.db import Database, metadata_factory
+from chassis.config.settings import ServiceSettings
+from chassis.db.database import Database, metadata_factory
+from chassis.db.outbox import OutboxRow, outbox_table
 from chassis.events import Event
-from chassis.kafka import Producer
-from chassis.outbox import outbox_table
-from chassis.relay import BATCH, OutboxRow, Relay
-from chassis.testing import eventually
+from chassis.kafka.producer import Producer
+from chassis.kafka.relay import BATCH, Relay
+from testkit import eventually
 
 MAX_TRIES = 3
 AWAY = OSError("the broker is away")

@@ -8,15 +8,15 @@ import asyncpg
 import pytest
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from chassis import flight
-from chassis import relay as relay_module
-from chassis.config import ServiceSettings
-from chassis.db import Database, metadata_factory
+from chassis.config.settings import ServiceSettings
+from chassis.db.database import Database, metadata_factory
+from chassis.db.outbox import outbox_table
 from chassis.events import Event
-from chassis.kafka import Producer
-from chassis.outbox import outbox_table
-from chassis.relay import Relay
-from chassis.testing import eventually
+from chassis.kafka import in_flight as flight
+from chassis.kafka import relay as relay_module
+from chassis.kafka.producer import Producer
+from chassis.kafka.relay import Relay
+from testkit import eventually
 
 from .conftest import Topic
 

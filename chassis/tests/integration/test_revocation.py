@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from chassis.config import ServiceSettings
+from chassis.auth.revocation import FILLED, Revocations, key
+from chassis.config.settings import ServiceSettings
 from chassis.errors import Unauthenticated, Unavailable
 from chassis.redis import RedisClient
-from chassis.revocation import FILLED, Revocations, key
 
 
 @dataclass
@@ -215,7 +215,7 @@ async def test_a_silent_redis_is_not_waited_for() -> None:
 
 
 async def test_the_cache_of_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chassis.revocation.CACHE_SIZE", 3)
+    monkeypatch.setattr("chassis.auth.revocation.CACHE_SIZE", 3)
     client, userfc = away(), Userfc(answer=True)
     revocations = Revocations(client, userfc)
     for number in range(10):

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from chassis.config import ServiceSettings, load
-from chassis.consumer import ConsumerRunner
-from chassis.db import Database, metadata_factory
+from chassis.config.settings import ServiceSettings, load
+from chassis.db.database import Database, metadata_factory
+from chassis.db.outbox import outbox_table
 from chassis.events import Event, Message
-from chassis.health import Readiness
-from chassis.http import create_app
-from chassis.kafka import Producer
-from chassis.outbox import outbox_table
-from chassis.relay import Relay
+from chassis.http.app import create_app
+from chassis.http.probes import Readiness
+from chassis.kafka.consumer import ConsumerRunner
+from chassis.kafka.producer import Producer
+from chassis.kafka.relay import Relay
 from chassis.service import Parts, _close, _supervise
-from chassis.testing import eventually, free_port
-from chassis.testing.proxy import Proxy
+from testkit import eventually, free_port
+from testkit.proxy import Proxy
 
 from .conftest import Topic
 

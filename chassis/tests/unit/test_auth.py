@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from chassis.auth import MAX_EXP, TokenVerifier, encode_token
+from chassis.auth.tokens import MAX_EXP, TokenVerifier, encode_token
 from chassis.errors import Unauthenticated
 
 SECRET = "s" * 64

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 from pydantic import SecretStr
 
-from chassis.config import ServiceSettings, load, setting
+from chassis.config.settings import ServiceSettings, load, setting
 
 STRONG = "x" * 32
 

@@ -8,7 +8,8 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from pydantic import BaseModel
 
 from chassis.errors import InvalidMessage
-from chassis.events import Event, Message, parse, uuid7, wire_headers
+from chassis.events import Event, Message, parse, wire_headers
+from chassis.ids import uuid7
 
 
 class Payload(BaseModel):

@@ -6,7 +6,7 @@ from sqlalchemy import exc as sa_exc
 
 from chassis.errors import Conflict, InvalidMessage, NotYet, Unavailable
 from chassis.events import Message
-from chassis.failures import Attempt, is_outage
+from chassis.kafka.retry import Attempt, is_outage
 
 
 def caused_by(error: Exception, cause: Exception) -> Exception:

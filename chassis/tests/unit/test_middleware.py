@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import Message, Receive, Scope, Send
 
-from chassis.middleware import MAX_IN_FLIGHT, ChassisMiddleware
+from chassis.http.middleware import MAX_IN_FLIGHT, ChassisMiddleware
 
 
 def request(path: str) -> Scope:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chassis.openapi import complete, example
+from chassis.http.openapi import complete, example
 
 SCHEMAS: dict[str, Any] = {
     "Line": {

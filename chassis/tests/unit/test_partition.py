@@ -18,9 +18,9 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
+from chassis.kafka.partition import PartitionWorker
 from chassis.loops import wait_any
-from chassis.partition import PartitionWorker
-from chassis.testing import eventually
+from testkit import eventually
 
 TP = TopicPartition("stock.updated", 0)
 
@@ -290,7 +290,7 @@ async def test_a_partition_that_was_taken_over_is_dropped_without_failing_the_pr
 
 
 async def test_a_commit_that_takes_too_long_is_waited_for_and_not_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chassis.partition.COMMIT_TIMEOUT_S", 0.02)
+    monkeypatch.setattr("chassis.kafka.partition.COMMIT_TIMEOUT_S", 0.02)
     answer, asked = asyncio.Event(), []
 
     class Slow(FakeConsumer):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
 
 from chassis.errors import Invalid, InvalidMessage
-from chassis.events import Event, Message, parse, uuid7, wire_headers
-from chassis.ids import PositiveId, Text
+from chassis.events import Event, Message, parse, wire_headers
+from chassis.ids import PositiveId, Text, uuid7
 from chassis.money import Money, check_amount, places
 
 LIMIT = 9_999_999_999

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from chassis.testing import eventually
-from chassis.testing.proxy import Proxy
+from testkit import eventually
+from testkit.proxy import Proxy
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

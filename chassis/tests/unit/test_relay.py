@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from chassis.flight import waves
-from chassis.relay import OutboxRow
+from chassis.db.outbox import OutboxRow
+from chassis.kafka.in_flight import waves
 
 
 def row(number: int, topic: str, key: str) -> OutboxRow:

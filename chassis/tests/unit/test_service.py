@@ -5,11 +5,11 @@ from contextlib import suppress
 
 from structlog.testing import capture_logs
 
-from chassis.config import ServiceSettings, load
-from chassis.health import Readiness
-from chassis.http import create_app
+from chassis.config.settings import ServiceSettings, load
+from chassis.http.app import create_app
+from chassis.http.probes import Readiness
 from chassis.service import Parts, _close, _supervise
-from chassis.testing import eventually, free_port
+from testkit import eventually, free_port
 
 
 def settings() -> ServiceSettings:

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.config import JsonDict
 
-from chassis.auth import CurrentUser
-from chassis.db import Database
+from chassis.auth.tokens import CurrentUser
+from chassis.db.database import Database
 from chassis.errors import Invalid
-from chassis.http import errors
+from chassis.http.app import errors
 from chassis.ids import PathId, digits
 from orderfc.errors import unknown_order
 from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView

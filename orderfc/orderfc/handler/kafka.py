@@ -2,9 +2,9 @@
 
 from structlog.contextvars import bind_contextvars
 
-from chassis.consumer import Handler
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.events import Message, parse
+from chassis.kafka.consumer import Handler
 from orderfc import events
 from orderfc.usecase.apply_payment_result import apply_payment_result
 from orderfc.usecase.apply_stock_rejected import apply_stock_rejected

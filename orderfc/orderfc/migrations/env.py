@@ -1,6 +1,6 @@
 """Alembic's entry: the chassis runs it on the service's own database."""
 
-from chassis.migrations import run_env
+from chassis.db.migrations import run_env
 from orderfc.repository.tables import metadata
 
 run_env(metadata)

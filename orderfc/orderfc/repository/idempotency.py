@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from chassis.db import Database
+from chassis.db.database import Database
 
 # One statement that always answers: on a conflict it waits for the row's last writer, takes the key over when its lease
 # has run out (the holder crashed), and otherwise rewrites it unchanged. Values returned are those after the update.

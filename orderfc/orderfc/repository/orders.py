@@ -7,8 +7,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy import func, insert, select, update
 
-from chassis.db import Database, Tx
-from chassis.events import uuid7
+from chassis.db.database import Database, Tx
+from chassis.ids import uuid7
 from orderfc.events import ORDER_CREATED, STOCK_UPDATED
 from orderfc.model import Cause, Draft, Status
 from orderfc.repository.idempotency import Lease

@@ -1,6 +1,6 @@
 """The rule of one order: load it locked, decide by the transition table, save guarded."""
 
-from chassis.db import Tx
+from chassis.db.database import Tx
 from chassis.errors import NotYet
 from orderfc.model import Cause, Transition, may_become, transition
 from orderfc.repository import orders

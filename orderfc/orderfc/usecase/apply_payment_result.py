@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
+from chassis.db.inbox import first_time
 from chassis.errors import InvalidMessage
 from chassis.events import Event, Message
-from chassis.inbox import first_time
 from orderfc import events
 from orderfc.config import Settings
 from orderfc.model import Cause

@@ -2,9 +2,9 @@
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
+from chassis.db.inbox import first_time
 from chassis.events import Message
-from chassis.inbox import first_time
 from orderfc.config import Settings
 from orderfc.events import StockRejected
 from orderfc.model import Cause

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from chassis import telemetry
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.failpoint import failpoint
 from chassis.money import check_amount
 from orderfc import events

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from chassis.auth import TokenVerifier, encode_token
-from chassis.db import Database
+from chassis.auth.tokens import TokenVerifier, encode_token
+from chassis.db.database import Database
 from chassis.events import Message
 from orderfc.app import build, handlers
 from orderfc.client.products import ProductClient

@@ -8,8 +8,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from chassis import migrations
-from chassis.db import Database
+from chassis.db import migrations
+from chassis.db.database import Database
 from orderfc.config import Settings
 from orderfc.repository.tables import metadata
 

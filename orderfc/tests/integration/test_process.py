@@ -13,9 +13,9 @@ import httpx2
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from redis.asyncio import Redis
 
-from chassis.auth import encode_token
-from chassis.revocation import FILLED
-from chassis.testing import eventually, free_port
+from chassis.auth.revocation import FILLED
+from chassis.auth.tokens import encode_token
+from testkit import eventually, free_port
 
 from .conftest import body
 

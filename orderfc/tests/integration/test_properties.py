@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.db import Database
-from chassis.testing.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
+from chassis.db.database import Database
 from orderfc.app import handlers
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
 from orderfc.model import Status, Wanted
 from orderfc.usecase.checkout import Checkout, Request
+from testkit.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
 
 from .conftest import Productfc, message
 

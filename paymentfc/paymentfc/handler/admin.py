@@ -4,9 +4,9 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from chassis.auth import AdminUser
-from chassis.db import Database
-from chassis.http import errors
+from chassis.auth.tokens import AdminUser
+from chassis.db.database import Database
+from chassis.http.app import errors
 from chassis.ids import PathId
 from paymentfc.handler.lists import (
     AnomalyList,

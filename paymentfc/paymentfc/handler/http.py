@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Request, Security
 from fastapi.responses import Response
 from fastapi.security import APIKeyHeader
 
-from chassis.auth import CurrentUser
-from chassis.db import Database
-from chassis.http import errors
+from chassis.auth.tokens import CurrentUser
+from chassis.db.database import Database
+from chassis.http.app import errors
 from chassis.ids import PathId
 from paymentfc.errors import InvalidCallbackToken, PaymentNotFound
 from paymentfc.handler.pdf import render

@@ -1,7 +1,7 @@
 """The table topic -> handler: each message is parsed and given to one usecase."""
 
-from chassis.consumer import Handler
 from chassis.events import Message, parse
+from chassis.kafka.consumer import Handler
 from paymentfc.events import ORDER_CREATED, STOCK_REJECTED, OrderCreated, StockRejected
 from paymentfc.usecase.close_rejected_order import CloseRejectedOrder
 from paymentfc.usecase.register_payment import RegisterPayment

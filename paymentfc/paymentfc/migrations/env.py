@@ -1,6 +1,6 @@
 """Alembic's entry: the chassis runs the migrations of this package's tables."""
 
-from chassis.migrations import run_env
+from chassis.db.migrations import run_env
 from paymentfc.repository.tables import metadata
 
 run_env(metadata)

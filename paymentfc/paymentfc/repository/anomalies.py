@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Payment, amount_text
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page

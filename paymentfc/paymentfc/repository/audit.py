@@ -11,9 +11,9 @@ import orjson
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from chassis.db import Database, Tx
-from chassis.events import uuid7
-from chassis.relay import OutboxRow
+from chassis.db.database import Database, Tx
+from chassis.db.outbox import OutboxRow
+from chassis.ids import uuid7
 from paymentfc.errors import AuditUnavailable
 from paymentfc.model import Payment, named_order
 from paymentfc.repository.pages import Page, offset

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from chassis.db import Tx
+from chassis.db.database import Tx
 from paymentfc.model import Callback, Outcome, amount_text
 
 _ADD = """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
 from paymentfc.model import Payment
 
 

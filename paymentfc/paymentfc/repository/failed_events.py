@@ -5,8 +5,8 @@ from typing import Any
 
 import asyncpg
 
-from chassis.db import Database, Tx
-from chassis.relay import OutboxRow
+from chassis.db.database import Database, Tx
+from chassis.db.outbox import OutboxRow
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from chassis.db import Database
+from chassis.db.database import Database
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 from sqlalchemy import select
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
 from paymentfc.events import Line, OrderCreated
 from paymentfc.model import Payment, Reason, Status, external_id
 from paymentfc.repository import pages

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
 
 
 class RequestStatus(StrEnum):

@@ -19,9 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from chassis.db import metadata_factory
-from chassis.inbox import inbox_table
-from chassis.outbox import outbox_table
+from chassis.db.database import metadata_factory
+from chassis.db.inbox import inbox_table
+from chassis.db.outbox import outbox_table
 
 metadata = metadata_factory()
 outbox = outbox_table(metadata)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from prometheus_client import Counter
 
-from chassis.db import Tx
+from chassis.db.database import Tx
 from chassis.events import Event
 from paymentfc.events import failed, succeeded
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Decision, Outcome, Payment, Reason, Status, decide

@@ -4,7 +4,7 @@ import time
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.loops import backoff
 from paymentfc.client.xendit import Invoice, Xendit
 from paymentfc.config import Settings

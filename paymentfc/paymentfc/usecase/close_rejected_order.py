@@ -4,9 +4,9 @@ import asyncio
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
+from chassis.db.inbox import first_time
 from chassis.events import Message
-from chassis.inbox import first_time
 from paymentfc.events import StockRejected
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Reason, Status, external_id
 from paymentfc.repository import payments

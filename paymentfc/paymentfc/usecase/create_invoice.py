@@ -6,11 +6,11 @@ from datetime import timedelta
 import structlog
 
 from chassis import telemetry
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
 from chassis.errors import NotFound
 from chassis.failpoint import failpoint
+from chassis.grpc.users import UserClient
 from chassis.loops import backoff
-from chassis.users import UserClient
 from paymentfc.client.xendit import Draft, Invoice, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from paymentfc.repository import audit
 
 log = structlog.get_logger(__name__)

@@ -2,9 +2,9 @@
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.errors import NotFound, Unavailable
-from chassis.users import UserClient
+from chassis.grpc.users import UserClient
 from paymentfc.errors import PaymentNotFound
 from paymentfc.model import InvoiceDocument, InvoiceLine, Payment
 from paymentfc.repository import payments

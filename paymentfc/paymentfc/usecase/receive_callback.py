@@ -2,7 +2,7 @@
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.failpoint import failpoint
 from paymentfc.model import Anomaly, AnomalyKind, Callback, Outcome
 from paymentfc.repository import callbacks, payments

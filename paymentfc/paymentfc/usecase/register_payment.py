@@ -4,10 +4,10 @@ import asyncio
 
 import structlog
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
+from chassis.db.inbox import first_time
 from chassis.errors import Invalid, InvalidMessage
 from chassis.events import Event, Message
-from chassis.inbox import first_time
 from chassis.money import check_amount
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated

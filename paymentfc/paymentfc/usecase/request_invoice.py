@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from chassis.db import Database
+from chassis.db.database import Database
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentNotFound
 from paymentfc.model import Payment
 from paymentfc.repository import payments

@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from paymentfc.errors import NoSuchRow
 from paymentfc.repository import anomalies
 

@@ -14,11 +14,10 @@ import httpx2
 import pytest
 from prometheus_client import REGISTRY
 
-from chassis.auth import encode_token
-from chassis.config import load
-from chassis.db import Database
+from chassis.auth.tokens import encode_token
+from chassis.config.settings import load
+from chassis.db.database import Database
 from chassis.events import Message
-from chassis.testing import eventually, free_port
 from paymentfc.app import Resources, build, tasks
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated, StockRejected
@@ -31,6 +30,7 @@ from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.register_payment import RegisterPayment
 from paymentfc.usecase.request_invoice import RequestInvoice
+from testkit import eventually, free_port
 
 from .fakes import FakeUsers, FakeXendit
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from chassis.errors import NotFound, Unavailable
-from chassis.users import User, UserClient
+from chassis.grpc.users import User, UserClient
 from paymentfc.client.xendit import Draft, Invoice, Xendit
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused
 

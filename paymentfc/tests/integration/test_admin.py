@@ -7,14 +7,14 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from chassis.db.outbox import OutboxRow
 from chassis.events import Event
-from chassis.relay import OutboxRow
-from chassis.testing import free_port
 from paymentfc.app import note_published
 from paymentfc.config import Settings
 from paymentfc.repository import failed_events
 from paymentfc.repository.audit import AuditLog
 from paymentfc.usecase.deliver_audit import DeliverAudit
+from testkit import free_port
 
 from .conftest import Bench, bearer
 

@@ -8,12 +8,12 @@ from uuid import uuid4
 import pytest
 from pymongo import AsyncMongoClient
 
-from chassis.relay import OutboxRow
-from chassis.testing import free_port
+from chassis.db.outbox import OutboxRow
 from paymentfc.errors import AuditUnavailable
 from paymentfc.repository import audit, failed_events
 from paymentfc.repository.audit import COLLECTION, DATABASE, AuditLog
 from paymentfc.usecase.deliver_audit import DeliverAudit
+from testkit import free_port
 
 from .conftest import Bench
 

@@ -5,11 +5,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from chassis.testing import eventually
 from paymentfc.client.xendit import Invoice
 from paymentfc.model import Payment, Status
 from paymentfc.repository.requests import RequestStatus
 from paymentfc.usecase.claimed import ClaimLoop
+from testkit import eventually
 
 from .conftest import Bench, replicas, running
 

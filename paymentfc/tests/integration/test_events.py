@@ -10,9 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from chassis import migrations
-from chassis.config import load
-from chassis.db import Database
+from chassis.config.settings import load
+from chassis.db import migrations
+from chassis.db.database import Database
 from chassis.errors import InvalidMessage
 from chassis.events import Message
 from paymentfc.config import Settings

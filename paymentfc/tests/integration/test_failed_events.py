@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from chassis.kafka import Producer
-from chassis.relay import Relay
+from chassis.kafka.producer import Producer
+from chassis.kafka.relay import Relay
 from paymentfc.app import note_published
 from paymentfc.repository import failed_events
 from paymentfc.usecase.retry_event import retry_event

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.events import Message
-from chassis.testing.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated, StockRejected
 from paymentfc.model import Callback, Payment, Status
 from paymentfc.usecase.check_invoices import CheckInvoices
+from testkit.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
 
 from .conftest import Bench
 from .fakes import FakeXendit

@@ -21,17 +21,18 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from pymongo import AsyncMongoClient
 
-from chassis import kafka
-from chassis.auth import encode_token
-from chassis.config import load
-from chassis.events import uuid7, wire_headers
-from chassis.grpc import server as grpc_server
-from chassis.kafka import Producer
+from chassis.auth.tokens import encode_token
+from chassis.config.settings import load
+from chassis.events import wire_headers
+from chassis.grpc.server import server as grpc_server
+from chassis.ids import uuid7
+from chassis.kafka.producer import Producer
+from chassis.kafka.topics import ensure_topics
 from chassis.pb import user_pb2, user_pb2_grpc
-from chassis.testing import eventually, free_port
 from paymentfc.app import SERVICE
 from paymentfc.config import Settings
 from paymentfc.repository.audit import COLLECTION, DATABASE
+from testkit import eventually, free_port
 
 from .conftest import TRACE, Bench
 
@@ -140,7 +141,7 @@ async def stack(
     sim_env = {**os.environ, "XENDIT_SIM_PORT": str(sim_port), "XENDIT_SIM_KEY": KEY,
                "XENDIT_SIM_CALLBACK_TOKEN": TOKEN,
                "XENDIT_SIM_CALLBACK_URL": f"http://127.0.0.1:{http_port}/v1/payments/xendit/webhook"}  # fmt: skip
-    await kafka.ensure_topics(settings, SERVICE.topics)
+    await ensure_topics(settings, SERVICE.topics)
     users = await grpc_server(
         settings,
         {"user.UserService": _register},

@@ -3,8 +3,8 @@
 import asyncio
 from collections import deque
 
-from chassis.testing import eventually
 from paymentfc.usecase.claimed import ClaimLoop
+from testkit import eventually
 
 
 class Queue:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.config import load
+from chassis.config.settings import load
 from paymentfc.config import Settings
 
 NAME = "XENDIT_WEBHOOK_TOKEN"

@@ -2,9 +2,9 @@
 
 from fastapi import FastAPI
 
-from chassis.config import ServiceSettings
-from chassis.health import Readiness
-from chassis.http import create_app
+from chassis.config.settings import ServiceSettings
+from chassis.http.app import create_app
+from chassis.http.probes import Readiness
 from productfc.handler import http
 
 

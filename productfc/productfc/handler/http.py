@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from chassis.auth import admin_user
-from chassis.db import Database
+from chassis.auth.tokens import admin_user
+from chassis.db.database import Database
 from chassis.errors import Invalid
-from chassis.http import errors
+from chassis.http.app import errors
 from chassis.ids import PathId
 from productfc.errors import unknown_category, unknown_product
 from productfc.handler import schemas

@@ -2,9 +2,9 @@
 
 from structlog.contextvars import bind_contextvars
 
-from chassis.consumer import Handler
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.events import Message, parse
+from chassis.kafka.consumer import Handler
 from productfc import events
 from productfc.repository.cache import ProductCache
 from productfc.usecase.return_stock import return_stock

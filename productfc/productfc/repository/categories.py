@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
 from productfc.errors import CategoryExists
 from productfc.model import Category
 

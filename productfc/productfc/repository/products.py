@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
 from productfc.model import Product
 
 _COLUMNS = "p.id, p.name, p.description, p.price, p.stock, p.category_id, c.name AS category_name"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from chassis.db import Tx
+from chassis.db.database import Tx
 from productfc.model import Decision, Entry, LedgerState
 
 # The first half of the advisory lock's key: any constant will do, it only keeps other uses of such locks apart.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from chassis.db import Tx
+from chassis.db.database import Tx
 from productfc.model import Decision, Line, decide_return, decide_take
 from productfc.repository import stock
 

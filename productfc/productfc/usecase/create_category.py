@@ -2,7 +2,7 @@
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from productfc.model import Category
 from productfc.repository import categories
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.money import check_amount
 from productfc.errors import unknown_category
 from productfc.model import Product

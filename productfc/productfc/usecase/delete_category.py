@@ -1,6 +1,6 @@
 """An administrator removes an empty category."""
 
-from chassis.db import Database
+from chassis.db.database import Database
 from productfc.errors import CategoryInUse, unknown_category
 from productfc.repository import categories
 

@@ -1,6 +1,6 @@
 """An administrator takes a product off sale."""
 
-from chassis.db import Database
+from chassis.db.database import Database
 from productfc.errors import unknown_product
 from productfc.repository import products
 from productfc.repository.cache import ProductCache

@@ -3,9 +3,9 @@
 import structlog
 from prometheus_client import Counter
 
-from chassis.db import Database
+from chassis.db.database import Database
+from chassis.db.inbox import first_time
 from chassis.events import Message
-from chassis.inbox import first_time
 from productfc.config import Settings
 from productfc.events import StockRollback
 from productfc.model import merge

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import structlog
 from prometheus_client import Counter
 
-from chassis.db import Database
+from chassis.db.database import Database
+from chassis.db.inbox import first_time
 from chassis.events import Event, Message
-from chassis.inbox import first_time
 from productfc.config import Settings
 from productfc.events import STOCK_REJECTED, RejectedLine, StockRejected, StockUpdated, order_key
 from productfc.model import Line, merge

@@ -1,6 +1,6 @@
 """An administrator renames a category."""
 
-from chassis.db import Database
+from chassis.db.database import Database
 from productfc.errors import unknown_category
 from productfc.model import Category
 from productfc.repository import categories, products

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.db import Database
+from chassis.db.database import Database
 from chassis.money import check_amount
 from productfc.errors import unknown_category, unknown_product
 from productfc.model import Product

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from chassis.auth import TokenVerifier, encode_token
-from chassis.db import Database
+from chassis.auth.tokens import TokenVerifier, encode_token
+from chassis.db.database import Database
 from chassis.events import Message
 from productfc.app import build, handlers
 from productfc.config import Settings

@@ -8,9 +8,9 @@ import pytest
 from redis.asyncio import ConnectionPool
 
 from chassis.redis import RedisClient
-from chassis.testing import eventually
 from productfc.config import Settings
 from productfc.repository.cache import ProductCache, value_key
+from testkit import eventually
 
 from .conftest import Shop, new_order, opened
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from chassis import migrations
-from chassis.db import Database
+from chassis.db import migrations
+from chassis.db.database import Database
 from productfc.config import Settings
 from productfc.repository.tables import metadata
 

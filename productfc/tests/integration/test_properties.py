@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.testing.properties import Burst, Delivery, deliver, examples, schedules
 from productfc.config import Settings
+from testkit.properties import Burst, Delivery, deliver, examples, schedules
 
 from .conftest import Lines, Shop, new_order, opened
 

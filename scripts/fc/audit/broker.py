@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from chassis.events import Message
-from chassis.kafka import is_broker_trouble
+from chassis.kafka.errors import is_broker_trouble
 from fc.audit.errors import CouldNotCheck
 from fc.audit.spill import Letter, Sighting, Spill
 from fc.audit.topics import CONSUMERS, LETTERS, PUBLISHER, order_in

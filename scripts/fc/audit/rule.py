@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from chassis.housekeeping import OUTBOX_DAYS
+from chassis.db.housekeeping import OUTBOX_DAYS
 from fc.audit.model import Dossier
 
 

@@ -8,7 +8,7 @@ from fc.audit.snapshot import Address
 from fc.audit.xendit import Gateway, XenditApi, XenditSimulator
 from fc.layout import ROOT, SERVICES, Layout
 from fc.programs import SIMULATOR, Programs, given_settings
-from fc.servers.postgres import PASSWORD
+from servers.postgres import PASSWORD
 
 COMPOSE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
 DEVELOPMENT_KEY = "xnd_development_local"

@@ -1,6 +1,6 @@
 """The topics of the saga: who publishes on each, and who must have applied what is on it."""
 
-from chassis.kafka import dlq
+from chassis.kafka.topics import dlq
 
 PUBLISHER = {
     "order.created": "orderfc",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from chassis.kafka import dlq
+from chassis.kafka.topics import dlq
 from fc.audit.topics import PUBLISHER
 from fc.layout import StackError
 from fc.ops import journal

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from chassis.kafka import dlq
+from chassis.kafka.topics import dlq
 from fc.ops.letters import Letter
 from fc.ops.log import Log
 

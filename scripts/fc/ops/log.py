@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from chassis.kafka import MAX_REQUEST_BYTES
+from chassis.kafka.topics import MAX_REQUEST_BYTES
 from fc.layout import StackError
 
 REQUEST_MS = 10_000

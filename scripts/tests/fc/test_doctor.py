@@ -7,8 +7,8 @@ import pytest
 from fc import doctor
 from fc.doctor import Finding
 from fc.layout import Layout, StackError
-from fc.servers import postgres
-from fc.servers import redis as redis_server
+from servers import postgres
+from servers import redis as redis_server
 
 from .conftest import Script
 

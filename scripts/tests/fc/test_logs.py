@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chassis.testing import eventually
 from fc import logs
+from testkit import eventually
 
 
 class Screen(io.StringIO):

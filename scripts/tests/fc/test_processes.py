@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chassis.testing import eventually, free_port
 from fc import processes
 from fc.processes import MARK
+from testkit import eventually, free_port
 
 Waiting = Callable[..., "subprocess.Popen[str]"]
 

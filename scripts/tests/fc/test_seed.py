@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from chassis.testing import free_port
 from fc.layout import StackError
 from fc.seed import ACCOUNTS, CATALOGUE, seed
+from testkit import free_port
 
 Answers = dict[str, tuple[int, dict[str, object]]]
 

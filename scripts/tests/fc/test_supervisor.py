@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chassis.testing import eventually
 from fc import processes
 from fc.layout import Layout, StackError
 from fc.supervisor import Program, Supervisor
+from testkit import eventually
 
 SHOW = "import json, os; print(json.dumps(dict(os.environ)), flush=True); import signal; signal.pause()"
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('there', flush=True); signal.pause()"

@@ -21,12 +21,12 @@ from typing import Any
 
 import httpx2
 
-from chassis.testing import Databases, Servers, eventually, free_port
 from fc.audit import Sources, run_audit
 from fc.audit.model import Invoice
 from fc.audit.snapshot import Address
 from fc.audit.xendit import XenditSimulator
 from fc.layout import SERVICES
+from testkit import Databases, Servers, eventually, free_port
 from xendit_sim.model import Invoice as SimulatedInvoice
 from xendit_sim.model import Payment, Status, stamp
 from xendit_sim.store import Store

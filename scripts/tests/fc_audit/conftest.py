@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from chassis.events import uuid7, wire_headers
-from chassis.testing import Servers
+from chassis.events import wire_headers
+from chassis.ids import uuid7
 from fc.audit import Finding, Report, run_audit
 from fc.layout import SERVICES
+from testkit import Servers
 
 from .pieces import Sample
 from .plants import PLANTS

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from chassis.events import uuid7
+from chassis.ids import uuid7
 from fc.audit.model import Invoice
 from fc.audit.topics import CONSUMERS, PUBLISHER
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from chassis.events import uuid7
+from chassis.ids import uuid7
 
 from .pieces import LINES, TOTAL, USER, Ending, Row, Sample, anomaly_of, callback_of, invoice_of
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from chassis.events import uuid7
+from chassis.ids import uuid7
 
 from .pieces import TOTAL, Sample, anomaly_of, callback_of, invoice_of
 from .world import World

@@ -8,7 +8,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.events import uuid7
+from chassis.ids import uuid7
 from fc.audit.merge import Stream, batched, dossiers
 from fc.audit.model import Line
 from fc.audit.spill import BATCH, Sighting, Spill

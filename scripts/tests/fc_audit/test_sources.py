@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from chassis.testing import free_port
 from fc.audit import CouldNotCheck, Sources, run_audit
 from fc.audit.snapshot import connected
 from fc.layout import Layout
+from testkit import free_port
 
 from .conftest import new_sample
 from .spoil import order

@@ -10,11 +10,11 @@ import httpx2
 import pytest
 import uvicorn
 
-from chassis.testing import eventually, free_port
 from fc.audit import CouldNotCheck
 from fc.audit.model import Invoice
 from fc.audit.watch import Unwatched
 from fc.audit.xendit import Gateway, XenditApi, XenditSimulator
+from testkit import eventually, free_port
 from xendit_sim.app import create_app
 from xendit_sim.config import Settings
 

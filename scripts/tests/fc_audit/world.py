@@ -10,9 +10,9 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pymongo import AsyncMongoClient
 
-from chassis.config import ServiceSettings, load
+from chassis.config.settings import ServiceSettings, load
 from chassis.events import wire_headers
-from chassis.kafka import ensure_topics
+from chassis.kafka.topics import ensure_topics
 from fc.audit import Sources
 from fc.audit.model import Invoice
 from fc.audit.mongo import COLLECTION, DATABASE

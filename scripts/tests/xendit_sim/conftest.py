@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from chassis.testing import eventually
+from testkit import eventually
 from xendit_sim.app import create_app
 from xendit_sim.config import Settings
 from xendit_sim.simulator import Simulator

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from chassis.testing import eventually
+from testkit import eventually
 
 from .conftest import Merchant, Sleep, simulated
 

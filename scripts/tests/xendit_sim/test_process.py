@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from chassis.testing import eventually, free_port
+from testkit import eventually, free_port
 
 from .conftest import KEY, TOKEN, Merchant
 

@@ -5,7 +5,7 @@ import asyncio
 import httpx2
 import pytest
 
-from chassis.testing import eventually
+from testkit import eventually
 
 from .conftest import KEY, TOKEN, Merchant, Sim, Sleep, serving, simulated
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.testing import free_port
+from testkit import free_port
 from xendit_sim.webhooks import CONNECTIONS
 
 from .conftest import TOKEN, Merchant, Sim, Sleep, simulated

@@ -12,10 +12,10 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from chassis.db import Database
+from chassis.db.database import Database
+from chassis.grpc.users import UserClient
 from chassis.service import Parts
-from chassis.testing import free_port
-from chassis.users import UserClient
+from testkit import free_port
 from userfc.app import build
 from userfc.config import Settings
 from userfc.handler.http import Resources

@@ -8,8 +8,8 @@ import bcrypt
 import pytest
 from pydantic import SecretStr
 
-from chassis import migrations
-from chassis.testing import eventually, free_port
+from chassis.db import migrations
+from testkit import eventually, free_port
 from userfc.app import build
 from userfc.config import Settings
 

@@ -9,11 +9,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from chassis.auth import encode_token
+from chassis.auth.tokens import encode_token
 from chassis.errors import NotFound
-from chassis.grpc import channel, metadata
+from chassis.grpc.server import channel, metadata
+from chassis.grpc.users import User
 from chassis.pb import user_pb2, user_pb2_grpc
-from chassis.users import User
 from userfc.config import Settings
 
 from .conftest import Userfc, opened

@@ -8,7 +8,7 @@ import bcrypt
 import jwt
 import pytest
 
-from chassis.auth import encode_token
+from chassis.auth.tokens import encode_token
 from userfc.config import Settings
 
 from .conftest import PASSWORD, Userfc, new_email, opened

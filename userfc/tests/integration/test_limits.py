@@ -4,7 +4,7 @@ import asyncio
 
 from prometheus_client import REGISTRY
 
-from chassis.testing import eventually
+from testkit import eventually
 from userfc.config import Settings
 
 from .conftest import Userfc, new_email, opened

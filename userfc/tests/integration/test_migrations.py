@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from chassis import migrations
+from chassis.db import migrations
 from userfc.config import Settings
 from userfc.repository.tables import metadata
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx2
 
-from chassis.testing import eventually, free_port
-from chassis.users import UserClient
+from chassis.grpc.users import UserClient
+from testkit import eventually, free_port
 
 CREDENTIAL = "a credential of this test"
 

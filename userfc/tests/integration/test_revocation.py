@@ -7,12 +7,12 @@ import jwt
 import pytest
 from redis.asyncio import Redis
 
-from chassis.auth import MAX_EXP, TokenVerifier, encode_token
-from chassis.config import ServiceSettings
+from chassis.auth.revocation import FILLED, Revocations, key
+from chassis.auth.tokens import MAX_EXP, TokenVerifier, encode_token
+from chassis.config.settings import ServiceSettings
 from chassis.errors import Unauthenticated
 from chassis.redis import RedisClient
-from chassis.revocation import FILLED, Revocations, key
-from chassis.testing import eventually
+from testkit import eventually
 from userfc.config import Settings
 from userfc.repository import tokens
 from userfc.usecase.keep_revocations import KeepRevocations
@@ -60,7 +60,7 @@ async def test_logging_out_twice_at_once_is_one_log_out(userfc: Userfc) -> None:
 
 def named(userfc: Userfc, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Make a token with this id."""
-    monkeypatch.setattr("chassis.auth.uuid4", lambda: name)
+    monkeypatch.setattr("chassis.auth.tokens.uuid4", lambda: name)
     return encode_token(userfc.settings.jwt_secret, user_id=1, email="a", role="user")
 
 

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from chassis.config import load
+from chassis.config.settings import load
 from userfc.config import Settings
 
 PRODUCTION = {

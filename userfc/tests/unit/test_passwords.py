@@ -9,7 +9,7 @@ import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
-from chassis.testing import eventually
+from testkit import eventually
 from userfc.errors import PasswordsBusy
 from userfc.service.passwords import NOBODY_BCRYPT, Passwords
 

@@ -4,8 +4,8 @@ from typing import Any, TypeAlias
 
 import grpc.aio
 
-from chassis.auth import TokenVerifier
-from chassis.db import Database
+from chassis.auth.tokens import TokenVerifier
+from chassis.db.database import Database
 from chassis.errors import Invalid, Unauthenticated
 from chassis.pb import user_pb2, user_pb2_grpc
 from userfc.errors import unknown_user

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from chassis.auth import CurrentUser
-from chassis.db import Database
+from chassis.auth.tokens import CurrentUser
+from chassis.db.database import Database
 from chassis.errors import Unauthenticated
-from chassis.http import errors
+from chassis.http.app import errors
 from userfc.config import Settings
 from userfc.handler import schemas
 from userfc.handler.address import client_address

@@ -7,8 +7,8 @@ from contextlib import suppress
 import structlog
 from redis.asyncio import Redis
 
+from chassis.auth.revocation import FILLED, key
 from chassis.redis import FAILURES, RedisClient
-from chassis.revocation import FILLED, key
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, Table, Text, func, text
 
-from chassis.db import metadata_factory
+from chassis.db.database import metadata_factory
 
 metadata = metadata_factory()
 

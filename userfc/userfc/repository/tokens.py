@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from sqlalchemy import BigInteger, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-from chassis.auth import CLOCKS_DIFFER_S, LEEWAY_S, Principal
-from chassis.db import Database, Tx
+from chassis.auth.tokens import CLOCKS_DIFFER_S, LEEWAY_S, Principal
+from chassis.db.database import Database, Tx
 from userfc.repository.tables import revoked_tokens as revoked
 
 # Twice the leeway of the verifiers, and as much as their clocks may be late: none of them must take it for valid again.

@@ -3,7 +3,7 @@
 from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-from chassis.db import Database, Tx
+from chassis.db.database import Database, Tx
 from userfc.model import Account, Role, User
 from userfc.repository.tables import LEGACY_HASH, users
 

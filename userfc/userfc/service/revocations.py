@@ -1,10 +1,10 @@
 """Whether a token was logged out, as userfc finds out: Redis at once, its own database when Redis is away."""
 
-from chassis.auth import Principal, TokenVerifier
-from chassis.db import Database
+from chassis.auth.revocation import Revocations, in_redis
+from chassis.auth.tokens import Principal, TokenVerifier
+from chassis.db.database import Database
 from chassis.errors import Unauthenticated, Unavailable, is_transient
 from chassis.redis import RedisClient
-from chassis.revocation import Revocations, in_redis
 from userfc.repository import tokens
 
 

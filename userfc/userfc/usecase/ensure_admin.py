@@ -2,7 +2,7 @@
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from userfc.model import Role
 from userfc.repository import users
 from userfc.service.passwords import Passwords

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from userfc.repository import tokens
 from userfc.repository.revoked_copy import RevokedCopy
 

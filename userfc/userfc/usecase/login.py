@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import structlog
 from pydantic import SecretStr
 
-from chassis.auth import encode_token
-from chassis.db import Database
+from chassis.auth.tokens import encode_token
+from chassis.db.database import Database
 from userfc.errors import BadCredentials
 from userfc.model import comparable_email
 from userfc.repository import users

@@ -2,8 +2,8 @@
 
 import structlog
 
-from chassis.auth import Principal
-from chassis.db import Database
+from chassis.auth.tokens import Principal
+from chassis.db.database import Database
 from chassis.errors import Invalid
 from userfc.repository import tokens
 from userfc.repository.revoked_copy import RevokedCopy

@@ -2,7 +2,7 @@
 
 import structlog
 
-from chassis.db import Database
+from chassis.db.database import Database
 from userfc.errors import EmailTaken
 from userfc.model import NewUser, Role
 from userfc.repository import users

@@ -12,8 +12,8 @@ from redis import Redis
 
 from fc import processes
 from fc.layout import PORTS, SERVICES
-from fc.servers.redis import PASSWORD
 from fc.stack import Stack
+from servers.redis import PASSWORD
 
 from .conftest import BACK_S, Buyer, alive, all_ready, family, pids, ready, within
 

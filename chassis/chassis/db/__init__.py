@@ -1,0 +1,1 @@
+"""PostgreSQL: transactions, migrations, outbox and inbox."""

@@ -1,0 +1,185 @@
+"""One pool per process: SQLAlchemy Core for ordinary statements, asyncpg's own connection for the hot ones."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import asyncpg
+from sqlalchemy import URL, MetaData, event, exc, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from chassis.config.settings import ServiceSettings
+from chassis.db.outbox import append
+from chassis.errors import causes
+from chassis.events import Event
+from chassis.failpoint import failpoint
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+POOL_SIZE = 8
+ACQUIRE_TIMEOUT_S = 2
+CONNECT_TIMEOUT_S = 5
+COMMAND_TIMEOUT_S = 10
+
+
+def metadata_factory() -> MetaData:
+    """Make the metadata of one service, with constraint names that migrations can refer to."""
+    return MetaData(naming_convention=NAMING)
+
+
+def url(settings: ServiceSettings) -> URL:
+    """Give the SQLAlchemy address of the service's own database."""
+    return URL.create(
+        "postgresql+asyncpg",
+        username=settings.db_user,
+        password=settings.db_password.get_secret_value(),
+        host=settings.db_host,
+        port=settings.db_port,
+        database=settings.db_name,
+    )
+
+
+class Tx:
+    """One open transaction. Everything executed or published through it is committed together, or not at all."""
+
+    def __init__(self, conn: AsyncConnection, driver: asyncpg.Connection) -> None:
+        self.execute = conn.execute
+        """Executes a SQLAlchemy Core statement inside the transaction."""
+        self._driver = driver
+        self.published = False
+
+    def driver(self) -> asyncpg.Connection:
+        """Give asyncpg's connection, inside the same transaction."""
+        return self._driver
+
+    async def publish(self, *events: Event) -> None:
+        """Write outbox rows: the events go out after, and only after, this transaction has committed."""
+        if events:
+            await append(self._driver, events)
+            self.published = True
+
+
+class Database:
+    """The service's own database.
+
+    The engine runs in autocommit and `transaction()` opens the transaction on the driver: reads pay for no BEGIN and
+    no ROLLBACK, and Core statements and driver statements share one transaction without private interfaces.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.relay_wake = asyncio.Event()
+        self.engine = create_async_engine(
+            url(settings),
+            isolation_level="AUTOCOMMIT",
+            pool_size=POOL_SIZE,
+            max_overflow=0,
+            pool_timeout=ACQUIRE_TIMEOUT_S,
+            connect_args={
+                "timeout": CONNECT_TIMEOUT_S,
+                "command_timeout": COMMAND_TIMEOUT_S,
+                "server_settings": self._server_settings(),
+            },
+        )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self.engine.sync_engine, "handle_error", _notice_half_dead)
+
+    def _server_settings(self) -> dict[str, str]:
+        return {
+            "application_name": self.settings.service,
+            "statement_timeout": "5000",
+            "idle_in_transaction_session_timeout": "15000",
+        }
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """Open a transaction: commits when the block ends, rolls back when it raises; the relay is woken after."""
+        async with self.engine.connect() as conn:
+            driver = await _driver_of(conn)
+            tx = Tx(conn, driver)
+            async with _invalidating(conn, driver), driver.transaction():
+                yield tx
+                await failpoint("db.before_commit")
+            await failpoint("db.after_commit")
+        if tx.published:
+            self.wake_relay()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection for reads; each statement stands for itself."""
+        async with self.engine.connect() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend asyncpg's own connection from the pool, with no transaction open: for hot single statements."""
+        async with self.engine.connect() as conn:
+            driver = await _driver_of(conn)
+            async with _invalidating(conn, driver):
+                yield driver
+
+    async def dedicated(self) -> asyncpg.Connection:
+        """Open a connection outside the pool, for a session that holds a lock. The caller closes it."""
+        settings = self.settings
+        connection: asyncpg.Connection = await asyncpg.connect(
+            host=settings.db_host,
+            port=settings.db_port,
+            user=settings.db_user,
+            password=settings.db_password.get_secret_value(),
+            database=settings.db_name,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            # A host that has vanished must not keep its lock for long: 10 s + 3 * 5 s.
+            server_settings=self._server_settings()
+            | {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"},
+        )
+        return connection
+
+    def wake_relay(self) -> None:
+        """Tell this process's relay that there is something to send; losing the hint costs one poll interval."""
+        self.relay_wake.set()
+
+    async def ping(self) -> None:
+        """Ask the database for an answer. Raises what the driver raises."""
+        async with self.connection() as conn:
+            await conn.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self.engine.dispose()
+
+
+async def _driver_of(conn: AsyncConnection) -> asyncpg.Connection:
+    return cast("asyncpg.Connection", (await conn.get_raw_connection()).driver_connection)
+
+
+@asynccontextmanager
+async def _invalidating(conn: AsyncConnection, driver: asyncpg.Connection) -> AsyncIterator[None]:
+    """Take a connection out of the pool when it died under a driver statement, which SQLAlchemy does not see."""
+    try:
+        yield
+    except BaseException as error:
+        if driver.is_closed() or isinstance(error, asyncio.CancelledError | TimeoutError | asyncpg.InternalClientError):
+            await asyncio.shield(conn.invalidate())
+        raise
+
+
+def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
+    """Make the pool replace a connection that the server has closed, without a round trip to find out."""
+    if dbapi_connection.driver_connection.is_closed():
+        raise exc.DisconnectionError
+
+
+def _notice_half_dead(context: ExceptionContext) -> None:
+    """Take a connection out of the pool whose protocol has lost its way, before its socket closes."""
+    context.is_disconnect = context.is_disconnect or any(
+        isinstance(seen, asyncpg.InternalClientError) for seen in causes(context.original_exception)
+    )

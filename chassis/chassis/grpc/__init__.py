@@ -1,0 +1,1 @@
+"""gRPC between the services: the server, and userfc's client."""

@@ -1,0 +1,175 @@
+"""Makes a service's FastAPI application: probes, metrics, one shape of errors, and an OpenAPI document that says so."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from operator import attrgetter
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
+
+from chassis.config.settings import ServiceSettings
+from chassis.errors import AppError, Kind
+from chassis.http import openapi, probes
+from chassis.http.middleware import REQUEST_ID, ChassisMiddleware, error_response
+from chassis.http.probes import Readiness
+from chassis.http.validation import sentence
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]] | Callable[[FastAPI], AsyncIterator[Any]]
+
+STATUS: Mapping[Kind, int] = {
+    Kind.INVALID: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.METHOD_NOT_ALLOWED: 405,
+    Kind.CONFLICT: 409,
+    Kind.PAYLOAD_TOO_LARGE: 413,
+    Kind.UNSUPPORTED_MEDIA: 415,
+    Kind.UNPROCESSABLE: 422,
+    Kind.RATE_LIMITED: 429,
+    Kind.INTERNAL: 500,
+    Kind.UNAVAILABLE: 503,
+}
+
+_CODES = {
+    400: ("validation_failed", "The request is malformed"),
+    401: ("unauthenticated", "Authentication is required"),
+    403: ("forbidden", "You may not do this"),
+    404: ("not_found", "There is nothing at this address"),
+    405: ("method_not_allowed", "This address does not know the method"),
+    409: ("conflict", "The request clashes with the present state"),
+    413: ("payload_too_large", "The body is larger than 1 MiB"),
+    415: ("unsupported_media_type", "Content-Type must be application/json"),
+    422: ("unprocessable", "The request contradicts an earlier one"),
+    429: ("rate_limited", "Too many requests"),
+    500: ("internal_error", "Internal server error"),
+    503: ("unavailable", "Something that is needed can't be reached now"),
+}
+
+
+class ErrorBody(BaseModel):
+    """Every error of every route."""
+
+    error: str
+    code: str
+    request_id: str
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe refusals for a route's `responses=`; those that follow from its shape need no mention (chassis.openapi)."""
+    return {status: _described(status) for status in statuses}
+
+
+def _described(status: int) -> dict[str, Any]:
+    code, text = _CODES[status]
+    example = {"error": text, "code": code, "request_id": "01a210a99ec278c3b1f9482d059d4740"}
+    schema = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
+    return {"description": text, "content": {openapi.JSON: {"schema": schema, "example": example}}}
+
+
+def create_app(
+    settings: ServiceSettings,
+    *,
+    routers: Sequence[APIRouter] = (),
+    lifespan: Lifespan | None = None,
+    ready: Readiness | None = None,
+    title: str = "",
+    description: str = "",
+) -> FastAPI:
+    """Make the application. Routers carry their full prefix themselves, so that metrics name the whole route."""
+    # /docs brings its scripts along, so that a browser without a way to the internet shows it too; ReDoc can't do without.
+    app = FastAPIOffline(
+        static_url="/docs/assets",
+        redoc_url=None,
+        title=title or settings.service,
+        description=description,
+        version="1.0.0",
+        lifespan=lifespan,
+        generate_unique_id_function=attrgetter("name"),
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers={
+            AppError: _app_error,
+            RequestValidationError: _validation_error,
+            HTTPException: _http_error,
+        },
+    )
+    app.state.settings = settings
+    app.state.readiness = ready or Readiness()
+    app.add_middleware(ChassisMiddleware)
+    for router in (*routers, probes.router):
+        app.include_router(router)
+    _patch_openapi(app)
+    return app
+
+
+def _request_id(request: Request) -> str:
+    found: str = request.scope.get(REQUEST_ID, "")
+    return found
+
+
+async def _app_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AppError)
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers.setdefault("Retry-After", str(error.retry_after))
+    if error.kind is Kind.UNAUTHENTICATED:
+        headers.setdefault("WWW-Authenticate", "Bearer")
+    return error_response(STATUS[error.kind], error.code, error.message, _request_id(request), headers)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    if any(item["loc"][0] == "path" for item in error.errors()) and any(_fitting(request, named=True)):
+        # PUT /v1/products/search: no id is wrong, this address has a route of its own that does not know the method.
+        return await _http_error(request, HTTPException(405))
+    return error_response(400, "validation_failed", sentence(error.errors()), _request_id(request))
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code, text = _CODES.get(error.status_code, ("internal_error", "Internal server error"))
+    if error.status_code in (400, 415) and isinstance(error.detail, str):
+        text = error.detail
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request)
+    return error_response(error.status_code, code, text, _request_id(request), headers)
+
+
+def _fitting(request: Request, *, named: bool) -> Iterator[RouteContext]:
+    """Find the routes at this address; `named` leaves out those that it only fits as an id."""
+    path = request.url.path
+    for route in iter_route_contexts(request.app.routes):
+        if route.path and route.methods and (route.path == path if named else compile_path(route.path)[0].match(path)):
+            yield route
+
+
+def _allowed(request: Request) -> str:
+    """Collect the methods of all routes at this address; Starlette names only the first route's."""
+    fitting = list(_fitting(request, named=True)) or list(_fitting(request, named=False))
+    methods = {method for route in fitting for method in route.methods or ()}
+    # The middleware answers HEAD as GET; files are mounted, and a mount names no methods.
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods or {"GET", "HEAD"}))
+
+
+def _patch_openapi(app: FastAPI) -> None:
+    """Complete the document when it is asked for first: by then all routes are there."""
+    generate = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = generate()
+            schemas = made.setdefault("components", {}).setdefault("schemas", {})
+            schemas[ErrorBody.__name__] = ErrorBody.model_json_schema()
+            openapi.complete(made, _described)
+        return app.openapi_schema or generate()
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to change its document

@@ -1,0 +1,130 @@
+"""Probes: `/ping` and `/health` say that the process runs, `/ready` what it can reach, `/metrics` what it has done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
+
+log = structlog.get_logger(__name__)
+
+CHECK_TIMEOUT_S = 2.0
+Check = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of all checks: `ready` is False only when a critical one failed."""
+
+    ready: bool
+    checks: dict[str, str]
+    migrations: str
+
+
+class Readiness:
+    """The checks behind `/ready`. A check passes by returning and fails by raising or by taking over 2 s.
+
+    `migrations` raises unless the database is at the newest revision; it counts as critical.
+    """
+
+    def __init__(self, migrations: Check | None = None) -> None:
+        self.migrations = migrations
+        self._checks: dict[str, tuple[Check, bool]] = {}
+
+    def add(self, name: str, check: Check, critical: bool = False) -> None:
+        """Add a dependency. Only a critical one makes the service not ready; any other is reported as degraded."""
+        self._checks[name] = (check, critical)
+
+    async def report(self) -> Report:
+        """Run all checks at the same time."""
+        names = list(self._checks)
+        reasons = await asyncio.gather(
+            *(_reason(name, self._checks[name][0]) for name in names), _reason("migrations", self.migrations)
+        )
+        migrations = reasons.pop()
+        ready = migrations is None
+        checks: dict[str, str] = {}
+        for name, reason in zip(names, reasons, strict=True):
+            critical = self._checks[name][1]
+            ready = ready and not (critical and reason)
+            checks[name] = "ok" if reason is None else f"{'failed' if critical else 'degraded'}: {reason}"
+        return Report(ready, checks, "ok" if migrations is None else f"failed: {migrations}")
+
+
+async def _reason(name: str, check: Check | None) -> str | None:
+    """Give None when the check passes, else a few words without any driver text; the log has the rest."""
+    if check is None:
+        return None
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await check()
+    except TimeoutError:
+        log.warning("readiness check timed out", check=name)
+        return "no answer within 2 s"
+    except Exception as error:
+        log.warning("readiness check failed", check=name, error=f"{type(error).__name__}: {error}")
+        return "not current" if name == "migrations" and isinstance(error, RuntimeError) else "unreachable"
+    return None
+
+
+class PingView(BaseModel):
+    """The answer of /ping."""
+
+    message: Literal["pong"] = "pong"
+
+
+class HealthView(BaseModel):
+    """The answer of /health."""
+
+    status: Literal["healthy"] = "healthy"
+    service: str = Field(examples=["orderfc"])
+
+
+class ReadyView(BaseModel):
+    """The answer of /ready; a check is `ok`, or says `failed` or `degraded` and why."""
+
+    status: Literal["ready", "not_ready"]
+    checks: dict[str, str] = Field(examples=[{"database": "ok", "kafka": "degraded: unreachable", "redis": "ok"}])
+    migrations: str = Field(examples=["ok"])
+
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get("/ping", summary="Answer")
+async def ping() -> PingView:
+    """Say that the process answers."""
+    return PingView()
+
+
+@router.get("/health", summary="Is it alive?")
+async def health(request: Request) -> HealthView:
+    """Say that the process is alive; touches no dependency."""
+    return HealthView(service=request.app.state.settings.service)
+
+
+@router.get(
+    "/ready",
+    response_model=ReadyView,
+    responses={503: {"model": ReadyView, "description": "The service's own database or its migrations are missing"}},
+    summary="Can it work?",
+)
+async def ready(request: Request) -> JSONResponse:
+    """Say whether the service can do its work: 200, or 503 when its own database or its migrations are missing."""
+    readiness: Readiness = request.app.state.readiness
+    report = await readiness.report()
+    view = ReadyView(
+        status="ready" if report.ready else "not_ready", checks=report.checks, migrations=report.migrations
+    )
+    return JSONResponse(view.model_dump(), status_code=200 if report.ready else 503)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics() -> Response:
+    """Show all metrics of this process in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

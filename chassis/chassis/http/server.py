@@ -1,0 +1,104 @@
+"""uvicorn as this platform runs it: refusals in the one shape of errors, and a stop that loses no request."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from chassis.config.settings import ServiceSettings
+from chassis.ids import uuid7
+
+# Share of the time to stop that requests under way may take.
+HTTP_SHARE = 0.6
+# How long connections that are kept alive may still bring a request, before they are closed without one.
+LINGER_S = 0.5
+LINGER_TICKS = 25
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which answers what is no HTTP (a wrong Content-Length, an unknown method) with JSON."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse and close the connection: where the next request would begin can't be known."""
+        request_id = uuid7().hex
+        sentence = "The request is not valid HTTP"
+        body = json.dumps(
+            {"error": sentence, "code": "validation_failed", "request_id": request_id}, separators=(",", ":")
+        ).encode()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+        ]
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(STATUS_LINE[400] + lines + b"\r\n" + body)
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn whose end nobody notices who asks again when refused; the supervisor decides when, not a signal.
+
+    uvicorn closes its listener while the kernel holds connections that nobody has taken yet, and idle connections on
+    which a request may be on its way; whoever is on them loses it.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what was connected before the listener closed, answer it and let each go with its next answer."""
+        loop = asyncio.get_running_loop()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        for connection in _closed(self.servers):
+            await loop.connect_accepted_socket(self._protocol, connection)
+        for _ in range(LINGER_TICKS):
+            if self.server_state.connections:
+                await asyncio.sleep(LINGER_S / LINGER_TICKS)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _closed(servers: Sequence[asyncio.Server]) -> list[socket.socket]:
+    """Close listeners, and give the connections that were made with them and not yet taken."""
+    listeners = [socket.socket(fileno=os.dup(each.fileno())) for server in servers for each in server.sockets]
+    for server in servers:
+        server.close()
+    taken = []
+    for listener in listeners:
+        # Their own descriptors are closed: only this one still holds the queue.
+        with listener, contextlib.suppress(OSError):
+            listener.setblocking(False)
+            while True:
+                taken.append(listener.accept()[0])
+    return taken
+
+
+def http_server(settings: ServiceSettings, app: FastAPI) -> Server:
+    """Make the server of an application, not yet started."""
+    config = uvicorn.Config(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        http=Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s * HTTP_SHARE)),
+        timeout_keep_alive=30,
+        server_header=False,
+        # Whose X-Forwarded-For counts is a setting (TRUSTED_PROXIES), not "everybody on this machine".
+        proxy_headers=False,
+    )
+    return Server(config)

@@ -1,0 +1,1 @@
+"""The Kafka edge: producer, topics, consumer and outbox relay."""

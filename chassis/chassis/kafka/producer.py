@@ -1,0 +1,97 @@
+"""The producer: it waits for each acknowledgement, and connects again when its connection has died."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    BrokerResponseError,
+    KafkaError,
+)
+
+from chassis.config.settings import ServiceSettings
+from chassis.kafka.errors import is_broker_trouble
+from chassis.kafka.topics import MAX_REQUEST_BYTES
+
+log = structlog.get_logger(__name__)
+
+START_TIMEOUT_S = 5
+REQUEST_TIMEOUT_MS = 10_000
+SEND_TIMEOUT_S = 12
+STOP_TIMEOUT_S = 2
+
+
+class Producer:
+    """Sends with acks=all and linger 0, one send bounded by 12 s; connects when first needed, and anew when it has died.
+
+    aiokafka's idempotent mode is off on purpose: with the broker gone its send and its stop hang without end
+    (measured), and the inbox absorbs the duplicates that plain acks=all can make.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._brokers = settings.kafka_broker
+        self._client_id = settings.service
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is not None:
+            return self._producer
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._brokers,
+                    client_id=self._client_id,
+                    acks="all",
+                    linger_ms=0,
+                    request_timeout_ms=REQUEST_TIMEOUT_MS,
+                    retry_backoff_ms=100,
+                    max_request_size=MAX_REQUEST_BYTES,
+                )
+                try:
+                    async with asyncio.timeout(START_TIMEOUT_S):
+                        await producer.start()
+                except BaseException:
+                    await _bounded_stop(producer)
+                    raise
+                self._producer = producer
+        return self._producer
+
+    async def send(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
+    ) -> None:
+        """Send one record and wait for its ack. Raises KafkaError, OSError or TimeoutError when there is none."""
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            producer = await self._started()
+            try:
+                acknowledged = await producer.send(topic, value=value, key=key, headers=list(headers))
+                await acknowledged
+            except KafkaError as error:
+                if _has_died(error) and self._producer is producer:
+                    log.error("the producer has died and is replaced", error=str(error))
+                    await self.close()
+                raise
+
+    async def ping(self) -> None:
+        """Ask the broker for its metadata. Raises when it does not answer."""
+        producer = await self._started()
+        await producer.client.fetch_all_metadata()
+
+    async def close(self) -> None:
+        """Stop within 2 s, whatever the broker does. A later send connects again."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await _bounded_stop(producer)
+
+
+async def _bounded_stop(producer: AIOKafkaProducer) -> None:
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await producer.stop()
+
+
+def _has_died(error: KafkaError) -> bool:
+    """Tell whether aiokafka's sender has ended, which never comes back, rather than that the broker refused or is away."""
+    return not (is_broker_trouble(error) or isinstance(error, BrokerResponseError))

@@ -1,0 +1,69 @@
+"""Topics are created by a command, with their partitions, replication and limits; a service never creates one."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from chassis.config.settings import ServiceSettings
+from chassis.kafka.errors import is_broker_trouble
+
+log = structlog.get_logger(__name__)
+
+DLQ_SUFFIX = ".dlq"
+ADMIN_TIMEOUT_MS = 10_000
+# Twice the broker's default: a dead letter is its message, which may have reached that default, with headers added.
+MAX_REQUEST_BYTES = 2 * 1024 * 1024
+
+
+def dlq(topic: str) -> str:
+    """Name the dead letter topic of a topic."""
+    return f"{topic}{DLQ_SUFFIX}"
+
+
+async def ensure_topics(settings: ServiceSettings, names: Iterable[str], *, deadline_s: float = 60) -> list[str]:
+    """Create each topic and its dead letter topic with the configured partitions and replication; return the new ones.
+
+    Waits up to `deadline_s` for the broker. Existing topics are left as they are, their limits included: a dead letter
+    topic must take messages of 2 MiB (`max.message.bytes`), or a message of nearly 1 MiB that fails blocks its partition.
+    """
+    wanted = [topic for name in sorted(set(names)) for topic in (name, dlq(name))]
+    async with asyncio.timeout(deadline_s):
+        while True:
+            try:
+                return await _create(settings, wanted)
+            except (KafkaError, OSError, TimeoutError) as error:
+                if not is_broker_trouble(error):
+                    raise
+                log.warning("waiting for the broker", error=str(error))
+                await asyncio.sleep(1)
+
+
+async def _create(settings: ServiceSettings, wanted: list[str]) -> list[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_broker, request_timeout_ms=ADMIN_TIMEOUT_MS)
+    try:
+        await admin.start()
+        missing = [topic for topic in wanted if topic not in set(await admin.list_topics())]
+        if not missing:
+            return []
+        answer = await admin.create_topics([_new(settings, topic) for topic in missing])
+        for topic, code, *_ in answer.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise error(f"topic {topic}: {error.__name__}")
+        return missing
+    finally:
+        with suppress(KafkaError, OSError):
+            await admin.close()
+
+
+def _new(settings: ServiceSettings, topic: str) -> NewTopic:
+    configs: dict[str, str] = {}
+    if settings.kafka_replication >= 3:
+        configs["min.insync.replicas"] = "2"
+    if topic.endswith(DLQ_SUFFIX):
+        configs["max.message.bytes"] = str(MAX_REQUEST_BYTES)
+    return NewTopic(topic, settings.kafka_partitions, settings.kafka_replication, topic_configs=configs)

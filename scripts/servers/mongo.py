@@ -1,0 +1,94 @@
+"""A MongoDB-protocol server on a file: mongo-java-server with its H2 backend, jars by Maven."""
+
+import asyncio
+import struct
+import subprocess
+
+import bson
+
+from servers.base import HOST, Missing, Server, cache, locked, maven
+
+VERSION = "1.47.0"
+ARTIFACTS = [f"de.bwaldvogel:mongo-java-server-h2-backend:{VERSION}"]
+
+_HEADER = struct.Struct("<iiii")
+_OP_MSG = 2013
+
+# The backend reports an old wire version that PyMongo refuses, and commits its file once a second by default.
+_MAIN = """
+import de.bwaldvogel.mongo.MongoServer;
+import de.bwaldvogel.mongo.MongoVersion;
+import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import java.util.List;
+import org.h2.mvstore.MVStore;
+
+public class Main {
+    public static void main(String[] args) {
+        MVStore store = new MVStore.Builder().fileName(args[0]).open();
+        store.setAutoCommitDelay(20);
+        H2Backend backend = new H2Backend(store);
+        backend.version(new MongoVersion() {
+            public List<Integer> getVersionArray() { return List.of(5, 0, 0, 0); }
+            public int getWireVersion() { return 13; }
+        });
+        MongoServer server = new MongoServer(backend);
+        server.bind("127.0.0.1", Integer.parseInt(args[1]));
+        Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
+    }
+}
+"""
+
+
+class Mongo(Server):
+    """The audit log's server without Docker: no authentication, no transactions, which nothing here uses."""
+
+    name = "mongo"
+
+    def found(self) -> str:
+        """Say what stands in for MongoDB."""
+        return f"mongo-java-server {VERSION} (stands in for MongoDB)"
+
+    def prepare(self) -> None:
+        """Fetch the jars, compile the start class once, make the data folder."""
+        jars = maven(f"mongo-java-server-{VERSION}", ARTIFACTS)
+        self.home.mkdir(parents=True, exist_ok=True)
+        source = jars / "Main.java"
+        if (jars / "Main.class").exists() and source.read_text(encoding="utf-8") == _MAIN:
+            return
+        with locked(cache() / f"mongo-java-server-{VERSION}"):
+            source.write_text(_MAIN, encoding="utf-8")
+            done = subprocess.run(
+                ["javac", "-cp", f"{jars}/libs/*", "-d", str(jars), str(source)],
+                capture_output=True, text=True, timeout=120, check=False,
+            )  # fmt: skip
+        if done.returncode:
+            raise Missing(f"javac failed:\n{done.stderr[-2000:]}")
+
+    def command(self) -> list[str]:
+        """Run in the foreground with a small heap."""
+        jars = maven(f"mongo-java-server-{VERSION}", ARTIFACTS)
+        return [
+            "java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}:{jars}/libs/*",
+            "Main", str(self.home / "audit.mv"), str(self.port),
+        ]  # fmt: skip
+
+    async def ready(self) -> bool:
+        """Ping, in the wire protocol itself: the driver's monitors would outlive a try that failed."""
+        try:
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_connection(HOST, self.port)
+                try:
+                    writer.write(_ping())
+                    answer = await reader.readexactly(_HEADER.size)
+                finally:
+                    writer.close()
+                    await writer.wait_closed()
+        except (OSError, EOFError, TimeoutError):
+            return False
+        return bool(_HEADER.unpack(answer)[3] == _OP_MSG)
+
+
+def _ping() -> bytes:
+    """Make an OP_MSG message with one section of kind 0, the command document."""
+    body = struct.pack("<IB", 0, 0) + bson.encode({"ping": 1, "$db": "admin"})
+    return _HEADER.pack(_HEADER.size + len(body), 1, 0, _OP_MSG) + body

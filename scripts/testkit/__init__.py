@@ -1,0 +1,95 @@
+"""The pytest plugin that gives tests their servers: `-p testkit`. A test never knows where they came from.
+
+In this order: addresses in the environment (TEST_POSTGRES_DSN, TEST_REDIS_URL, TEST_KAFKA_BROKER, TEST_MONGO_URI);
+testcontainers with TEST_CONTAINERS=1; the local stack's native servers on free ports.
+"""
+
+import asyncio
+import inspect
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from testkit.databases import Databases
+from testkit.properties import load_profiles
+from testkit.servers import Servers
+
+__all__ = ["Databases", "Servers", "eventually", "free_port"]
+
+load_profiles()
+
+
+def free_port() -> int:
+    """Give a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def eventually(
+    holds: Callable[[], Any] | Callable[[], Awaitable[Any]], deadline_s: float = 10, interval_s: float = 0.02
+) -> Any:
+    """Poll until `holds` answers something truthy without an AssertionError, and return it.
+
+    Raises AssertionError (the last one, if there was one) after the deadline.
+    """
+    deadline = time.monotonic() + deadline_s
+    while True:
+        failure: AssertionError | None = None
+        try:
+            answer = holds()
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer:
+                return answer
+        except AssertionError as error:
+            failure = error
+        if time.monotonic() > deadline:
+            raise failure or AssertionError(f"did not hold within {deadline_s:g} s")
+        await asyncio.sleep(interval_s)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The servers of this session; each is started when first asked for and stopped at the end."""
+    started = Servers(tmp_path_factory.mktemp("servers"))
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers: Servers) -> dict[str, Any]:
+    """`host`, `port`, `user`, `password` of a superuser."""
+    return servers.postgres()
+
+
+@pytest.fixture(scope="session")
+def redis_server(servers: Servers) -> dict[str, Any]:
+    """`redis_host`, `redis_port`, `redis_password`: arguments for a settings class."""
+    return servers.redis()
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(servers: Servers) -> str:
+    """`host:port` of a broker."""
+    return servers.kafka()
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(servers: Servers) -> str:
+    """The address of a MongoDB-protocol server."""
+    return servers.mongo()
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres_server: dict[str, Any]) -> Callable[[str], Awaitable[dict[str, Any]]]:
+    """Make a migrated database of its own: `await make_database("orderfc")` gives arguments for a settings class.
+
+    A name that is no service's (for example "chassis") gives an empty database.
+    """
+    return Databases(postgres_server).make
