@@ -7,8 +7,7 @@ from chassis.config.settings import ServiceSettings
 from chassis.kafka.topics import dlq
 from contracts.headers import dead_letter_headers, event_headers, example_dead_letter, example_headers, headers_of
 from contracts.schemas import published
-from contracts.topics import TOPICS, Topic, consumers_of
-from fc.layout import PORTS
+from contracts.topics import CONSUMERS, TOPICS, Topic
 
 Part = dict[str, Any]
 
@@ -38,7 +37,7 @@ def document(examples: Mapping[str, Any]) -> Part:
         "info": {"title": "Go Commerce in Python: events", "version": "1.0.0", "description": _ABOUT},
         "defaultContentType": "application/json",
         "servers": {
-            "local": _server(f"localhost:{PORTS['kafka']}", "The broker as programs on this machine reach it."),
+            "local": _server(_setting("kafka_broker"), "The broker as programs on this machine reach it."),
             "compose": _server("kafka:9092", "The broker as containers of docker-compose.yml reach it."),
         },
         "channels": {name: part for topic in TOPICS for name, part in _channels(topic)},
@@ -55,6 +54,11 @@ def document(examples: Mapping[str, Any]) -> Part:
     }
 
 
+def _setting(name: str) -> Any:
+    """Return a setting's default, which is its value on a development machine."""
+    return ServiceSettings.model_fields[name].default
+
+
 def _server(host: str, description: str) -> Part:
     return {"host": host, "protocol": "kafka", "description": description}
 
@@ -64,7 +68,7 @@ def _ref(*path: str) -> Part:
 
 
 def _channels(topic: Topic) -> list[tuple[str, Part]]:
-    dead = f"What {' and '.join(consumers_of(topic.name))} could not apply of `{topic.name}`, for a person to look at."
+    dead = f"What {' and '.join(CONSUMERS[topic.name])} could not apply of `{topic.name}`, for a person to look at."
     return [
         (topic.name, _channel(topic.name, topic.meaning, topic.name)),
         (dlq(topic.name), _channel(dlq(topic.name), dead, DEAD_LETTER)),
@@ -73,7 +77,7 @@ def _channels(topic: Topic) -> list[tuple[str, Part]]:
 
 def _channel(address: str, description: str, message: str) -> Part:
     # As `fc topics` makes it in development; KAFKA_PARTITIONS and KAFKA_REPLICATION change it.
-    kafka = {"partitions": ServiceSettings.model_fields["kafka_partitions"].default, "replicas": 1}
+    kafka = {"partitions": _setting("kafka_partitions"), "replicas": 1}
     return {
         "address": address,
         "description": description,
@@ -83,7 +87,7 @@ def _channel(address: str, description: str, message: str) -> Part:
 
 
 def _operations(topic: Topic) -> list[tuple[str, Part]]:
-    name, consumers = topic.name, consumers_of(topic.name)
+    name, consumers = topic.name, CONSUMERS[topic.name]
     return [
         _operation(topic.producer, "send", name, name, "From the outbox, with acks=all."),
         *(_operation(who, "receive", name, name, "Offsets move after the database commit.") for who in consumers),

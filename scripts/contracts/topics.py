@@ -83,11 +83,14 @@ READERS = (
 )
 
 
+# Topic -> the service that publishes on it, and the services that consume it, each in the group of its own name.
+PRODUCERS: Mapping[str, str] = {topic.name: topic.producer for topic in TOPICS}
+CONSUMERS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(reader.service for reader in READERS if reader.topic == name and not reader.in_go) for name in PRODUCERS
+}
+GROUPS = tuple(dict.fromkeys(service for services in CONSUMERS.values() for service in services))
+
+
 def readers_of(topic: str) -> list[Reader]:
-    """Give everybody who reads a topic, the services of the Go system last."""
+    """Return the readers of a topic, the services of the Go system last."""
     return [reader for reader in READERS if reader.topic == topic]
-
-
-def consumers_of(topic: str) -> list[str]:
-    """Name the services of this platform that consume a topic."""
-    return [reader.service for reader in readers_of(topic) if not reader.in_go]
