@@ -1,6 +1,5 @@
 """One stack for the whole session, on ports of its own, thrown away at the end."""
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,8 +9,10 @@ import pytest
 from fc.seed import seed
 from fc.shop import Customer, Shop
 from fc.stack import Stack
-from tests.sink import Sink
-from tests.support import Bus, Kitchen, opened_bus, running
+from tests.kit.back_office import BackOffice
+from tests.kit.bus import Bus, opened_bus
+from tests.kit.otlp_sink import Sink
+from tests.kit.stacks import SECRETS, running
 
 
 @pytest.fixture(scope="session")
@@ -19,13 +20,6 @@ def sink() -> Iterator[Sink]:
     """Where the services of the stack send their spans."""
     with Sink() as opened:
         yield opened
-
-
-SECRETS = {
-    name: f"{name.lower().replace('_', '-')}-{secrets.token_hex(24)}"
-    for name in ("JWT_SECRET", "GRPC_CREDENTIALS", "XENDIT_SECRET_API_KEY", "XENDIT_WEBHOOK_TOKEN", "ADMIN_PASSWORD")
-}
-"""What this session's stack is told, so that a test can look for it where it must not be."""
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +61,9 @@ async def bob(shop: Shop) -> Customer:
 
 
 @pytest.fixture(scope="session")
-async def kitchen(stack: Stack, shop: Shop, client: httpx2.AsyncClient) -> Kitchen:
+async def back_office(stack: Stack, shop: Shop, client: httpx2.AsyncClient) -> BackOffice:
     """What tests arrange behind the scenes."""
-    return Kitchen(stack, shop, client)
+    return BackOffice(stack, shop, client)
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from rich.console import Console
 from fc.audit.errors import CouldNotCheck
 from fc.seed import seed as fill
 from fc.stack import Stack
-from tests.chaos.network import Network
-from tests.chaos.run import OVERRIDES, Chaos, Verdict
-from tests.chaos.schedule import plan
+from tests.chaos.kit.network import Network
+from tests.chaos.kit.run import OVERRIDES, Chaos, Verdict
+from tests.chaos.kit.schedule import plan
 
 console = Console(highlight=False, soft_wrap=True)
 

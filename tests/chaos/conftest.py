@@ -10,10 +10,11 @@ import pytest
 from fc.seed import seed
 from fc.shop import Shop
 from fc.stack import Stack
-from tests.chaos.arena import Arena
-from tests.chaos.network import Network
-from tests.chaos.run import OVERRIDES
-from tests.support import opened_bus, running
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.network import Network
+from tests.chaos.kit.run import OVERRIDES
+from tests.kit.bus import opened_bus
+from tests.kit.stacks import running
 
 
 @pytest.fixture(scope="package")

@@ -8,24 +8,9 @@ import pytest
 
 from fc.shop import poll
 from testkit.proxy import Proxy
-from tests.chaos.arena import Arena
-from tests.chaos.consuming import (
-    Tail,
-    applied,
-    dies,
-    event_id,
-    event_of,
-    instead,
-    ledger,
-    locked_row,
-    metric,
-)
-from tests.chaos.records import (
-    Record,
-    committed,
-    elsewhere,
-    put,
-)
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.consumers import Tail, applied, dies, event_id, event_of, instead, ledger, locked_row, metric
+from tests.chaos.kit.records import Record, committed, elsewhere, put
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -38,7 +23,7 @@ ASSIGNED = "partitions assigned"
 async def whole(arena: Arena, product: dict[str, Any], order: int, left: int, taken: int) -> None:
     """Wait until an order that is paid is completed, and see that each of its events had its effect once."""
     await arena.alice.wait_status(order, "completed", 40)
-    await arena.kitchen.wait_stock(product, left)
+    await arena.back_office.wait_stock(product, left)
     assert await ledger(arena, order) == [(taken, "TAKEN")]
     assert await arena.history(order) == ["created", "completed"]
     assert await arena.shop.invoices(order) == 1
@@ -53,7 +38,7 @@ async def pay(arena: Arena, order: int) -> None:
 
 @pytest.mark.fault(15)
 async def test_an_event_whose_handler_was_killed_before_its_commit_is_applied_after_the_restart(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     points = {"productfc": "db.before_commit=kill", "paymentfc": "consumer.before_handler/order.created=kill"}
     async with instead(arena, {service: {"FAILPOINTS": point} for service, point in points.items()}) as running:
         order = await arena.alice.checkout(product, 2)
@@ -68,7 +53,7 @@ async def test_an_event_whose_handler_was_killed_before_its_commit_is_applied_af
 
 @pytest.mark.fault(16)
 async def test_an_event_that_was_applied_before_a_kill_is_delivered_again_and_changes_nothing(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     topics = {"productfc": "stock.updated", "orderfc": "payment.success"}
     points = {service: {"FAILPOINTS": f"consumer.after_handler/{topic}=kill"} for service, topic in topics.items()}
     async with instead(arena, points) as running:
@@ -94,7 +79,7 @@ async def test_an_event_that_was_applied_before_a_kill_is_delivered_again_and_ch
 async def test_a_partition_that_changes_hands_under_load_is_drained_first_so_nothing_is_worked_on_twice(
     arena: Arena,
 ) -> None:
-    product = await arena.kitchen.product(stock=1_000)
+    product = await arena.back_office.product(stock=1_000)
     patient = {"KAFKA_SESSION_TIMEOUT_MS": "10000", "FAILPOINTS": "consumer.before_handler/stock.updated=delay:0.3@*"}
     orders: list[int] = []
     stop = asyncio.Event()
@@ -121,7 +106,7 @@ async def test_a_partition_that_changes_hands_under_load_is_drained_first_so_not
         await tail.wait(TAKEN, len(orders))
     tries = [line["key"] for line in tail.lines(HIT)]
     assert sorted(tries) == sorted(f"order-{order}" for order in orders), "each event was begun once"
-    await arena.kitchen.wait_stock(product, 1_000 - len(orders))
+    await arena.back_office.wait_stock(product, 1_000 - len(orders))
     await arena.exact()
 
 
@@ -131,7 +116,7 @@ async def test_a_member_that_comes_back_after_another_has_taken_its_partition_ch
     arena: Arena, point: str
 ) -> None:
     """Frozen before the commit it holds the inbox row, until the database ends its session after 15 s."""
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     async with arena.instead("productfc", {"FAILPOINTS": f"{point}=delay:1"}) as first:
         tail = Tail(first.log)
         order = await arena.alice.checkout(product, 2)
@@ -153,7 +138,7 @@ async def test_a_member_that_comes_back_after_another_has_taken_its_partition_ch
 async def test_a_handler_slower_than_the_session_keeps_its_member_in_the_group_and_holds_only_its_partition(
     arena: Arena,
 ) -> None:
-    product = await arena.kitchen.product(stock=50)
+    product = await arena.back_office.product(stock=50)
     async with arena.instead("productfc", {"FAILPOINTS": "consumer.before_handler/stock.updated=delay:6.5"}) as slow:
         tail = Tail(slow.log)
         order = await arena.alice.checkout(product, 1)
@@ -172,7 +157,7 @@ async def test_a_handler_slower_than_the_session_keeps_its_member_in_the_group_a
 
 @pytest.mark.fault(20)
 async def test_a_member_whose_loop_was_starved_past_its_session_joins_again_and_doubles_nothing(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     async with arena.instead("productfc", {"FAILPOINTS": "consumer.before_handler/stock.updated=block:5"}) as starved:
         tail = Tail(starved.log)
         order = await arena.alice.checkout(product, 2)
@@ -189,7 +174,7 @@ async def test_a_member_whose_loop_was_starved_past_its_session_joins_again_and_
 
 @pytest.mark.fault(25)
 async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=9)
+    product = await arena.back_office.product(stock=9)
     wire = Proxy("127.0.0.1", arena.stack.layout.port("postgres"))
     async with wire:
         there = {"DB_HOST": wire.host, "DB_PORT": str(wire.port), "CONSUMER_MAX_TRIES": "1"}
@@ -217,7 +202,7 @@ async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(aren
 @pytest.mark.fault(25)
 async def test_an_event_that_waits_for_a_locked_row_is_tried_again_and_holds_only_its_partition(arena: Arena) -> None:
     """The lock outlives the statement's 5 s."""
-    product, other = await arena.kitchen.product(stock=5), await arena.kitchen.product(stock=50)
+    product, other = await arena.back_office.product(stock=5), await arena.back_office.product(stock=50)
     tail = Tail(arena.stack.layout.log("productfc"))
     lock = await locked_row(arena, product)
     try:
@@ -237,7 +222,7 @@ async def test_an_event_that_waits_for_a_locked_row_is_tried_again_and_holds_onl
 async def test_the_offset_of_a_poison_message_stays_until_its_dead_letter_is_kept_even_over_a_kill(
     arena: Arena,
 ) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     order = await arena.alice.checkout(product, 2)
     event = await event_of(arena, order, "order.created")
     await arena.bus.consumed()
@@ -272,7 +257,7 @@ async def test_the_offset_of_a_poison_message_stays_until_its_dead_letter_is_kep
 
 @pytest.mark.fault(29)
 async def test_a_consumer_that_dies_takes_its_process_with_it_and_the_next_one_goes_on(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     async with arena.instead("productfc", {"FAILPOINTS": "consumer.before_commit/stock.updated=raise"}) as mortal:
         tail = Tail(mortal.log)
         order = await arena.alice.checkout(product, 2)

@@ -9,8 +9,8 @@ import pytest
 from fc.audit.run import run_audit
 from fc.audit.sources import Sources
 from fc.audit.topics import CONSUMERS
-from tests.chaos.arena import QUIET_S, Arena
-from tests.chaos.consuming import (
+from tests.chaos.kit.arena import QUIET_S, Arena
+from tests.chaos.kit.consumers import (
     CONSUMING,
     Tail,
     applied,
@@ -22,13 +22,8 @@ from tests.chaos.consuming import (
     state,
     stopped,
 )
-from tests.chaos.records import (
-    Record,
-    forget_group,
-    partitions,
-    put,
-)
-from tests.support import TOPICS, Seen
+from tests.chaos.kit.records import Record, forget_group, partitions, put
+from tests.kit.bus import TOPICS, Seen
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -55,7 +50,7 @@ async def closed(arena: Arena) -> tuple[dict[str, Any], int, int]:
     expired = await arena.alice.checkout(product, 3)
     await arena.shop.expire((await arena.invoice(expired))["invoice_id"])
     await arena.alice.wait_status(expired, "cancelled")
-    await arena.kitchen.wait_stock(product, 7)
+    await arena.back_office.wait_stock(product, 7)
     await arena.bus.consumed()
     return product, paid, expired
 
@@ -68,7 +63,7 @@ def again(event: Seen, **changed: str) -> list[tuple[str, bytes]]:
 
 @pytest.mark.fault(21)
 async def test_copies_of_an_event_that_are_worked_on_at_the_same_instant_take_effect_once(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     topics = {"productfc": "stock.updated", "paymentfc": "order.created", "orderfc": "payment.success"}
     late = {service: {"FAILPOINTS": f"consumer.before_handler/{topic}=delay:1@*"} for service, topic in topics.items()}
     async with instead(arena, late) as running:
@@ -88,7 +83,7 @@ async def test_copies_of_an_event_that_are_worked_on_at_the_same_instant_take_ef
         for topic in topics.values():
             assert set((await applied(arena, await event_of(arena, order, topic))).values()) == {1}
     assert await ledger(arena, order) == [(2, "TAKEN")]
-    assert await arena.kitchen.stock(product) == 3
+    assert await arena.back_office.stock(product) == 3
     assert await arena.history(order) == ["created", "completed"]
     assert await arena.shop.invoices(order) == 1
     await arena.exact()
@@ -106,7 +101,7 @@ async def test_events_that_come_again_under_new_ids_find_their_effect_done(arena
     arena.healed()
     await arena.bus.consumed()
     assert await state(arena) == before
-    assert await arena.kitchen.stock(product) == 7
+    assert await arena.back_office.stock(product) == 7
     assert await arena.shop.invoices(paid) == await arena.shop.invoices(expired) == 1
     await arena.exact()
 
@@ -122,7 +117,7 @@ async def test_all_events_replayed_from_the_beginning_after_the_inbox_was_purged
             await arena.sql(service, "DELETE FROM inbox")
     await run_audit(Sources.of_stack(arena.stack.layout), quiesce_s=QUIET_S)
     assert await state(arena) == before
-    assert await arena.kitchen.stock(product) == 7
+    assert await arena.back_office.stock(product) == 7
     for event in [*await arena.bus.events_of(paid), *await arena.bus.events_of(expired)]:
         assert set((await applied(arena, event)).values()) == {1}, "it was replayed"
     await arena.exact()
@@ -130,7 +125,7 @@ async def test_all_events_replayed_from_the_beginning_after_the_inbox_was_purged
 
 @pytest.mark.fault(24)
 async def test_unreadable_messages_are_kept_with_their_reason_and_orders_go_on_around_them(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=20)
+    product = await arena.back_office.product(stock=20)
     first = await arena.alice.checkout(product, 1)
     key = f"order-{first}".encode()
     mark = uuid4().hex.encode()
@@ -180,7 +175,7 @@ async def test_events_of_three_days_ago_do_not_reopen_an_order_that_is_closed(ar
     arena.healed()
     await arena.bus.consumed()
     assert await state(arena) == before
-    assert await arena.kitchen.stock(product) == 7
+    assert await arena.back_office.stock(product) == 7
     told = [await metric(arena, url, f"stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")]
     assert [now - was for now, was in zip(told, counted, strict=True)] == [2, 1]
     await arena.exact()
@@ -188,7 +183,7 @@ async def test_events_of_three_days_ago_do_not_reopen_an_order_that_is_closed(ar
 
 @pytest.mark.fault(32)
 async def test_a_handler_that_fails_after_its_commit_is_run_again_without_effect(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     points = {
         "productfc": "db.after_commit=raise",
         "paymentfc": "consumer.after_handler/order.created=raise",
@@ -203,7 +198,7 @@ async def test_a_handler_that_fails_after_its_commit_is_run_again_without_effect
         await arena.bus.consumed()
         assert [len(tail.lines("failpoint hit")) for tail in tails.values()] == [1, 1, 1]
     assert await ledger(arena, order) == [(2, "TAKEN")]
-    assert await arena.kitchen.stock(product) == 3
+    assert await arena.back_office.stock(product) == 3
     assert await arena.history(order) == ["created", "completed"]
     assert await arena.shop.invoices(order) == 1
     await arena.exact()

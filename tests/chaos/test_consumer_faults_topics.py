@@ -12,19 +12,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.consuming import (
-    applied,
-    event_id,
-    event_of,
-    ledger,
-)
-from tests.chaos.records import (
-    broker,
-    ends,
-    forget_group,
-    partitions,
-)
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.consumers import applied, event_id, event_of, ledger
+from tests.chaos.kit.records import broker, ends, forget_group, partitions
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -32,7 +22,7 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.mark.fault(27)
 async def test_a_dead_letter_that_is_replayed_twice_keeps_its_id_and_takes_effect_once(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     unlucky = {"FAILPOINTS": "consumer.before_handler/stock.updated=raise@*", "CONSUMER_MAX_TRIES": "2"}
     async with arena.instead("productfc", unlucky):
         order = await arena.alice.checkout(product, 2)
@@ -44,13 +34,13 @@ async def test_a_dead_letter_that_is_replayed_twice_keeps_its_id_and_takes_effec
     for words in (), ("--force",):
         await _dlq(arena, "replay", "stock.updated", place, "--reason", "repaired", "--yes", *words)
         arena.healed()
-        await arena.kitchen.wait_stock(product, 3)
+        await arena.back_office.wait_stock(product, 3)
         await arena.bus.consumed()
     ids = [event_id(seen) for seen in await arena.bus.read("stock.updated") if seen.key == event.key]
     assert ids == [event_id(event)] * 3
     assert await applied(arena, event) == {"productfc": 1}
     assert await ledger(arena, order) == [(2, "TAKEN")]
-    assert await arena.kitchen.stock(product) == 3
+    assert await arena.back_office.stock(product) == 3
     await arena.complete(order)
     await arena.exact()
 
@@ -69,7 +59,7 @@ async def _dlq(arena: Arena, *words: str) -> list[dict[str, Any]]:
 
 @pytest.mark.fault(28)
 async def test_a_group_that_starts_for_the_first_time_finds_the_events_that_were_there_before_it(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     before = await arena.sql("paymentfc", "SELECT count(*) FROM payments")
     async with arena.stopped("paymentfc"):
         await forget_group(arena, "paymentfc")
@@ -87,7 +77,7 @@ async def test_a_group_that_starts_for_the_first_time_finds_the_events_that_were
 @pytest.mark.fault(30)
 async def test_events_go_on_when_topics_get_more_partitions_under_load(arena: Arena) -> None:
     """orderfc is restarted, so that its producer uses the new partitions before a consumer knows them."""
-    product = await arena.kitchen.product(stock=100)
+    product = await arena.back_office.product(stock=100)
     topics = ("stock.updated", "payment.success")
     counts = {topic: len(await partitions(arena, topic)) for topic in topics}
     orders: list[int] = []
@@ -115,7 +105,7 @@ async def test_events_go_on_when_topics_get_more_partitions_under_load(arena: Ar
         await load
     for order in orders:
         await arena.complete(order, deadline_s=60)
-    await arena.kitchen.wait_stock(product, 100 - len(orders))
+    await arena.back_office.wait_stock(product, 100 - len(orders))
     assert {order: await ledger(arena, order) for order in orders} == {order: [(1, "TAKEN")] for order in orders}
     await arena.exact()
 

@@ -16,8 +16,8 @@ from chassis.config.settings import load
 from chassis.redis import RedisClient
 from fc.shop import Customer, poll
 from productfc.config import Settings as ProductSettings
-from tests.chaos.arena import Arena
-from tests.chaos.asking import checkout, crowd, locked, orders_for, read, refused_for_now, together
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.requests import checkout, crowd, locked, orders_for, read, refused_for_now, together
 
 
 @asynccontextmanager
@@ -83,7 +83,7 @@ async def log_out(arena: Arena, who: Customer) -> None:
 async def test_a_redis_in_trouble_neither_stops_orders_nor_shows_old_stock_nor_lets_a_logged_out_token_in(
     arena: Arena, trouble: str
 ) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     before, meanwhile = await arena.shop.login("bob"), await arena.shop.login("bob")
     await log_out(arena, before)
     assert (await read(arena, product))["stock"] == 5
@@ -125,7 +125,7 @@ async def is_cached(arena: Arena, product: dict[str, Any], url: str | None = Non
 
 @pytest.mark.fault(61)
 async def test_a_reader_that_was_overtaken_by_a_change_does_not_fill_the_cache_with_what_it_read(arena: Arena) -> None:
-    product, first = await arena.kitchen.product(stock=5), await arena.kitchen.product(stock=5)
+    product, first = await arena.back_office.product(stock=5), await arena.back_office.product(stock=5)
     admin = (await arena.shop.login("admin")).headers
     url = f"{arena.stack.layout.url('productfc')}/v1/products/{product['id']}"
     slow = {"FAILPOINTS": "productfc.before_fill=delay:2@2"}
@@ -152,7 +152,7 @@ async def test_a_reader_that_was_overtaken_by_a_change_does_not_fill_the_cache_w
 async def test_two_hundred_readers_of_a_product_that_is_not_cached_make_one_query_at_a_time(
     arena: Arena, with_redis: bool
 ) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     url = f"{arena.stack.layout.url('productfc')}/v1/products/{product['id']}"
     await poll(lambda: is_cached(arena, product), "the cache answers")
     async with redis_of(arena) as stored:
@@ -208,7 +208,7 @@ async def test_a_cancelled_redis_command_never_leaves_its_answer_to_the_next_cal
 
 @pytest.mark.fault(63)
 async def test_readers_who_hang_up_on_a_slow_redis_never_cause_somebody_to_get_another_product(arena: Arena) -> None:
-    products = [await arena.kitchen.product(stock=5) for _ in range(12)]
+    products = [await arena.back_office.product(stock=5) for _ in range(12)]
     url, random = arena.stack.layout.url("productfc"), Random(63)
     loop = asyncio.get_running_loop()
     async with arena.broken("redis", "delay", 0.19), crowd() as client:
@@ -247,7 +247,7 @@ async def test_payments_go_on_without_mongodb_and_each_audit_entry_arrives_once_
 @pytest.mark.fault(65)
 @pytest.mark.parametrize("mode", ["refuse", "blackhole", "delay", "frozen"])
 async def test_an_invoice_waits_for_userfc_without_hanging_and_is_made_once_afterwards(arena: Arena, mode: str) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     trouble = (
         arena.frozen("userfc") if mode == "frozen" else arena.broken("grpc", mode, *([4] if mode == "delay" else []))
     )
@@ -277,7 +277,7 @@ async def test_an_invoice_waits_for_userfc_without_hanging_and_is_made_once_afte
 async def test_a_hundred_checkouts_without_productfc_are_refused_leave_nothing_and_hold_up_no_other_route(
     arena: Arena, mode: str
 ) -> None:
-    product, keys = await arena.kitchen.product(stock=200), [uuid4().hex for _ in range(100)]
+    product, keys = await arena.back_office.product(stock=200), [uuid4().hex for _ in range(100)]
     values = {"delay": [30.0], "cut": [40.0]}.get(mode, [])
     async with crowd() as client:
         trouble = arena.frozen("productfc") if mode == "frozen" else arena.broken("productfc", mode, *values)
@@ -295,4 +295,4 @@ async def test_a_hundred_checkouts_without_productfc_are_refused_leave_nothing_a
     assert [answer.status_code for answer in again] == [201] * 10
     await arena.exact()
     assert await orders_for(arena, product) == 10
-    assert await arena.kitchen.stock(product) == 190
+    assert await arena.back_office.stock(product) == 190

@@ -9,11 +9,11 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.chaos.arena import Arena
-from tests.chaos.sending import MIB, REFUSED, basket, counts, outcome, registration, unshaken
-from tests.contract.callers import Account, Token, bearer, forgeries
-from tests.contract.hostile import malformed
-from tests.contract.world import secret_of
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.requests import MIB, REFUSED, basket, counts, outcome, registration, unshaken
+from tests.kit.hostile import malformed
+from tests.kit.stacks import secret_of
+from tests.kit.tokens import Account, Token, bearer, forgeries
 
 JSON = {"Content-Type": "application/json"}
 
@@ -29,12 +29,12 @@ async def doors(arena: Arena) -> dict[str, tuple[str, dict[str, str], dict[str, 
     """Give every kind of body that somebody may send: the address, the headers and a good one."""
     url = arena.stack.layout.url
     admin = (await arena.shop.login("admin")).headers
-    product = await arena.kitchen.product(stock=10)
+    product = await arena.back_office.product(stock=10)
     return {
         "register": (f"{url('userfc')}/v1/register", {}, registration("correct horse")),
         "login": (f"{url('userfc')}/v1/login", {}, {"email": "nobody@example.com", "password": "correct horse"}),
         "product": (f"{url('productfc')}/v1/products", admin, {"name": "Thing", "price": 1, "category_id": product["category_id"]}),
-        "checkout": (f"{url('orderfc')}/v1/orders/checkout", arena.alice.headers, basket([(product, 1)])),
+        "checkout": (f"{url('orderfc')}/v1/orders/checkout", arena.alice.headers, basket((product, 1))),
         "invoice": (f"{url('paymentfc')}/v1/payments/invoice", arena.alice.headers, {"order_id": 1}),
         "webhook": (
             f"{url('paymentfc')}/v1/payments/xendit/webhook",
@@ -82,14 +82,14 @@ async def test_what_is_too_large_too_deep_or_too_many_is_refused_and_neither_kep
 @pytest.mark.fault(73)
 async def test_the_largest_basket_that_is_let_in_fits_its_event_and_is_served(arena: Arena) -> None:
     url, admin = f"{arena.stack.layout.url('productfc')}/v1/products", (await arena.shop.login("admin")).headers
-    category = (await arena.kitchen.product(stock=1))["category_id"]
+    category = (await arena.back_office.product(stock=1))["category_id"]
     products = []
     for _ in range(100):
         body = {"name": "🦊" * 247 + uuid4().hex[:8], "price": 1000, "stock": 1000, "category_id": category}
         products.append((await arena.client.post(url, headers=admin, json=body)).json())
     answer = await arena.client.post(
         f"{arena.stack.layout.url('orderfc')}/v1/orders/checkout", headers=arena.alice.headers,
-        json=basket([(product, 1000) for product in products], "🏠" * 1000),
+        json=basket(*((product, 1000) for product in products), address="🏠" * 1000),
     )  # fmt: skip
     assert outcome(answer) == (201, "")
     await arena.complete(answer.json()["order_id"])
@@ -108,7 +108,7 @@ NO_PAGES = ("-1", "0", "1.5", "1e3", "+1", "x", "10**9", str(2**63), str(10**30)
 async def test_nothing_in_a_query_is_read_as_sql_or_as_a_pattern_or_makes_a_page_without_an_end(arena: Arena) -> None:
     before, tag = await counts(arena), uuid4().hex[:8]
     products, admin = f"{arena.stack.layout.url('productfc')}/v1/products", (await arena.shop.login("admin")).headers
-    category = (await arena.kitchen.product(stock=1))["category_id"]
+    category = (await arena.back_office.product(stock=1))["category_id"]
     endings = ("100% cotton", "100 cotton", "_x", "ax", "\\x", "'; DROP TABLE products; --")
     for ending in endings:
         body = {"name": tag + ending, "price": 1000, "category_id": category}
@@ -162,7 +162,7 @@ async def test_no_forged_token_is_anybody_s_and_nobody_sees_or_uses_what_is_anot
     product, order = await arena.placed(stock=5)
     await arena.invoice(order)
     admin = await account(arena, (await arena.shop.login("admin")).headers)
-    body = basket([(product, 1)])
+    body = basket((product, 1))
     doors: list[tuple[str, str, Any]] = [
         ("GET", f"{url('userfc')}/v1/user-info", None), ("POST", f"{url('userfc')}/v1/logout", None),
         ("DELETE", f"{url('productfc')}/v1/products/{product['id']}", None),
@@ -197,7 +197,7 @@ async def test_no_forged_token_is_anybody_s_and_nobody_sees_or_uses_what_is_anot
     own = [(b"authorization", bearer(Token.of(his, secret_of(arena.stack, "userfc", "jwt_secret"))))]
     assert (await arena.client.get(f"{url('userfc')}/v1/user-info", headers=own)).json()["id"] == his.user_id
     await arena.exact()
-    assert await arena.kitchen.stock(product) == 3
+    assert await arena.back_office.stock(product) == 3
 
 
 async def account(arena: Arena, headers: dict[str, str]) -> Account:

@@ -13,8 +13,8 @@ import redis.asyncio
 from chassis.auth.revocation import key
 from chassis.auth.tokens import CLOCKS_DIFFER_S, LEEWAY_S
 from fc.shop import Customer
-from tests.chaos.arena import Arena
-from tests.chaos.warehouse import stock_of
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.stock import stock_of
 
 SKEW_S = 300
 INVOICE_S = 240
@@ -60,7 +60,7 @@ async def test_a_service_whose_clock_is_five_minutes_off_serves_as_if_it_was_rig
     arena: Arena, service: str, offset_s: int
 ) -> None:
     settings = {"INVOICE_DURATION_S": str(INVOICE_S)} if service == "paymentfc" else {}
-    product, urls = await arena.kitchen.product(stock=5), arena.stack.urls()
+    product, urls = await arena.back_office.product(stock=5), arena.stack.urls()
     async with arena.instead(service, {**clock(offset_s), **settings}) as running:
         said = parsedate_to_datetime((await arena.client.get(f"{running.url}/health")).headers["date"])
         assert abs(said.timestamp() - time.time() - offset_s) < 30

@@ -9,8 +9,8 @@ import bcrypt
 import httpx2
 import pytest
 
-from tests.chaos.arena import Arena
-from tests.chaos.sending import REFUSED, outcome, registration, unshaken
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.requests import REFUSED, outcome, registration, unshaken
 
 
 @pytest.fixture(autouse=True)

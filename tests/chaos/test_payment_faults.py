@@ -11,9 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from fc.audit.topics import LETTERS
 from fc.ops.journal import TOPIC as JOURNAL
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.consuming import dies, metric
-from tests.chaos.paying import (
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.consumers import dies, metric
+from tests.chaos.kit.payments import (
     PAID_ORDER,
     SILENT,
     UNPAID_ORDER,
@@ -29,16 +29,16 @@ from tests.chaos.paying import (
     requests_of,
     said,
     tell,
-)  # fmt: skip
-from tests.chaos.warehouse import count_events
-from tests.support import GROUPS, TOPICS
+)
+from tests.chaos.kit.stock import count_events
+from tests.kit.bus import GROUPS, TOPICS
 
 BATCH = {"DISABLE_CREATE_INVOICE_DIRECTLY": "true"}
 
 
 @pytest.mark.fault(47)
 async def test_an_invoice_that_was_made_before_a_kill_is_found_and_no_second_one_is_made(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     async with arena.instead("paymentfc", {"FAILPOINTS": "paymentfc.after_create=kill"}) as mortal:
         order = await arena.alice.checkout(product, 2)
         await dies(mortal)
@@ -59,7 +59,7 @@ async def unheard(arena: Arena, how: str) -> AsyncIterator[None]:
         async with arena.broken("xendit", "cut", 0):
             yield
     else:
-        async with arena.kitchen.faults({how: 1 if how == "create_fails_after_commit" else 8}):
+        async with arena.back_office.faults({how: 1 if how == "create_fails_after_commit" else 8}):
             yield
         arena.healed()
 
@@ -97,7 +97,7 @@ async def topics_at(arena: Arena) -> set[str]:
 async def test_every_topic_on_which_something_was_said_is_consumed_to_its_end(arena: Arena) -> None:
     expired = (await arena.placed())[1]
     await arena.shop.expire((await arena.invoice(expired))["invoice_id"])
-    last = await arena.kitchen.product(stock=1)
+    last = await arena.back_office.product(stock=1)
     async with arena.broken("kafka", "refuse"):
         rivals = [await arena.alice.checkout(last, 1) for _ in range(2)]
 
@@ -120,11 +120,11 @@ async def test_every_topic_on_which_something_was_said_is_consumed_to_its_end(ar
 @pytest.mark.fault(53)
 async def test_an_invoice_that_expires_without_a_word_cancels_its_order_and_gives_the_stock_back(arena: Arena) -> None:
     short = {"INVOICE_DURATION_S": "2", "SCHEDULER_STATUS_INTERVAL_S": "3600"}
-    async with arena.kitchen.faults({"expired_webhooks": False}):
+    async with arena.back_office.faults({"expired_webhooks": False}):
         async with arena.instead("paymentfc", short):
             product, order = await arena.placed(stock=5, quantity=2)
             await arena.alice.wait_status(order, "cancelled", 60)
-        await arena.kitchen.wait_stock(product, 5)
+        await arena.back_office.wait_stock(product, 5)
     await arena.exact()
     row = await payment_row(arena, order)
     assert (row["status"], row["reason"]) == ("EXPIRED", "expired")
@@ -136,7 +136,7 @@ async def test_an_invoice_that_expires_without_a_word_cancels_its_order_and_give
 @pytest.mark.fault(54)
 async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_each_failure_once(arena: Arena) -> None:
     many, failing = 40, 15
-    product = await arena.kitchen.product(stock=many)
+    product = await arena.back_office.product(stock=many)
     asleep = BATCH | {"SCHEDULER_PENDING_INTERVAL_S": "3600", "SCHEDULER_RETRY_INTERVAL_S": "3600"}
     awake = BATCH | {"SCHEDULER_PENDING_INTERVAL_S": "0.05", "SCHEDULER_RETRY_INTERVAL_S": "0.05"}
     before = await asked(arena)
@@ -148,7 +148,7 @@ async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_eac
             return len(await requests_of(arena, orders)) == many
 
         await poll(listed, "all requests are listed", 40, 0.05)
-        await stack.enter_async_context(arena.kitchen.faults({"create_fails_after_commit": failing}))
+        await stack.enter_async_context(arena.back_office.faults({"create_fails_after_commit": failing}))
         await stack.enter_async_context(arena.network["xendit"].broken("delay", 0.1))
         async with requests_held(arena, orders):
             both = [await stack.enter_async_context(arena.replica("paymentfc", awake)) for _ in range(2)]
@@ -170,7 +170,7 @@ async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_eac
 
 @pytest.mark.fault(55)
 async def test_a_request_whose_scheduler_was_killed_is_taken_over_when_its_lease_ends(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     # An earlier test's request may be due for one more look: the kill must not meet that one.
     await poll(lambda: nothing_open(arena), "no other request is open", 60, 0.2)
     async with arena.instead("paymentfc", BATCH | {"FAILPOINTS": "paymentfc.after_claim=kill"}) as mortal:
@@ -192,7 +192,7 @@ async def test_a_request_whose_scheduler_was_killed_is_taken_over_when_its_lease
 async def test_a_callback_the_status_check_and_the_sweep_that_meet_make_one_step(arena: Arena, end: str) -> None:
     _, order = await arena.placed()
     invoice = await billed(arena, order)
-    async with arena.kitchen.faults(SILENT):
+    async with arena.back_office.faults(SILENT):
         await (arena.shop.pay if end == "paid" else arena.shop.expire)(invoice["invoice_id"])
         body = await said(arena, invoice["invoice_id"])
     async with kept(arena, order) as connection:
@@ -216,10 +216,10 @@ async def test_a_request_that_never_succeeds_ends_in_sight_and_its_order_is_canc
 ) -> None:
     async with arena.instead("paymentfc", {"INVOICE_GIVE_UP_S": "3"}):
         before = await asked(arena)
-        async with arena.kitchen.faults({"create_status": status}):
+        async with arena.back_office.faults({"create_status": status}):
             product, order = await arena.placed(stock=5, quantity=2)
             await arena.alice.wait_status(order, "cancelled", 40)
-            await arena.kitchen.wait_stock(product, 5)
+            await arena.back_office.wait_stock(product, 5)
             tries = await asked(arena) - before
 
             async def given_up() -> bool:

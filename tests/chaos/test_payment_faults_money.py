@@ -14,9 +14,9 @@ import pytest
 from orderfc.events import OrderCreated, OrderedProduct
 from orderfc.model import Draft, Line
 from paymentfc.events import OrderCreated as Heard
-from tests.chaos.arena import Arena
-from tests.chaos.consuming import event_of, metric
-from tests.chaos.paying import (
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.consumers import event_of, metric
+from tests.chaos.kit.payments import (
     anomalies,
     billed,
     paid_in_silence,
@@ -25,8 +25,8 @@ from tests.chaos.paying import (
     provider,
     tell,
     unwatched,
-)  # fmt: skip
-from tests.chaos.warehouse import ask, count_events
+)
+from tests.chaos.kit.stock import ask, count_events
 
 WRONG_MONEY: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"paid_amount": 0}, [("amount_mismatch", "25000", "0")]),
@@ -145,7 +145,7 @@ async def dollars(arena: Arena) -> AsyncIterator[tuple[str, str]]:
 async def shelf(arena: Arena, url: str) -> list[dict[str, Any]]:
     """Put a product on sale for each price."""
     admin = (await arena.shop.login("admin")).headers
-    category = (await arena.kitchen.product(stock=1))["category_id"]
+    category = (await arena.back_office.product(stock=1))["category_id"]
     answers = [
         await arena.client.post(
             f"{url}/v1/products", headers=admin,
@@ -167,7 +167,7 @@ async def exactly(arena: Arena, service: str, path: str) -> Any:
 @pytest.mark.fault(59)
 async def test_sums_of_cents_are_the_same_in_order_event_payment_and_invoice(arena: Arena) -> None:
     bought: dict[int, Decimal] = {}
-    async with arena.kitchen.faults({"auto_pay": True}), dollars(arena) as (products, orders):
+    async with arena.back_office.faults({"auto_pay": True}), dollars(arena) as (products, orders):
         goods = await shelf(arena, products)
         for cart in [{0: 1, 1: 1}, {2: 3}, *carts(20, Random(59))]:
             answer = await ask(arena, [(goods[place], quantity) for place, quantity in cart.items()], url=orders)
@@ -191,7 +191,7 @@ async def test_sums_of_cents_are_the_same_in_order_event_payment_and_invoice(are
 @pytest.mark.fault(59)
 async def test_a_currency_without_cents_takes_none(arena: Arena) -> None:
     admin = (await arena.shop.login("admin")).headers | {"content-type": "application/json"}
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     url = f"{arena.stack.layout.url('productfc')}/v1/products"
     for price in (b"0.1", b"10000.5", b"1e-9", b"0.30000000000000004", b'"100"', b"NaN", b"1e309"):
         body = b'{"name":"x","price":%s,"stock":1,"category_id":%d}' % (price, product["category_id"])

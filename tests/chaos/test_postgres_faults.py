@@ -12,8 +12,17 @@ import psutil
 import pytest
 
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.asking import administer, checkout, crowd, locked, orders_for, refused_for_now, reserved, together
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.requests import (
+    administer,
+    checkout,
+    crowd,
+    locked,
+    orders_for,
+    refused_for_now,
+    reserved,
+    together,
+)
 
 
 @asynccontextmanager
@@ -34,7 +43,7 @@ async def everything_frozen(arena: Arena) -> AsyncIterator[None]:
 
 @pytest.mark.fault(67)
 async def test_an_immediate_restart_under_load_leaves_no_half_order_and_no_lost_payment(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=30)
+    product = await arena.back_office.product(stock=30)
     paying = [await arena.alice.checkout(product, 1) for _ in range(6)]
     invoices = [(await arena.invoice(order))["invoice_id"] for order in paying]
     pid = arena.pid("postgres")
@@ -55,13 +64,13 @@ async def test_an_immediate_restart_under_load_leaves_no_half_order_and_no_lost_
     await arena.exact()
     assert len(set(orders)) == 12
     assert await orders_for(arena, product) == 18
-    assert await arena.kitchen.stock(product) == 12
+    assert await arena.back_office.stock(product) == 12
 
 
 @pytest.mark.fault(67)
 @pytest.mark.long
 async def test_a_frozen_postgres_is_not_waited_for_without_end_and_is_used_again_afterwards(arena: Arena) -> None:
-    product, keys = await arena.kitchen.product(stock=30), [uuid4().hex for _ in range(6)]
+    product, keys = await arena.back_office.product(stock=30), [uuid4().hex for _ in range(6)]
     async with crowd() as client:
         async with everything_frozen(arena):
             refused = await together(checkout(arena, product, key, client=client) for key in keys)
@@ -70,7 +79,7 @@ async def test_a_frozen_postgres_is_not_waited_for_without_end_and_is_used_again
     await arena.complete(orders[0])
     await arena.exact()
     assert await orders_for(arena, product) == 6
-    assert await arena.kitchen.stock(product) == 24
+    assert await arena.back_office.stock(product) == 24
 
 
 @pytest.mark.fault(67)
@@ -115,7 +124,7 @@ async def commits(arena: Arena, service: str) -> bool:
 
 @pytest.mark.fault(68)
 async def test_an_order_whose_commit_was_not_heard_of_is_found_again_under_its_key(arena: Arena) -> None:
-    product, key = await arena.kitchen.product(stock=5), uuid4().hex
+    product, key = await arena.back_office.product(stock=5), uuid4().hex
     async with commit_without_reply(arena, "orderfc", "INSERT", "orders"):
         asking = asyncio.create_task(checkout(arena, product, key))
         await poll(lambda: commits(arena, "orderfc"), "the order is committed")
@@ -128,7 +137,7 @@ async def test_an_order_whose_commit_was_not_heard_of_is_found_again_under_its_k
     await arena.complete(row["order_id"])
     await arena.exact()
     assert await orders_for(arena, product) == 1
-    assert await arena.kitchen.stock(product) == 4
+    assert await arena.back_office.stock(product) == 4
 
 
 @pytest.mark.fault(68)
@@ -154,7 +163,7 @@ async def test_a_payment_whose_commit_was_not_heard_of_counts_once(arena: Arena)
 
 @pytest.mark.fault(69)
 async def test_a_key_answers_another_body_422_a_running_request_409_and_the_same_request_the_same(arena: Arena) -> None:
-    product, key = await arena.kitchen.product(stock=5), uuid4().hex
+    product, key = await arena.back_office.product(stock=5), uuid4().hex
     async with arena.instead("orderfc", {"FAILPOINTS": "orderfc.before_commit=delay:2"}) as running:
         asking = asyncio.create_task(checkout(arena, product, key, url=running.url))
         await poll(lambda: reserved(arena, key), "the key is reserved")
@@ -174,12 +183,12 @@ async def test_a_key_answers_another_body_422_a_running_request_409_and_the_same
     assert theirs.json()["order_id"] != first.json()["order_id"]
     await arena.complete(first.json()["order_id"])
     await arena.exact()
-    assert await arena.kitchen.stock(product) == 3
+    assert await arena.back_office.stock(product) == 3
 
 
 @pytest.mark.fault(69)
 async def test_the_key_of_a_request_that_died_is_held_for_its_lease_and_then_does_its_work_once(arena: Arena) -> None:
-    product, key = await arena.kitchen.product(stock=5), uuid4().hex
+    product, key = await arena.back_office.product(stock=5), uuid4().hex
     async with arena.instead("orderfc", {"FAILPOINTS": "orderfc.before_commit=kill"}) as running:
         with pytest.raises(httpx2.TransportError):
             await checkout(arena, product, key, url=running.url)
@@ -219,7 +228,7 @@ async def test_a_pool_that_is_used_up_refuses_within_seconds_and_the_saga_goes_o
             answers = await reading
         assert health.status_code == 200
         assert [refused_for_now(answer) for answer in (*answers, *ordering, *others)] == [True] * 211
-        assert (await arena.kitchen.stock(product), await orders_for(arena, product)) == (4, 1)
+        assert (await arena.back_office.stock(product), await orders_for(arena, product)) == (4, 1)
     arena.healed()
     await arena.alice.wait_status(order, "completed", 40)
     await arena.exact()

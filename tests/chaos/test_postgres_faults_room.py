@@ -12,8 +12,8 @@ import pytest
 
 from fc.layout import SERVICES
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.asking import administer, checkout, orders_for, refused_for_now, reserved
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.requests import administer, checkout, orders_for, refused_for_now, reserved
 
 CONSUMER_MAX_TRIES = 5
 NO_ROOM = """
@@ -63,7 +63,7 @@ async def felt(arena: Arena, service: str, times: int) -> bool:
 async def test_a_table_that_takes_no_row_for_want_of_disk_stops_what_needs_it_whole_and_loses_nothing(
     arena: Arena, service: str, table: str
 ) -> None:
-    product, key = await arena.kitchen.product(stock=5), uuid4().hex
+    product, key = await arena.back_office.product(stock=5), uuid4().hex
     async with no_room(arena, service, table):
         answer = await checkout(arena, product, key)
         if table == "outbox":
@@ -82,7 +82,7 @@ async def test_a_table_that_takes_no_row_for_want_of_disk_stops_what_needs_it_wh
     await arena.alice.wait_status(order, "completed", 40)
     await arena.exact()
     assert await orders_for(arena, product) == 1
-    assert await arena.kitchen.stock(product) == 4
+    assert await arena.back_office.stock(product) == 4
 
 
 @asynccontextmanager
@@ -123,7 +123,7 @@ def fill(ballast: Path) -> None:
 @pytest.mark.fault(77)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
 async def test_a_disk_that_is_really_full_refuses_checkouts_whole_until_there_is_room(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=200)
+    product = await arena.back_office.product(stock=200)
     placed: list[int] = []
     async with small_disk(arena, "orderfc", "outbox") as ballast:
         fill(ballast)
@@ -137,7 +137,7 @@ async def test_a_disk_that_is_really_full_refuses_checkouts_whole_until_there_is
     await arena.complete(placed[-1])
     await arena.exact()
     assert await orders_for(arena, product) == len(placed)
-    assert await arena.kitchen.stock(product) == 200 - len(placed)
+    assert await arena.back_office.stock(product) == 200 - len(placed)
 
 
 @asynccontextmanager
@@ -161,7 +161,7 @@ async def few_connections(arena: Arena, limit: int) -> AsyncIterator[None]:
 async def test_services_that_are_granted_two_connections_each_answer_all_the_same_and_lose_nothing(
     arena: Arena,
 ) -> None:
-    product = await arena.kitchen.product(stock=30)
+    product = await arena.back_office.product(stock=30)
     log = arena.stack.layout.log("orderfc")
     beginning = log.stat().st_size
 
@@ -179,4 +179,4 @@ async def test_services_that_are_granted_two_connections_each_answer_all_the_sam
     await arena.exact()
     assert len(set(orders)) == 12
     assert await orders_for(arena, product) == 12
-    assert await arena.kitchen.stock(product) == 18
+    assert await arena.back_office.stock(product) == 18

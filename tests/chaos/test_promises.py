@@ -3,8 +3,8 @@
 `make mutants` breaks the five in the code, one at a time, and sees the auditor name each.
 """
 
-from tests.chaos.arena import Arena
-from tests.chaos.warehouse import pay_late
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.stock import pay_late
 
 
 async def test_an_offset_never_runs_ahead_of_its_work(arena: Arena) -> None:

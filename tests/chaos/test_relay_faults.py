@@ -8,10 +8,9 @@ import orjson
 import pytest
 
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.asking import checkout, orders_for
-from tests.chaos.consuming import Tail, applied, dies, event_id, event_of, ledger, metric
-from tests.chaos.relaying import (
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.consumers import Tail, applied, dies, event_id, event_of, ledger, metric
+from tests.chaos.kit.outboxes import (
     REFUSED,
     WAITS,
     at_commit,
@@ -23,7 +22,8 @@ from tests.chaos.relaying import (
     on_topic,
     outbox,
     sessions,
-)  # fmt: skip
+)
+from tests.chaos.kit.requests import checkout, orders_for
 
 ACTIVE = "relay is active"
 LOST = "relay lost its database session"
@@ -49,7 +49,7 @@ async def told_of(arena: Arena, topic: str) -> set[int]:
 async def test_an_order_that_was_committed_before_a_kill_is_published_after_the_restart(
     arena: Arena, point: str
 ) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     async with arena.instead("orderfc", {"FAILPOINTS": f"{point}=kill"}) as orderfc:
         asking = asyncio.create_task(arena.alice.checkout_until_answered(product, 2, uuid4().hex))
         await dies(orderfc)
@@ -81,7 +81,7 @@ async def test_a_payment_that_was_committed_before_a_kill_completes_its_order_af
 
 @pytest.mark.fault(2)
 async def test_events_that_were_acknowledged_before_a_kill_are_sent_again_and_have_one_effect(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=5)
+    product = await arena.back_office.product(stock=5)
     async with arena.instead("orderfc", {"FAILPOINTS": "relay.after_send=kill"}) as orderfc:
         asking = asyncio.create_task(arena.alice.checkout_until_answered(product, 2, uuid4().hex))
         await dies(orderfc)
@@ -131,7 +131,7 @@ async def test_a_payment_whose_change_can_not_be_stored_is_not_told_of_and_neith
 
 @pytest.mark.fault(4)
 async def test_a_checkout_that_fails_when_it_commits_leaves_no_event_and_can_be_made_again(arena: Arena) -> None:
-    product, key = await arena.kitchen.product(stock=5), uuid4().hex
+    product, key = await arena.back_office.product(stock=5), uuid4().hex
     async with at_commit(arena, "orderfc", "order_items", f"NEW.product_id = {product['id']}", REFUSED):
         answer = await checkout(arena, product, key)
         assert answer.status_code == 500
@@ -150,7 +150,7 @@ async def test_a_checkout_that_fails_when_it_commits_leaves_no_event_and_can_be_
 
 @pytest.mark.fault(5)
 async def test_an_event_that_commits_after_one_with_a_higher_number_is_published_all_the_same(arena: Arena) -> None:
-    slow, quick = [await arena.kitchen.product(stock=5) for _ in range(2)]
+    slow, quick = [await arena.back_office.product(stock=5) for _ in range(2)]
     async with at_commit(arena, "orderfc", "order_items", f"NEW.product_id = {slow['id']}", WAITS):
         async with gate(arena, "orderfc"):
             asking = asyncio.create_task(arena.alice.checkout(slow, 1))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.consuming import Tail, applied, event_id, event_of, ledger, metric
-from tests.chaos.relaying import numbered, on_topic, outbox
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.consumers import Tail, applied, event_id, event_of, ledger, metric
+from tests.chaos.kit.outboxes import numbered, on_topic, outbox
 
 MIB = 1024 * 1024
 
@@ -31,7 +31,7 @@ def without_broker(arena: Arena, trouble: str) -> AbstractAsyncContextManager[No
 async def test_checkout_works_without_a_broker_and_the_backlog_drains_in_order(
     arena: Arena, trouble: str, says: str
 ) -> None:
-    product = await arena.kitchen.product(stock=10)
+    product = await arena.back_office.product(stock=10)
     async with numbered(arena) as events:
         async with without_broker(arena, trouble):
             orders = [await arena.alice.checkout(product, 1) for _ in range(5)]
@@ -45,7 +45,7 @@ async def test_checkout_works_without_a_broker_and_the_backlog_drains_in_order(
     for order in orders:
         await arena.complete(order)
     await arena.exact()
-    assert await arena.kitchen.stock(product) == 5
+    assert await arena.back_office.stock(product) == 5
 
 
 @pytest.mark.fault(9)
@@ -75,7 +75,7 @@ async def test_a_send_that_nobody_answers_ends_and_its_event_waits_for_the_next_
 async def test_a_broker_that_is_killed_and_started_again_has_lost_nothing_and_everybody_comes_back(
     arena: Arena,
 ) -> None:
-    product = await arena.kitchen.product(stock=10)
+    product = await arena.back_office.product(stock=10)
     async with numbered(arena) as events:
         orders = [await arena.alice.checkout(product, 1)]
         await events.put(1_000, keys=10)
@@ -90,7 +90,7 @@ async def test_a_broker_that_is_killed_and_started_again_has_lost_nothing_and_ev
     for order in orders:
         await arena.complete(order, deadline_s=60)
     await arena.exact()
-    assert await arena.kitchen.stock(product) == 5
+    assert await arena.back_office.stock(product) == 5
 
 
 @pytest.mark.fault(11)

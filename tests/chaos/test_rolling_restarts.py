@@ -22,7 +22,7 @@ import pytest
 from chassis.http.server import LINGER_S
 from fc.layout import SERVICES
 from fc.shop import Customer, poll
-from tests.chaos.arena import Arena, Running
+from tests.chaos.kit.arena import Arena, Running
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ async def _restarted(arena: Arena, service: str, second: Second) -> list[float]:
 @pytest.mark.fault(72)
 @pytest.mark.timeout(600)
 async def test_orders_go_through_while_every_replica_is_restarted(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=ORDERS + 10)
+    product = await arena.back_office.product(stock=ORDERS + 10)
     seconds = {name: Second(arena, name) for name in SERVICES}
     left = iter(range(ORDERS))
     try:
@@ -161,5 +161,5 @@ async def test_orders_go_through_while_every_replica_is_restarted(arena: Arena) 
         return bool((await arena.sql("orderfc", completed, orders))[0][0] == ORDERS)
 
     await poll(all_completed, "all orders are completed", 90, 0.5)
-    assert await arena.kitchen.stock(product) == 10
+    assert await arena.back_office.stock(product) == 10
     await arena.exact()

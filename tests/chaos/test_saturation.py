@@ -20,7 +20,7 @@ import httpx2
 import pytest
 
 from fc.layout import SERVICES
-from tests.chaos.arena import Arena
+from tests.chaos.kit.arena import Arena
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ async def _memory(arena: Arena) -> dict[str, int]:
 
 @pytest.mark.timeout(600)
 async def test_at_saturation_customers_are_served_or_told_to_come_back_and_everything_adds_up(arena: Arena) -> None:
-    products = [(await arena.kitchen.product(stock=1_000))["id"] for _ in range(20)]
+    products = [(await arena.back_office.product(stock=1_000))["id"] for _ in range(20)]
     limits = httpx2.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
     pids = {service: arena.pid(service) for service in SERVICES}
     async with httpx2.AsyncClient(timeout=15, limits=limits) as client:

@@ -5,9 +5,9 @@ import pytest
 
 from fc.seed import seed as fill
 from fc.stack import Stack
-from tests.chaos.network import Network
-from tests.chaos.run import Chaos
-from tests.chaos.schedule import Plan, plan
+from tests.chaos.kit.network import Network
+from tests.chaos.kit.run import Chaos
+from tests.chaos.kit.schedule import Plan, plan
 
 SHORT = [plan(seed, length_s=8, orders=20, faults=4) for seed in (1, 2, 3)]
 FOUND = [plan(42)]

@@ -21,8 +21,8 @@ from fc.seed import seed
 from fc.shop import Shop, poll
 from fc.stack import Stack
 from servers.base import Server
-from tests.chaos.arena import Arena
-from tests.support import Kitchen
+from tests.chaos.kit.arena import Arena
+from tests.kit.back_office import BackOffice
 
 # A consumer looks for new topics every thirty seconds.
 TOPICS_SEEN_S = 60
@@ -85,7 +85,7 @@ async def test_services_that_are_there_before_their_servers_wait_say_so_and_go_o
     arena.healed()
     await arena.complete(order)
     await arena.exact()
-    assert await arena.kitchen.stock(product) == 4
+    assert await arena.back_office.stock(product) == 4
     assert processes(stack) == pids
 
 
@@ -139,8 +139,8 @@ async def test_services_on_a_machine_without_databases_tables_and_topics_serve_o
         for server in stack.programs.servers:
             await started(stack, server)
         await seed(stack.urls(), stack.accounts())
-        kitchen, alice = Kitchen(stack, shop, client), await shop.login("alice")
-        product = await kitchen.product(stock=5)
+        back_office, alice = BackOffice(stack, shop, client), await shop.login("alice")
+        product = await back_office.product(stock=5)
         order = await alice.checkout(product, 2)
         # All the while neither the relays nor the consumers had a topic.
         await asyncio.to_thread(stack.make_topics)
@@ -150,6 +150,6 @@ async def test_services_on_a_machine_without_databases_tables_and_topics_serve_o
 
         await shop.pay(await poll(invoiced, "the invoice is made", TOPICS_SEEN_S, 0.1))
         await alice.wait_status(order, "completed", TOPICS_SEEN_S)
-        await kitchen.wait_stock(product, 3)
+        await back_office.wait_stock(product, 3)
         assert await violations(stack) == []
         assert processes(stack) == pids

@@ -11,18 +11,8 @@ import httpx2
 import pytest
 
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.warehouse import (
-    ask,
-    change,
-    count_events,
-    held,
-    ledger,
-    order,
-    stock_of,
-    wait_ledger,
-    waiting,
-)
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.stock import ask, change, count_events, held, ledger, order, stock_of, wait_ledger, waiting
 
 SET_ASIDE = "consumer.before_handler/stock.updated=delay:120"
 """Has productfc sit on the first stock.updated until it is killed."""
@@ -53,7 +43,7 @@ async def test_rollbacks_that_come_again_or_for_what_was_never_taken_conjure_no_
     for fresh_id in (False, True, True):
         await arena.bus.send(rollback, fresh_id=fresh_id)
 
-    scarce = await arena.kitchen.product(stock=1)
+    scarce = await arena.back_office.product(stock=1)
     async with held(arena, scarce):
         both = [await order(arena, (scarce, 1)), await order(arena, (scarce, 1))]
     [refused] = await cancelled(arena, both, 1)
@@ -80,7 +70,7 @@ async def cancelled(arena: Arena, numbers: list[int], count: int) -> list[int]:
 
 @pytest.mark.fault(36)
 async def test_of_two_hundred_who_ask_two_processes_for_the_last_one_exactly_one_gets_it(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=1)
+    product = await arena.back_office.product(stock=1)
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
     async with (
         arena.replica("productfc"),
@@ -116,7 +106,7 @@ async def deadlocks(arena: Arena) -> int:
 
 @pytest.mark.fault(37)
 async def test_orders_that_name_the_same_products_in_different_order_never_lock_each_other_out(arena: Arena) -> None:
-    products = [await arena.kitchen.product(stock=100) for _ in range(5)]
+    products = [await arena.back_office.product(stock=100) for _ in range(5)]
     draw, wanted = Random(37), Counter[int]()
     before = await deadlocks(arena)
     async with arena.replica("productfc"):
@@ -135,7 +125,7 @@ async def test_orders_that_name_the_same_products_in_different_order_never_lock_
 
 @pytest.mark.fault(37)
 async def test_a_deduction_that_a_deadlock_ends_comes_again_and_is_made_once(arena: Arena) -> None:
-    first, second = [await arena.kitchen.product(stock=5) for _ in range(2)]
+    first, second = [await arena.back_office.product(stock=5) for _ in range(2)]
     before = await deadlocks(arena)
     async with held(arena, second) as connection:
         # The deduction is to find the deadlock, not we.
@@ -151,7 +141,7 @@ async def test_a_deduction_that_a_deadlock_ends_comes_again_and_is_made_once(are
 
 @pytest.mark.fault(38)
 async def test_an_order_of_which_one_line_is_short_takes_nothing_at_all(arena: Arena) -> None:
-    first, second, short = [await arena.kitchen.product(stock=5) for _ in range(3)]
+    first, second, short = [await arena.back_office.product(stock=5) for _ in range(3)]
     async with held(arena, first) as connection:
         number = await order(arena, (short, 2), (first, 2), (second, 2))
         await waiting(connection)
@@ -201,7 +191,7 @@ async def test_no_quantity_that_is_none_is_ordered_or_taken_or_makes_stock_grow(
 
 @pytest.mark.fault(40)
 async def test_a_product_that_a_basket_names_again_and_again_is_one_line_of_the_sum(arena: Arena) -> None:
-    products, draw = [await arena.kitchen.product(stock=1200, price=1000 + n) for n in range(3)], Random(40)
+    products, draw = [await arena.back_office.product(stock=1200, price=1000 + n) for n in range(3)], Random(40)
     sold = Counter[int]()
     for _ in range(12):
         lines = [(draw.choice(products), draw.randint(1, 9)) for _ in range(draw.randint(2, 20))]
@@ -213,7 +203,7 @@ async def test_a_product_that_a_basket_names_again_and_again_is_one_line_of_the_
         assert {line["product_id"]: line["quantity"] for line in shown["products"]} == wanted
         assert shown["total_amount"] == sum(product["price"] * quantity for product, quantity in lines)
         sold += wanted
-    scarce = await arena.kitchen.product(stock=10)
+    scarce = await arena.back_office.product(stock=10)
     answers = [
         await ask(arena, [(scarce, 6), (scarce, 6)]), await ask(arena, [(products[0], 600), (products[0], 401)]),
         await ask(arena, [{"product_id": scarce["id"], "quantity": 1, "price": price} for price in (25_000, 1)]),
@@ -233,7 +223,7 @@ async def test_a_product_that_a_basket_names_again_and_again_is_one_line_of_the_
 async def test_no_deduction_is_lost_under_an_administrator_who_sets_stock_and_none_under_one_who_does_not(
     arena: Arena,
 ) -> None:
-    counted, described = [await arena.kitchen.product(stock=100) for _ in range(2)]
+    counted, described = [await arena.back_office.product(stock=100) for _ in range(2)]
     async with held(arena, counted, described) as connection:
         numbers = [await order(arena, (counted, 1), (described, 1)) for _ in range(25)]
         await waiting(connection)

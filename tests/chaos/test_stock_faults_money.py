@@ -16,8 +16,8 @@ from fc.ops import facts
 from fc.ops.waits import Step, waits
 from fc.shop import poll
 from orderfc.config import Settings
-from tests.chaos.arena import Arena
-from tests.chaos.warehouse import (
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.stock import (
     ask,
     change,
     count_events,
@@ -29,8 +29,8 @@ from tests.chaos.warehouse import (
     stock_of,
     wait_ledger,
     waiting,
-)  # fmt: skip
-from tests.contract.world import secret_of
+)
+from tests.kit.stacks import secret_of
 
 EVENTS_OF_A_LATE_PAYMENT = {
     "order.created": 1, "stock.updated": 1, "payment.failed": 1, "stock.rollback": 1, "payment.success": 1,
@@ -79,7 +79,7 @@ async def test_an_order_that_failed_and_was_paid_ends_the_same_whichever_it_hear
 async def test_an_order_that_was_paid_while_its_stock_went_elsewhere_is_failed_and_its_refund_is_seen(
     arena: Arena,
 ) -> None:
-    first, gone = [await arena.kitchen.product(stock=5) for _ in range(2)]
+    first, gone = [await arena.back_office.product(stock=5) for _ in range(2)]
     async with held(arena, first) as connection:
         number = await order(arena, (first, 1), (gone, 1))
         await waiting(connection)
@@ -97,7 +97,7 @@ async def test_an_order_that_was_paid_while_its_stock_went_elsewhere_is_failed_a
 async def test_what_was_ordered_is_charged_and_served_as_it_was_though_the_product_changes_or_goes(
     arena: Arena,
 ) -> None:
-    dearer, archived = [await arena.kitchen.product(stock=5, price=20_000) for _ in range(2)]
+    dearer, archived = [await arena.back_office.product(stock=5, price=20_000) for _ in range(2)]
     async with arena.broken("kafka", "refuse"):
         paid, expired = [await order(arena, (dearer, 1), (archived, 2)) for _ in range(2)]
         (await change(arena, dearer, price=90_000, name="Dearer")).raise_for_status()
@@ -132,10 +132,10 @@ async def callback(arena: Arena, invoice: dict[str, Any], status: str) -> httpx2
 async def test_an_order_that_is_given_up_while_its_money_comes_is_completed_or_refunded_never_neither(
     arena: Arena,
 ) -> None:
-    product = await arena.kitchen.product(stock=20)
+    product = await arena.back_office.product(stock=20)
     numbers = [await arena.alice.checkout(product, 1) for _ in range(8)]
     invoices = [await arena.invoice(number) for number in numbers]
-    async with arena.kitchen.faults({"drop_webhooks": True, "late_payment_status": "PAID"}):
+    async with arena.back_office.faults({"drop_webhooks": True, "late_payment_status": "PAID"}):
         for invoice in invoices:
             await arena.shop.expire(invoice["invoice_id"])
             await pay_late(arena, invoice)
@@ -170,7 +170,7 @@ async def test_an_order_of_whose_payment_nobody_tells_is_asked_after_and_does_no
 ) -> None:
     product, number = await arena.placed(stock=5, quantity=2)
     invoice = await arena.invoice(number)
-    async with arena.kitchen.faults({"drop_webhooks": True}):
+    async with arena.back_office.faults({"drop_webhooks": True}):
         await (arena.shop.pay if end == "completed" else arena.shop.expire)(invoice["invoice_id"])
         await arena.alice.wait_status(number, end, 40)
     arena.healed()

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.paying import (
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.payments import (
     LATE_ORDER,
     PAID_ORDER,
     SILENT,
@@ -32,7 +32,7 @@ from tests.chaos.paying import (
     tell,
     token,
 )
-from tests.chaos.warehouse import count_events, pay_late, refunds, stock_of
+from tests.chaos.kit.stock import count_events, pay_late, refunds, stock_of
 
 
 @pytest.mark.fault(45)
@@ -51,7 +51,7 @@ async def test_twenty_of_the_same_callback_at_once_at_two_replicas_pay_the_order
 
 @pytest.mark.fault(46)
 async def test_a_callback_that_is_faster_than_the_answer_to_the_create_pays_the_order(arena: Arena) -> None:
-    async with arena.kitchen.faults({"webhook_before_response": True}):
+    async with arena.back_office.faults({"webhook_before_response": True}):
         _, order = await arena.placed()
         await paid_once(arena, order)
     arena.healed()
@@ -91,7 +91,7 @@ async def test_a_callback_without_the_token_is_turned_away_before_its_body_is_lo
     for headers in ({}, {"authorization": f"Bearer {token(arena)}"}, arena.alice.headers):
         answer = await arena.client.post(url, headers=headers, params={"x-callback-token": token(arena)}, json=body)
         assert answer.status_code == 401
-    async with arena.kitchen.faults({"wrong_token": True}):
+    async with arena.back_office.faults({"wrong_token": True}):
         await provider(arena, f"invoices/{body['id']}/resend", {})
         assert await arena.shop.deliveries(body["id"], 1) == [401]
     assert await callbacks(arena, order) == []
@@ -130,9 +130,9 @@ async def test_money_that_comes_after_the_end_stays_in_sight_until_somebody_give
     invoice = await billed(arena, order)
     await arena.shop.expire(invoice["invoice_id"])
     await arena.alice.wait_status(order, "cancelled")
-    await arena.kitchen.wait_stock(product, 5)
+    await arena.back_office.wait_stock(product, 5)
     lost = {"drop_webhooks": True, "late_payment_status": "PAID"}
-    async with arena.kitchen.faults({} if news == "callback" else lost):
+    async with arena.back_office.faults({} if news == "callback" else lost):
         await pay_late(arena, invoice)
         if news == "look":
             sql = "UPDATE invoice_closings SET due_at = now() WHERE invoice_id = $1 AND step = 'look_again'"
@@ -171,10 +171,10 @@ async def happens(arena: Arena, invoice: str, first: str, second: str) -> None:
 
 @pytest.mark.fault(52)
 async def test_of_any_two_callbacks_the_first_that_ends_the_payment_counts_and_no_step_goes_back(arena: Arena) -> None:
-    product = await arena.kitchen.product(stock=25)
+    product = await arena.back_office.product(stock=25)
     orders = {pair: await arena.alice.checkout(product, 1) for pair in pairs(WORDS, WORDS)}
     invoices = {pair: await billed(arena, order) for pair, order in orders.items()}
-    async with arena.kitchen.faults(SILENT):
+    async with arena.back_office.faults(SILENT):
         for pair, invoice in invoices.items():
             await happens(arena, invoice["invoice_id"], *pair)
             for word in pair:
@@ -256,7 +256,7 @@ async def test_a_callback_whose_database_connection_dies_leaves_nothing_and_come
 async def test_a_callback_that_xendit_has_given_up_waiting_for_is_applied_all_the_same(arena: Arena) -> None:
     _, order = await arena.placed()
     invoice = await billed(arena, order)
-    async with arena.kitchen.faults({"webhook_timeout_s": 0.3}), kept(arena, order):
+    async with arena.back_office.faults({"webhook_timeout_s": 0.3}), kept(arena, order):
         await arena.shop.pay(invoice["invoice_id"])
 
         async def given_up() -> bool:

@@ -9,8 +9,7 @@ import httpx2
 
 from fc.shop import Customer, Shop
 from fc.stack import Stack
-
-from .world import secret_of
+from tests.kit.stacks import secret_of
 
 ADDRESS = {"payment_method": "BANK_TRANSFER", "shipping_address": "Jalan Merdeka 1, Jakarta"}
 

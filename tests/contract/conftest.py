@@ -1,4 +1,4 @@
-"""One world for all tests of the contract: the running stack with something in it for every route."""
+"""The fixtures that all contract tests share: clients of the running stack, with data for every route."""
 
 import json
 from collections.abc import Iterator
@@ -9,17 +9,15 @@ import pytest
 from fc.layout import SERVICES
 from fc.shop import Shop
 from fc.stack import Stack
-from tests.support import Kitchen
-
-from . import world as worlds
-from .api import Api
-from .world import World
+from tests.contract.api import Api
+from tests.contract.route_client import RouteClient, open_route_client
+from tests.kit.back_office import BackOffice
 
 
 @pytest.fixture(scope="session")
-async def world(stack: Stack, client: httpx2.AsyncClient, shop: Shop, kitchen: Kitchen) -> World:
+async def route_client(stack: Stack, client: httpx2.AsyncClient, shop: Shop, back_office: BackOffice) -> RouteClient:
     """What there is to ask for, and who is there to ask."""
-    return await worlds.make(stack, client, shop, kitchen)
+    return await open_route_client(stack, client, shop, back_office)
 
 
 @pytest.fixture(scope="session")

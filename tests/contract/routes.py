@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-Outcome = tuple[int, str]
+from tests.kit.hostile import Outcome
+
 Body = Callable[[Mapping[str, Any]], Any]
 
 NO_TOKEN: Outcome = (401, "unauthenticated")

@@ -16,24 +16,24 @@ from fc.layout import SERVICES
 from fc.programs import settings_class
 from fc.shop import Shop
 from fc.stack import Stack
-
-from . import world as worlds
-from .callers import Token, bearer, forgeries, genuine
-from .routes import NO_TOKEN, OWNED, ROUTES, Outcome, Route, name_of
-from .world import World, outcome
+from tests.contract.route_client import UNUSED_ID, RouteClient, outcome
+from tests.contract.routes import NO_TOKEN, OWNED, ROUTES, Route, name_of
+from tests.kit.hostile import Outcome
+from tests.kit.stacks import secret_of
+from tests.kit.tokens import Token, bearer, forgeries, genuine
 
 pytestmark = pytest.mark.e2e
 
 
-def callers(world: World, route: Route) -> dict[str, tuple[bytes | None, Outcome]]:
+def callers(route_client: RouteClient, route: Route) -> dict[str, tuple[bytes | None, Outcome]]:
     """Give everybody who asks: their Authorization header, and what they get."""
-    answers, people, secret = route.answers, world.accounts, world.secret
+    answers, people, secret = route.answers, route_client.accounts, route_client.secret
     found: dict[str, tuple[bytes | None, Outcome]] = {
         "nobody": (None, answers.nobody),
         "owner": (bearer(Token.of(people["alice"], secret)), answers.owner),
         "other user": (bearer(Token.of(people["bob"], secret)), answers.other),
         "admin": (bearer(Token.of(people["admin"], secret)), answers.admin),
-        "logged out": (world.logged_out, answers.bad_token),
+        "logged out": (route_client.logged_out, answers.bad_token),
     }
     # All of them would be an administrator's if they were believed: nothing else could keep them out.
     spoiled = forgeries(people["admin"], secret)
@@ -43,29 +43,29 @@ def callers(world: World, route: Route) -> dict[str, tuple[bytes | None, Outcome
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name_of)
-async def test_every_caller_gets_what_the_table_says(world: World, route: Route) -> None:
+async def test_every_caller_gets_what_the_table_says(route_client: RouteClient, route: Route) -> None:
     got, expected = {}, {}
-    for name, (header, wanted) in callers(world, route).items():
-        ids = await world.fresh(route) if wanted[0] < 300 else world.ids
+    for name, (header, wanted) in callers(route_client, route).items():
+        ids = await route_client.fresh(route) if wanted[0] < 300 else route_client.ids
         expected[name] = wanted
-        got[name] = outcome(await world.ask(route, header, ids))
+        got[name] = outcome(await route_client.ask(route, header, ids))
     assert got == expected
 
 
 @pytest.mark.parametrize("path", ["/v1/user-info", "/v1/orders/history"])
-async def test_what_only_looks_odd_is_let_in(world: World, path: str) -> None:
+async def test_what_only_looks_odd_is_let_in(route_client: RouteClient, path: str) -> None:
     [route] = [route for route in ROUTES if route.path == path]
-    headers = genuine(world.accounts["alice"], world.secret)
-    got = {name: outcome(await world.ask(route, header)) for name, header in headers.items()}
+    headers = genuine(route_client.accounts["alice"], route_client.secret)
+    got = {name: outcome(await route_client.ask(route, header)) for name, header in headers.items()}
     assert got == dict.fromkeys(headers, (200, ""))
 
 
 @pytest.mark.parametrize("route", OWNED, ids=name_of)
-async def test_what_is_somebody_elses_looks_like_what_is_not_there(world: World, route: Route) -> None:
-    bob = bearer(Token.of(world.accounts["bob"], world.secret))
+async def test_what_is_somebody_elses_looks_like_what_is_not_there(route_client: RouteClient, route: Route) -> None:
+    bob = bearer(Token.of(route_client.accounts["bob"], route_client.secret))
     texts = []
-    for order_id in (world.ids["order_id"], worlds.NOBODYS_ID):
-        answer = await world.ask(route, bob, {**world.ids, "order_id": order_id})
+    for order_id in (route_client.ids["order_id"], UNUSED_ID):
+        answer = await route_client.ask(route, bob, {**route_client.ids, "order_id": order_id})
         assert outcome(answer) == (404, "not_found")
         texts.append(answer.json()["error"].replace(str(order_id), "N"))
     assert texts[0] == texts[1]
@@ -76,47 +76,50 @@ async def test_what_is_somebody_elses_looks_like_what_is_not_there(world: World,
     [route for route in ROUTES if route.body and route.answers.nobody == NO_TOKEN],
     ids=name_of,
 )
-async def test_a_caller_is_refused_before_the_fields_of_the_body_are(world: World, route: Route) -> None:
-    url = world.url(route, {**world.ids, "product_id": 0, "category_id": "x", "anomaly_id": -1})
+async def test_a_caller_is_refused_before_the_fields_of_the_body_are(route_client: RouteClient, route: Route) -> None:
+    url = route_client.url(route, {**route_client.ids, "product_id": 0, "category_id": "x", "anomaly_id": -1})
     for body in ({}, {"items": 1, "name": None, "order_id": "x", "note": 7}):
-        answer = await world.client.request(route.method, url, json=body)
+        answer = await route_client.client.request(route.method, url, json=body)
         assert outcome(answer) == NO_TOKEN
 
 
-async def test_only_xendits_own_token_opens_the_webhook(world: World) -> None:
+async def test_only_xendits_own_token_opens_the_webhook(route_client: RouteClient) -> None:
     [route] = [route for route in ROUTES if route.path.endswith("/webhook")]
-    right = worlds.secret_of(world.stack, "paymentfc", "xendit_webhook_token")
+    right = secret_of(route_client.stack, "paymentfc", "xendit_webhook_token")
     spoiled = ["", right[:-1], right + "x", right.upper(), right[::-1], right + " " + right, "Bearer " + right, "ü"]
     for token in spoiled:
-        assert outcome(await world.ask(route, None, x_callback_token=token)) == (401, "invalid_callback_token"), token
-    admin = bearer(Token.of(world.accounts["admin"], world.secret))
-    assert outcome(await world.ask(route, admin, x_callback_token="x")) == (401, "invalid_callback_token")
+        assert outcome(await route_client.ask(route, None, x_callback_token=token)) == (
+            401,
+            "invalid_callback_token",
+        ), token
+    admin = bearer(Token.of(route_client.accounts["admin"], route_client.secret))
+    assert outcome(await route_client.ask(route, admin, x_callback_token="x")) == (401, "invalid_callback_token")
     for authorization in (None, b"Bearer x"):
-        assert outcome(await world.ask(route, authorization, x_callback_token=right)) == (200, "")
+        assert outcome(await route_client.ask(route, authorization, x_callback_token=right)) == (200, "")
 
 
 @pytest.fixture
 async def users(stack: Stack) -> Any:
     """userfc's gRPC, as the other services call it."""
-    opened = UserClient(f"localhost:{stack.layout.port('grpc')}", worlds.secret_of(stack, "userfc", "grpc_credentials"))
+    opened = UserClient(f"localhost:{stack.layout.port('grpc')}", secret_of(stack, "userfc", "grpc_credentials"))
     yield opened
     await opened.close()
 
 
-async def test_grpc_believes_the_same_tokens_as_the_routes(world: World, users: UserClient) -> None:
+async def test_grpc_believes_the_same_tokens_as_the_routes(route_client: RouteClient, users: UserClient) -> None:
     def token(header: bytes) -> str:
         return header.removeprefix(b"Bearer ").removeprefix(b"bearer ").decode("latin-1")
 
     # What is wrong with these is the header around a good token; gRPC has no such header.
     of_headers = {"the token alone"}
-    for name, header in forgeries(world.accounts["admin"], world.secret).items():
+    for name, header in forgeries(route_client.accounts["admin"], route_client.secret).items():
         assert await users.validate_token(token(header)) is (name in of_headers), name
-    for name, header in genuine(world.accounts["admin"], world.secret).items():
+    for name, header in genuine(route_client.accounts["admin"], route_client.secret).items():
         assert await users.validate_token(token(header)), name
 
 
 async def test_a_token_that_was_logged_out_is_refused_everywhere_at_once(
-    world: World, shop: Shop, users: UserClient
+    route_client: RouteClient, shop: Shop, users: UserClient
 ) -> None:
     header = (await shop.login("admin")).headers["Authorization"].encode()
     chosen = [
@@ -125,13 +128,13 @@ async def test_a_token_that_was_logged_out_is_refused_everywhere_at_once(
         or (route.method, route.path) == ("PUT", "/v1/products/{product_id}")
     ]  # fmt: skip
     assert {route.service for route in chosen} == set(SERVICES)
-    assert [outcome(await world.ask(route, header)) for route in chosen] == [(200, "")] * 4
+    assert [outcome(await route_client.ask(route, header)) for route in chosen] == [(200, "")] * 4
     assert await users.validate_token(header.decode().removeprefix("Bearer "))
     [logout] = [route for route in ROUTES if route.path == "/v1/logout"]
-    assert outcome(await world.ask(logout, header)) == (200, "")
-    assert [outcome(await world.ask(route, header)) for route in chosen] == [(401, "invalid_token")] * 4
+    assert outcome(await route_client.ask(logout, header)) == (200, "")
+    assert [outcome(await route_client.ask(route, header)) for route in chosen] == [(401, "invalid_token")] * 4
     assert not await users.validate_token(header.decode().removeprefix("Bearer "))
-    assert outcome(await world.ask(logout, header)) == (401, "invalid_token")
+    assert outcome(await route_client.ask(logout, header)) == (401, "invalid_token")
 
 
 def documented(service: str, document: dict[str, Any]) -> dict[str, bool]:

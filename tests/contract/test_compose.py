@@ -12,9 +12,7 @@ import pytest
 
 from chassis.config.settings import ServiceSettings, load
 from fc.layout import ROOT, SERVICES
-from xendit_sim.config import Settings as Simulator
-
-from .compose import (
+from tests.contract.compose import (
     Compose,
     development_secrets,
     environment,
@@ -26,7 +24,8 @@ from .compose import (
     resolved,
     settings,
 )
-from .test_env_example import CLASSES, EXAMPLE, entries, names_of
+from tests.contract.test_env_example import CLASSES, EXAMPLE, entries, names_of
+from xendit_sim.config import Settings as Simulator
 
 DATABASE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
 SERVICE_PORTS = {"userfc": [28080, 50051], "productfc": [28081], "orderfc": [28082], "paymentfc": [28083]}

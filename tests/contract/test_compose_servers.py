@@ -18,9 +18,8 @@ from fc.layout import ROOT, SERVICES
 from servers.base import maven
 from servers.kafka import ARTIFACTS, VERSION
 from testkit import eventually, free_port
-
-from .compose import FILE, environment, resolved
-from .test_compose import SERVICE_PORTS
+from tests.contract.compose import FILE, environment, resolved
+from tests.contract.test_compose import SERVICE_PORTS
 
 
 class _Answers(BaseHTTPRequestHandler):

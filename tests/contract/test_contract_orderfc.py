@@ -7,9 +7,8 @@ from uuid import uuid4
 import pytest
 
 from fc.shop import Customer, Shop
-from tests.support import Kitchen
-
-from .api import ADDRESS, Api, refusal, sentence
+from tests.contract.api import ADDRESS, Api, refusal, sentence
+from tests.kit.back_office import BackOffice
 
 CHECKOUT = "/v1/orders/checkout"
 Line = dict[str, Any]
@@ -20,9 +19,9 @@ def _line(product: dict[str, Any], quantity: int = 1, **more: Any) -> Line:
 
 
 async def test_an_order_is_made_for_the_owner_of_the_token_whatever_the_body_says(
-    api: Api, kitchen: Kitchen, alice: Customer, bob: Customer
+    api: Api, back_office: BackOffice, alice: Customer, bob: Customer
 ) -> None:
-    product = await kitchen.product(stock=5)
+    product = await back_office.product(stock=5)
     bobs = (await api.ask("userfc", "GET", "/v1/user-info", bob)).json()["id"]
     answer = await api.checkout(alice, [_line(product, 2, price=product["price"])], user_id=bobs)
     assert answer.status_code == 201
@@ -34,8 +33,8 @@ async def test_an_order_is_made_for_the_owner_of_the_token_whatever_the_body_say
         assert (await api.ask("orderfc", "GET", f"/v1/orders/{order}", who)).json()["order_id"] == order
 
 
-async def test_an_order_has_the_fields_of_the_contract(api: Api, kitchen: Kitchen, alice: Customer) -> None:
-    product = await kitchen.product(stock=5, price=12_000)
+async def test_an_order_has_the_fields_of_the_contract(api: Api, back_office: BackOffice, alice: Customer) -> None:
+    product = await back_office.product(stock=5, price=12_000)
     order = (await api.checkout(alice, [_line(product, 3)])).json()["order_id"]
     shown = await alice.order(order)
     [step] = shown.pop("history")
@@ -50,9 +49,9 @@ async def test_an_order_has_the_fields_of_the_contract(api: Api, kitchen: Kitche
 
 
 async def test_too_little_stock_another_price_and_an_unknown_product_are_told_in_the_contracts_words(
-    api: Api, kitchen: Kitchen, alice: Customer
+    api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    product = await kitchen.product(stock=2)
+    product = await back_office.product(stock=2)
     number = product["id"]
     scarce = await api.checkout(alice, [_line(product, 3)])
     assert (refusal(scarce), sentence(scarce)[1]) == (
@@ -62,13 +61,13 @@ async def test_too_little_stock_another_price_and_an_unknown_product_are_told_in
     assert (refusal(dearer), sentence(dearer)[1]) == ((409, "price_mismatch"), f"price mismatch for product {number}")
     unknown = await api.checkout(alice, [_line(product), {"product_id": 2**62, "quantity": 1}])
     assert refusal(unknown) == (404, "not_found")
-    await kitchen.wait_stock(product, 2)
+    await back_office.wait_stock(product, 2)
 
 
 async def test_a_product_named_twice_is_one_line_and_its_stock_is_asked_for_as_a_sum(
-    api: Api, kitchen: Kitchen, alice: Customer
+    api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    product = await kitchen.product(stock=5)
+    product = await back_office.product(stock=5)
     assert refusal(await api.checkout(alice, [_line(product, 3), _line(product, 3)])) == (409, "insufficient_stock")
     made = await api.checkout(alice, [_line(product, 2), _line(product, 3)])
     assert (await alice.order(made.json()["order_id"]))["products"] == [
@@ -80,15 +79,17 @@ async def test_a_product_named_twice_is_one_line_and_its_stock_is_asked_for_as_a
 
 @pytest.mark.parametrize("quantity", [0, -1, 1001, 1.5, "1", True, None])
 async def test_a_quantity_outside_1_to_1000_is_refused(
-    api: Api, kitchen: Kitchen, alice: Customer, quantity: Any
+    api: Api, back_office: BackOffice, alice: Customer, quantity: Any
 ) -> None:
-    product = await kitchen.product(stock=2000)
+    product = await back_office.product(stock=2000)
     answer = await api.checkout(alice, [{"product_id": product["id"], "quantity": quantity}])
     assert refusal(answer) == (400, "validation_failed")
 
 
-async def test_a_basket_has_1_to_100_lines_of_up_to_1000_pieces(api: Api, kitchen: Kitchen, alice: Customer) -> None:
-    product = await kitchen.product(stock=5000)
+async def test_a_basket_has_1_to_100_lines_of_up_to_1000_pieces(
+    api: Api, back_office: BackOffice, alice: Customer
+) -> None:
+    product = await back_office.product(stock=5000)
     assert refusal(await api.checkout(alice, [])) == (400, "validation_failed")
     assert refusal(await api.checkout(alice, [_line(product)] * 101)) == (400, "validation_failed")
     assert (await api.checkout(alice, [_line(product)] * 100)).status_code == 201
@@ -108,31 +109,31 @@ async def test_a_basket_has_1_to_100_lines_of_up_to_1000_pieces(api: Api, kitche
     ],
 )
 async def test_method_and_address_are_required_texts_of_bounded_length(
-    api: Api, kitchen: Kitchen, alice: Customer, changes: dict[str, Any], good: bool
+    api: Api, back_office: BackOffice, alice: Customer, changes: dict[str, Any], good: bool
 ) -> None:
-    product = await kitchen.product(stock=1)
+    product = await back_office.product(stock=1)
     assert (await api.checkout(alice, [_line(product)], **changes)).status_code == (201 if good else 400)
 
 
 async def test_a_total_of_nothing_and_one_above_the_highest_amount_are_refused(
-    api: Api, kitchen: Kitchen, alice: Customer
+    api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    free, dear = await kitchen.product(stock=5, price=0), await kitchen.product(stock=5, price=9_999_999_999)
+    free, dear = await back_office.product(stock=5, price=0), await back_office.product(stock=5, price=9_999_999_999)
     assert refusal(await api.checkout(alice, [_line(free)])) == (400, "validation_failed")
     assert refusal(await api.checkout(alice, [_line(dear, 2)])) == (400, "validation_failed")
-    assert refusal(await api.checkout(alice, [_line(dear), _line(await kitchen.product(stock=1, price=1))])) == (
+    assert refusal(await api.checkout(alice, [_line(dear), _line(await back_office.product(stock=1, price=1))])) == (
         400, "validation_failed",
     )  # fmt: skip
     assert (await api.checkout(alice, [_line(dear), _line(free)])).status_code == 201
 
 
 async def test_the_same_key_is_answered_the_same_when_the_stock_is_gone_and_says_that_it_is_a_repeat(
-    api: Api, kitchen: Kitchen, alice: Customer
+    api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    product = await kitchen.product(stock=1)
+    product = await back_office.product(stock=1)
     key = {"Idempotency-Key": uuid4().hex}
     first = await api.checkout(alice, [_line(product)], key)
-    await kitchen.wait_stock(product, 0)
+    await back_office.wait_stock(product, 0)
     for again in (
         await api.checkout(alice, [_line(product)], key),
         await api.checkout(alice, [_line(product)], idempotency_token=key["Idempotency-Key"]),
@@ -144,9 +145,9 @@ async def test_the_same_key_is_answered_the_same_when_the_stock_is_gone_and_says
 
 
 async def test_the_same_body_is_the_same_value_however_it_is_written(
-    api: Api, kitchen: Kitchen, alice: Customer
+    api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    product = await kitchen.product(stock=1)
+    product = await back_office.product(stock=1)
     headers = {"Idempotency-Key": uuid4().hex}
     first = await api.checkout(alice, [_line(product, price=product["price"])], headers)
     text = json.dumps(
@@ -165,9 +166,9 @@ async def test_the_same_body_is_the_same_value_however_it_is_written(
 
 
 async def test_a_used_key_with_another_body_is_422_and_another_users_key_is_his_own(
-    api: Api, kitchen: Kitchen, alice: Customer, bob: Customer
+    api: Api, back_office: BackOffice, alice: Customer, bob: Customer
 ) -> None:
-    product = await kitchen.product(stock=5)
+    product = await back_office.product(stock=5)
     key = {"Idempotency-Key": uuid4().hex}
     first = await api.checkout(alice, [_line(product)], key)
     assert refusal(await api.checkout(alice, [_line(product, 2)], key)) == (422, "idempotency_key_reused")
@@ -176,8 +177,8 @@ async def test_a_used_key_with_another_body_is_422_and_another_users_key_is_his_
     assert bobs.json() != first.json()
 
 
-async def test_a_refusal_frees_the_key(api: Api, kitchen: Kitchen, alice: Customer) -> None:
-    product = await kitchen.product(stock=1)
+async def test_a_refusal_frees_the_key(api: Api, back_office: BackOffice, alice: Customer) -> None:
+    product = await back_office.product(stock=1)
     key = {"Idempotency-Key": uuid4().hex}
     assert refusal(await api.checkout(alice, [_line(product, 2)], key)) == (409, "insufficient_stock")
     made = await api.checkout(alice, [_line(product)], key)
@@ -185,9 +186,9 @@ async def test_a_refusal_frees_the_key(api: Api, kitchen: Kitchen, alice: Custom
 
 
 async def test_a_key_has_1_to_255_characters_and_header_and_body_agree(
-    api: Api, kitchen: Kitchen, alice: Customer
+    api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    line = [_line(await kitchen.product(stock=5))]
+    line = [_line(await back_office.product(stock=5))]
     unique = uuid4().hex
     assert (await api.checkout(alice, line, {"Idempotency-Key": unique.ljust(255, "x")})).status_code == 201
     assert refusal(await api.checkout(alice, line, {"Idempotency-Key": unique.ljust(256, "x")}))[0] == 400
@@ -198,9 +199,11 @@ async def test_a_key_has_1_to_255_characters_and_header_and_body_agree(
     assert refusal(differ) == (400, "validation_failed")
 
 
-async def test_the_link_of_a_page_of_history_leads_through_all_orders_newest_first(api: Api, kitchen: Kitchen) -> None:
+async def test_the_link_of_a_page_of_history_leads_through_all_orders_newest_first(
+    api: Api, back_office: BackOffice
+) -> None:
     visitor = await api.visitor()
-    product = await kitchen.product(stock=5)
+    product = await back_office.product(stock=5)
     orders = [await visitor.checkout(product, 1) for _ in range(5)]
     path, seen, pages = "/v1/orders/history?limit=2&status=0", [], 0
     while path:
@@ -216,9 +219,9 @@ async def test_the_link_of_a_page_of_history_leads_through_all_orders_newest_fir
     assert "link" not in older.headers
 
 
-async def test_history_is_filtered_by_name_or_number_of_a_status(api: Api, kitchen: Kitchen, shop: Shop) -> None:
+async def test_history_is_filtered_by_name_or_number_of_a_status(api: Api, back_office: BackOffice, shop: Shop) -> None:
     visitor = await api.visitor()
-    product = await kitchen.product(stock=2)
+    product = await back_office.product(stock=2)
     new, gone = await visitor.checkout(product, 1), await visitor.checkout(product, 1)
     await shop.expire((await visitor.invoice(gone))["invoice_id"])
     await visitor.wait_status(gone, "cancelled")

@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from fc.shop import Customer, Shop, poll
-from tests.support import Bus, Kitchen
-
-from .api import Api, refusal, sentence
-from .world import secret_of
+from tests.contract.api import Api, refusal, sentence
+from tests.kit.back_office import BackOffice
+from tests.kit.bus import Bus
+from tests.kit.stacks import secret_of
 
 WEBHOOK = "/v1/payments/xendit/webhook"
 PROCESSED = (200, {"message": "webhook processed"})
@@ -17,9 +17,9 @@ Payment = dict[str, Any]
 
 
 @pytest.fixture
-async def payment(kitchen: Kitchen, alice: Customer) -> Payment:
+async def payment(back_office: BackOffice, alice: Customer) -> Payment:
     """Alice's payment with an open invoice."""
-    order = await alice.checkout(await kitchen.product(stock=1), 1)
+    order = await alice.checkout(await back_office.product(stock=1), 1)
     return await alice.invoice(order)
 
 
@@ -28,9 +28,9 @@ async def _provider(api: Api, invoice: str, action: str, **body: Any) -> None:
     (await api.client.post(url, json=body)).raise_for_status()
 
 
-async def _paid_in_silence(api: Api, kitchen: Kitchen, payment: Payment) -> None:
+async def _paid_in_silence(api: Api, back_office: BackOffice, payment: Payment) -> None:
     """Let the customer pay while the provider's callback is lost."""
-    async with kitchen.faults({"drop_webhooks": 1}):
+    async with back_office.faults({"drop_webhooks": 1}):
         await _provider(api, payment["invoice_id"], "pay")
 
 
@@ -47,25 +47,27 @@ async def test_a_payment_has_the_fields_that_a_client_needs_to_pay(payment: Paym
     assert page.status_code == 200
 
 
-async def test_a_paid_callback_pays_and_says_so(payment: Payment, api: Api, kitchen: Kitchen, alice: Customer) -> None:
-    await _paid_in_silence(api, kitchen, payment)
+async def test_a_paid_callback_pays_and_says_so(
+    payment: Payment, api: Api, back_office: BackOffice, alice: Customer
+) -> None:
+    await _paid_in_silence(api, back_office, payment)
     answer = await api.callback(payment)
     assert (answer.status_code, answer.json()) == PROCESSED
     assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
     await alice.wait_status(payment["order_id"], "completed")
 
 
-async def test_settled_pays_as_paid_does(payment: Payment, api: Api, kitchen: Kitchen, alice: Customer) -> None:
-    await _paid_in_silence(api, kitchen, payment)
+async def test_settled_pays_as_paid_does(payment: Payment, api: Api, back_office: BackOffice, alice: Customer) -> None:
+    await _paid_in_silence(api, back_office, payment)
     assert (await api.callback(payment, "SETTLED")).status_code == 200
     assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
     await alice.wait_status(payment["order_id"], "completed")
 
 
 async def test_twenty_identical_callbacks_at_once_make_one_transition_and_one_event(
-    payment: Payment, api: Api, shop: Shop, kitchen: Kitchen, alice: Customer, bus: Bus
+    payment: Payment, api: Api, shop: Shop, back_office: BackOffice, alice: Customer, bus: Bus
 ) -> None:
-    await _paid_in_silence(api, kitchen, payment)
+    await _paid_in_silence(api, back_office, payment)
     await _provider(api, payment["invoice_id"], "resend", times=20, parallel=True)
     assert await shop.deliveries(payment["invoice_id"], 20) == [200] * 20
     await alice.wait_status(payment["order_id"], "completed")
@@ -90,7 +92,7 @@ async def test_expired_after_paid_changes_nothing(
 
 
 async def test_paid_after_expired_is_an_anomaly_once_and_the_order_fails_with_its_stock_given_back_once(
-    payment: Payment, api: Api, shop: Shop, kitchen: Kitchen, alice: Customer, bus: Bus
+    payment: Payment, api: Api, shop: Shop, back_office: BackOffice, alice: Customer, bus: Bus
 ) -> None:
     order = payment["order_id"]
     await shop.expire(payment["invoice_id"])
@@ -107,7 +109,7 @@ async def test_paid_after_expired_is_an_anomaly_once_and_the_order_fails_with_it
     topics = sorted(event.topic for event in await bus.events_of(order))
     assert topics == ["order.created", "payment.failed", "payment.success", "stock.rollback", "stock.updated"]
     [line] = (await alice.order(order))["products"]
-    await kitchen.wait_stock({"id": line["product_id"]}, 1)
+    await back_office.wait_stock({"id": line["product_id"]}, 1)
 
 
 @pytest.mark.parametrize(
@@ -138,17 +140,17 @@ async def test_what_does_not_fit_is_recorded_once_answered_200_and_moves_nothing
 
 
 async def test_paid_amount_counts_where_it_is_present(
-    payment: Payment, api: Api, kitchen: Kitchen, alice: Customer
+    payment: Payment, api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    await _paid_in_silence(api, kitchen, payment)
+    await _paid_in_silence(api, back_office, payment)
     await api.callback(payment, amount=1, paid_amount=payment["amount"])
     assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
 
 
 async def test_money_for_an_order_that_is_not_known_yet_is_applied_when_its_payment_appears(
-    api: Api, kitchen: Kitchen, alice: Customer
+    api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    product = await kitchen.product(stock=2, price=31_000)
+    product = await back_office.product(stock=2, price=31_000)
     expected = await alice.checkout(product, 1) + 1
     key = secret_of(api.stack, "paymentfc", "xendit_secret_api_key")
     made = await api.client.post(
@@ -204,9 +206,9 @@ async def test_asking_for_an_invoice_gives_the_live_one_of_our_own_records(
 
 
 async def test_there_is_no_invoice_for_what_is_paid_or_expired_and_none_for_an_unknown_order(
-    payment: Payment, api: Api, shop: Shop, alice: Customer, kitchen: Kitchen
+    payment: Payment, api: Api, shop: Shop, alice: Customer, back_office: BackOffice
 ) -> None:
-    expired = await alice.invoice(await alice.checkout(await kitchen.product(stock=1), 1))
+    expired = await alice.invoice(await alice.checkout(await back_office.product(stock=1), 1))
     await shop.pay(payment["invoice_id"])
     await shop.expire(expired["invoice_id"])
     await alice.wait_payment(payment["order_id"], "PAID")
@@ -219,10 +221,10 @@ async def test_there_is_no_invoice_for_what_is_paid_or_expired_and_none_for_an_u
 
 
 async def test_while_xendit_is_down_asking_for_an_invoice_is_503_and_says_when_to_come_back(
-    api: Api, kitchen: Kitchen, alice: Customer
+    api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    async with kitchen.faults({"create_status": 503}):
-        order = await alice.checkout(await kitchen.product(stock=1), 1)
+    async with back_office.faults({"create_status": 503}):
+        order = await alice.checkout(await back_office.product(stock=1), 1)
         await poll(lambda: alice.payment(order), "the payment without an invoice")
         waiting = await alice.payment(order)
         assert (waiting["status"], waiting["invoice_url"]) == ("PENDING", None)

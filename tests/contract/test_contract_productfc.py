@@ -7,9 +7,8 @@ from uuid import uuid4
 import pytest
 
 from fc.shop import Customer, Shop
-from tests.support import Kitchen
-
-from .api import Api, refusal, sentence
+from tests.contract.api import Api, refusal, sentence
+from tests.kit.back_office import BackOffice
 
 SEARCH = "/v1/products/search"
 
@@ -20,8 +19,8 @@ async def _search(api: Api, **query: Any) -> Any:
     return answer.json()
 
 
-async def test_a_product_has_the_fields_of_the_contract(api: Api, kitchen: Kitchen) -> None:
-    product = await kitchen.product(stock=3)
+async def test_a_product_has_the_fields_of_the_contract(api: Api, back_office: BackOffice) -> None:
+    product = await back_office.product(stock=3)
     shown = (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json()
     assert shown == product
     assert set(shown) == {"id", "name", "description", "price", "stock", "category_id", "category"}
@@ -29,8 +28,10 @@ async def test_a_product_has_the_fields_of_the_contract(api: Api, kitchen: Kitch
     assert shown["category"]["id"] == shown["category_id"]
 
 
-async def test_what_a_new_product_leaves_out_is_empty_and_its_category_must_exist(api: Api, kitchen: Kitchen) -> None:
-    category = (await kitchen.product(stock=0))["category_id"]
+async def test_what_a_new_product_leaves_out_is_empty_and_its_category_must_exist(
+    api: Api, back_office: BackOffice
+) -> None:
+    category = (await back_office.product(stock=0))["category_id"]
     body = {"name": f"  Thing {uuid4().hex}  ", "price": 0, "category_id": category}
     made = await api.ask("productfc", "POST", "/v1/products", api.admin, json=body)
     assert made.status_code == 201
@@ -40,8 +41,8 @@ async def test_what_a_new_product_leaves_out_is_empty_and_its_category_must_exis
     assert refusal(unknown) in ((404, "not_found"), (400, "validation_failed"))
 
 
-async def test_a_change_touches_what_is_named_zero_and_nothing_included(api: Api, kitchen: Kitchen) -> None:
-    product = await kitchen.product(stock=5)
+async def test_a_change_touches_what_is_named_zero_and_nothing_included(api: Api, back_office: BackOffice) -> None:
+    product = await back_office.product(stock=5)
     path = f"/v1/products/{product['id']}"
     assert (await api.ask("productfc", "PUT", path, api.admin, json={"description": "red"})).status_code == 200
     changed = await api.ask("productfc", "PUT", path, api.admin, json={"stock": 0, "price": 0, "description": ""})
@@ -55,9 +56,9 @@ async def test_a_change_touches_what_is_named_zero_and_nothing_included(api: Api
 
 @pytest.mark.parametrize("price", [0.5, 1000.25, 10_000_000_000, -1, "100", None])
 async def test_a_price_that_rupiah_can_not_express_or_that_is_too_high_is_refused(
-    api: Api, kitchen: Kitchen, price: Any
+    api: Api, back_office: BackOffice, price: Any
 ) -> None:
-    product = await kitchen.product(stock=0)
+    product = await back_office.product(stock=0)
     body = {"name": "Thing", "price": price, "category_id": product["category_id"]}
     assert refusal(await api.ask("productfc", "POST", "/v1/products", api.admin, json=body)) == (
         400, "validation_failed",
@@ -66,8 +67,10 @@ async def test_a_price_that_rupiah_can_not_express_or_that_is_too_high_is_refuse
     assert refusal(await api.ask("productfc", "PUT", path, api.admin, json={"price": price}))[0] == 400
 
 
-async def test_the_highest_price_and_a_whole_number_written_with_decimals_are_taken(api: Api, kitchen: Kitchen) -> None:
-    path = f"/v1/products/{(await kitchen.product(stock=0))['id']}"
+async def test_the_highest_price_and_a_whole_number_written_with_decimals_are_taken(
+    api: Api, back_office: BackOffice
+) -> None:
+    path = f"/v1/products/{(await back_office.product(stock=0))['id']}"
     highest = await api.ask("productfc", "PUT", path, api.admin, json={"price": 9_999_999_999})
     assert highest.json()["price"] == 9_999_999_999
     whole = await api.ask(
@@ -88,20 +91,20 @@ async def test_the_highest_price_and_a_whole_number_written_with_decimals_are_ta
     ],
 )
 async def test_names_have_1_to_255_characters_and_descriptions_up_to_10000(
-    api: Api, kitchen: Kitchen, change: dict[str, Any], good: bool
+    api: Api, back_office: BackOffice, change: dict[str, Any], good: bool
 ) -> None:
-    path = f"/v1/products/{(await kitchen.product(stock=0))['id']}"
+    path = f"/v1/products/{(await back_office.product(stock=0))['id']}"
     answer = await api.ask("productfc", "PUT", path, api.admin, json=change)
     assert answer.status_code == (200 if good else 400)
 
 
 async def test_a_deleted_product_is_gone_and_the_order_that_holds_it_is_served(
-    api: Api, kitchen: Kitchen, shop: Shop, alice: Customer
+    api: Api, back_office: BackOffice, shop: Shop, alice: Customer
 ) -> None:
-    product = await kitchen.product(stock=2)
+    product = await back_office.product(stock=2)
     order = await alice.checkout(product, 2)
     payment = await alice.invoice(order)
-    await kitchen.wait_stock(product, 0)
+    await back_office.wait_stock(product, 0)
     path = f"/v1/products/{product['id']}"
     gone = await api.ask("productfc", "DELETE", path, api.admin)
     assert (gone.status_code, gone.json()) == (200, {"message": "Product deleted successfully"})
@@ -134,8 +137,10 @@ async def test_a_category_is_made_read_renamed_listed_and_removed(api: Api) -> N
         assert refusal(await api.ask("productfc", method, path, api.admin)) == (404, "not_found")
 
 
-async def test_category_names_are_unique_without_case_and_a_used_category_stays(api: Api, kitchen: Kitchen) -> None:
-    used = (await kitchen.product(stock=0))["category"]
+async def test_category_names_are_unique_without_case_and_a_used_category_stays(
+    api: Api, back_office: BackOffice
+) -> None:
+    used = (await back_office.product(stock=0))["category"]
     path = "/v1/products/categories"
     twin = await api.ask("productfc", "POST", path, api.admin, json={"name": f" {used['name'].upper()} "})
     assert refusal(twin) == (409, "category_exists")
@@ -148,9 +153,9 @@ async def test_category_names_are_unique_without_case_and_a_used_category_stays(
 
 
 async def test_a_batch_read_keeps_the_order_asked_leaves_out_the_unknown_and_takes_a_hundred(
-    api: Api, kitchen: Kitchen
+    api: Api, back_office: BackOffice
 ) -> None:
-    first, second = await kitchen.product(stock=1), await kitchen.product(stock=1)
+    first, second = await back_office.product(stock=1), await back_office.product(stock=1)
     asked = f"{second['id']},{2**62},{first['id']}"
     shown = (await api.ask("productfc", "GET", f"/v1/products?ids={asked}")).json()
     assert shown == {"products": [second, first]}
@@ -160,10 +165,10 @@ async def test_a_batch_read_keeps_the_order_asked_leaves_out_the_unknown_and_tak
 
 
 async def test_a_page_of_a_search_has_the_fields_of_the_contract_and_leads_to_the_next(
-    api: Api, kitchen: Kitchen
+    api: Api, back_office: BackOffice
 ) -> None:
     stem = f"50% off & more_{uuid4().hex[:6]}?#+ é"
-    category = (await kitchen.product(stock=0))["category_id"]
+    category = (await back_office.product(stock=0))["category_id"]
     made = []
     for number in (3, 1, 2):
         body = {"name": f"{stem} {number}", "price": 100, "category_id": category}
@@ -195,8 +200,8 @@ async def test_a_search_is_by_ascending_id_and_ten_a_page_unless_it_says_otherwi
 
 
 async def test_the_category_of_a_search_is_an_exact_name_and_bounds_are_inclusive(api: Api) -> None:
-    kitchen = await _search(api, category="Kitchen", min_price=95_000, max_price=185_000, order_by="name")
-    assert [product["name"] for product in kitchen["products"]] == ["Bamboo Cutting Board", "Glass Teapot"]
+    back_office = await _search(api, category="BackOffice", min_price=95_000, max_price=185_000, order_by="name")
+    assert [product["name"] for product in back_office["products"]] == ["Bamboo Cutting Board", "Glass Teapot"]
     assert (await _search(api, category="Kitche"))["totalCount"] == 0
 
 

@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 
 from fc.layout import SERVICES
 from fc.shop import Customer, Shop, poll
-from tests.support import Bus, Kitchen, Seen
-
-from .api import ADDRESS, Api, refusal
+from tests.contract.api import ADDRESS, Api, refusal
+from tests.kit.back_office import BackOffice
+from tests.kit.bus import Bus, Seen
 
 CHECKS = {
     "userfc": {"database", "redis"},
@@ -69,9 +69,9 @@ async def test_the_probes_have_the_shapes_of_the_contract(api: Api, service: str
 
 
 async def test_a_paid_order_has_exactly_the_events_of_the_contract(
-    shop: Shop, alice: Customer, kitchen: Kitchen, bus: Bus, api: Api
+    shop: Shop, alice: Customer, back_office: BackOffice, bus: Bus, api: Api
 ) -> None:
-    product = await kitchen.product(stock=3)
+    product = await back_office.product(stock=3)
     user = (await api.ask("userfc", "GET", "/v1/user-info", alice)).json()["id"]
     order = await alice.checkout(product, 2)
     await shop.pay((await alice.invoice(order))["invoice_id"])
@@ -90,9 +90,9 @@ async def test_a_paid_order_has_exactly_the_events_of_the_contract(
 
 
 async def test_a_rollback_looks_like_its_deduction_and_every_event_has_the_headers_of_the_contract(
-    shop: Shop, alice: Customer, kitchen: Kitchen, bus: Bus
+    shop: Shop, alice: Customer, back_office: BackOffice, bus: Bus
 ) -> None:
-    order = await alice.checkout(await kitchen.product(stock=3), 2)
+    order = await alice.checkout(await back_office.product(stock=3), 2)
     await shop.expire((await alice.invoice(order))["invoice_id"])
     await alice.wait_status(order, "cancelled")
     await bus.consumed()
@@ -119,10 +119,10 @@ async def test_a_rollback_looks_like_its_deduction_and_every_event_has_the_heade
 
 
 async def test_too_little_stock_when_the_event_is_processed_takes_nothing_and_is_told_once(
-    kitchen: Kitchen, bus: Bus
+    back_office: BackOffice, bus: Bus
 ) -> None:
-    enough, short = await kitchen.product(stock=9), await kitchen.product(stock=1)
-    order, later = kitchen.foreign_order_id(), kitchen.foreign_order_id()
+    enough, short = await back_office.product(stock=9), await back_office.product(stock=1)
+    order, later = back_office.foreign_order_id(), back_office.foreign_order_id()
     lines = [{"product_id": product["id"], "quantity": 2} for product in (enough, short)]
 
     async def told(number: int) -> list[Any]:
@@ -136,28 +136,28 @@ async def test_too_little_stock_when_the_event_is_processed_takes_nothing_and_is
     [rejected] = await told(order)
     assert set(rejected) == {"order_id", "products", "reason", "event_time"}
     assert str(short["id"]) in rejected["reason"]
-    assert (await kitchen.stock(enough), await kitchen.stock(short)) == (9, 1)
+    assert (await back_office.stock(enough), await back_office.stock(short)) == (9, 1)
 
 
-async def test_a_message_of_a_go_producer_takes_and_gives_back(kitchen: Kitchen, bus: Bus) -> None:
-    product = await kitchen.product(stock=6)
-    order = kitchen.foreign_order_id()
+async def test_a_message_of_a_go_producer_takes_and_gives_back(back_office: BackOffice, bus: Bus) -> None:
+    product = await back_office.product(stock=6)
+    order = back_office.foreign_order_id()
     await bus.publish("stock.updated", order, [(product["id"], 2)])
-    await kitchen.wait_stock(product, 4)
+    await back_office.wait_stock(product, 4)
     await bus.publish("stock.rollback", order, [(product["id"], 2)])
-    await kitchen.wait_stock(product, 6)
+    await back_office.wait_stock(product, 6)
 
 
 async def test_what_an_administrator_sets_is_the_free_stock_and_a_cancelled_order_comes_on_top(
-    api: Api, shop: Shop, alice: Customer, kitchen: Kitchen
+    api: Api, shop: Shop, alice: Customer, back_office: BackOffice
 ) -> None:
-    product = await kitchen.product(stock=5)
+    product = await back_office.product(stock=5)
     order = await alice.checkout(product, 3)
     payment = await alice.invoice(order)
-    await kitchen.wait_stock(product, 2)
+    await back_office.wait_stock(product, 2)
     await api.ask("productfc", "PUT", f"/v1/products/{product['id']}", api.admin, json={"stock": 10})
     await shop.expire(payment["invoice_id"])
-    await kitchen.wait_stock(product, 13)
+    await back_office.wait_stock(product, 13)
 
 
 async def test_a_dead_letter_has_the_original_and_says_why_and_where_it_was(bus: Bus) -> None:
@@ -177,22 +177,24 @@ async def test_a_dead_letter_has_the_original_and_says_why_and_where_it_was(bus:
     assert datetime.now(UTC) - datetime.fromisoformat(headers["x-failed-at"]) < timedelta(seconds=30)
 
 
-async def test_a_poison_message_delays_what_is_behind_it_by_less_than_ten_seconds(kitchen: Kitchen, bus: Bus) -> None:
-    product, order = await kitchen.product(stock=2), kitchen.foreign_order_id()
+async def test_a_poison_message_delays_what_is_behind_it_by_less_than_ten_seconds(
+    back_office: BackOffice, bus: Bus
+) -> None:
+    product, order = await back_office.product(stock=2), back_office.foreign_order_id()
     for poison in (b"\xff", b"null", b'{"order_id": 0}', b""):
         await bus.raw("stock.updated", f"order-{order}".encode(), poison)
     await bus.publish("stock.updated", order, [(product["id"], 1)])
 
     async def taken() -> bool:
-        return await kitchen.stock(product) == 1
+        return await back_office.stock(product) == 1
 
     await poll(taken, "the order behind the poison", 10)
 
 
 async def test_an_event_for_an_unknown_order_is_tried_for_30_s_before_its_dead_letter(
-    kitchen: Kitchen, bus: Bus
+    back_office: BackOffice, bus: Bus
 ) -> None:
-    order = kitchen.foreign_order_id()
+    order = back_office.foreign_order_id()
     value = orjson.dumps({"order_id": order, "status": "PAID", "topic": "payment.success"})
     sent = datetime.now(UTC)
     await bus.raw("payment.success", f"order-{order}".encode(), value)
@@ -207,8 +209,8 @@ async def test_an_event_for_an_unknown_order_is_tried_for_30_s_before_its_dead_l
     assert datetime.fromisoformat(headers["x-failed-at"]) - sent >= timedelta(seconds=30)
 
 
-async def test_checkout_does_not_believe_the_cache(api: Api, alice: Customer, kitchen: Kitchen) -> None:
-    product = await kitchen.product(stock=1)
+async def test_checkout_does_not_believe_the_cache(api: Api, alice: Customer, back_office: BackOffice) -> None:
+    product = await back_office.product(stock=1)
     told = api.stack.programs.environment("productfc")
     redis = Redis(host=told["REDIS_HOST"], port=int(told["REDIS_PORT"]), password=told["REDIS_PASSWORD"])
     lie = product | {"stock": 9, "price": 1}
@@ -226,9 +228,9 @@ async def test_checkout_does_not_believe_the_cache(api: Api, alice: Customer, ki
 
 
 async def test_without_redis_every_service_is_ready_degraded_reads_answer_and_orders_go_on(
-    api: Api, alice: Customer, kitchen: Kitchen
+    api: Api, alice: Customer, back_office: BackOffice
 ) -> None:
-    product = await kitchen.product(stock=2)
+    product = await back_office.product(stock=2)
     async with _without(api, "redis"):
         for service in SERVICES:
             status, shown = await _readiness(api, service)
@@ -238,7 +240,7 @@ async def test_without_redis_every_service_is_ready_degraded_reads_answer_and_or
         assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json()["stock"] == 2
         order = await alice.checkout(product, 1)
         assert (await alice.order(order))["status"] == "created"
-        await kitchen.wait_stock(product, 1)
+        await back_office.wait_stock(product, 1)
         assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json()["stock"] == 1
         leaver = await api.visitor()
         assert (await api.ask("userfc", "POST", "/v1/logout", leaver)).status_code == 200
@@ -247,11 +249,11 @@ async def test_without_redis_every_service_is_ready_degraded_reads_answer_and_or
 
 
 async def test_without_mongodb_only_the_audit_log_is_503_and_its_entries_arrive_later(
-    api: Api, shop: Shop, alice: Customer, kitchen: Kitchen
+    api: Api, shop: Shop, alice: Customer, back_office: BackOffice
 ) -> None:
     path = "/v1/payments/audit-logs"
     async with _without(api, "mongo"):
-        order = await alice.checkout(await kitchen.product(stock=1), 1)
+        order = await alice.checkout(await back_office.product(stock=1), 1)
         payment = await alice.invoice(order)
         await shop.pay(payment["invoice_id"])
         await alice.wait_status(order, "completed")
@@ -274,16 +276,16 @@ async def test_without_mongodb_only_the_audit_log_is_503_and_its_entries_arrive_
 
 
 async def test_without_kafka_orders_are_taken_and_the_saga_goes_on_by_itself_afterwards(
-    api: Api, shop: Shop, alice: Customer, kitchen: Kitchen
+    api: Api, shop: Shop, alice: Customer, back_office: BackOffice
 ) -> None:
-    product = await kitchen.product(stock=4)
+    product = await back_office.product(stock=4)
     async with _without(api, "kafka"):
         order = await alice.checkout(product, 1)
         for service in ("productfc", "orderfc", "paymentfc"):
             status, shown = await _readiness(api, service)
             assert (status, shown["status"]) == (200, "ready")
             assert shown["checks"]["kafka"].startswith("degraded")
-        assert await kitchen.stock(product) == 4
+        assert await back_office.stock(product) == 4
 
     async def payment() -> Any:
         found = await alice.payment(order)
@@ -291,12 +293,14 @@ async def test_without_kafka_orders_are_taken_and_the_saga_goes_on_by_itself_aft
 
     await shop.pay((await poll(payment, "the invoice after the outage", 60))["invoice_id"])
     await alice.wait_status(order, "completed", 60)
-    await kitchen.wait_stock(product, 3)
+    await back_office.wait_stock(product, 3)
 
 
-async def test_without_productfc_checkout_is_503_writes_nothing_and_frees_the_key(api: Api, kitchen: Kitchen) -> None:
+async def test_without_productfc_checkout_is_503_writes_nothing_and_frees_the_key(
+    api: Api, back_office: BackOffice
+) -> None:
     visitor = await api.visitor()
-    product = await kitchen.product(stock=1)
+    product = await back_office.product(stock=1)
     key, line = {"Idempotency-Key": "one key for both"}, [{"product_id": product["id"], "quantity": 1}]
     async with _without(api, "productfc"):
         refused = await api.checkout(visitor, line, key)
@@ -310,8 +314,8 @@ async def test_without_productfc_checkout_is_503_writes_nothing_and_frees_the_ke
     assert (made.status_code, "idempotent-replayed" in made.headers) == (201, False)
 
 
-async def test_without_redis_and_userfc_changes_wait_and_reads_go_on(api: Api, kitchen: Kitchen) -> None:
-    product = await kitchen.product(stock=1)
+async def test_without_redis_and_userfc_changes_wait_and_reads_go_on(api: Api, back_office: BackOffice) -> None:
+    product = await back_office.product(stock=1)
     visitor = await api.visitor()
     async with _without(api, "redis", "userfc"):
         assert (await api.ask("orderfc", "GET", "/v1/orders/history", visitor)).status_code == 200

@@ -14,9 +14,8 @@ from chassis.grpc import server as chassis_grpc
 from chassis.pb import user_pb2, user_pb2_grpc
 from fc.shop import Customer
 from fc.stack import Stack
-
-from .api import Api, refusal, sentence
-from .world import secret_of
+from tests.contract.api import Api, refusal, sentence
+from tests.kit.stacks import secret_of
 
 Stub = user_pb2_grpc.UserServiceStub
 

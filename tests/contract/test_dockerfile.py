@@ -19,8 +19,7 @@ from packaging.specifiers import SpecifierSet
 from chassis.db import migrations
 from fc.layout import ROOT, SERVICES
 from testkit import eventually, free_port
-
-from .dockerfile import copied, exec_form, ignored, steps, violations
+from tests.contract.dockerfile import copied, exec_form, ignored, steps, violations
 
 DOCKERFILES = [ROOT / "deploy/Dockerfile", ROOT / "deploy/Dockerfile.simulator"]
 DOCKERFILE = DOCKERFILES[0].read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from .hostile import BAD, CONTENT_TYPES, IDS, LIMIT, TOO_LARGE, WRONG_TYPE, doubled, malformed, spoiled
-from .routes import CALLBACK, ROUTES, Route, name_of
-from .world import World, outcome, send
+from tests.contract.route_client import RouteClient, outcome, send
+from tests.contract.routes import CALLBACK, ROUTES, Route, name_of
+from tests.kit.hostile import BAD, CONTENT_TYPES, IDS, LIMIT, TOO_LARGE, WRONG_TYPE, doubled, malformed, spoiled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("no_failures")]
 
@@ -18,23 +18,23 @@ WITHOUT_BODY = [route for route in ROUTES if route.body is None]
 WITH_ID = [route for route in ROUTES if "{" in route.path]
 
 
-def good(world: World, route: Route) -> Any:
+def good(route_client: RouteClient, route: Route) -> Any:
     """Give a body that the route takes."""
     assert route.body is not None
-    return route.body(world.ids)
+    return route.body(route_client.ids)
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=name_of)
-async def test_what_is_no_json_object_is_refused(world: World, route: Route) -> None:
-    bodies = dict(malformed(good(world, route)))
-    got = {name: outcome(await send(world, route, content)) for name, content in bodies.items()}
+async def test_what_is_no_json_object_is_refused(route_client: RouteClient, route: Route) -> None:
+    bodies = dict(malformed(good(route_client, route)))
+    got = {name: outcome(await send(route_client, route, content)) for name, content in bodies.items()}
     assert got == dict.fromkeys(bodies, BAD)
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=name_of)
-async def test_a_value_that_its_field_can_not_have_is_refused(world: World, route: Route) -> None:
-    bodies = dict(spoiled(good(world, route)))
-    got = {name: outcome(await send(world, route, content)) for name, content in bodies.items()}
+async def test_a_value_that_its_field_can_not_have_is_refused(route_client: RouteClient, route: Route) -> None:
+    bodies = dict(spoiled(good(route_client, route)))
+    got = {name: outcome(await send(route_client, route, content)) for name, content in bodies.items()}
     if route.path == CALLBACK:
         # What Xendit says of its invoice is taken down whatever number it is; to fit is another matter.
         taken = {name for name, (status, _) in got.items() if status == 200}
@@ -44,18 +44,18 @@ async def test_a_value_that_its_field_can_not_have_is_refused(world: World, rout
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=name_of)
-async def test_another_content_type_is_refused(world: World, route: Route) -> None:
-    content = json.dumps(good(world, route)).encode()
-    got = {kind: outcome(await send(world, route, content, kind)) for kind in CONTENT_TYPES}
+async def test_another_content_type_is_refused(route_client: RouteClient, route: Route) -> None:
+    content = json.dumps(good(route_client, route)).encode()
+    got = {kind: outcome(await send(route_client, route, content, kind)) for kind in CONTENT_TYPES}
     assert got == dict.fromkeys(CONTENT_TYPES, WRONG_TYPE)
-    assert outcome(await send(world, route, content, None)) == WRONG_TYPE
+    assert outcome(await send(route_client, route, content, None)) == WRONG_TYPE
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=name_of)
-async def test_of_a_key_that_is_there_twice_the_last_value_counts(world: World, route: Route) -> None:
-    last, first = doubled(good(world, route))
-    assert outcome(await send(world, route, last)) == route.answers.admin or route.path == CALLBACK
-    assert outcome(await send(world, route, first)) == BAD
+async def test_of_a_key_that_is_there_twice_the_last_value_counts(route_client: RouteClient, route: Route) -> None:
+    last, first = doubled(good(route_client, route))
+    assert outcome(await send(route_client, route, last)) == route.answers.admin or route.path == CALLBACK
+    assert outcome(await send(route_client, route, first)) == BAD
 
 
 async def chunks(content: bytes) -> AsyncIterator[bytes]:
@@ -65,37 +65,41 @@ async def chunks(content: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=name_of)
-async def test_a_body_over_the_limit_is_refused_and_one_of_its_size_is_not(world: World, route: Route) -> None:
-    text = json.dumps(good(world, route)).encode()
+async def test_a_body_over_the_limit_is_refused_and_one_of_its_size_is_not(
+    route_client: RouteClient, route: Route
+) -> None:
+    text = json.dumps(good(route_client, route)).encode()
     full = text[:-1] + b" " * (LIMIT - len(text)) + b"}"
     for content in (full + b" ", chunks(full + b" "), chunks(full * 3)):
-        assert outcome(await send(world, route, content)) == TOO_LARGE
-    assert outcome(await send(world, route, full)) != TOO_LARGE
+        assert outcome(await send(route_client, route, content)) == TOO_LARGE
+    assert outcome(await send(route_client, route, full)) != TOO_LARGE
 
 
 @pytest.mark.parametrize("route", WITHOUT_BODY, ids=name_of)
-async def test_a_body_over_the_limit_is_refused_where_none_is_read(world: World, route: Route) -> None:
+async def test_a_body_over_the_limit_is_refused_where_none_is_read(route_client: RouteClient, route: Route) -> None:
     for content in (b" " * (LIMIT + 1), chunks(b" " * (LIMIT + 1))):
-        assert outcome(await send(world, route, content)) == TOO_LARGE
+        assert outcome(await send(route_client, route, content)) == TOO_LARGE
 
 
 @pytest.mark.parametrize("route", WITH_ID, ids=name_of)
-async def test_an_id_that_is_no_positive_int64_is_refused(world: World, route: Route) -> None:
+async def test_an_id_that_is_no_positive_int64_is_refused(route_client: RouteClient, route: Route) -> None:
     [field] = re.findall(r"{(\w+)}", route.path)
-    content = json.dumps(good(world, route)).encode() if route.body else None
+    content = json.dumps(good(route_client, route)).encode() if route.body else None
     got = {}
     for given in IDS:
-        url = world.url(route, {**world.ids, field: given})
-        got[given] = outcome(await send(world, route, content, url=url))
+        url = route_client.url(route, {**route_client.ids, field: given})
+        got[given] = outcome(await send(route_client, route, content, url=url))
     assert got == dict.fromkeys(IDS, BAD)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name_of)
-async def test_a_nul_in_the_query_is_refused_and_bytes_that_are_no_text_do_no_harm(world: World, route: Route) -> None:
-    content = json.dumps(good(world, route)).encode() if route.body else None
-    url = world.url(route, world.ids)
+async def test_a_nul_in_the_query_is_refused_and_bytes_that_are_no_text_do_no_harm(
+    route_client: RouteClient, route: Route
+) -> None:
+    content = json.dumps(good(route_client, route)).encode() if route.body else None
+    url = route_client.url(route, route_client.ids)
     join = "&" if "?" in url else "?"
     for query in ("a=%00", "%00=a", "a=b%00"):
-        assert outcome(await send(world, route, content, url=f"{url}{join}{query}")) == BAD
+        assert outcome(await send(route_client, route, content, url=f"{url}{join}{query}")) == BAD
     for query in ("a=%FF%FE", "%ED%A0%80=1", "a=%", "&&&", "a" * 30_000, "=", "a[]=1&a[]=2"):
-        assert (await send(world, route, content, url=f"{url}{join}{query}")).status_code < 500
+        assert (await send(route_client, route, content, url=f"{url}{join}{query}")).status_code < 500

@@ -9,10 +9,9 @@ import pytest
 
 from fc.layout import SERVICES
 from fc.stack import Stack
-
-from .hostile import BAD, LIMIT, NO_METHOD, NOT_FOUND, REFUSED, UNANSWERED
-from .routes import ROUTES, Route, name_of
-from .world import World, headers_for, outcome, send
+from tests.contract.route_client import RouteClient, headers_for, outcome, send
+from tests.contract.routes import ROUTES, Route, name_of
+from tests.kit.hostile import BAD, LIMIT, NO_METHOD, NOT_FOUND, REFUSED, UNANSWERED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("no_failures")]
 
@@ -28,37 +27,39 @@ def served(service: str, path: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("service", "path"), PATHS)
-async def test_other_methods_are_refused_with_those_that_are_served(world: World, service: str, path: str) -> None:
+async def test_other_methods_are_refused_with_those_that_are_served(
+    route_client: RouteClient, service: str, path: str
+) -> None:
     allowed = served(service, path)
     route = Route(service, "GET", path, ROUTES[0].answers)
     for method in METHODS:
-        answer = await send(world, route, None, None, method=method) if method not in allowed else None
+        answer = await send(route_client, route, None, None, method=method) if method not in allowed else None
         if answer is not None:
             assert outcome(answer) == ((405, "") if method == "HEAD" else NO_METHOD), method
             assert set(answer.headers["allow"].split(", ")) == allowed, method
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "GET"], ids=name_of)
-async def test_head_says_what_get_says_without_its_body(world: World, route: Route) -> None:
-    get, head = [await send(world, route, None, None, method=method) for method in ("GET", "HEAD")]
+async def test_head_says_what_get_says_without_its_body(route_client: RouteClient, route: Route) -> None:
+    get, head = [await send(route_client, route, None, None, method=method) for method in ("GET", "HEAD")]
     assert (head.status_code, head.content) == (get.status_code, b"")
     assert head.headers["content-type"] == get.headers["content-type"]
     assert int(head.headers["content-length"]) > 0
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "/assets/" not in route.path], ids=name_of)
-async def test_an_address_beside_a_route_is_not_there(world: World, route: Route) -> None:
-    url, _, query = world.url(route, world.ids).partition("?")
+async def test_an_address_beside_a_route_is_not_there(route_client: RouteClient, route: Route) -> None:
+    url, _, query = route_client.url(route, route_client.ids).partition("?")
     beside = (f"{url}/", f"{url}//", f"{url}/x/y", f"{url}%0A/", f"{url}/..%2f", url.replace("/v1/", "/v2/") + "/a")
-    got = {address: outcome(await send(world, route, None, None, address)) for address in beside}
+    got = {address: outcome(await send(route_client, route, None, None, address)) for address in beside}
     assert got == dict.fromkeys(beside, NOT_FOUND)
     # Some lists have their items behind them, and no item has this id.
-    assert outcome(await send(world, route, None, None, f"{url}/%00")) in (NOT_FOUND, BAD, NO_METHOD)
+    assert outcome(await send(route_client, route, None, None, f"{url}/%00")) in (NOT_FOUND, BAD, NO_METHOD)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_unknown_addresses_are_not_there_for_any_method(world: World, service: str) -> None:
-    base = world.stack.layout.url(service)
+async def test_unknown_addresses_are_not_there_for_any_method(route_client: RouteClient, service: str) -> None:
+    base = route_client.stack.layout.url(service)
     for path in (
         "/",
         "/v1",
@@ -71,7 +72,7 @@ async def test_unknown_addresses_are_not_there_for_any_method(world: World, serv
         "//ping",
     ):
         for method in METHODS:
-            answer = await world.client.request(method, base + path)
+            answer = await route_client.client.request(method, base + path)
             expected = NO_METHOD if path.startswith("/docs/") and method not in ("GET", "HEAD") else NOT_FOUND
             assert outcome(answer) == ((404, "") if method == "HEAD" else expected), (method, path)
 
@@ -80,41 +81,43 @@ async def test_unknown_addresses_are_not_there_for_any_method(world: World, serv
     "path",
     ["..%2f..%2fcore.py", "%2e%2e/core.py", "..%5ccore.py", "%2fetc%2fpasswd", "a%00.js", "", "x" * 300, "a/b/c"],
 )
-async def test_no_file_but_the_pages_own_is_served(world: World, path: str) -> None:
-    answer = await world.client.get(f"{world.stack.layout.url('orderfc')}/docs/assets/{path}")
+async def test_no_file_but_the_pages_own_is_served(route_client: RouteClient, path: str) -> None:
+    answer = await route_client.client.get(f"{route_client.stack.layout.url('orderfc')}/docs/assets/{path}")
     assert outcome(answer) == NOT_FOUND
 
 
-def requests(world: World, service: str) -> dict[int, httpx2.Request]:
+def requests(route_client: RouteClient, service: str) -> dict[int, httpx2.Request]:
     """Give a request for each status that a service answers without much ado."""
-    url = world.stack.layout.url(service)
+    url = route_client.stack.layout.url(service)
     [posted] = [route for route in WITH_BODY if route.service == service][:1]
-    admin = headers_for(world, posted)
+    admin = headers_for(route_client, posted)
     made = {
         200: httpx2.Request("GET", f"{url}/ping"),
-        400: httpx2.Request(posted.method, world.url(posted, world.ids), headers=admin, json=[]),
+        400: httpx2.Request(posted.method, route_client.url(posted, route_client.ids), headers=admin, json=[]),
         404: httpx2.Request("GET", f"{url}/nothing"),
         405: httpx2.Request("PATCH", f"{url}/ping"),
         413: httpx2.Request("GET", f"{url}/ping", content=b" " * (LIMIT + 1)),
-        415: httpx2.Request(posted.method, world.url(posted, world.ids), headers=admin, content=b"{}"),
+        415: httpx2.Request(posted.method, route_client.url(posted, route_client.ids), headers=admin, content=b"{}"),
     }
     closed = next(route for route in ROUTES if route.service == service and route.answers.nobody[0] == 401)
-    return made | {401: httpx2.Request(closed.method, world.url(closed, world.ids), json={})}
+    return made | {401: httpx2.Request(closed.method, route_client.url(closed, route_client.ids), json={})}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_request_id_is_given_back_when_it_is_a_sane_one_and_made_otherwise(world: World, service: str) -> None:
+async def test_a_request_id_is_given_back_when_it_is_a_sane_one_and_made_otherwise(
+    route_client: RouteClient, service: str
+) -> None:
     made: set[str] = set()
-    for status, request in requests(world, service).items():
+    for status, request in requests(route_client, service).items():
         for given in ("my-id", "a", "x" * 128, "0af7651916cd43dd8448eb211c80319c", 'with "quotes" and <b>'):
             request.headers["x-request-id"] = given
-            answer = await world.client.send(request)
+            answer = await route_client.client.send(request)
             assert (answer.status_code, answer.headers["x-request-id"]) == (status, given)
             outcome(answer)
         for odd in (b"x" * 129, b"", b"tab\there", b"\xc3\xa9", b"\xff", b"x" * 20_000):
             del request.headers["x-request-id"]
             request.headers = httpx2.Headers([*request.headers.raw, (b"x-request-id", odd)])
-            answer = await world.client.send(request)
+            answer = await route_client.client.send(request)
             assert answer.status_code == status
             assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
             made.add(answer.headers["x-request-id"])

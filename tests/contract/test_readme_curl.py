@@ -11,8 +11,8 @@ import pytest
 from fc.layout import SERVICES
 from fc.shop import Customer, Shop
 from fc.stack import Stack
-from tests.conftest import SECRETS
-from tests.support import Kitchen
+from tests.kit.back_office import BackOffice
+from tests.kit.stacks import SECRETS
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -40,11 +40,11 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_the_examples_of_a_readme_work(
-    stack: Stack, shop: Shop, alice: Customer, kitchen: Kitchen, tmp_path: Path, service: str
+    stack: Stack, shop: Shop, alice: Customer, back_office: BackOffice, tmp_path: Path, service: str
 ) -> None:
     script = examples((ROOT / service / "README.md").read_text(encoding="utf-8"))
     assert script
-    product = await kitchen.product(stock=1, price=150_000)
+    product = await back_office.product(stock=1, price=150_000)
     order = await alice.checkout(product, 1)
     payment = await alice.invoice(order)
     assert payment["status"] == "PENDING"

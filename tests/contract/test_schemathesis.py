@@ -13,10 +13,9 @@ from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
 
 from fc.layout import ROOT
-
-from . import world as worlds
-from .callers import Token, bearer
-from .world import World
+from tests.contract.route_client import UNUSED_ID, RouteClient
+from tests.kit.stacks import secret_of
+from tests.kit.tokens import Token, bearer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("no_failures"), pytest.mark.timeout(300)]
 
@@ -62,9 +61,9 @@ def spared(value: Any, own: int) -> Any:
     return own if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= own else value
 
 
-def tame(case: Case[Any], world: World) -> None:
+def tame(case: Case[Any], route_client: RouteClient) -> None:
     """Keep generated calls away from the products, categories and orders of other tests; what is invalid stays it."""
-    ids = world.ids
+    ids = route_client.ids
     bodies = [case.body] if isinstance(case.body, dict) else []
     lines = bodies[0].get("items") if bodies else None
     bodies += [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
@@ -77,7 +76,7 @@ def tame(case: Case[Any], world: World) -> None:
             if field in body:
                 body[field] = spared(body[field], own)
     if bodies and str(bodies[0].get("external_id")).startswith("order-"):
-        bodies[0]["external_id"] = f"order-{worlds.NOBODYS_ID}"
+        bodies[0]["external_id"] = f"order-{UNUSED_ID}"
 
 
 def has_the_one_shape(_context: Any, response: schemathesis.Response, case: Case[Any]) -> None:
@@ -99,14 +98,14 @@ def document(service: str, phases: dict[str, Any]) -> Any:
 def generated(service: str, who: str, phases: dict[str, Any]) -> Callable[..., None]:
     """Make the test of a service for one caller; pytest makes an item of each route."""
 
-    def test(case: Case[Any], world: World, session: requests.Session) -> None:
-        tame(case, world)
+    def test(case: Case[Any], route_client: RouteClient, session: requests.Session) -> None:
+        tame(case, route_client)
         # A token for this call alone: one of the calls logs it out.
-        headers = {"Authorization": bearer(Token.of(world.accounts[who], world.secret)).decode()}
+        headers = {"Authorization": bearer(Token.of(route_client.accounts[who], route_client.secret)).decode()}
         if service == "paymentfc" and who == "admin":
-            headers["x-callback-token"] = worlds.secret_of(world.stack, service, "xendit_webhook_token")
+            headers["x-callback-token"] = secret_of(route_client.stack, service, "xendit_webhook_token")
         case.call_and_validate(
-            base_url=world.stack.layout.url(service),
+            base_url=route_client.stack.layout.url(service),
             session=session,
             headers=headers,
             additional_checks=[has_the_one_shape],

@@ -3,7 +3,8 @@
 import pytest
 
 from fc.shop import Customer, Shop
-from tests.support import Kitchen, killed_at
+from tests.kit.back_office import BackOffice
+from tests.kit.stacks import killed_at
 
 pytestmark = pytest.mark.e2e
 
@@ -17,13 +18,15 @@ pytestmark = pytest.mark.e2e
         pytest.param("paymentfc", "consumer.after_handler", id="after the payment's commit and before its offset"),
     ],
 )
-async def test_an_order_survives_kill_9(service: str, line: str, shop: Shop, alice: Customer, kitchen: Kitchen) -> None:
-    product = await kitchen.product(stock=5)
-    async with killed_at(kitchen.stack, service, line):
+async def test_an_order_survives_kill_9(
+    service: str, line: str, shop: Shop, alice: Customer, back_office: BackOffice
+) -> None:
+    product = await back_office.product(stock=5)
+    async with killed_at(back_office.stack, service, line):
         order = await alice.checkout_until_answered(product, 2, key=f"{service}-{line}-{product['id']}")
     payment = await alice.invoice(order)
     await shop.pay(payment["invoice_id"])
     await alice.wait_status(order, "completed", 40)
-    await kitchen.wait_stock(product, 3)
+    await back_office.wait_stock(product, 3)
     assert [step["status"] for step in (await alice.order(order))["history"]] == ["created", "completed"]
     assert await shop.invoices(order) == 1

@@ -6,15 +6,16 @@ import httpx2
 import pytest
 
 from fc.shop import Customer, Shop, poll
-from tests.support import Bus, Kitchen
+from tests.kit.back_office import BackOffice
+from tests.kit.bus import Bus
 
 pytestmark = pytest.mark.e2e
 
 
 async def test_an_order_is_paid_and_completed_and_its_stock_is_taken(
-    shop: Shop, alice: Customer, kitchen: Kitchen
+    shop: Shop, alice: Customer, back_office: BackOffice
 ) -> None:
-    product = await kitchen.product(stock=10)
+    product = await back_office.product(stock=10)
     order = await alice.checkout(product, 2)
     payment = await alice.invoice(order)
     assert (payment["status"], payment["amount"]) == ("PENDING", product["price"] * 2)
@@ -23,44 +24,44 @@ async def test_an_order_is_paid_and_completed_and_its_stock_is_taken(
     shown = await alice.order(order)
     assert [step["status"] for step in shown["history"]] == ["created", "completed"]
     assert (await alice.payment(order))["status"] == "PAID"
-    await kitchen.wait_stock(product, 8)
+    await back_office.wait_stock(product, 8)
 
 
 async def test_an_expired_payment_cancels_the_order_and_restores_the_stock(
-    shop: Shop, alice: Customer, kitchen: Kitchen
+    shop: Shop, alice: Customer, back_office: BackOffice
 ) -> None:
-    product = await kitchen.product(stock=5)
+    product = await back_office.product(stock=5)
     order = await alice.checkout(product, 3)
     payment = await alice.invoice(order)
-    await kitchen.wait_stock(product, 2)
+    await back_office.wait_stock(product, 2)
     await shop.expire(payment["invoice_id"])
     await alice.wait_status(order, "cancelled")
-    await kitchen.wait_stock(product, 5)
+    await back_office.wait_stock(product, 5)
     assert (await alice.payment(order))["status"] == "EXPIRED"
 
 
 async def test_a_payment_that_xendit_refuses_fails_and_the_order_is_compensated(
-    shop: Shop, alice: Customer, kitchen: Kitchen
+    shop: Shop, alice: Customer, back_office: BackOffice
 ) -> None:
-    product = await kitchen.product(stock=4)
-    async with kitchen.faults({"create_status": {"status": 400, "times": 4}}):
+    product = await back_office.product(stock=4)
+    async with back_office.faults({"create_status": {"status": 400, "times": 4}}):
         order = await alice.checkout(product, 1)
         await alice.wait_payment(order, "FAILED")
         await alice.wait_status(order, "cancelled")
-    await kitchen.wait_stock(product, 4)
+    await back_office.wait_stock(product, 4)
 
 
 async def test_of_two_customers_who_race_for_the_last_unit_one_is_served_and_no_invoice_of_the_other_stays_live(
-    shop: Shop, alice: Customer, bob: Customer, kitchen: Kitchen
+    shop: Shop, alice: Customer, bob: Customer, back_office: BackOffice
 ) -> None:
-    product = await kitchen.product(stock=1)
+    product = await back_office.product(stock=1)
     results = await asyncio.gather(alice.checkout(product, 1), bob.checkout(product, 1), return_exceptions=True)
     orders = [(who, order) for who, order in zip((alice, bob), results, strict=True) if isinstance(order, int)]
     refused = [result for result in results if isinstance(result, httpx2.HTTPStatusError)]
     assert len(orders) + len(refused) == 2
     assert orders
     assert all(refusal.response.status_code == 409 for refusal in refused)
-    await kitchen.wait_stock(product, 0)
+    await back_office.wait_stock(product, 0)
     if len(orders) == 2:
 
         async def cancelled() -> list[tuple[Customer, int]]:
@@ -74,11 +75,13 @@ async def test_of_two_customers_who_race_for_the_last_unit_one_is_served_and_no_
     payment = await winner.invoice(won)
     await shop.pay(payment["invoice_id"])
     await winner.wait_status(won, "completed")
-    await kitchen.wait_stock(product, 0)
+    await back_office.wait_stock(product, 0)
 
 
-async def test_a_webhook_that_comes_three_times_is_applied_once(shop: Shop, alice: Customer, kitchen: Kitchen) -> None:
-    product = await kitchen.product(stock=5)
+async def test_a_webhook_that_comes_three_times_is_applied_once(
+    shop: Shop, alice: Customer, back_office: BackOffice
+) -> None:
+    product = await back_office.product(stock=5)
     order = await alice.checkout(product, 1)
     payment = await alice.invoice(order)
     await shop.pay(payment["invoice_id"])
@@ -86,13 +89,13 @@ async def test_a_webhook_that_comes_three_times_is_applied_once(shop: Shop, alic
     await shop.resend(payment["invoice_id"], 2)
     assert await shop.deliveries(payment["invoice_id"], 3) == [200, 200, 200]
     assert [step["status"] for step in (await alice.order(order))["history"]] == ["created", "completed"]
-    await kitchen.wait_stock(product, 4)
+    await back_office.wait_stock(product, 4)
 
 
 async def test_every_event_of_an_order_delivered_again_changes_nothing(
-    shop: Shop, alice: Customer, kitchen: Kitchen, bus: Bus
+    shop: Shop, alice: Customer, back_office: BackOffice, bus: Bus
 ) -> None:
-    product = await kitchen.product(stock=9)
+    product = await back_office.product(stock=9)
     order = await alice.checkout(product, 2)
     payment = await alice.invoice(order)
     await shop.pay(payment["invoice_id"])
@@ -104,27 +107,29 @@ async def test_every_event_of_an_order_delivered_again_changes_nothing(
         await bus.send(event, fresh_id=True)
     await bus.consumed()
     assert [step["status"] for step in (await alice.order(order))["history"]] == ["created", "completed"]
-    await kitchen.wait_stock(product, 7)
+    await back_office.wait_stock(product, 7)
 
 
-async def test_a_rollback_that_overtakes_its_deduction_leaves_the_stock_as_it_was(kitchen: Kitchen, bus: Bus) -> None:
-    product = await kitchen.product(stock=6)
-    order = kitchen.foreign_order_id()
+async def test_a_rollback_that_overtakes_its_deduction_leaves_the_stock_as_it_was(
+    back_office: BackOffice, bus: Bus
+) -> None:
+    product = await back_office.product(stock=6)
+    order = back_office.foreign_order_id()
     await bus.publish("stock.rollback", order, [(product["id"], 2)])
     await bus.consumed()
     await bus.publish("stock.updated", order, [(product["id"], 2)])
     await bus.publish("stock.rollback", order, [(product["id"], 2)])
     await bus.consumed()
-    await kitchen.wait_stock(product, 6)
+    await back_office.wait_stock(product, 6)
 
 
 async def test_a_poison_message_reaches_the_dead_letter_topic_and_the_next_order_goes_on(
-    shop: Shop, alice: Customer, kitchen: Kitchen, bus: Bus
+    shop: Shop, alice: Customer, back_office: BackOffice, bus: Bus
 ) -> None:
     await bus.raw("stock.updated", b"order-1", b"\xff not json")
     letter = await bus.dead_letter("stock.updated", b"\xff not json")
     assert letter["x-reason"] == "invalid_json"
-    product = await kitchen.product(stock=3)
+    product = await back_office.product(stock=3)
     order = await alice.checkout(product, 1)
     payment = await alice.invoice(order)
     await shop.pay(payment["invoice_id"])

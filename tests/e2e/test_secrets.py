@@ -11,8 +11,8 @@ from chassis.pb import user_pb2, user_pb2_grpc
 from fc.layout import SERVICES
 from fc.shop import Customer, Shop
 from fc.stack import Stack
-from tests.conftest import SECRETS
-from tests.support import Kitchen
+from tests.kit.back_office import BackOffice
+from tests.kit.stacks import SECRETS
 
 pytestmark = pytest.mark.e2e
 
@@ -45,15 +45,15 @@ async def _provoke(stack: Stack, client: httpx2.AsyncClient) -> None:
 
 
 async def test_no_log_of_a_full_run_holds_a_secret_a_password_or_a_token(
-    stack: Stack, shop: Shop, alice: Customer, kitchen: Kitchen, client: httpx2.AsyncClient
+    stack: Stack, shop: Shop, alice: Customer, back_office: BackOffice, client: httpx2.AsyncClient
 ) -> None:
-    product = await kitchen.product(stock=2)
+    product = await back_office.product(stock=2)
     order = await alice.checkout(product, 1)
     payment = await alice.invoice(order)
     await shop.pay(payment["invoice_id"])
     await alice.wait_status(order, "completed")
     await _provoke(stack, client)
-    async with kitchen.faults({"create_status": {"status": 401, "times": 1}}):
+    async with back_office.faults({"create_status": {"status": 401, "times": 1}}):
         await alice.invoice(await alice.checkout(product, 1))
 
     logs = stack.layout.log("orderfc").parent

@@ -13,9 +13,9 @@ from fc.ops.journal import Action
 from fc.ops.letters import Letter
 from fc.ops.log import Log
 from fc.shop import poll
-from tests.support import Bus, Kitchen
-
-from .conftest import Run, lines
+from tests.kit.back_office import BackOffice
+from tests.kit.bus import Bus
+from tests.ops.conftest import Run, lines
 
 WHY = "agreed with the shop"
 
@@ -32,9 +32,9 @@ async def dead(log: Log, topic: str, key: str, deadline_s: float = 20) -> Item:
     return item
 
 
-async def poison(log: Log, bus: Bus, kitchen: Kitchen) -> Letter:
+async def poison(log: Log, bus: Bus, back_office: BackOffice) -> Letter:
     """Have a message dead-lettered that can never be read."""
-    order = kitchen.foreign_order_id()
+    order = back_office.foreign_order_id()
     await bus.raw("payment.failed", f"order-{order}".encode(), b'{"order_id": \x1b[31m')
     return (await dead(log, "payment.failed", f"order-{order}")).letter
 
@@ -45,8 +45,8 @@ async def listed(fc: Run, letter: Letter, *words: str) -> dict[str, Any] | None:
     return next((row for row in rows if row["place"] == letter.place), None)
 
 
-async def test_a_poison_message_is_listed_with_its_reason(log: Log, bus: Bus, kitchen: Kitchen, fc: Run) -> None:
-    letter = await poison(log, bus, kitchen)
+async def test_a_poison_message_is_listed_with_its_reason(log: Log, bus: Bus, back_office: BackOffice, fc: Run) -> None:
+    letter = await poison(log, bus, back_office)
     row = await listed(fc, letter)
     assert row is not None
     assert (row["order_id"], row["reason"], row["handler"]) == (
@@ -57,8 +57,8 @@ async def test_a_poison_message_is_listed_with_its_reason(log: Log, bus: Bus, ki
     assert "\x1b" not in shown.stdout, "what a stranger has sent must not reach the terminal's ears"
 
 
-async def test_a_dry_run_changes_nothing(log: Log, bus: Bus, kitchen: Kitchen, fc: Run) -> None:
-    letter = await poison(log, bus, kitchen)
+async def test_a_dry_run_changes_nothing(log: Log, bus: Bus, back_office: BackOffice, fc: Run) -> None:
+    letter = await poison(log, bus, back_office)
     before = await log.read("payment.failed"), await log.read(journal.TOPIC)
     for verb in ("replay", "discard"):
         told = await fc("dlq", verb, letter.topic, letter.place, "--reason", WHY, "--force")
@@ -70,9 +70,9 @@ async def test_a_dry_run_changes_nothing(log: Log, bus: Bus, kitchen: Kitchen, f
 
 
 async def test_a_permanent_reason_is_not_replayed_unless_forced(
-    log: Log, bus: Bus, kitchen: Kitchen, fc: Run
+    log: Log, bus: Bus, back_office: BackOffice, fc: Run
 ) -> None:  # fmt: skip
-    letter = await poison(log, bus, kitchen)
+    letter = await poison(log, bus, back_office)
     words = ("dlq", "replay", letter.topic, letter.place, "--reason", WHY, "--yes")
     refused = await fc(*words)
     assert refused.exit_code == 1
@@ -85,9 +85,9 @@ async def test_a_permanent_reason_is_not_replayed_unless_forced(
 
 
 async def test_a_discarded_letter_is_hidden_and_the_journal_names_who_and_why(
-    log: Log, bus: Bus, kitchen: Kitchen, fc: Run
+    log: Log, bus: Bus, back_office: BackOffice, fc: Run
 ) -> None:  # fmt: skip
-    letter = await poison(log, bus, kitchen)
+    letter = await poison(log, bus, back_office)
     words = ("dlq", "discard", letter.topic, letter.place, "--reason", WHY, "--yes")
     assert (await fc(*words, "--by", "ann")).exit_code == 0
     assert await listed(fc, letter) is None
@@ -101,9 +101,9 @@ async def test_a_discarded_letter_is_hidden_and_the_journal_names_who_and_why(
 
 
 async def test_who_acts_is_the_systems_user_unless_said_otherwise(
-    log: Log, bus: Bus, kitchen: Kitchen, fc: Run
+    log: Log, bus: Bus, back_office: BackOffice, fc: Run
 ) -> None:  # fmt: skip
-    letter = await poison(log, bus, kitchen)
+    letter = await poison(log, bus, back_office)
     assert (await fc("dlq", "discard", letter.topic, letter.place, "--reason", WHY, "--yes")).exit_code == 0
     row = await listed(fc, letter, "--all")
     assert row is not None
@@ -111,10 +111,10 @@ async def test_who_acts_is_the_systems_user_unless_said_otherwise(
 
 
 async def test_all_letters_of_a_topic_are_handled_at_once_and_those_of_others_stay(
-    log: Log, bus: Bus, kitchen: Kitchen, fc: Run
+    log: Log, bus: Bus, back_office: BackOffice, fc: Run
 ) -> None:  # fmt: skip
-    letter = await poison(log, bus, kitchen)
-    key = f"order-{kitchen.foreign_order_id()}"
+    letter = await poison(log, bus, back_office)
+    key = f"order-{back_office.foreign_order_id()}"
     await bus.raw("stock.rollback", key.encode(), b"no JSON")
     other = (await dead(log, "stock.rollback", key)).letter
     done = await fc("dlq", "discard", "--all", "--topic", "payment.failed", "--reason", WHY, "--yes")
@@ -124,8 +124,10 @@ async def test_all_letters_of_a_topic_are_handled_at_once_and_those_of_others_st
     assert await listed(fc, other)
 
 
-async def test_a_record_in_the_journal_that_is_no_entry_hides_nothing(log: Log, bus: Bus, kitchen: Kitchen) -> None:
-    letter = await poison(log, bus, kitchen)
+async def test_a_record_in_the_journal_that_is_no_entry_hides_nothing(
+    log: Log, bus: Bus, back_office: BackOffice
+) -> None:
+    letter = await poison(log, bus, back_office)
     await log.make(journal.TOPIC, "payment.failed.dlq", journal.CONFIGS)
     for value in (b"junk", b"[]", b'{"topic": "payment.failed"}', None):
         await log.send(journal.TOPIC, b"payment.failed.dlq/" + letter.place.encode(), value)
@@ -133,9 +135,9 @@ async def test_a_record_in_the_journal_that_is_no_entry_hides_nothing(log: Log, 
 
 
 async def test_an_event_that_came_before_its_order_is_applied_once_when_it_is_replayed(
-    log: Log, bus: Bus, kitchen: Kitchen, sources: Sources
+    log: Log, bus: Bus, back_office: BackOffice, sources: Sources
 ) -> None:  # fmt: skip
-    order = kitchen.foreign_order_id()
+    order = back_office.foreign_order_id()
     body = orjson.dumps({"order_id": order, "status": "EXPIRED", "topic": "payment.failed", "reason": "expired"})
     # As a Go producer sends it: without an id of its own.
     await bus.raw("payment.failed", f"order-{order}".encode(), body)

@@ -9,9 +9,8 @@ from fc.ops import facts
 from fc.ops.waits import Step, Wait, waits
 from fc.shop import Customer, Shop, poll
 from fc.stack import Stack
-from tests.support import Kitchen
-
-from .conftest import Run, lines
+from tests.kit.back_office import BackOffice
+from tests.ops.conftest import Run, lines
 
 
 async def wait_of(sources: Sources, order: int) -> Wait | None:
@@ -42,9 +41,9 @@ async def gone(sources: Sources, order: int) -> None:
 
 
 async def test_an_order_whose_payment_is_missing_names_paymentfc(
-    stack: Stack, sources: Sources, kitchen: Kitchen, alice: Customer
+    stack: Stack, sources: Sources, back_office: BackOffice, alice: Customer
 ) -> None:  # fmt: skip
-    product = await kitchen.product(5)
+    product = await back_office.product(5)
     await asyncio.to_thread(stack.supervisor.stop, "paymentfc")
     try:
         order = await alice.checkout(product, 1)
@@ -57,9 +56,9 @@ async def test_an_order_whose_payment_is_missing_names_paymentfc(
 
 
 async def test_a_cancelled_order_whose_stock_is_not_back_names_productfc(
-    stack: Stack, shop: Shop, sources: Sources, kitchen: Kitchen, alice: Customer
+    stack: Stack, shop: Shop, sources: Sources, back_office: BackOffice, alice: Customer
 ) -> None:  # fmt: skip
-    product = await kitchen.product(5)
+    product = await back_office.product(5)
     order = await alice.checkout(product, 1)
     payment = await alice.invoice(order)
     await asyncio.to_thread(stack.supervisor.stop, "productfc")
@@ -73,10 +72,10 @@ async def test_a_cancelled_order_whose_stock_is_not_back_names_productfc(
 
 
 async def test_an_order_whose_invoice_xendit_does_not_make_names_its_answer(
-    sources: Sources, kitchen: Kitchen, alice: Customer
+    sources: Sources, back_office: BackOffice, alice: Customer
 ) -> None:  # fmt: skip
-    product = await kitchen.product(5)
-    async with kitchen.faults({"create_status": 503}):
+    product = await back_office.product(5)
+    async with back_office.faults({"create_status": 503}):
         order = await alice.checkout(product, 1)
         wait = await reaches(sources, order, Step.INVOICE, "503")
         assert "is Xendit up" in wait.next
@@ -84,9 +83,9 @@ async def test_an_order_whose_invoice_xendit_does_not_make_names_its_answer(
 
 
 async def test_an_unpaid_order_waits_for_its_customer_and_a_paid_one_for_nobody(
-    shop: Shop, sources: Sources, kitchen: Kitchen, alice: Customer
+    shop: Shop, sources: Sources, back_office: BackOffice, alice: Customer
 ) -> None:  # fmt: skip
-    order = await alice.checkout(await kitchen.product(5), 1)
+    order = await alice.checkout(await back_office.product(5), 1)
     payment = await alice.invoice(order)
     wait = await reaches(sources, order, Step.CUSTOMER, "the invoice is open until")
     assert wait.next == f"nothing: payable at {payment['invoice_url']}"
@@ -96,9 +95,9 @@ async def test_an_unpaid_order_waits_for_its_customer_and_a_paid_one_for_nobody(
 
 
 async def test_money_that_came_for_a_cancelled_order_is_a_refund_until_it_is_resolved(
-    stack: Stack, client: httpx2.AsyncClient, shop: Shop, sources: Sources, kitchen: Kitchen, alice: Customer
+    stack: Stack, client: httpx2.AsyncClient, shop: Shop, sources: Sources, back_office: BackOffice, alice: Customer
 ) -> None:  # fmt: skip
-    order = await alice.checkout(await kitchen.product(5), 1)
+    order = await alice.checkout(await back_office.product(5), 1)
     payment = await alice.invoice(order)
     await shop.expire(payment["invoice_id"])
     await alice.wait_status(order, "cancelled")
@@ -115,9 +114,9 @@ async def test_money_that_came_for_a_cancelled_order_is_a_refund_until_it_is_res
 
 
 async def test_what_waits_for_less_than_was_asked_for_is_left_out(
-    kitchen: Kitchen, alice: Customer, fc: Run
+    back_office: BackOffice, alice: Customer, fc: Run
 ) -> None:  # fmt: skip
-    order = await alice.checkout(await kitchen.product(5), 1)
+    order = await alice.checkout(await back_office.product(5), 1)
     await alice.invoice(order)
     now = lines(await fc("stuck", "--older-than", "0", "--json"))
     assert [wait["step"] for wait in now if wait["order_id"] == order] == ["customer"]

@@ -10,9 +10,9 @@ import pytest
 from fc.audit.sources import Sources
 from fc.ops import places
 from fc.shop import poll
-from tests.support import Bus, Kitchen
-
-from .conftest import Run, lines
+from tests.kit.back_office import BackOffice
+from tests.kit.bus import Bus
+from tests.ops.conftest import Run, lines
 
 PARK = """
 INSERT INTO outbox (event_id, topic, key, payload, attempts, next_attempt_at, parked_at, last_error)
@@ -40,9 +40,9 @@ async def parked(database: asyncpg.Connection, order: int) -> AsyncIterator[int]
 
 
 async def test_a_parked_event_is_listed_with_its_last_error(
-    database: asyncpg.Connection, kitchen: Kitchen, fc: Run
+    database: asyncpg.Connection, back_office: BackOffice, fc: Run
 ) -> None:  # fmt: skip
-    order = kitchen.foreign_order_id()
+    order = back_office.foreign_order_id()
     async with parked(database, order) as row_id:
         rows = lines(await fc("outbox", "ls", "--service", "orderfc", "--json"))
         [row] = [row for row in rows if row["id"] == row_id]
@@ -52,17 +52,17 @@ async def test_a_parked_event_is_listed_with_its_last_error(
 
 
 async def test_a_dry_run_leaves_a_parked_event_where_it_is(
-    database: asyncpg.Connection, kitchen: Kitchen, fc: Run
+    database: asyncpg.Connection, back_office: BackOffice, fc: Run
 ) -> None:  # fmt: skip
-    async with parked(database, kitchen.foreign_order_id()) as row_id:
+    async with parked(database, back_office.foreign_order_id()) as row_id:
         assert (await fc("outbox", "retry", "--service", "orderfc", "--id", str(row_id))).exit_code == 0
         assert await database.fetchval("SELECT next_attempt_at > now() FROM outbox WHERE id = $1", row_id)
 
 
 async def test_a_parked_event_is_sent_at_once_and_only_the_one_that_was_named(
-    database: asyncpg.Connection, kitchen: Kitchen, bus: Bus, fc: Run
+    database: asyncpg.Connection, back_office: BackOffice, bus: Bus, fc: Run
 ) -> None:  # fmt: skip
-    order, other = kitchen.foreign_order_id(), kitchen.foreign_order_id()
+    order, other = back_office.foreign_order_id(), back_office.foreign_order_id()
     async with parked(database, order) as row_id, parked(database, other) as left:
         assert (await fc("outbox", "retry", "--service", "orderfc", "--id", str(row_id), "--yes")).exit_code == 0
 

@@ -5,8 +5,8 @@ import secrets
 import httpx2
 
 from fc.shop import Customer, Shop, poll
-from tests.sink import Sink, SpanSeen
-from tests.support import Kitchen
+from tests.kit.back_office import BackOffice
+from tests.kit.otlp_sink import Sink, SpanSeen
 
 EXPECTED = {
     ("orderfc", "POST /v1/orders/checkout"),
@@ -21,12 +21,12 @@ EXPECTED = {
 
 
 async def test_an_order_is_one_trace_from_checkout_to_completion_and_links_the_webhook(
-    shop: Shop, alice: Customer, kitchen: Kitchen, client: httpx2.AsyncClient, sink: Sink
+    shop: Shop, alice: Customer, back_office: BackOffice, client: httpx2.AsyncClient, sink: Sink
 ) -> None:
-    product = await kitchen.product(stock=3)
+    product = await back_office.product(stock=3)
     trace_id, parent_id = secrets.token_hex(16), secrets.token_hex(8)
     answer = await client.post(
-        f"{kitchen.stack.layout.url('orderfc')}/v1/orders/checkout",
+        f"{back_office.stack.layout.url('orderfc')}/v1/orders/checkout",
         headers=alice.headers | {"traceparent": f"00-{trace_id}-{parent_id}-01"},
         json={
             "items": [{"product_id": product["id"], "quantity": 1}],

@@ -4,8 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from testkit import eventually
-
-from .conftest import Shop, chromium
+from tests.ui.conftest import Shop, chromium
 
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 

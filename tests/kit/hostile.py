@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from .routes import Outcome
-
+Outcome = tuple[int, str]
+"""Status and error code of an answer; "" where nothing is refused."""
 LIMIT = 1024 * 1024
 JSON = "application/json"
 BAD: Outcome = (400, "validation_failed")

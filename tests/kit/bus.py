@@ -1,98 +1,20 @@
-"""Hands for the end to end tests: the kitchen behind the shop, the bus between the services, and a kill at a line."""
+"""Kafka as the tests of whole orders use it: read a topic, publish an event, wait until all groups have consumed."""
 
-import asyncio
-import os
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
-from typing import Any
 from uuid import uuid4
 
-import httpx2
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from fc.shop import Shop, poll
+from fc.shop import poll
 from fc.stack import Stack
 
 TOPICS = ("order.created", "stock.updated", "stock.rollback", "payment.success", "payment.failed", "stock.rejected")
 GROUPS = ("productfc", "orderfc", "paymentfc")
-
-# Order ids that orderfc will not give out during a test run.
-_foreign = count(9_000_000_000 + time.time_ns() % 1_000_000_000)
-
-
-@contextmanager
-def running(stack: Stack) -> Iterator[Stack]:
-    """Start a stack for the block; stop and remove it afterwards."""
-    stack.up()
-    try:
-        yield stack
-    finally:
-        stack.down()
-        stack.wipe()
-
-
-class Kitchen:
-    """What tests arrange and read behind the customers' backs."""
-
-    def __init__(self, stack: Stack, shop: Shop, client: httpx2.AsyncClient) -> None:
-        self.stack = stack
-        self._shop = shop
-        self._client = client
-        self._category: int | None = None
-        self._admin: dict[str, str] = {}
-
-    async def product(self, stock: int, price: int = 25_000) -> dict[str, Any]:
-        """Make a product of its own for a test."""
-        url = self.stack.layout.url("productfc")
-        if self._category is None:
-            self._admin = (await self._shop.login("admin")).headers
-            answer = await self._client.post(
-                f"{url}/v1/products/categories", headers=self._admin, json={"name": f"Tests {uuid4().hex[:8]}"}
-            )
-            answer.raise_for_status()
-            self._category = answer.json()["id"]
-        body = {"name": f"Thing {uuid4().hex[:10]}", "price": price, "stock": stock, "category_id": self._category}
-        answer = await self._client.post(f"{url}/v1/products", headers=self._admin, json=body)
-        answer.raise_for_status()
-        return dict(answer.json())
-
-    async def stock(self, product: dict[str, Any]) -> int:
-        """Read the free stock of a product."""
-        answer = await self._client.get(
-            f"{self.stack.layout.url('productfc')}/v1/products", params={"ids": product["id"]}
-        )
-        answer.raise_for_status()
-        return int(answer.json()["products"][0]["stock"])
-
-    async def wait_stock(self, product: dict[str, Any], expected: int) -> None:
-        """Wait until the free stock has a value."""
-
-        async def reached() -> bool:
-            return await self.stock(product) == expected
-
-        await poll(reached, f"stock {expected} of product {product['id']}")
-
-    def foreign_order_id(self) -> int:
-        """Give an order id that no checkout gets."""
-        return next(_foreign)
-
-    @asynccontextmanager
-    async def faults(self, switches: dict[str, Any]) -> AsyncIterator[None]:
-        """Turn on faults of the payment provider for a while."""
-        url = f"{self.stack.layout.url('xendit')}/_sim/faults"
-        (await self._client.put(url, json=switches)).raise_for_status()
-        try:
-            yield
-        finally:
-            (await self._client.put(url, json=dict.fromkeys(switches))).raise_for_status()
 
 
 @dataclass(frozen=True)
@@ -204,34 +126,3 @@ async def opened_bus(stack: Stack) -> AsyncIterator[Bus]:
 async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:
     [described] = await admin.describe_topics([topic])
     return sorted(TopicPartition(topic, item["partition"]) for item in described["partitions"])
-
-
-@asynccontextmanager
-async def killed_at(stack: Stack, service: str, line: str) -> AsyncIterator[None]:
-    """Run a service in place of its supervised one so that it kills itself at a failpoint, then give it back.
-
-    Leaving the block waits until the process has died of SIGKILL: a test that never reached the line fails.
-    """
-    supervisor = stack.supervisor
-    await asyncio.to_thread(supervisor.stop, service)
-    environment = {**os.environ, **stack.programs.environment(service), "FAILPOINTS": f"{line}=kill@1"}
-    log = stack.home / "logs" / f"{service}-killed.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", service, "serve"], env=environment, stdout=output, stderr=output
-        )
-        try:
-            await stack.ready(service)
-            yield
-            await poll(lambda: _ended(process), f"{service} dies at {line}", 30)
-            assert process.returncode == -9, f"{service} ended with {process.returncode}, see {log}"
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            await asyncio.to_thread(supervisor.start, service)
-            await stack.ready(service)
-
-
-async def _ended(process: subprocess.Popen[bytes]) -> bool:
-    return process.poll() is not None

@@ -16,11 +16,11 @@ from fc.audit.run import run_audit
 from fc.audit.sources import Sources
 from fc.shop import Shop
 from fc.stack import Stack
-from tests.chaos.aftermath import Aftermath, order_goes_through
-from tests.chaos.load import PAY, Load
-from tests.chaos.network import Network
-from tests.chaos.schedule import FREEZE, KILL, NETWORK, STOP, XENDIT, Fault, Plan
-from tests.support import Kitchen
+from tests.chaos.kit.aftermath import Aftermath, order_goes_through
+from tests.chaos.kit.load import PAY, Load
+from tests.chaos.kit.network import Network
+from tests.chaos.kit.schedule import FREEZE, KILL, NETWORK, STOP, XENDIT, Fault, Plan
+from tests.kit.back_office import BackOffice
 
 QUIET_S = 180
 OVERRIDES = {
@@ -70,8 +70,8 @@ class Chaos:
         """Run a plan to its verdict. Raises what the load could not get done in two minutes."""
         verdict = Verdict(plan)
         async with Shop.opened(self._stack.urls(), self._stack.accounts()) as shop:
-            kitchen = Kitchen(self._stack, shop, self._client)
-            products = [await kitchen.product(stock=30) for _ in range(3)] + [await kitchen.product(stock=5)]
+            back_office = BackOffice(self._stack, shop, self._client)
+            products = [await back_office.product(stock=30) for _ in range(3)] + [await back_office.product(stock=5)]
             customers = [await shop.login("alice"), await shop.login("bob")]
             load = Load(shop, customers, products, plan.seed)
             faults = asyncio.create_task(self._inflict(plan))
@@ -86,7 +86,7 @@ class Chaos:
             report = await run_audit(Sources.of_stack(self._stack.layout), quiesce_s=QUIET_S)
             verdict.recovery_s = time.monotonic() - began
             verdict.leaks = [*await self._aftermath.faults(), *(f"not read: {why}" for why in report.unread.values())]
-            verdict.fresh_s = await order_goes_through(shop, kitchen, customers[0])
+            verdict.fresh_s = await order_goes_through(shop, back_office, customers[0])
         verdict.orders = sum(item.order is not None for item in load.bought)
         verdict.paid = sum(item.invoice is not None and item.intent == PAY for item in load.bought)
         verdict.violations = [finding for finding in report.findings if finding.level is Level.VIOLATION]

@@ -1,14 +1,20 @@
 """Single requests of tests that look at the answer itself, many of them at once, and what the superuser arranges."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 
-from tests.chaos.arena import Arena
+from fc.layout import SERVICES
+from tests.chaos.kit.arena import Arena
 
+MIB = 1024 * 1024
+GROWTH = 64 * MIB
+REFUSED = (400, "validation_failed")
 PATIENCE_S = 60
 
 
@@ -20,13 +26,10 @@ async def crowd() -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-def basket(product: dict[str, Any], quantity: int = 1) -> dict[str, Any]:
-    """Make the body of a checkout."""
-    return {
-        "items": [{"product_id": product["id"], "quantity": quantity, "price": product["price"]}],
-        "payment_method": "BANK_TRANSFER",
-        "shipping_address": "Jalan Merdeka 1, Jakarta",
-    }
+def basket(*lines: tuple[dict[str, Any], int], address: str = "Jalan Merdeka 1, Jakarta") -> dict[str, Any]:
+    """Make the body of a checkout of (product, quantity) lines."""
+    items = [{"product_id": product["id"], "quantity": quantity} for product, quantity in lines]
+    return {"items": items, "payment_method": "BANK_TRANSFER", "shipping_address": address}
 
 
 async def checkout(
@@ -38,7 +41,7 @@ async def checkout(
     return await (client or arena.client).post(
         f"{url or arena.stack.layout.url('orderfc')}/v1/orders/checkout",
         headers=(headers or arena.alice.headers) | {"Idempotency-Key": key},
-        json=basket(product, quantity),
+        json=basket((product, quantity)),
         timeout=PATIENCE_S,
     )
 
@@ -104,3 +107,46 @@ async def orders_for(arena: Arena, product: dict[str, Any]) -> int:
     """Count the orders that hold a product."""
     rows = await arena.sql("orderfc", "SELECT count(*) FROM order_items WHERE product_id = $1", product["id"])
     return int(rows[0][0])
+
+
+@contextmanager
+def unshaken(arena: Arena) -> Iterator[None]:
+    """See that in the block no service dies, fails at a request, or keeps what it is sent in memory."""
+    services = {name: (arena.pid(name), arena.stack.layout.log(name).stat().st_size) for name in SERVICES}
+    before = {name: peak(pid) for name, (pid, _) in services.items()}
+    yield
+    for name, (pid, size) in services.items():
+        with arena.stack.layout.log(name).open("rb") as log:
+            log.seek(size)
+            assert [line for line in log if b'"request failed"' in line] == []
+        assert arena.pid(name) == pid
+        assert peak(pid) - before[name] < GROWTH
+
+
+def peak(pid: int) -> int:
+    """Give the most memory that a process has ever had, in bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def outcome(answer: httpx2.Response) -> tuple[int, str]:
+    """Give status and error code ("" where nothing is refused); every refusal has the one shape."""
+    if answer.status_code < 400:
+        return answer.status_code, ""
+    assert set(answer.json()) == {"error", "code", "request_id"}
+    return answer.status_code, answer.json()["code"]
+
+
+def registration(password: str) -> dict[str, str]:
+    """Make the body of a registration."""
+    email = f"{uuid4().hex}@example.com"
+    return {"name": "Carol", "email": email, "password": password, "confirm_password": password}
+
+
+async def counts(arena: Arena) -> dict[str, int]:
+    """Count what strangers could have made more, or fewer, of."""
+    tables = {"userfc": ("users",), "orderfc": ("orders", "outbox"), "paymentfc": ("payments", "payment_callbacks")}
+    return {
+        f"{service}.{table}": (await arena.sql(service, f"SELECT count(*) FROM {table}"))[0][0]
+        for service, names in tables.items() for table in names
+    }  # fmt: skip

@@ -12,7 +12,7 @@ from fc.audit.sources import Sources
 from fc.layout import SERVICES
 from fc.shop import Customer, Shop, poll
 from fc.stack import Stack
-from tests.support import Kitchen
+from tests.kit.back_office import BackOffice
 
 CACHED = 200
 LIVE_S = 10
@@ -93,10 +93,10 @@ class Aftermath:
         return [] if stock == product["stock"] else [f"{key.decode()} says stock {product['stock']}, it is {stock}"]
 
 
-async def order_goes_through(shop: Shop, kitchen: Kitchen, who: Customer) -> float:
+async def order_goes_through(shop: Shop, back_office: BackOffice, who: Customer) -> float:
     """Order, pay and complete; give the seconds. Raises TimeoutError after ten (invariant 19)."""
     began = time.monotonic()
-    product = await kitchen.product(stock=1)
+    product = await back_office.product(stock=1)
     order = await who.checkout(product, 1)
 
     async def invoiced() -> Any:

@@ -10,8 +10,8 @@ import orjson
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.support import Seen
+from tests.chaos.kit.arena import Arena
+from tests.kit.bus import Seen
 
 REFUSED = "RAISE EXCEPTION 'refused by the test' USING ERRCODE = 'check_violation'"
 _GATE = 0x6761_7465

@@ -12,7 +12,7 @@ from aiokafka.errors import for_code
 from aiokafka.partitioner import murmur2
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
-from tests.chaos.arena import Arena
+from tests.chaos.kit.arena import Arena
 
 
 @dataclass(frozen=True)

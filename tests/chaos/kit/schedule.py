@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.network import PARTS
+from tests.chaos.kit.network import PARTS
 
 SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
 SERVERS = ("postgres", "redis", "kafka", "mongo")

@@ -10,9 +10,9 @@ import httpx2
 import orjson
 
 from fc.shop import poll
-from tests.chaos.arena import Arena
-from tests.chaos.warehouse import count_events
-from tests.contract.world import secret_of
+from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.stock import count_events
+from tests.kit.stacks import secret_of
 
 PAID_ORDER = {"order.created": 1, "stock.updated": 1, "payment.success": 1}
 UNPAID_ORDER = {"order.created": 1, "stock.updated": 1, "payment.failed": 1, "stock.rollback": 1}
@@ -189,7 +189,7 @@ async def paid_in_silence(arena: Arena) -> tuple[int, dict[str, Any]]:
     """Have an order paid at Xendit whose callback is lost; give the order and that callback's body."""
     _, order = await arena.placed()
     invoice = await billed(arena, order)
-    async with arena.kitchen.faults(SILENT):
+    async with arena.back_office.faults(SILENT):
         await arena.shop.pay(invoice["invoice_id"])
         return order, await said(arena, invoice["invoice_id"])
 

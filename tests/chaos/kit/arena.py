@@ -22,9 +22,10 @@ from fc.audit.run import run_audit
 from fc.audit.sources import Sources
 from fc.shop import Customer, Shop, poll
 from fc.stack import Stack
-from tests.chaos.aftermath import Aftermath, order_goes_through
-from tests.chaos.network import Network
-from tests.support import Bus, Kitchen
+from tests.chaos.kit.aftermath import Aftermath, order_goes_through
+from tests.chaos.kit.network import Network
+from tests.kit.back_office import BackOffice
+from tests.kit.bus import Bus
 
 QUIET_S = 90
 STOP_S = 25
@@ -62,7 +63,7 @@ class Arena:
         self.client = client
         self.shop = shop
         self.bus = bus
-        self.kitchen = Kitchen(stack, shop, client)
+        self.back_office = BackOffice(stack, shop, client)
         self.alice: Customer
         self.bob: Customer
         self._aftermath = Aftermath(stack)
@@ -76,7 +77,7 @@ class Arena:
 
     async def placed(self, stock: int = 5, quantity: int = 1) -> tuple[dict[str, Any], int]:
         """Make a product and have alice order it; give both."""
-        product = await self.kitchen.product(stock=stock)
+        product = await self.back_office.product(stock=stock)
         return product, await self.alice.checkout(product, quantity)
 
     async def complete(self, order: int, who: Customer | None = None, deadline_s: float = 40) -> None:
@@ -240,7 +241,7 @@ class Arena:
         )
         assert report.unread == {}
         assert await self._aftermath.faults() == []
-        await order_goes_through(self.shop, self.kitchen, self.alice)
+        await order_goes_through(self.shop, self.back_office, self.alice)
         return report
 
     @staticmethod

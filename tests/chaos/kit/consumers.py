@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fc.audit.topics import CONSUMERS
 from fc.shop import poll
-from tests.chaos.arena import Arena, Running
-from tests.support import Seen
+from tests.chaos.kit.arena import Arena, Running
+from tests.kit.bus import Seen
 
 CONSUMING = ("productfc", "orderfc", "paymentfc")
 STATE = {

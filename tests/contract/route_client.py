@@ -7,33 +7,25 @@ from uuid import uuid4
 
 import httpx2
 
-from chassis.config.settings import load
-from fc.programs import settings_class
 from fc.shop import Customer, Shop
 from fc.stack import Stack
-from tests.support import Kitchen
-
-from .callers import Account, Token, bearer
-from .hostile import JSON
-from .routes import CALLBACK, Outcome, Route
+from tests.contract.routes import CALLBACK, Route
+from tests.kit.back_office import BackOffice
+from tests.kit.hostile import JSON, Outcome
+from tests.kit.stacks import secret_of
+from tests.kit.tokens import Account, Token, bearer
 
 # Far beyond what any sequence reaches.
-NOBODYS_ID = 2**62
-
-
-def secret_of(stack: Stack, service: str, name: str) -> str:
-    """Give a secret as a service of the stack has it."""
-    told = stack.programs.environment(service).get(name.upper())
-    return told or str(getattr(load(settings_class(service)), name).get_secret_value())
+UNUSED_ID = 2**62
 
 
 @dataclass(frozen=True)
-class World:
+class RouteClient:
     """Sends a route's own request for whom it may concern."""
 
     stack: Stack
     client: httpx2.AsyncClient
-    kitchen: Kitchen
+    back_office: BackOffice
     accounts: Mapping[str, Account]
     ids: Mapping[str, Any]
     logged_out: bytes
@@ -61,7 +53,7 @@ class World:
     async def fresh(self, route: Route) -> Mapping[str, Any]:
         """Give the ids, with what a call that is let through will spend made anew."""
         if route.fresh == "product":
-            return {**self.ids, "product_id": (await self.kitchen.product(stock=1))["id"]}
+            return {**self.ids, "product_id": (await self.back_office.product(stock=1))["id"]}
         if route.fresh == "category":
             return {**self.ids, "category_id": await _category(self.client, self.stack, self.ids["admin_headers"])}
         return self.ids
@@ -96,11 +88,13 @@ async def _anomaly(client: httpx2.AsyncClient, stack: Stack, payment: dict[str, 
     return int(found)
 
 
-async def make(stack: Stack, client: httpx2.AsyncClient, shop: Shop, kitchen: Kitchen) -> World:
+async def open_route_client(
+    stack: Stack, client: httpx2.AsyncClient, shop: Shop, back_office: BackOffice
+) -> RouteClient:
     """Let alice order and be billed, and everything else exist that a route can be asked for."""
     people = {name: await shop.login(name) for name in ("alice", "bob", "admin")}
-    spent = await kitchen.product(stock=1)
-    product = await kitchen.product(stock=100_000)
+    spent = await back_office.product(stock=1)
+    product = await back_office.product(stock=100_000)
     order = await people["alice"].checkout(product, 1)
     payment = await people["alice"].invoice(order)
     leaver = await shop.login("admin")
@@ -108,30 +102,30 @@ async def make(stack: Stack, client: httpx2.AsyncClient, shop: Shop, kitchen: Ki
     email, password = stack.accounts()["alice"]
     ids = {
         "product_id": product["id"], "category_id": product["category_id"], "order_id": order,
-        "invoice_id": payment["invoice_id"], "amount": payment["amount"], "row_id": NOBODYS_ID,
+        "invoice_id": payment["invoice_id"], "amount": payment["amount"], "row_id": UNUSED_ID,
         "spent_product_id": spent["id"], "anomaly_id": await _anomaly(client, stack, payment, people["admin"].headers),
         "login": {"email": email, "password": password}, "admin_headers": people["admin"].headers,
     }  # fmt: skip
     accounts = {name: await _account(client, stack, customer) for name, customer in people.items()}
-    return World(stack, client, kitchen, accounts, ids, leaver.headers["Authorization"].encode())
+    return RouteClient(stack, client, back_office, accounts, ids, leaver.headers["Authorization"].encode())
 
 
-def headers_for(world: World, route: Route) -> dict[str, str]:
+def headers_for(route_client: RouteClient, route: Route) -> dict[str, str]:
     """Give the headers of somebody whom a route lets in."""
-    headers = {"authorization": bearer(Token.of(world.accounts["admin"], world.secret)).decode()}
+    headers = {"authorization": bearer(Token.of(route_client.accounts["admin"], route_client.secret)).decode()}
     if route.path == CALLBACK:
-        headers["x-callback-token"] = secret_of(world.stack, "paymentfc", "xendit_webhook_token")
+        headers["x-callback-token"] = secret_of(route_client.stack, "paymentfc", "xendit_webhook_token")
     return headers
 
 
 async def send(
-    world: World, route: Route, content: bytes | AsyncIterator[bytes] | None, content_type: str | None = JSON,
+    route_client: RouteClient, route: Route, content: bytes | AsyncIterator[bytes] | None, content_type: str | None = JSON,
     url: str = "", method: str = "",
 ) -> httpx2.Response:  # fmt: skip
     """Send bytes to a route, or to an address beside it, as somebody whom it lets in."""
-    headers = headers_for(world, route) | ({} if content_type is None else {"content-type": content_type})
-    url = url or world.url(route, world.ids)
-    return await world.client.request(method or route.method, url, headers=headers, content=content)
+    headers = headers_for(route_client, route) | ({} if content_type is None else {"content-type": content_type})
+    url = url or route_client.url(route, route_client.ids)
+    return await route_client.client.request(method or route.method, url, headers=headers, content=content)
 
 
 def outcome(answer: httpx2.Response) -> Outcome:

@@ -9,7 +9,7 @@ import asyncpg
 import httpx2
 
 from fc.shop import Customer, poll
-from tests.chaos.arena import Arena
+from tests.chaos.kit.arena import Arena
 
 LOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'productfc' AND wait_event_type = 'Lock'"
 
