@@ -21,6 +21,7 @@ from chassis.loops import every
 from chassis.redis import RedisClient
 from chassis.service import Parts, Service, Task
 from paymentfc import events
+from paymentfc.claim_loop import ClaimLoop
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
 from paymentfc.handler.api import application
@@ -28,7 +29,6 @@ from paymentfc.handler.kafka import handlers
 from paymentfc.repository import audit, failed_events
 from paymentfc.repository.audit import AuditLog
 from paymentfc.usecase.check_invoices import CheckInvoices
-from paymentfc.usecase.claimed import ClaimLoop
 from paymentfc.usecase.close_rejected_order import CloseRejectedOrder
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import DeliverAudit

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from chassis.events import Event
 from chassis.ids import PositiveId
 from chassis.money import Money
-from paymentfc.model import Payment, Status
+from paymentfc.model.payment import Payment, Status
 
 ORDER_CREATED = "order.created"
 STOCK_REJECTED = "stock.rejected"

@@ -108,14 +108,14 @@ CONTRACT = [
     ),
     Fault(
         "the amount of a callback is not compared",
-        "paymentfc/paymentfc/model.py",
+        "paymentfc/paymentfc/model/callback.py",
         "if callback.judged_amount != payment.amount:",
         "if False:",
         "paymentfc/tests/unit/test_model.py::test_only_exactly_our_amount_pays_and_what_was_paid_beats_what_was_asked",
     ),
     Fault(
         "the currency of a callback is not compared",
-        "paymentfc/paymentfc/model.py",
+        "paymentfc/paymentfc/model/callback.py",
         "if callback.currency != payment.currency:",
         "if False:",
         "paymentfc/tests/unit/test_model.py::test_another_currency_never_pays",
@@ -294,7 +294,7 @@ SAGA = [
     ),
     Fault(
         "money that comes after the close is dropped",
-        "paymentfc/paymentfc/model.py",
+        "paymentfc/paymentfc/model/callback.py",
         "if callback.says_paid and payment.status in CLOSED:",
         "if False:",
         "paymentfc/tests/unit/test_model.py::test_every_pair_of_payment_and_callback_status_has_its_one_outcome",

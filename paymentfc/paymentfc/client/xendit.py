@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from chassis import telemetry
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused, cleaned
 from paymentfc.events import Line
-from paymentfc.model import Callback
+from paymentfc.model.invoices import Invoice
 
 log = structlog.get_logger(__name__)
 
@@ -27,26 +27,6 @@ CALL_LIMIT_S = 10.0
 # More lines than Xendit takes: the total is right without them.
 MAX_ITEMS = 75
 MAX_NAME = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Invoice:
-    """One invoice as Xendit shows it; amounts in units of `currency`, times aware UTC."""
-
-    id: str
-    external_id: str
-    status: str
-    amount: Decimal
-    currency: str
-    paid_amount: Decimal | None = None
-    invoice_url: str | None = None
-    expiry_date: datetime | None = None
-    created: datetime | None = None
-
-    def as_callback(self, currency: str) -> Callback:
-        """Give what a webhook about this invoice would say; `currency` stands in where Xendit leaves it out."""
-        own = self.currency or currency
-        return Callback(self.id, self.external_id, self.status, self.amount, self.paid_amount, own)
 
 
 @dataclass(frozen=True, slots=True)

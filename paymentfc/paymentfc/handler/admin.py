@@ -8,7 +8,7 @@ from chassis.auth.tokens import AdminUser
 from chassis.db.database import Database
 from chassis.http.app import errors
 from chassis.ids import PathId
-from paymentfc.handler.lists import (
+from paymentfc.handler.admin_schemas import (
     AnomalyList,
     AnomalyQuery,
     AnomalyView,

@@ -12,8 +12,8 @@ from chassis.db.database import Database
 from chassis.http.app import errors
 from chassis.ids import PathId
 from paymentfc.errors import InvalidCallbackToken, PaymentNotFound
-from paymentfc.handler.pdf import render
 from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, PaymentView, Processed, read_callback
+from paymentfc.pdf.document import render
 from paymentfc.repository import payments
 from paymentfc.usecase.describe_invoice import DescribeInvoice
 from paymentfc.usecase.receive_callback import ReceiveCallback

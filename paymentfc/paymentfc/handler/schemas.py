@@ -11,7 +11,8 @@ from pydantic.types import StringConstraints
 from chassis.ids import PositiveId, Text
 from chassis.money import Money
 from paymentfc.errors import NotACallback
-from paymentfc.model import Callback, Payment, Status
+from paymentfc.model.callback import Callback
+from paymentfc.model.payment import Payment, Status
 
 MAX_DIGITS = 40
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from chassis.db.database import Database, Tx
-from paymentfc.model import Anomaly, AnomalyKind, Callback, Payment, amount_text
+from paymentfc.model.callback import Anomaly, AnomalyKind, Callback, amount_text
+from paymentfc.model.payment import Payment
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page
 

@@ -15,7 +15,7 @@ from chassis.db.database import Database, Tx
 from chassis.db.outbox import OutboxRow
 from chassis.ids import uuid7
 from paymentfc.errors import AuditUnavailable
-from paymentfc.model import Payment, named_order
+from paymentfc.model.payment import Payment, named_order
 from paymentfc.repository.pages import Page, offset
 
 DATABASE = "payment_audit"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from chassis.db.database import Tx
-from paymentfc.model import Callback, Outcome, amount_text
+from paymentfc.model.callback import Callback, Outcome, amount_text
 
 _ADD = """
 INSERT INTO payment_callbacks (invoice_id, external_id, status, amount, asked_amount, currency, body, webhook_id)

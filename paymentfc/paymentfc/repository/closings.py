@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chassis.db.database import Database, Tx
-from paymentfc.model import Payment
+from paymentfc.model.payment import Payment
 
 
 class Step(StrEnum):

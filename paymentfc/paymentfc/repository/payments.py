@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from chassis.db.database import Database, Tx
 from paymentfc.events import Line, OrderCreated
-from paymentfc.model import Payment, Reason, Status, external_id
+from paymentfc.model.payment import Payment, Reason, Status, external_id
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page
 from paymentfc.repository.tables import payments

@@ -7,7 +7,9 @@ from prometheus_client import Counter
 from chassis.db.database import Tx
 from chassis.events import Event
 from paymentfc.events import failed, succeeded
-from paymentfc.model import Anomaly, AnomalyKind, Callback, Decision, Outcome, Payment, Reason, Status, decide
+from paymentfc.model.callback import EXPIRED_WORD, Anomaly, AnomalyKind, Callback, Decision, Outcome, decide
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Payment, Reason, Status
 from paymentfc.repository import anomalies, audit, closings, payments
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.closings import Step
@@ -74,6 +76,14 @@ async def close(
     elif payment.invoice_id:
         await closings.add(tx, payment, payment.invoice_id, Step.EXPIRE)
     return () if reason is Reason.STOCK_REJECTED else (failed(payment, status, reason.value),)
+
+
+async def close_invoice(tx: Tx, payment: Payment, invoice: Invoice) -> None:
+    """Have an invoice expired that must not be paid; an expired one is read once more later, for late money."""
+    if invoice.status == EXPIRED_WORD:
+        await closings.add(tx, payment, invoice.id, Step.LOOK_AGAIN, DAY_S)
+    elif not invoice.is_final:
+        await closings.add(tx, payment, invoice.id, Step.EXPIRE)
 
 
 async def record(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None, actor: str) -> None:

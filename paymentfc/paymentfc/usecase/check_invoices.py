@@ -6,10 +6,12 @@ import structlog
 
 from chassis.db.database import Database
 from chassis.loops import backoff
-from paymentfc.client.xendit import Invoice, Xendit
+from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused
-from paymentfc.model import Outcome, Payment, Reason, Status
+from paymentfc.model.callback import Outcome
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Payment, Reason, Status
 from paymentfc.repository import closings, payments
 from paymentfc.repository.closings import Closing, Step
 from paymentfc.service.settlement import DAY_S, close, settle

@@ -8,7 +8,8 @@ from chassis.db.database import Database
 from chassis.db.inbox import first_time
 from chassis.events import Message
 from paymentfc.events import StockRejected
-from paymentfc.model import Anomaly, AnomalyKind, Callback, Reason, Status, external_id
+from paymentfc.model.callback import Anomaly, AnomalyKind, Callback
+from paymentfc.model.payment import Reason, Status, external_id
 from paymentfc.repository import payments
 from paymentfc.service.settlement import close, record
 

@@ -1,7 +1,6 @@
 """Makes the invoice of a claimed payment request: look up, create, store; the one path of direct and batch mode."""
 
 import asyncio
-from datetime import timedelta
 
 import structlog
 
@@ -11,15 +10,16 @@ from chassis.errors import NotFound
 from chassis.failpoint import failpoint
 from chassis.grpc.users import UserClient
 from chassis.loops import backoff
-from paymentfc.client.xendit import Draft, Invoice, Xendit
+from paymentfc.client.xendit import Draft, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused
-from paymentfc.model import CLOSED, EXPIRED_WORD, PAID_WORDS, Payment, Reason, Status, external_id
-from paymentfc.repository import audit, closings, payments, requests
+from paymentfc.model.callback import PAID_WORDS
+from paymentfc.model.invoices import Invoice, belongs_to, can_serve, choose, has_amount_of
+from paymentfc.model.payment import CLOSED, Payment, Reason, Status, external_id
+from paymentfc.repository import audit, payments, requests
 from paymentfc.repository.audit import AuditEvent
-from paymentfc.repository.closings import Step
 from paymentfc.repository.requests import Claim, RequestStatus
-from paymentfc.service.settlement import DAY_S, close, settle
+from paymentfc.service.settlement import close, close_invoice, settle
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +30,6 @@ WORK_LIMIT_S = 10.0
 BACKOFF_CAP_S = 30.0
 # After a create whose predecessor may have succeeded late, look for its twin once more.
 VERIFY_AFTER_S = 15.0
-# Older invoices of the same external id belong to another life of the database.
-CLOCK_TOLERANCE = timedelta(minutes=10)
 
 
 class CreateInvoice:
@@ -88,8 +86,10 @@ class CreateInvoice:
         """Look up, create if nothing fits, store. Raises Refused, GatewayUnavailable and what the neighbours raise."""
         found: list[Invoice] = []
         if claim.attempts > 1:
-            found = [invoice for invoice in await self._xendit.find(payment.external_id) if _is_of(invoice, payment)]
-        if payment.is_open and payment.invoice_id is None and not any(_serves(invoice, payment) for invoice in found):
+            found = [
+                invoice for invoice in await self._xendit.find(payment.external_id) if belongs_to(invoice, payment)
+            ]
+        if payment.is_open and payment.invoice_id is None and not any(can_serve(invoice, payment) for invoice in found):
             found = [await self._xendit.create(await self._draft(payment)), *found]
             await failpoint("paymentfc.after_create")
         if not await self._store(claim, found):
@@ -111,7 +111,7 @@ class CreateInvoice:
         """Save the invoice, follow its status, have twins closed; False when none of them can be offered."""
         async with self._db.transaction() as tx:
             payment = await _reload(tx, claim.order_id)
-            own = _own(found, payment)
+            own = choose(found, payment)
             if own is not None:
                 payment = await self._save(tx, claim, payment, own)
             for twin in found:
@@ -129,22 +129,22 @@ class CreateInvoice:
 
     async def _save(self, tx: Tx, claim: Claim, payment: Payment, own: Invoice) -> Payment:
         url, expires_at = own.invoice_url, own.expiry_date
-        if payment.is_open and not _is_final(own) and (url is None or expires_at is None):
+        if payment.is_open and not own.is_final and (url is None or expires_at is None):
             raise GatewayUnavailable("Xendit's invoice lacks invoice_url or expiry_date")
         if url and expires_at and await payments.save_invoice(tx, payment.id, own.id, url, expires_at):
             facts = {"invoice_id": own.id, "invoice_url": url, "attempts": claim.attempts}
             await audit.add(tx, AuditEvent.INVOICE_CREATED, payment, ACTOR, **facts)
         payment = await _reload(tx, claim.order_id)
         if payment.status in CLOSED:
-            await _have_closed(tx, payment, own)
+            await close_invoice(tx, payment, own)
         settled = await settle(tx, payment, own.as_callback(payment.currency), ACTOR)
         await tx.publish(*settled.events)
         return await _reload(tx, claim.order_id)
 
     async def _refuse_twin(self, tx: Tx, payment: Payment, twin: Invoice) -> None:
-        await _have_closed(tx, payment, twin)
+        await close_invoice(tx, payment, twin)
         log.warning("surplus invoice", order_id=payment.order_id, invoice_id=twin.id, status=twin.status)
-        if twin.status in PAID_WORDS or (payment.invoice_id is None and not _fits(twin, payment)):
+        if twin.status in PAID_WORDS or (payment.invoice_id is None and not has_amount_of(twin, payment)):
             settled = await settle(tx, payment, twin.as_callback(payment.currency), ACTOR)
             await tx.publish(*settled.events)
 
@@ -180,42 +180,3 @@ async def _reload(tx: Tx, order_id: int) -> Payment:
     if payment is None:
         raise RuntimeError(f"order {order_id} has lost its payment")
     return payment
-
-
-def _is_of(invoice: Invoice, payment: Payment) -> bool:
-    return invoice.created is None or invoice.created >= payment.create_time - CLOCK_TOLERANCE
-
-
-def _fits(invoice: Invoice, payment: Payment) -> bool:
-    return invoice.amount == payment.amount and (invoice.currency or payment.currency) == payment.currency
-
-
-def _serves(invoice: Invoice, payment: Payment) -> bool:
-    """Tell whether an invoice can be that of a payment which has none yet.
-
-    One that expired before anybody saw its address does not serve an open payment: an outage of Xendit is waited out
-    until INVOICE_GIVE_UP_S, so the order gets another invoice. Only a callback of it, which the contract lets fail the
-    payment, ends the order before that.
-    """
-    return _fits(invoice, payment) and not (payment.is_open and invoice.status == EXPIRED_WORD)
-
-
-def _is_final(invoice: Invoice) -> bool:
-    return invoice.status in PAID_WORDS or invoice.status == EXPIRED_WORD
-
-
-async def _have_closed(tx: Tx, payment: Payment, invoice: Invoice) -> None:
-    """Have an invoice expired that nobody shall pay; one that is dead is looked at once more, for late money."""
-    if invoice.status == EXPIRED_WORD:
-        await closings.add(tx, payment, invoice.id, Step.LOOK_AGAIN, DAY_S)
-    elif not _is_final(invoice):
-        await closings.add(tx, payment, invoice.id, Step.EXPIRE)
-
-
-def _own(found: list[Invoice], payment: Payment) -> Invoice | None:
-    """Choose the payment's invoice: the stored one, else a paid one before a live one before a dead one."""
-    if payment.invoice_id is not None:
-        return next((invoice for invoice in found if invoice.id == payment.invoice_id), None)
-    ranks = dict.fromkeys(PAID_WORDS, 0) | {"PENDING": 1}
-    serving = [invoice for invoice in found if _serves(invoice, payment)]
-    return min(serving, key=lambda invoice: ranks.get(invoice.status, 2), default=None)

@@ -6,7 +6,8 @@ from chassis.db.database import Database
 from chassis.errors import NotFound, Unavailable
 from chassis.grpc.users import UserClient
 from paymentfc.errors import PaymentNotFound
-from paymentfc.model import InvoiceDocument, InvoiceLine, Payment
+from paymentfc.model.document import InvoiceDocument, InvoiceLine
+from paymentfc.model.payment import Payment
 from paymentfc.repository import payments
 from paymentfc.repository.payments import Order
 

@@ -4,7 +4,7 @@ import structlog
 
 from chassis.db.database import Database
 from chassis.failpoint import failpoint
-from paymentfc.model import Anomaly, AnomalyKind, Callback, Outcome
+from paymentfc.model.callback import Anomaly, AnomalyKind, Callback, Outcome
 from paymentfc.repository import callbacks, payments
 from paymentfc.service.settlement import record, settle
 

@@ -11,7 +11,8 @@ from chassis.events import Event, Message
 from chassis.money import check_amount
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated
-from paymentfc.model import Outcome, Payment, Reason, Status, external_id
+from paymentfc.model.callback import Outcome
+from paymentfc.model.payment import Payment, Reason, Status, external_id
 from paymentfc.repository import anomalies, audit, callbacks, payments, requests
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.service.settlement import close, settle

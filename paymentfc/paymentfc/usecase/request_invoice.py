@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from chassis.db.database import Database
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentNotFound
-from paymentfc.model import Payment
+from paymentfc.model.payment import Payment
 from paymentfc.repository import payments
 from paymentfc.usecase.check_invoices import CheckInvoices
 from paymentfc.usecase.create_invoice import CreateInvoice

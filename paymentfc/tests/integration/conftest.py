@@ -19,12 +19,13 @@ from chassis.config.settings import load
 from chassis.db.database import Database
 from chassis.events import Message
 from paymentfc.app import Resources, build, tasks
+from paymentfc.claim_loop import ClaimLoop
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated, StockRejected
-from paymentfc.model import Callback, Outcome, Payment
+from paymentfc.model.callback import Callback, Outcome
+from paymentfc.model.payment import Payment
 from paymentfc.repository import payments
 from paymentfc.usecase.check_invoices import CheckInvoices
-from paymentfc.usecase.claimed import ClaimLoop
 from paymentfc.usecase.close_rejected_order import CloseRejectedOrder
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.receive_callback import ReceiveCallback

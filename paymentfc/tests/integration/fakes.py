@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from chassis.errors import NotFound, Unavailable
 from chassis.grpc.users import User, UserClient
-from paymentfc.client.xendit import Draft, Invoice, Xendit
+from paymentfc.client.xendit import Draft, Xendit
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused
+from paymentfc.model.invoices import Invoice
 
 
 class FakeXendit(Xendit):

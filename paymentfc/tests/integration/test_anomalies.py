@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from paymentfc.model import Outcome
+from paymentfc.model.callback import Outcome
 
 from .conftest import Bench
 

@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from paymentfc.client.xendit import Invoice
-from paymentfc.model import Payment, Status
+from paymentfc.claim_loop import ClaimLoop
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Payment, Status
 from paymentfc.repository.requests import RequestStatus
-from paymentfc.usecase.claimed import ClaimLoop
 from testkit import eventually
 
 from .conftest import Bench, replicas, running

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from paymentfc.client.xendit import Invoice
+from paymentfc.claim_loop import ClaimLoop
 from paymentfc.errors import GatewayUnavailable
+from paymentfc.model.invoices import Invoice
 from paymentfc.repository import closings
 from paymentfc.repository.closings import Step
-from paymentfc.usecase.claimed import ClaimLoop
 
 from .conftest import Bench
 

@@ -1,8 +1,8 @@
 """How payments end unpaid: stock rejected, expiry, lost webhooks; and that late money is never lost."""
 
-from paymentfc.client.xendit import Invoice
 from paymentfc.errors import Refused
-from paymentfc.model import Status
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Status
 
 from .conftest import Bench
 

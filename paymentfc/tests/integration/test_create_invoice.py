@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 
-from paymentfc.client.xendit import Invoice
-from paymentfc.model import Callback, Outcome, Status
+from paymentfc.model.callback import Callback, Outcome
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Status
 from paymentfc.repository.requests import RequestStatus
 
 from .conftest import Bench

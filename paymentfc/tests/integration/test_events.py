@@ -18,7 +18,7 @@ from chassis.events import Message
 from paymentfc.config import Settings
 from paymentfc.events import ORDER_CREATED, STOCK_REJECTED
 from paymentfc.handler.kafka import handlers
-from paymentfc.model import Status
+from paymentfc.model.payment import Status
 from paymentfc.repository import payments
 from paymentfc.repository.tables import metadata
 

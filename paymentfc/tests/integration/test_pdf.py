@@ -10,8 +10,10 @@ import httpx2
 import pytest
 
 from paymentfc.config import Settings
-from paymentfc.handler.pdf import draw, money
-from paymentfc.model import InvoiceDocument, InvoiceLine, Status
+from paymentfc.model.document import InvoiceDocument, InvoiceLine
+from paymentfc.model.payment import Status
+from paymentfc.pdf.document import draw
+from paymentfc.pdf.elements import money
 from paymentfc.usecase.describe_invoice import DescribeInvoice
 
 from .conftest import Bench, bearer

@@ -14,7 +14,8 @@ from chassis.db.database import Database
 from chassis.events import Message
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated, StockRejected
-from paymentfc.model import Callback, Payment, Status
+from paymentfc.model.callback import Callback
+from paymentfc.model.payment import Payment, Status
 from paymentfc.usecase.check_invoices import CheckInvoices
 from testkit.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
 

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from paymentfc.client.xendit import Draft, Invoice
+from paymentfc.client.xendit import Draft
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentNotFound
-from paymentfc.model import Status
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Status
 from paymentfc.usecase import request_invoice
 
 from .conftest import Bench

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from paymentfc.client.xendit import Draft, Invoice
+from paymentfc.client.xendit import Draft
 from paymentfc.errors import Refused
-from paymentfc.model import Payment, Status
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Payment, Status
 from paymentfc.repository.requests import RequestStatus
 
 from .conftest import Bench

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from paymentfc.model import Outcome, Status
+from paymentfc.model.callback import Outcome
+from paymentfc.model.payment import Status
 
 from .conftest import TRACE, Bench
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paymentfc.model import AnomalyKind, Callback, Decision, Outcome, Payment, Status, amount_text, decide
+from paymentfc.model.callback import AnomalyKind, Callback, Decision, Outcome, amount_text, decide
+from paymentfc.model.payment import Payment, Status
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = ("PENDING", "PAID", "SETTLED", "EXPIRED", "REFUNDED")

@@ -9,23 +9,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paymentfc.client.xendit import Invoice
 from paymentfc.errors import NotACallback
 from paymentfc.handler.schemas import read_callback
-from paymentfc.model import (
-    KNOWN_WORDS,
-    MAX_ID,
-    Anomaly,
-    AnomalyKind,
-    Callback,
-    Outcome,
-    Payment,
-    Status,
-    amount_text,
-    decide,
-    external_id,
-    named_order,
-)
+from paymentfc.model.callback import KNOWN_WORDS, Anomaly, AnomalyKind, Callback, Outcome, amount_text, decide
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import MAX_ID, Payment, Status, external_id, named_order
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OURS, OTHER = "inv-1", "inv-2"

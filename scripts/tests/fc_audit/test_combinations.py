@@ -9,8 +9,9 @@ from typing import Any
 from fc.audit.combinations import PASSING, SETTLED, STEPS, Pay, Stock, Triple
 from orderfc.model import Cause, transition
 from orderfc.model import Status as OrderStatus
-from paymentfc.model import Callback, Outcome, Payment, decide
-from paymentfc.model import Status as PaymentStatus
+from paymentfc.model.callback import Callback, Outcome, decide
+from paymentfc.model.payment import Payment
+from paymentfc.model.payment import Status as PaymentStatus
 from productfc.model import Entry, Line, decide_return, decide_take
 
 LINE = Line(1, 1)

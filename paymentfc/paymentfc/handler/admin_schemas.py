@@ -9,7 +9,8 @@ from pydantic import AfterValidator, AliasPath, BaseModel, BeforeValidator, Conf
 
 from chassis.ids import PathId, TrimmedText, digits
 from chassis.money import Money
-from paymentfc.model import AnomalyKind, Status
+from paymentfc.model.callback import AnomalyKind
+from paymentfc.model.payment import Status
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.pages import Page
 

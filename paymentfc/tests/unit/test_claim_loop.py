@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from paymentfc.usecase.claimed import ClaimLoop
+from paymentfc.claim_loop import ClaimLoop
 from testkit import eventually
 
 

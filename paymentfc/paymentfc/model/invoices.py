@@ -1,0 +1,73 @@
+"""An invoice at the gateway, and the choice of the one that a payment offers to its customer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from paymentfc.model.callback import EXPIRED_WORD, PAID_WORDS, PENDING_WORD, Callback
+from paymentfc.model.payment import Payment
+
+CLOCK_TOLERANCE = timedelta(minutes=10)
+_RANKS = dict.fromkeys(PAID_WORDS, 0) | {PENDING_WORD: 1}
+_LAST_RANK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """One invoice as the gateway shows it; amounts in units of `currency`, times aware UTC."""
+
+    id: str
+    external_id: str
+    status: str
+    amount: Decimal
+    currency: str
+    paid_amount: Decimal | None = None
+    invoice_url: str | None = None
+    expiry_date: datetime | None = None
+    created: datetime | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in PAID_WORDS or self.status == EXPIRED_WORD
+
+    def as_callback(self, currency: str) -> Callback:
+        """Return what a webhook about this invoice would say; `currency` is used where the gateway leaves it out."""
+        return Callback(
+            invoice_id=self.id,
+            external_id=self.external_id,
+            status=self.status,
+            amount=self.amount,
+            paid_amount=self.paid_amount,
+            currency=self.currency or currency,
+        )
+
+
+def belongs_to(invoice: Invoice, payment: Payment) -> bool:
+    """Whether the invoice is not older than its payment.
+
+    After the database was rebuilt, the gateway still has invoices of earlier orders with the same external id.
+    """
+    return invoice.created is None or invoice.created >= payment.create_time - CLOCK_TOLERANCE
+
+
+def has_amount_of(invoice: Invoice, payment: Payment) -> bool:
+    return invoice.amount == payment.amount and (invoice.currency or payment.currency) == payment.currency
+
+
+def can_serve(invoice: Invoice, payment: Payment) -> bool:
+    """Whether an invoice can become that of a payment which has none yet.
+
+    One that expired before the customer could see its address does not serve an open payment: an outage of the
+    gateway is waited out until INVOICE_GIVE_UP_S, and the order gets another invoice. Only a callback about the
+    expired invoice, which the contract lets fail the payment, ends the order earlier.
+    """
+    return has_amount_of(invoice, payment) and not (payment.is_open and invoice.status == EXPIRED_WORD)
+
+
+def choose(invoices: Iterable[Invoice], payment: Payment) -> Invoice | None:
+    """Choose the payment's invoice: the stored one, else a paid one before a pending one before an expired one."""
+    if payment.invoice_id is not None:
+        return next((invoice for invoice in invoices if invoice.id == payment.invoice_id), None)
+    candidates = [invoice for invoice in invoices if can_serve(invoice, payment)]
+    return min(candidates, key=lambda invoice: _RANKS.get(invoice.status, _LAST_RANK), default=None)
