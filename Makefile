@@ -61,6 +61,8 @@ check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
 	echo '-- pass-through functions'
 	$(BIN)/python scripts/lint/pass_through.py $(SOURCES)
 	echo 'No pass-through functions.'
+	echo '-- Markdown: links, file names, tables'
+	$(BIN)/python scripts/lint/markdown.py .
 
 test: setup check ## Run all checks, then every test that needs no Docker, on real servers
 	@$(BIN)/pytest $(ARGS)

@@ -1,6 +1,6 @@
 """More customers than the machine can serve: answers or clear refusals, no time-outs, flat memory, and an exact end.
 
-`LOAD_S` is how long it lasts, 15 s unless told otherwise; docs/faults.md has the figures of 60 s.
+`LOAD_S` is how long it lasts, 15 s unless told otherwise; docs/evidence/faults.md has the figures of 60 s.
 """
 
 import asyncio
