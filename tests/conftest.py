@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fc.seed import seed
-from fc.shop import Customer, Shop
-from fc.stack import Stack
+from fc.demo.seed import seed
+from fc.demo.shop import Customer, Shop
+from fc.stack.local import Stack
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus, opened_bus
 from tests.kit.otlp_sink import Sink

@@ -13,14 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fc import compose, demo, doctor, logs
 from fc.audit.cli import audit
-from fc.compose import Compose
-from fc.layout import Layout, StackError
+from fc.demo import stories as demo
+from fc.demo.seed import seed as fill
 from fc.ops import dlq, outbox
 from fc.ops.stuck import stuck
-from fc.seed import seed as fill
-from fc.stack import Stack
+from fc.stack import compose, doctor, logs
+from fc.stack.compose import Compose
+from fc.stack.errors import StackError
+from fc.stack.layout import Layout
+from fc.stack.local import Stack
 
 app = typer.Typer(
     help="Go Commerce in Python: the whole platform on this machine.", no_args_is_help=True, add_completion=False,

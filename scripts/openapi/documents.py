@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from chassis.config.settings import ServiceSettings, load
-from fc.layout import SERVICES
-from fc.programs import settings_class
+from fc.stack.layout import SERVICES
+from fc.stack.programs import settings_class
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("docs/openapi")

@@ -12,9 +12,9 @@ import httpx2
 import typer
 from rich.console import Console
 
-from fc.audit.errors import CouldNotCheck
-from fc.seed import seed as fill
-from fc.stack import Stack
+from fc.demo.seed import seed as fill
+from fc.platform.errors import CouldNotCheck
+from fc.stack.local import Stack
 from tests.chaos.kit.network import Network
 from tests.chaos.kit.run import OVERRIDES, Chaos, Verdict
 from tests.chaos.kit.schedule import plan

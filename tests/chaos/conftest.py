@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fc.seed import seed
-from fc.shop import Shop
-from fc.stack import Stack
+from fc.demo.seed import seed
+from fc.demo.shop import Shop
+from fc.stack.local import Stack
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.network import Network
 from tests.chaos.kit.run import OVERRIDES

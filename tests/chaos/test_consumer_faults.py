@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from testkit.proxy import Proxy
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import Tail, applied, dies, event_id, event_of, instead, ledger, locked_row, metric

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from fc.audit.run import run_audit
-from fc.audit.sources import Sources
-from fc.audit.topics import CONSUMERS
+from fc.platform.sources import Sources
+from fc.platform.topics import CONSUMERS
 from tests.chaos.kit.arena import QUIET_S, Arena
 from tests.chaos.kit.consumers import (
     CONSUMING,

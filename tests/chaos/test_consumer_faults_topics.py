@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import applied, event_id, event_of, ledger
 from tests.chaos.kit.records import broker, ends, forget_group, partitions

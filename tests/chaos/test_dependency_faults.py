@@ -14,7 +14,7 @@ import redis.asyncio
 
 from chassis.config.settings import load
 from chassis.redis import RedisClient
-from fc.shop import Customer, poll
+from fc.demo.shop import Customer, poll
 from productfc.config import Settings as ProductSettings
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.requests import checkout, crowd, locked, orders_for, read, refused_for_now, together

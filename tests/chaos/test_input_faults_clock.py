@@ -12,7 +12,7 @@ import redis.asyncio
 
 from chassis.auth.revocation import key
 from chassis.auth.tokens import CLOCKS_DIFFER_S, LEEWAY_S
-from fc.shop import Customer
+from fc.demo.shop import Customer
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.stock import stock_of
 

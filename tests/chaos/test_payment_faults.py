@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from fc.audit.topics import LETTERS
+from fc.demo.shop import poll
 from fc.ops.journal import TOPIC as JOURNAL
-from fc.shop import poll
+from fc.platform.topics import LETTERS
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import dies, metric
 from tests.chaos.kit.payments import (

@@ -11,7 +11,7 @@ import httpx2
 import psutil
 import pytest
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.requests import (
     administer,

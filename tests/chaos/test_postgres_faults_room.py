@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from fc.layout import SERVICES
-from fc.shop import poll
+from fc.demo.shop import poll
+from fc.stack.layout import SERVICES
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.requests import administer, checkout, orders_for, refused_for_now, reserved
 

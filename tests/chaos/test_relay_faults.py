@@ -7,7 +7,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import Tail, applied, dies, event_id, event_of, ledger, metric
 from tests.chaos.kit.outboxes import (

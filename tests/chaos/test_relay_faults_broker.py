@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import Tail, applied, event_id, event_of, ledger, metric
 from tests.chaos.kit.outboxes import numbered, on_topic, outbox

@@ -20,8 +20,8 @@ import httpx2
 import pytest
 
 from chassis.http.server import LINGER_S
-from fc.layout import SERVICES
-from fc.shop import Customer, poll
+from fc.demo.shop import Customer, poll
+from fc.stack.layout import SERVICES
 from tests.chaos.kit.arena import Arena, Running
 
 log = logging.getLogger(__name__)

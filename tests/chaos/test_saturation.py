@@ -19,7 +19,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from fc.layout import SERVICES
+from fc.stack.layout import SERVICES
 from tests.chaos.kit.arena import Arena
 
 log = logging.getLogger(__name__)

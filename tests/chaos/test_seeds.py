@@ -3,8 +3,8 @@
 import httpx2
 import pytest
 
-from fc.seed import seed as fill
-from fc.stack import Stack
+from fc.demo.seed import seed as fill
+from fc.stack.local import Stack
 from tests.chaos.kit.network import Network
 from tests.chaos.kit.run import Chaos
 from tests.chaos.kit.schedule import Plan, plan

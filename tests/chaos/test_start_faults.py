@@ -12,14 +12,14 @@ import httpx2
 import pytest
 
 from fc.audit.report import Finding
-from fc.audit.rule import Level
+from fc.audit.rules.rule import Level
 from fc.audit.run import run_audit
-from fc.audit.sources import Sources
-from fc.layout import SERVICES
-from fc.programs import SIMULATOR
-from fc.seed import seed
-from fc.shop import Shop, poll
-from fc.stack import Stack
+from fc.demo.seed import seed
+from fc.demo.shop import Shop, poll
+from fc.platform.sources import Sources
+from fc.stack.layout import SERVICES
+from fc.stack.local import Stack
+from fc.stack.programs import SIMULATOR
 from servers.base import Server
 from tests.chaos.kit.arena import Arena
 from tests.kit.back_office import BackOffice

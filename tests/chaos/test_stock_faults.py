@@ -10,7 +10,7 @@ import asyncpg
 import httpx2
 import pytest
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.stock import ask, change, count_events, held, ledger, order, stock_of, wait_ledger, waiting
 

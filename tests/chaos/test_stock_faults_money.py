@@ -9,12 +9,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis.config.settings import load
-from fc.audit.rule import Level
+from fc.audit.rules.rule import Level
 from fc.audit.run import run_audit
-from fc.audit.sources import Sources
+from fc.demo.shop import poll
 from fc.ops import facts
 from fc.ops.waits import Step, waits
-from fc.shop import poll
+from fc.platform.sources import Sources
 from orderfc.config import Settings
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.stock import (

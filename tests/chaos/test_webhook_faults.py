@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.payments import (
     LATE_ORDER,

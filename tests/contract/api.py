@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import httpx2
 
-from fc.shop import Customer, Shop
-from fc.stack import Stack
+from fc.demo.shop import Customer, Shop
+from fc.stack.local import Stack
 from tests.kit.stacks import secret_of
 
 ADDRESS = {"payment_method": "BANK_TRANSFER", "shipping_address": "Jalan Merdeka 1, Jakarta"}

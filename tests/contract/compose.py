@@ -16,7 +16,7 @@ import yaml
 
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load
-from fc.layout import ROOT
+from fc.stack.layout import ROOT
 from tests.contract.test_env_example import CLASSES
 
 FILE = ROOT / "docker-compose.yml"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from fc.layout import SERVICES
-from fc.shop import Shop
-from fc.stack import Stack
+from fc.demo.shop import Shop
+from fc.stack.layout import SERVICES
+from fc.stack.local import Stack
 from tests.contract.api import Api
 from tests.contract.route_client import RouteClient, open_route_client
 from tests.kit.back_office import BackOffice

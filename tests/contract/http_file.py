@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx2
 
-from fc.shop import poll
+from fc.demo.shop import poll
 
 VARIABLE = re.compile(r"\{\{([^}]+)\}\}")
 

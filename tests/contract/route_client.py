@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import httpx2
 
-from fc.shop import Customer, Shop
-from fc.stack import Stack
+from fc.demo.shop import Customer, Shop
+from fc.stack.local import Stack
 from tests.contract.routes import CALLBACK, Route
 from tests.kit.back_office import BackOffice
 from tests.kit.hostile import JSON, Outcome

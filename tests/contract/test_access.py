@@ -12,10 +12,10 @@ from starlette.routing import Mount
 
 from chassis.config.settings import load
 from chassis.grpc.users import UserClient
-from fc.layout import SERVICES
-from fc.programs import settings_class
-from fc.shop import Shop
-from fc.stack import Stack
+from fc.demo.shop import Shop
+from fc.stack.layout import SERVICES
+from fc.stack.local import Stack
+from fc.stack.programs import settings_class
 from tests.contract.route_client import UNUSED_ID, RouteClient, outcome
 from tests.contract.routes import NO_TOKEN, OWNED, ROUTES, Route, name_of
 from tests.kit.hostile import Outcome

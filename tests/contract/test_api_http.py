@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fc.shop import Shop
-from fc.stack import Stack
+from fc.demo.shop import Shop
+from fc.stack.local import Stack
 from tests.contract.http_file import Player, Step, as_json, problems, read
 
 FILE = Path(__file__).parents[2] / "docs" / "api.http"

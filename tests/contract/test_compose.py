@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chassis.config.settings import ServiceSettings, load
-from fc.layout import ROOT, SERVICES
+from fc.stack.layout import ROOT, SERVICES
 from tests.contract.compose import (
     Compose,
     development_secrets,

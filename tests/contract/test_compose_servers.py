@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from fc.layout import ROOT, SERVICES
+from fc.stack.layout import ROOT, SERVICES
 from servers.base import maven
 from servers.kafka import ARTIFACTS, VERSION
 from testkit import eventually, free_port

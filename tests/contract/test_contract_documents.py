@@ -8,8 +8,8 @@ from unittest import mock
 import pytest
 
 from chassis.config.settings import load
-from fc.layout import SERVICES
-from fc.programs import settings_class
+from fc.stack.layout import SERVICES
+from fc.stack.programs import settings_class
 from paymentfc.repository.audit import AuditEvent
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from fc.shop import Customer, Shop
+from fc.demo.shop import Customer, Shop
 from tests.contract.api import ADDRESS, Api, refusal, sentence
 from tests.kit.back_office import BackOffice
 

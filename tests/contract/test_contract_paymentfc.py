@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fc.shop import Customer, Shop, poll
+from fc.demo.shop import Customer, Shop, poll
 from tests.contract.api import Api, refusal, sentence
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus

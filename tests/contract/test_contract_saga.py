@@ -12,8 +12,8 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from fc.layout import SERVICES
-from fc.shop import Customer, Shop, poll
+from fc.demo.shop import Customer, Shop, poll
+from fc.stack.layout import SERVICES
 from tests.contract.api import ADDRESS, Api, refusal
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus, Seen

@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.grpc import server as chassis_grpc
 from chassis.pb import user_pb2, user_pb2_grpc
-from fc.shop import Customer
-from fc.stack import Stack
+from fc.demo.shop import Customer
+from fc.stack.local import Stack
 from tests.contract.api import Api, refusal, sentence
 from tests.kit.stacks import secret_of
 

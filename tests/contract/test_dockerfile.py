@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from chassis.db import migrations
-from fc.layout import ROOT, SERVICES
+from fc.stack.layout import ROOT, SERVICES
 from testkit import eventually, free_port
 from tests.contract.dockerfile import copied, exec_form, ignored, steps, violations
 
@@ -148,7 +148,7 @@ def test_what_a_dockerfile_copies_exists_and_reaches_the_builder(file: Path) -> 
 @pytest.mark.parametrize(
     "path",
     [
-        ".env", ".git/config", ".venv/bin/python", ".local/data/kafka", "README.md", "deploy/vault/seed.sh", "scripts/fc/stack.py",
+        ".env", ".git/config", ".venv/bin/python", ".local/data/kafka", "README.md", "deploy/vault/seed.sh", "scripts/fc/stack/local.py",
         "orderfc/tests/unit/test_model.py", "orderfc/orderfc/__pycache__/app.cpython-313.pyc", "orderfc/.env",
         "chassis/chassis.egg-info/PKG-INFO", "tests/e2e/test_saga.py",
     ],

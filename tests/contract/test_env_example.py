@@ -13,8 +13,9 @@ import pytest
 from dotenv import dotenv_values
 
 from chassis.config.settings import ServiceSettings, load, setting
-from fc.layout import ROOT, SERVICES
-from fc.programs import ADMIN, setting_names, settings_class
+from fc.stack.accounts import ADMIN
+from fc.stack.layout import ROOT, SERVICES
+from fc.stack.programs import setting_names, settings_class
 from xendit_sim.config import Settings as Simulator
 
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ import re
 import httpx2
 import pytest
 
-from fc.layout import SERVICES
-from fc.stack import Stack
+from fc.stack.layout import SERVICES
+from fc.stack.local import Stack
 from tests.contract.route_client import RouteClient, headers_for, outcome, send
 from tests.contract.routes import ROUTES, Route, name_of
 from tests.kit.hostile import BAD, LIMIT, NO_METHOD, NOT_FOUND, REFUSED, UNANSWERED

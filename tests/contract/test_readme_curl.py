@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fc.layout import SERVICES
-from fc.shop import Customer, Shop
-from fc.stack import Stack
+from fc.demo.shop import Customer, Shop
+from fc.stack.layout import SERVICES
+from fc.stack.local import Stack
 from tests.kit.back_office import BackOffice
 from tests.kit.stacks import SECRETS
 

@@ -12,7 +12,7 @@ import schemathesis
 from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
 
-from fc.layout import ROOT
+from fc.stack.layout import ROOT
 from tests.contract.route_client import UNUSED_ID, RouteClient
 from tests.kit.stacks import secret_of
 from tests.kit.tokens import Token, bearer

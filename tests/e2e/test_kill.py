@@ -2,7 +2,7 @@
 
 import pytest
 
-from fc.shop import Customer, Shop
+from fc.demo.shop import Customer, Shop
 from tests.kit.back_office import BackOffice
 from tests.kit.stacks import killed_at
 

@@ -5,7 +5,7 @@ import asyncio
 import httpx2
 import pytest
 
-from fc.shop import Customer, Shop, poll
+from fc.demo.shop import Customer, Shop, poll
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus
 

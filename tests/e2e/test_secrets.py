@@ -8,9 +8,9 @@ import httpx2
 import pytest
 
 from chassis.pb import user_pb2, user_pb2_grpc
-from fc.layout import SERVICES
-from fc.shop import Customer, Shop
-from fc.stack import Stack
+from fc.demo.shop import Customer, Shop
+from fc.stack.layout import SERVICES
+from fc.stack.local import Stack
 from tests.kit.back_office import BackOffice
 from tests.kit.stacks import SECRETS
 

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import httpx2
 
-from fc.shop import Shop, poll
-from fc.stack import Stack
+from fc.demo.shop import Shop, poll
+from fc.stack.local import Stack
 
 # Order ids that orderfc does not assign during a test run.
 _foreign = count(9_000_000_000 + time.time_ns() % 1_000_000_000)

@@ -10,8 +10,8 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from fc.shop import poll
-from fc.stack import Stack
+from fc.demo.shop import poll
+from fc.stack.local import Stack
 
 TOPICS = ("order.created", "stock.updated", "stock.rollback", "payment.success", "payment.failed", "stock.rejected")
 GROUPS = ("productfc", "orderfc", "paymentfc")

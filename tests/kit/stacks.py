@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from chassis.config.settings import load
-from fc.programs import settings_class
-from fc.shop import poll
-from fc.stack import Stack
+from fc.demo.shop import poll
+from fc.stack.local import Stack
+from fc.stack.programs import settings_class
 
 SECRETS = {
     name: f"{name.lower().replace('_', '-')}-{secrets.token_hex(24)}"

@@ -9,12 +9,12 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from fc.audit.sources import Sources
+from fc.demo.shop import Shop
 from fc.ops import dlq, outbox
 from fc.ops.log import Log
 from fc.ops.stuck import stuck
-from fc.shop import Shop
-from fc.stack import Stack
+from fc.platform.sources import Sources
+from fc.stack.local import Stack
 
 Run = Callable[..., Awaitable[Result]]
 

@@ -6,13 +6,13 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from fc.audit.sources import Sources
+from fc.demo.shop import poll
 from fc.ops import dead_letters, journal, places
 from fc.ops.dead_letters import Item, Order
 from fc.ops.journal import Action
 from fc.ops.letters import Letter
 from fc.ops.log import Log
-from fc.shop import poll
+from fc.platform.sources import Sources
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus
 from tests.ops.conftest import Run, lines

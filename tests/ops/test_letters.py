@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from chassis.events import Message
-from fc.layout import StackError
 from fc.ops.letters import Letter, read_place, source_topic
+from fc.stack.errors import StackError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FAILURE = {

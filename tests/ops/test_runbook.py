@@ -4,8 +4,8 @@ import re
 from importlib import import_module
 
 from fc.audit.rules import RULES
-from fc.layout import ROOT, SERVICES
 from fc.ops.waits import Step
+from fc.stack.layout import ROOT, SERVICES
 
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 CODE = re.findall(r"`([^`\n]+)`", TEXT)

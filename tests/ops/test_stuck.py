@@ -4,11 +4,11 @@ import asyncio
 
 import httpx2
 
-from fc.audit.sources import Sources
+from fc.demo.shop import Customer, Shop, poll
 from fc.ops import facts
 from fc.ops.waits import Step, Wait, waits
-from fc.shop import Customer, Shop, poll
-from fc.stack import Stack
+from fc.platform.sources import Sources
+from fc.stack.local import Stack
 from tests.kit.back_office import BackOffice
 from tests.ops.conftest import Run, lines
 

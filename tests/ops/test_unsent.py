@@ -7,9 +7,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from fc.audit.sources import Sources
+from fc.demo.shop import poll
 from fc.ops import places
-from fc.shop import poll
+from fc.platform.sources import Sources
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus
 from tests.ops.conftest import Run, lines

@@ -4,7 +4,7 @@ import secrets
 
 import httpx2
 
-from fc.shop import Customer, Shop, poll
+from fc.demo.shop import Customer, Shop, poll
 from tests.kit.back_office import BackOffice
 from tests.kit.otlp_sink import Sink, SpanSeen
 

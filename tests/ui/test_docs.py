@@ -7,9 +7,9 @@ import httpx2
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from fc.layout import SERVICES
-from fc.shop import Shop
-from fc.stack import Stack
+from fc.demo.shop import Shop
+from fc.stack.layout import SERVICES
+from fc.stack.local import Stack
 
 pytestmark = pytest.mark.e2e
 

@@ -15,15 +15,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fc import compose
-from fc.audit.errors import CouldNotCheck
 from fc.audit.report import Finding, Report
-from fc.audit.rule import KAFKA, MONGO, XENDIT, Level
 from fc.audit.rules import RULES
+from fc.audit.rules.rule import KAFKA, MONGO, XENDIT, Level
 from fc.audit.run import Limits, run_audit
-from fc.audit.sources import Sources
 from fc.audit.watch import Unwatched, Watch
-from fc.layout import Layout, StackError
+from fc.platform.errors import CouldNotCheck
+from fc.platform.sources import Sources
+from fc.stack import compose
+from fc.stack.errors import StackError
+from fc.stack.layout import Layout
 
 CLEAN, VIOLATED, COULD_NOT_CHECK = 0, 1, 2
 console = Console(highlight=False, soft_wrap=True)

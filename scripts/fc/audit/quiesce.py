@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from fc.audit.broker import Broker
-from fc.audit.errors import CouldNotCheck
-from fc.audit.topics import CONSUMERS, PUBLISHER
+from fc.audit.reading.broker import Broker
 from fc.audit.watch import Watch
+from fc.platform.errors import CouldNotCheck
+from fc.platform.topics import CONSUMERS, PUBLISHER
 
 POLL_S = 0.3
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fc.audit.rule import RULES, Level
+from fc.audit.rules.rule import RULES, Level
 
 # Counts are exact; of the findings themselves no more than so many are kept in memory.
 MAX_KEPT = 10_000

@@ -9,22 +9,22 @@ from typing import TypeVar
 
 import asyncpg
 
-from fc.audit import mongo
-from fc.audit.broker import Broker, Scan
-from fc.audit.enrich import Enricher
-from fc.audit.errors import CouldNotCheck
-from fc.audit.merge import Stream, batched, in_batches, streams_of
-from fc.audit.messages import message_faults
 from fc.audit.model import AuditEntry, Dossier, Mark
-from fc.audit.queries import COUNT_ORDERS
 from fc.audit.quiesce import quiesce
+from fc.audit.reading import mongo
+from fc.audit.reading.broker import Broker, Scan
+from fc.audit.reading.enrich import Enricher
+from fc.audit.reading.merge import Stream, batched, in_batches, streams_of
+from fc.audit.reading.messages import message_faults
+from fc.audit.reading.queries import COUNT_ORDERS
+from fc.audit.reading.spill import Spill
 from fc.audit.report import Finding, Report
-from fc.audit.rule import KAFKA, MONGO, XENDIT, Context, Fault, Patience, Rule
 from fc.audit.rules import RULES
-from fc.audit.snapshot import Snapshot, connected
-from fc.audit.sources import Sources
-from fc.audit.spill import Spill
+from fc.audit.rules.rule import KAFKA, MONGO, XENDIT, Context, Fault, Patience, Rule
 from fc.audit.watch import Unwatched, Watch
+from fc.platform.errors import CouldNotCheck
+from fc.platform.snapshot import Snapshot, connected
+from fc.platform.sources import Sources
 
 BATCH = 500
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chassis.kafka.topics import dlq
-from fc.audit.topics import PUBLISHER
-from fc.layout import StackError
 from fc.ops import journal
 from fc.ops.journal import Action, Entry, Journal
 from fc.ops.letters import Letter, read_place
 from fc.ops.log import Log
+from fc.platform.topics import PUBLISHER
+from fc.stack.errors import StackError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.markup import escape
 
-from fc.audit.topics import PUBLISHER
-from fc.layout import StackError
 from fc.ops import dead_letters, places, shown
 from fc.ops.dead_letters import Item, Order, Step
 from fc.ops.journal import Action
 from fc.ops.letters import source_topic
 from fc.ops.log import Log
+from fc.platform.topics import PUBLISHER
+from fc.stack.errors import StackError
 
 app = typer.Typer(help="Dead letters: what could not be applied, and what becomes of it.", no_args_is_help=True)
 T = TypeVar("T")

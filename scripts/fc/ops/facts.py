@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fc.audit.queries import CONSUMED
-from fc.audit.snapshot import Snapshot
-from fc.audit.sources import Sources
-from fc.audit.topics import CONSUMERS, PUBLISHER, order_in
-from fc.layout import StackError
+from fc.audit.reading.queries import CONSUMED
 from fc.ops import dead_letters, places
 from fc.ops.letters import Letter
 from fc.ops.log import Log
+from fc.platform.snapshot import Snapshot
+from fc.platform.sources import Sources
+from fc.platform.topics import CONSUMERS, PUBLISHER, order_in
+from fc.stack.errors import StackError
 
 Record = Any
 

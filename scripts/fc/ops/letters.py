@@ -6,8 +6,8 @@ from typing import Any, Self
 from uuid import UUID
 
 from chassis.events import Message
-from fc.audit.topics import LETTERS, PUBLISHER, order_in
-from fc.layout import StackError
+from fc.platform.topics import LETTERS, PUBLISHER, order_in
+from fc.stack.errors import StackError
 
 # What a consumer adds to a dead letter, and what a replay adds to a message: not the message's own.
 FAILURE = frozenset(

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from chassis.kafka.topics import MAX_REQUEST_BYTES
-from fc.layout import StackError
+from fc.stack.errors import StackError
 
 REQUEST_MS = 10_000
 POLL_MS = 1_000

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from fc.layout import StackError
 from fc.ops import places, shown, unsent
+from fc.stack.errors import StackError
 
 app = typer.Typer(help="Events that are committed and not published yet.", no_args_is_help=True)
 COLUMNS = ("service", "id", "topic", "key", "age", "state", "attempts", "next try", "last error")

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
-from fc import compose
-from fc.audit.errors import CouldNotCheck
-from fc.audit.snapshot import CONNECT_S, Address
-from fc.audit.sources import Sources
-from fc.layout import Layout, StackError
+from fc.platform.errors import CouldNotCheck
+from fc.platform.snapshot import CONNECT_S, Address
+from fc.platform.sources import Sources
+from fc.stack import compose
+from fc.stack.errors import StackError
+from fc.stack.layout import Layout
 
 STATEMENT_MS = 30_000
 

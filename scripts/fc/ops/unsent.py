@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from fc.audit.sources import Sources
-from fc.audit.topics import PUBLISHER
-from fc.layout import StackError
 from fc.ops import places
+from fc.platform.sources import Sources
+from fc.platform.topics import PUBLISHER
+from fc.stack.errors import StackError
 
 SERVICES = tuple(sorted(set(PUBLISHER.values())))
 """The services that publish: userfc has no outbox."""

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from fc.audit.topics import order_in
 from fc.ops.facts import Facts, Record, order_of
 from fc.ops.shown import moment
+from fc.platform.topics import order_in
 
 
 class Step(StrEnum):

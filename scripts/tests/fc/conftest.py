@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fc import __main__ as cli
-from fc import programs
-from fc.layout import SERVICES, Layout
+from fc.stack import programs
+from fc.stack.layout import SERVICES, Layout
 
 Script = Callable[..., Path]
 NAMES = {"CONFIG_FILE", "FC_HOME", "FC_NATIVE", "FC_PORT_OFFSET"}.union(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fc.layout import MAX_OFFSET, Layout
-from fc.seed import ACCOUNTS
+from fc.stack.accounts import ACCOUNTS
+from fc.stack.layout import MAX_OFFSET, Layout
 
 from .conftest import Ended, Script, clean_environment
 

@@ -21,11 +21,12 @@ from typing import Any
 
 import httpx2
 
-from fc.audit import Sources, run_audit
 from fc.audit.model import Invoice
-from fc.audit.snapshot import Address
-from fc.audit.xendit import XenditSimulator
-from fc.layout import SERVICES
+from fc.audit.reading.xendit import XenditSimulator
+from fc.audit.run import run_audit
+from fc.platform.snapshot import Address
+from fc.platform.sources import Sources
+from fc.stack.layout import SERVICES
 from testkit import Databases, Servers, eventually, free_port
 from xendit_sim.model import Invoice as SimulatedInvoice
 from xendit_sim.model import Payment, Status, stamp

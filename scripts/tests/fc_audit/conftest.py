@@ -11,8 +11,9 @@ import pytest
 
 from chassis.events import wire_headers
 from chassis.ids import uuid7
-from fc.audit import Finding, Report, run_audit
-from fc.layout import SERVICES
+from fc.audit.report import Finding, Report
+from fc.audit.run import run_audit
+from fc.stack.layout import SERVICES
 from testkit import Servers
 
 from .pieces import Sample

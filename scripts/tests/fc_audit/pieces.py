@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chassis.ids import uuid7
 from fc.audit.model import Invoice
-from fc.audit.topics import CONSUMERS, PUBLISHER
+from fc.platform.topics import CONSUMERS, PUBLISHER
 
 Row = dict[str, Any]
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from fc.audit import CouldNotCheck, cli
+from fc.audit import cli
 from fc.audit.rules import RULES
-from fc.layout import StackError
+from fc.platform.errors import CouldNotCheck
+from fc.stack.errors import StackError
 
 from .conftest import new_sample
 from .spoil import order, payment

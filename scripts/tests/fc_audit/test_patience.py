@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from fc.audit import Limits, Report, run_audit
+from fc.audit.report import Report
+from fc.audit.run import Limits, run_audit
 
 from .conftest import new_sample
 from .pieces import Sample

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from fc.audit import CouldNotCheck, Limits, Report, run_audit
+from fc.audit.report import Report
+from fc.audit.run import Limits, run_audit
+from fc.platform.errors import CouldNotCheck
 
 from .conftest import new_sample
 from .spoil import ledger, park

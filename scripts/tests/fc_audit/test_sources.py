@@ -6,9 +6,11 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from fc.audit import CouldNotCheck, Sources, run_audit
-from fc.audit.snapshot import connected
-from fc.layout import Layout
+from fc.audit.run import run_audit
+from fc.platform.errors import CouldNotCheck
+from fc.platform.snapshot import connected
+from fc.platform.sources import Sources
+from fc.stack.layout import Layout
 from testkit import free_port
 
 from .conftest import new_sample

@@ -13,12 +13,12 @@ from pymongo import AsyncMongoClient
 from chassis.config.settings import ServiceSettings, load
 from chassis.events import wire_headers
 from chassis.kafka.topics import ensure_topics
-from fc.audit import Sources
 from fc.audit.model import Invoice
-from fc.audit.mongo import COLLECTION, DATABASE
-from fc.audit.snapshot import Address
-from fc.audit.topics import CONSUMERS, PUBLISHER
+from fc.audit.reading.mongo import COLLECTION, DATABASE
 from fc.audit.watch import Watch
+from fc.platform.snapshot import Address
+from fc.platform.sources import Sources
+from fc.platform.topics import CONSUMERS, PUBLISHER
 
 from .pieces import LINES, USER, Sample, tables
 

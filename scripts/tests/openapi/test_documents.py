@@ -15,7 +15,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from typer.testing import CliRunner, Result
 
-from fc.layout import SERVICES
+from fc.stack.layout import SERVICES
 from openapi import documents
 from openapi.__main__ import app
 

@@ -8,10 +8,10 @@ import asyncpg
 import orjson
 import redis.asyncio
 
-from fc.audit.sources import Sources
-from fc.layout import SERVICES
-from fc.shop import Customer, Shop, poll
-from fc.stack import Stack
+from fc.demo.shop import Customer, Shop, poll
+from fc.platform.sources import Sources
+from fc.stack.layout import SERVICES
+from fc.stack.local import Stack
 from tests.kit.back_office import BackOffice
 
 CACHED = 200

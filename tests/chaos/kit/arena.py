@@ -17,11 +17,11 @@ import asyncpg
 import httpx2
 
 from fc.audit.report import Report
-from fc.audit.rule import Level
+from fc.audit.rules.rule import Level
 from fc.audit.run import run_audit
-from fc.audit.sources import Sources
-from fc.shop import Customer, Shop, poll
-from fc.stack import Stack
+from fc.demo.shop import Customer, Shop, poll
+from fc.platform.sources import Sources
+from fc.stack.local import Stack
 from tests.chaos.kit.aftermath import Aftermath, order_goes_through
 from tests.chaos.kit.network import Network
 from tests.kit.back_office import BackOffice

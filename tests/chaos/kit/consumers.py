@@ -12,8 +12,8 @@ from uuid import UUID
 import asyncpg
 from prometheus_client.parser import text_string_to_metric_families
 
-from fc.audit.topics import CONSUMERS
-from fc.shop import poll
+from fc.demo.shop import poll
+from fc.platform.topics import CONSUMERS
 from tests.chaos.kit.arena import Arena, Running
 from tests.kit.bus import Seen
 

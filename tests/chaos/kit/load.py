@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx2
 
-from fc.shop import Customer, Shop, poll
+from fc.demo.shop import Customer, Shop, poll
 
 PATIENCE_S, PAUSE_S = 120, 0.1
 PAY, EXPIRE, WALK_AWAY = "pays", "lets it expire", "walks away"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from fc.layout import Layout
+from fc.stack.layout import Layout
 from testkit.proxy import Proxy
 
 PARTS = ("postgres", "kafka", "redis", "mongo", "grpc", "productfc", "xendit")

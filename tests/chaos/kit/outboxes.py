@@ -9,7 +9,7 @@ from uuid import uuid4
 import orjson
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.kit.bus import Seen
 

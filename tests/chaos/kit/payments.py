@@ -9,7 +9,7 @@ import asyncpg
 import httpx2
 import orjson
 
-from fc.shop import poll
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.stock import count_events
 from tests.kit.stacks import secret_of

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx2
 
-from fc.layout import SERVICES
+from fc.stack.layout import SERVICES
 from tests.chaos.kit.arena import Arena
 
 MIB = 1024 * 1024

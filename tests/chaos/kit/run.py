@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import httpx2
 
 from fc.audit.report import Finding
-from fc.audit.rule import Level
+from fc.audit.rules.rule import Level
 from fc.audit.run import run_audit
-from fc.audit.sources import Sources
-from fc.shop import Shop
-from fc.stack import Stack
+from fc.demo.shop import Shop
+from fc.platform.sources import Sources
+from fc.stack.local import Stack
 from tests.chaos.kit.aftermath import Aftermath, order_goes_through
 from tests.chaos.kit.load import PAY, Load
 from tests.chaos.kit.network import Network

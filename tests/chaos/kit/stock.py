@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import httpx2
 
-from fc.shop import Customer, poll
+from fc.demo.shop import Customer, poll
 from tests.chaos.kit.arena import Arena
 
 LOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'productfc' AND wait_event_type = 'Lock'"

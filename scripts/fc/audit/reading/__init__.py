@@ -1,0 +1,1 @@
+"""What is read of the databases, Kafka, MongoDB and Xendit, brought together by order."""

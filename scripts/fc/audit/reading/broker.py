@@ -1,0 +1,213 @@
+"""Kafka, read without a group: what stands on the topics, what is dead, and how far each group has come."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from chassis.events import Message
+from chassis.kafka.errors import is_broker_trouble
+from fc.audit.reading.spill import Letter, Sighting, Spill
+from fc.audit.watch import Watch
+from fc.platform.errors import CouldNotCheck
+from fc.platform.topics import CONSUMERS, LETTERS, PUBLISHER, order_in
+
+REQUEST_MS = 10_000
+COORDINATOR_S = 10
+COORDINATOR_POLL_S = 0.2
+BATCH = 5_000
+POLL_MS = 1_000
+# A partition that says it has more, but gives nothing for so many polls, does not answer.
+SILENT_POLLS = 20
+SERVICES = frozenset(PUBLISHER.values())
+
+
+@dataclass(slots=True)
+class Scan:
+    """What reading the topics has shown besides the messages.
+
+    `kept_since` tells per topic since when nothing is missing; `waiting` gives (messages, time of the oldest) that a
+    group has not consumed, per (group, topic, partition).
+    """
+
+    kept_since: dict[str, datetime] = field(default_factory=dict)
+    waiting: dict[tuple[str, str, int], tuple[int, datetime]] = field(default_factory=dict)
+
+
+class Broker:
+    """A connection that commits nothing and joins no group."""
+
+    def __init__(self, address: str, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        self._address = address
+        self._consumer = consumer
+        self._admin = admin
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, address: str) -> AsyncIterator[Self]:
+        """Connect. Raises CouldNotCheck, as all that reads does."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=address, client_id="fc-audit", group_id=None, enable_auto_commit=False,
+            auto_offset_reset="earliest", isolation_level="read_committed", request_timeout_ms=REQUEST_MS,
+            max_partition_fetch_bytes=2 * 1024 * 1024, fetch_max_wait_ms=100,
+        )  # fmt: skip
+        admin = AIOKafkaAdminClient(bootstrap_servers=address, client_id="fc-audit", request_timeout_ms=REQUEST_MS)
+        try:
+            with _failures(address):
+                await consumer.start()
+                await admin.start()
+            yield cls(address, consumer, admin)
+        finally:
+            for client in (admin.close, consumer.stop):
+                with suppress(KafkaError, OSError, TimeoutError):
+                    await client()
+
+    async def partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
+        """Give the partitions of topics. Raises CouldNotCheck for one that does not exist."""
+        with _failures(self._address):
+            answer = await self._admin.describe_topics(list(topics))
+        found = []
+        for described in answer:
+            if described["error_code"]:
+                raise CouldNotCheck(f"Kafka has no topic {described['topic']}")
+            found += [TopicPartition(described["topic"], item["partition"]) for item in described["partitions"]]
+        return sorted(found)
+
+    async def committed(self) -> dict[tuple[str, str, int], int]:
+        """Give the committed offset per (group, topic, partition), for what a group has to consume."""
+        found = {}
+        for group in sorted({group for groups in CONSUMERS.values() for group in groups}):
+            for partition, state in (await self._offsets(group)).items():
+                if group in CONSUMERS.get(partition.topic, ()):
+                    found[group, partition.topic, partition.partition] = max(state.offset, 0)
+        return found
+
+    async def _offsets(self, group: str) -> dict[TopicPartition, Any]:
+        """Ask the group's coordinator; a young or restarted broker needs a moment until there is one."""
+        deadline = time.monotonic() + COORDINATOR_S
+        while True:
+            try:
+                with _failures(self._address):
+                    return dict(await self._admin.list_consumer_group_offsets(group))
+            except CouldNotCheck as error:
+                if not is_broker_trouble(error.__cause__ or error) or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(COORDINATOR_POLL_S)
+
+    async def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """Give the first offset that is kept and the end, as of now."""
+        with _failures(self._address):
+            begins = await self._consumer.beginning_offsets(partitions)
+            ends = await self._consumer.end_offsets(partitions)
+        return {partition: (begins[partition], ends[partition]) for partition in partitions}
+
+    async def scan(self, spill: Spill, committed: Mapping[tuple[str, str, int], int], watch: Watch) -> Scan:
+        """Read all topics from their beginning to their present end into the spill."""
+        partitions = await self.partitions((*PUBLISHER, *LETTERS))
+        bounds = await self.bounds(partitions)
+        ends = {partition: end for partition, (_, end) in bounds.items()}
+        result = _Reader(spill, bounds, committed)
+        watch.stage("reading Kafka", sum(end - begin for begin, end in bounds.values()))
+        open_ = {partition for partition in partitions if bounds[partition][0] < bounds[partition][1]}
+        self._consumer.assign(open_)
+        with _failures(self._address):
+            while open_:
+                for partition, records in (await self._next(open_)).items():
+                    result.take(partition, [record for record in records if record.offset < ends[partition]])
+                    watch.advance(len(records))
+                positions = {partition: await self._consumer.position(partition) for partition in open_}
+                open_ = {partition for partition in open_ if positions[partition] < ends[partition]}
+        return result.result()
+
+    async def _next(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, list[Any]]:
+        for _ in range(SILENT_POLLS):
+            if records := await self._consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=BATCH):
+                return dict(records)
+        raise CouldNotCheck(f"Kafka gives no records of {min(partitions).topic}")
+
+
+@contextmanager
+def _failures(address: str) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise CouldNotCheck(f"Kafka at {address}: {error!r}") from error
+
+
+class _Reader:
+    """Sorts records into messages and dead letters, and notes what the groups have not consumed."""
+
+    def __init__(
+        self, spill: Spill, bounds: dict[TopicPartition, tuple[int, int]], committed: Mapping[tuple[str, str, int], int]
+    ) -> None:
+        self._spill = spill
+        self._bounds = bounds
+        self._committed = committed
+        self._first: dict[TopicPartition, datetime] = {}
+        self._oldest: dict[tuple[str, str, int], datetime] = {}
+
+    def take(self, partition: TopicPartition, records: Sequence[Any]) -> None:
+        if not records:
+            return
+        self._first.setdefault(partition, _time(records[0]))
+        if partition.topic in LETTERS:
+            self._spill.add_letters([_letter(record) for record in records])
+            return
+        self._spill.add_messages([_sighting(record) for record in records])
+        for group in CONSUMERS[partition.topic]:
+            place = (group, partition.topic, partition.partition)
+            if place not in self._oldest and records[-1].offset >= self._committed.get(place, 0):
+                first = next(record for record in records if record.offset >= self._committed.get(place, 0))
+                self._oldest[place] = _time(first)
+
+    def result(self) -> Scan:
+        found = Scan()
+        for partition, (begin, _) in self._bounds.items():
+            if begin > 0:
+                first = self._first.get(partition, datetime.now(UTC))
+                found.kept_since[partition.topic] = max(found.kept_since.get(partition.topic, first), first)
+        for place, oldest in self._oldest.items():
+            begin, end = self._bounds[TopicPartition(place[1], place[2])]
+            found.waiting[place] = (end - max(self._committed.get(place, 0), begin), oldest)
+        return found
+
+
+def _time(record: Any) -> datetime:
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
+
+
+def _sighting(record: Any) -> Sighting:
+    message = Message.received(
+        record.topic, record.partition, record.offset, record.key, record.value, record.headers, record.timestamp
+    )
+    own = message.headers.get("ce_source") in SERVICES and "ce_id" in message.headers
+    return Sighting(
+        message.event_id, record.topic, record.partition, record.offset, _time(record), order_in(message.key), own
+    )
+
+
+def _letter(record: Any) -> Letter:
+    headers = {name.lower(): (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+    topic = headers.get("x-source-topic") or LETTERS[record.topic]
+    partition, offset = (headers.get(f"x-source-{name}", "") for name in ("partition", "offset"))
+    # An event without an id of its own is known by the place where it was first.
+    message = Message.received(
+        topic, int(partition) if partition.isdecimal() else 0, int(offset) if offset.isdecimal() else 0,
+        record.key, record.value, record.headers,
+    )  # fmt: skip
+    return Letter(
+        event_id=message.event_id,
+        service=headers.get("x-handler", "").partition(".")[0],
+        place=f"{record.topic}[{record.partition}]@{record.offset}",
+        order_id=order_in(message.key),
+        reason=headers.get("x-reason", "unknown"),
+        error=headers.get("x-error", ""),
+        time=_time(record),
+    )

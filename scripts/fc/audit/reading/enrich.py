@@ -1,0 +1,85 @@
+"""Adds to a batch of dossiers what is asked for many orders at once: who applied which event, and which users exist."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from fc.audit.model import Dossier, Event, Invoice
+from fc.audit.reading.queries import CONSUMED, RECORDED, USERS
+from fc.audit.reading.spill import Spill
+from fc.audit.rules.rule import KAFKA, Context
+from fc.platform.snapshot import Snapshot
+from fc.platform.topics import CONSUMERS
+
+# An older invoice of the same name belongs to another life of the databases; clocks may differ so much.
+CLOCK_TOLERANCE = timedelta(minutes=10)
+
+
+class Enricher:
+    """Fills the context with the batch's events and users, and says whose messages are on their way."""
+
+    def __init__(self, snapshot: Snapshot, spill: Spill, context: Context) -> None:
+        self._snapshot = snapshot
+        self._spill = spill
+        self._context = context
+
+    async def enrich(self, batch: Sequence[Dossier]) -> None:
+        """Look everything up in few statements."""
+        context = self._context
+        events = [event for dossier in batch for event in dossier.events()]
+        published: dict[str, list[UUID]] = {}
+        for event in events:
+            for service in CONSUMERS.get(event.topic, ()) if event.published_at else ():
+                published.setdefault(service, []).append(event.event_id)
+        ids = [event.event_id for event in events]
+        context.places = self._spill.places(ids)
+        context.letters = self._spill.lettered(ids)
+        context.reused = self._spill.reused(ids)
+        context.consumed = set()
+        await asyncio.gather(
+            *(self._consumed(service, event_ids) for service, event_ids in published.items()), self._users(batch)
+        )
+        await self._recorded(batch)
+        for dossier in batch:
+            dossier.on_its_way = any(self._travels(event) for event in dossier.events())
+
+    async def _consumed(self, service: str, event_ids: list[UUID]) -> None:
+        rows = await self._snapshot.fetch(service, CONSUMED, service, event_ids)
+        self._context.consumed |= {(service, row[0]) for row in rows}
+
+    async def _users(self, batch: Sequence[Dossier]) -> None:
+        wanted = {order.user_id for dossier in batch for order in dossier.orders}
+        rows = await self._snapshot.fetch("userfc", USERS, list(wanted)) if wanted else []
+        self._context.users = {row[0] for row in rows}
+
+    async def _recorded(self, batch: Sequence[Dossier]) -> None:
+        parked = {
+            event.event_id for dossier in batch for event in dossier.payment_events
+            if event.parked_at and event.published_at is None
+        }  # fmt: skip
+        rows = await self._snapshot.fetch("paymentfc", RECORDED, list(parked)) if parked else []
+        self._context.unrecorded = parked - {row[0] for row in rows}
+
+    def _travels(self, event: Event) -> bool:
+        """Tell whether somebody has yet to hear of an event: not published, or published and not consumed."""
+        if event.published_at is None:
+            return True
+        context, place = self._context, self._context.places.get(event.event_id)
+        for service in CONSUMERS.get(event.topic, ()):
+            pair = (service, event.event_id)
+            if pair in context.consumed or pair in context.letters:
+                continue
+            if KAFKA not in context.read:
+                if event.published_at > context.now - context.stuck:
+                    return True
+            elif place and context.committed.get((service, place.topic, place.partition), 0) <= place.offset:
+                return True
+        return False
+
+    @staticmethod
+    def is_of(invoice: Invoice, dossier: Dossier) -> bool:
+        """Tell whether an invoice was made for this order, not for one of the same number before."""
+        if invoice.created is None or not dossier.orders:
+            return True
+        return invoice.created >= dossier.orders[0].created_at - CLOCK_TOLERANCE

@@ -1,0 +1,169 @@
+"""What Xendit says about orders: the port, Xendit's public API, and the simulator's list of everything."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+import httpx2
+
+from fc.audit.model import Invoice
+from fc.audit.reading.spill import BATCH, Spill
+from fc.audit.watch import Watch
+from fc.platform.errors import CouldNotCheck
+from fc.platform.topics import order_in
+
+TIMEOUT_S = 30.0
+AT_ONCE = 8
+TRIES = 5
+MAX_WAIT_S = 60.0
+
+
+class Gateway(Protocol):
+    """The port: the audit asks for the invoices of many orders at a time."""
+
+    async def prepare(self, watch: Watch) -> None:
+        """Get ready; called once, after the databases were read from. Raises CouldNotCheck."""
+
+    async def find(self, order_ids: Sequence[int]) -> list[Invoice]:
+        """Give all invoices of these orders. Raises CouldNotCheck."""
+
+    def invoiced(self) -> Iterator[list[tuple[int]]]:
+        """Give the ids of orders that have an invoice, ascending, in batches; nothing when that can't be listed."""
+
+    async def close(self) -> None:
+        """Let go of what is held."""
+
+
+@asynccontextmanager
+async def _failures() -> AsyncIterator[None]:
+    try:
+        yield
+    except (httpx2.HTTPError, OSError, ValueError, ArithmeticError, KeyError) as error:
+        raise CouldNotCheck(f"Xendit: {error!r}") from error
+
+
+class XenditApi:
+    """The public API: one question per order, and patience where it limits the rate."""
+
+    def __init__(self, base_url: str, secret_key: str) -> None:
+        self._client = httpx2.AsyncClient(
+            base_url=base_url.rstrip("/"), auth=httpx2.BasicAuth(secret_key, ""), timeout=TIMEOUT_S, trust_env=False
+        )
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def prepare(self, watch: Watch) -> None:
+        """Nothing has to be read beforehand."""
+
+    async def find(self, order_ids: Sequence[int]) -> list[Invoice]:
+        """Ask for each order's external id."""
+        async with _failures():
+            found = await asyncio.gather(*(self._of(order_id) for order_id in order_ids))
+        return [invoice for invoices in found for invoice in invoices]
+
+    async def _of(self, order_id: int) -> list[Invoice]:
+        async with self._slots:
+            for _ in range(TRIES):
+                answer = await self._client.get(
+                    "/v2/invoices", params={"external_id": f"order-{order_id}", "limit": 100}
+                )
+                if answer.status_code != 429:
+                    break
+                await asyncio.sleep(min(float(answer.headers.get("Rate-Limit-Reset", 1)), MAX_WAIT_S))
+        answer.raise_for_status()
+        # The filter is checked again: it decides whose invoice this is.
+        return [invoice for invoice in map(invoice_of, _parsed(answer.content)) if invoice.order_id == order_id]
+
+    def invoiced(self) -> Iterator[list[tuple[int]]]:
+        """Nothing: an account may hold years of other invoices."""
+        yield from ()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+class XenditSimulator:
+    """The simulator's control API, which lists all invoices with every payment that came, read once and spilled."""
+
+    def __init__(self, base_url: str) -> None:
+        self._client = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=TIMEOUT_S, trust_env=False)
+        self._spill = Spill()
+
+    async def prepare(self, watch: Watch) -> None:
+        """Read the list as it arrives, one invoice at a time."""
+        watch.stage("reading Xendit's simulator")
+        rows: list[Invoice] = []
+        async with _failures(), self._client.stream("GET", "/_sim/invoices") as answer:
+            answer.raise_for_status()
+            async for body in _elements(answer.aiter_text()):
+                rows.append(invoice_of(body))
+                if len(rows) == BATCH:
+                    self._spill.add_invoices(rows)
+                    watch.advance(len(rows))
+                    rows = []
+        self._spill.add_invoices(rows)
+        self._spill.index_invoices()
+        watch.advance(len(rows))
+
+    async def find(self, order_ids: Sequence[int]) -> list[Invoice]:
+        """Look them up in what was read."""
+        return self._spill.invoices(sorted(order_ids))
+
+    def invoiced(self) -> Iterator[list[tuple[int]]]:
+        """Give every order that the simulator knows."""
+        return self._spill.invoiced()
+
+    async def close(self) -> None:
+        """Close the connections and remove what was read."""
+        await self._client.aclose()
+        self._spill.close()
+
+
+async def _elements(chunks: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
+    """Read a JSON array of objects piece by piece. Raises ValueError for anything else."""
+    decoder = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal)
+    buffer, at = "", 0
+    async for chunk in chunks:
+        buffer, at = buffer[at:] + chunk, 0
+        while True:
+            while at < len(buffer) and buffer[at] in "[,] \n\r\t":
+                at += 1
+            try:
+                element, at = decoder.raw_decode(buffer, at)
+            except ValueError:
+                break
+            yield element
+    if buffer[at:].strip("[,] \n\r\t"):
+        raise ValueError("the list of invoices ends in the middle")
+
+
+def _parsed(content: bytes) -> list[dict[str, Any]]:
+    found = json.loads(content, parse_float=Decimal, parse_int=Decimal)
+    if not isinstance(found, list):
+        raise ValueError("the list of invoices is not a list")
+    return found
+
+
+def invoice_of(body: dict[str, Any]) -> Invoice:
+    """Read one invoice as the API or the simulator's control API shows it; numbers must have been read exactly."""
+    received = body.get("payments") or []
+    paid = body.get("paid_amount", received[0].get("paid_amount") if received else None)
+    return Invoice(
+        order_id=order_in(body["external_id"]) or 0,
+        id=body["id"],
+        status=body["status"],
+        amount=Decimal(body["amount"]),
+        currency=body.get("currency") or "",
+        paid_amount=None if paid is None else Decimal(paid),
+        payments=len(received),
+        created=_time(body.get("created")),
+        updated=_time(body.get("updated")),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,1 @@
+"""What a customer does on the running platform: seed data, stories, and a client for both."""

@@ -1,0 +1,179 @@
+"""`fc demo`: four stories told on the running stack, each checked by the demo itself, and the time that an order takes."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from rich.console import Console
+
+from fc.demo.shop import Customer, Shop
+
+TIMED_ORDERS = 20
+TARGET_MEDIAN_MS = 150
+
+
+@dataclass
+class Story:
+    """What one story showed: lines for the reader and the checks that failed."""
+
+    console: Console
+    title: str
+    failures: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+    def say(self, text: str) -> None:
+        """Print one step with the milliseconds since the story began."""
+        elapsed = (time.perf_counter() - self.started) * 1000
+        self.console.print(f"  [dim]{elapsed:7.0f} ms[/]  {text}")
+
+    def check(self, holds: bool, claim: str, found: object = "") -> None:
+        """Print a claim with its verdict; a false one fails the demo."""
+        if holds:
+            self.say(f"[green]✓[/] {claim}")
+        else:
+            self.failures.append(f"{self.title}: {claim} (found {found})")
+            self.say(f"[red]✗ {claim}[/] - found {found}")
+
+
+async def paid(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+    """An order is placed, stocked, invoiced, paid and completed."""
+    product = await shop.product("Ceramic Mug")
+    order = await alice.checkout(product, 2)
+    story.say(f"checkout answered 201: order {order}, 2 × {product['name']} at {product['price']:,}")
+    payment = await alice.invoice(order)
+    story.say(f"invoice ready: {payment['invoice_url']}")
+    await shop.pay(payment["invoice_id"])
+    story.say("paid at the (simulated) payment provider, which calls our webhook")
+    await alice.wait_status(order, "completed")
+    shown = await alice.order(order)
+    story.check(True, "order is completed: " + " → ".join(step["status"] for step in shown["history"]))
+    left = (await shop.product(product["name"]))["stock"]
+    story.check(left == product["stock"] - 2, f"stock went from {product['stock']} to {product['stock'] - 2}", left)
+
+
+async def expired(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+    """A payment expires: the order is cancelled and the stock restored to the unit."""
+    product = await shop.product("Desk Lamp")
+    order = await alice.checkout(product, 3)
+    payment = await alice.invoice(order)
+    await shop.wait_stock(product["name"], product["stock"] - 3)
+    story.say(f"order {order} holds 3 of {product['stock']} × {product['name']}")
+    await shop.expire(payment["invoice_id"])
+    story.say("nobody pays: the invoice expires, payment.failed → order cancelled → stock.rollback")
+    await alice.wait_status(order, "cancelled")
+    await shop.wait_stock(product["name"], product["stock"])
+    left = (await shop.product(product["name"]))["stock"]
+    story.check(left == product["stock"], f"order {order} is cancelled and the stock is {product['stock']} again", left)
+    state = (await alice.payment(order))["status"]
+    story.check(state == "EXPIRED", "its payment is EXPIRED", state)
+
+
+async def last_unit(story: Story, shop: Shop, alice: Customer, bob: Customer) -> None:
+    """Two customers race for the last unit: one gets it, the other is refused or compensated."""
+    await shop.set_stock("Last Piece Vase", 1)
+    product = await shop.product("Last Piece Vase")
+    results = await asyncio.gather(alice.checkout(product, 1), bob.checkout(product, 1), return_exceptions=True)
+    placed: list[tuple[Customer, int]] = []
+    for customer, result in zip((alice, bob), results, strict=True):
+        if isinstance(result, int):
+            placed.append((customer, result))
+            story.say(f"{customer.name}: checkout accepted, order {result}")
+        elif isinstance(result, httpx2.HTTPStatusError) and result.response.status_code == 409:
+            story.say(f"{customer.name}: refused at checkout: {result.response.json()['error']}")
+        else:
+            raise RuntimeError(f"unexpected answer to {customer.name}: {result!r}")
+    await shop.wait_stock(product["name"], 0)
+    losers = []
+    if len(placed) == 2:
+        loser, order = await _first_cancelled(placed)
+        losers.append((loser, order))
+        placed.remove((loser, order))
+        story.say(f"{loser.name}: order {order} cancelled, because the stock was gone when it was taken")
+        state = await loser.wait_payment(order, "FAILED")
+        story.check(state["status"] == "FAILED", "the loser's payment is closed", state["status"])
+        live = await shop.live_invoices(order)
+        story.check(live == 0, "no live invoice of the loser is left at the provider", live)
+    [(winner, order)] = placed
+    payment = await winner.invoice(order)
+    await shop.pay(payment["invoice_id"])
+    await winner.wait_status(order, "completed")
+    left = (await shop.product(product["name"]))["stock"]
+    story.check(left == 0, f"{winner.name} has the last unit, stock is 0 and never below", left)
+
+
+async def _first_cancelled(placed: list[tuple[Customer, int]]) -> tuple[Customer, int]:
+    async def cancelled(customer: Customer, order: int) -> tuple[Customer, int]:
+        await customer.wait_status(order, "cancelled")
+        return customer, order
+
+    waits = [asyncio.create_task(cancelled(*entry)) for entry in placed]
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def delivered_thrice(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+    """A webhook is delivered three times and applied once."""
+    product = await shop.product("Ceramic Mug")
+    order = await alice.checkout(product, 1)
+    payment = await alice.invoice(order)
+    await shop.pay(payment["invoice_id"])
+    await alice.wait_status(order, "completed")
+    await shop.resend(payment["invoice_id"], 2)
+    answers = await shop.deliveries(payment["invoice_id"], 3)
+    story.check(answers == [200, 200, 200], "the same webhook was delivered three times, each answered 200", answers)
+    history = [step["status"] for step in (await alice.order(order))["history"]]
+    story.check(history == ["created", "completed"], f"order {order} was completed once", history)
+    left = (await shop.product(product["name"]))["stock"]
+    story.check(left == product["stock"] - 1, "one unit left the stock", left)
+
+
+async def timed(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+    """Twenty orders, each paid the moment its invoice exists: how long from checkout to completed."""
+    product = await shop.product("Notebook A5")
+    times = []
+    for _ in range(TIMED_ORDERS):
+        begun = time.perf_counter()
+        order = await alice.checkout(product, 1)
+        payment = await alice.invoice(order)
+        await shop.pay(payment["invoice_id"])
+        await alice.wait_status(order, "completed")
+        times.append((time.perf_counter() - begun) * 1000)
+    median, slowest = statistics.median(times), max(times)
+    story.say(f"{TIMED_ORDERS} orders, checkout to completed: median {median:.0f} ms, slowest {slowest:.0f} ms")
+    story.say(f"target: median under {TARGET_MEDIAN_MS} ms" + (" - met" if median < TARGET_MEDIAN_MS else " - missed"))
+
+
+Scene = Callable[[Story, Shop, Customer, Customer], Awaitable[None]]
+
+SCENES: list[tuple[str, Scene]] = [
+    ("An order is paid and completed", paid),
+    ("A payment expires, the order is compensated", expired),
+    ("Two customers race for the last unit", last_unit),
+    ("A webhook is delivered three times", delivered_thrice),
+    ("How long an order takes", timed),
+]
+
+
+async def tell(shop_urls: dict[str, str], accounts: dict[str, Any], console: Console) -> list[str]:
+    """Run all stories against the stack at `shop_urls`; return the claims that did not hold."""
+    failures: list[str] = []
+    async with Shop.opened(shop_urls, accounts) as shop:
+        alice, bob = await shop.login("alice"), await shop.login("bob")
+        for number, (title, scene) in enumerate(SCENES, 1):
+            console.print(f"\n[bold]{number}. {title}[/]")
+            story = Story(console, title)
+            try:
+                await scene(story, shop, alice, bob)
+            except (TimeoutError, httpx2.HTTPError, RuntimeError) as error:
+                story.check(False, "the story reached its end", f"{type(error).__name__}: {error}")
+            failures += story.failures
+    return failures

@@ -1,0 +1,1 @@
+"""What the auditor and the operator's commands share: where everything is, and how it is read."""

@@ -1,0 +1,89 @@
+"""The four databases, read only: each as it was at one moment, all four moments as close together as can be."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+import asyncpg
+
+from fc.platform.errors import CouldNotCheck
+
+CONNECT_S = 5
+# A session that can't write, whatever is asked of it. Sorting an outbox may take its time and some memory.
+SESSION = {
+    "application_name": "fc audit",
+    "default_transaction_read_only": "on",
+    "work_mem": "32MB",
+    "jit": "off",
+    "timezone": "UTC",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is, and how to sign in."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+
+
+@asynccontextmanager
+async def connected(service: str, address: Address) -> AsyncIterator[asyncpg.Connection]:
+    """Open a session that can't write. Raises CouldNotCheck."""
+    try:
+        connection: asyncpg.Connection = await asyncpg.connect(
+            host=address.host, port=address.port, user=address.user, password=address.password,
+            database=address.database, timeout=CONNECT_S, server_settings=SESSION,
+        )  # fmt: skip
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise CouldNotCheck(f"the database of {service} at {address.host}:{address.port}: {error}") from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+class Snapshot:
+    """One repeatable-read transaction per service. A connection serves one statement at a time."""
+
+    def __init__(self, connections: Mapping[str, asyncpg.Connection], now: datetime) -> None:
+        self._connections = connections
+        self.now = now
+        """The latest of the four databases' clocks."""
+
+    @classmethod
+    @asynccontextmanager
+    async def taken(cls, addresses: Mapping[str, Address]) -> AsyncIterator[Self]:
+        """Take the snapshots at the same time. Raises CouldNotCheck."""
+        async with AsyncExitStack() as stack:
+            connections = {
+                service: await stack.enter_async_context(connected(service, address))
+                for service, address in addresses.items()
+            }
+            for connection in connections.values():
+                await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
+            # A snapshot begins with the first statement.
+            clocks = await asyncio.gather(*(connection.fetchval("SELECT now()") for connection in connections.values()))
+            yield cls(connections, max(clocks))
+
+    async def fetch(self, service: str, sql: str, *values: Any) -> list[asyncpg.Record]:
+        """Run a statement with a bounded answer."""
+        return await self._connections[service].fetch(sql, *values)
+
+    async def count(self, service: str, sql: str) -> int:
+        """Run a statement that answers one number."""
+        return int(await self._connections[service].fetchval(sql))
+
+    async def batches(
+        self, service: str, sql: str, *values: Any, size: int = 2_000
+    ) -> AsyncIterator[Sequence[asyncpg.Record]]:
+        """Stream a statement's rows through a cursor on the server, so many at a time."""
+        cursor = await self._connections[service].cursor(sql, *values)
+        while rows := await cursor.fetch(size):
+            yield rows
