@@ -1,9 +1,11 @@
-"""Background loops: periodic work with jitter, woken early by a hint, surviving outages and stopping when told."""
+"""Background loops: periodic work with jitter that waits out outages, and can be woken before its time."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 from prometheus_client import Counter
@@ -16,36 +18,52 @@ RUNS = Counter("loop_runs_total", "Runs of background loops by outcome", ["loop"
 OUTAGE_CAP_S = 5.0
 
 
-async def every(
-    interval_s: float,
-    work: Callable[[], Awaitable[object]],
-    stop: asyncio.Event,
-    *,
-    name: str,
-    wake: asyncio.Event | None = None,
-) -> None:
-    """Run `work` each `interval_s` seconds (jittered by a tenth) and whenever `wake` is set, until `stop` is set.
+class Task(Protocol):
+    """A part of a process that works in the background until it is stopped."""
 
-    A truthy answer of `work` means that there is more to do at once. A dependency that is down is waited for with
-    capped backoff; any other error is a defect and ends the loop, and with it the process.
+    @property
+    def name(self) -> str:
+        """Its name in log lines."""
+
+    def run(self, stop: asyncio.Event) -> Awaitable[None]:
+        """Work until `stop` is set, then finish what was begun."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Periodic work: `work` runs each `interval_s` seconds (jittered by a tenth), and whenever `wake` is set.
+
+    A truthy result of `work` means that there is more to do at once. `name` is also the label of the metric.
     """
-    outages = 0
-    while not stop.is_set():
-        if wake is not None:
-            wake.clear()
-        try:
-            more = await work()
-            RUNS.labels(name, "done").inc()
-            outages = 0
-            wait = 0.0 if more else interval_s * random.uniform(0.9, 1.1)
-        except Exception as error:
-            if not (is_transient(error) or is_contention(error)):
-                raise
-            RUNS.labels(name, "outage").inc()
-            log.warning("background work waits for a dependency", loop=name, error=str(error))
-            outages += 1
-            wait = backoff(outages, 0.2, OUTAGE_CAP_S)
-        await wait_any(wait, stop, wake)
+
+    name: str
+    interval_s: float
+    work: Callable[[], Awaitable[object]]
+    wake: asyncio.Event | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set.
+
+        A dependency that is down is waited for with capped backoff. Any other error is a defect: it ends the loop, and
+        with it the process.
+        """
+        outages = 0
+        while not stop.is_set():
+            if self.wake is not None:
+                self.wake.clear()
+            try:
+                more = await self.work()
+                RUNS.labels(self.name, "done").inc()
+                outages = 0
+                wait = 0.0 if more else self.interval_s * random.uniform(0.9, 1.1)
+            except Exception as error:
+                if not (is_transient(error) or is_contention(error)):
+                    raise
+                RUNS.labels(self.name, "outage").inc()
+                log.warning("background work waits for a dependency", loop=self.name, error=str(error))
+                outages += 1
+                wait = backoff(outages, 0.2, OUTAGE_CAP_S)
+            await wait_any(wait, stop, self.wake)
 
 
 def backoff(failures: int, first_s: float, cap_s: float) -> float:

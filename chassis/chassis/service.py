@@ -1,4 +1,4 @@
-"""Starts and stops a service: one command line for all four, and a supervisor that lets nothing die in silence."""
+"""Runs a service: one command line for all four, and a supervisor that ends the process when a part of it ends."""
 
 import asyncio
 import contextlib
@@ -6,28 +6,31 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 import uvloop
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from grpc import aio
 
 from chassis import failpoint, logging, telemetry
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load, vault_session
-from chassis.db import migrations
+from chassis.db import housekeeping, migrations
+from chassis.http.app import create_app
+from chassis.http.probes import Readiness
 from chassis.http.server import http_server
+from chassis.kafka.consumer import ConsumerRunner
+from chassis.kafka.producer import Producer
+from chassis.kafka.relay import Relay
 from chassis.kafka.topics import ensure_topics
-from chassis.loops import wait_any
+from chassis.loops import Task, wait_any
+from chassis.resources import Close, Parts
 
 log = structlog.get_logger(__name__)
 
 MIGRATION_POLL_S = 0.5
-
-Task = Callable[[asyncio.Event], Awaitable[None]]
 
 # Shares of the time to stop: for all parts together, and for what then has to be cancelled.
 PARTS_SHARE = 0.75
@@ -44,32 +47,57 @@ COMMANDS = {
 
 
 @dataclass
-class Parts:
-    """What a service is made of once its resources are open.
+class Process:
+    """What is supervised: the servers and the background tasks of one process.
 
-    `tasks` run until the stop event they are given is set: all at once, when HTTP and gRPC stop taking requests.
-    `last` (the relay) is told when the requests and the tasks have ended, so that what they committed is still sent.
-    `close` is called at the end, all at once and for at most 2 s.
+    `tasks` are stopped together, when HTTP and gRPC stop taking requests. `last` (the relay) is stopped after the
+    requests and the tasks have ended, so that what they committed is still sent. `close` is called at the end, all at
+    once and for at most 2 s.
     """
 
     app: FastAPI
     grpc: aio.Server | None = None
-    tasks: list[tuple[str, Task]] = field(default_factory=list)
-    last: list[tuple[str, Task]] = field(default_factory=list)
-    close: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    tasks: Sequence[Task] = ()
+    last: Sequence[Task] = ()
+    close: Sequence[Close] = ()
 
 
 @dataclass(frozen=True)
 class Service:
-    """A deployable: its package name, its settings class, the topics it uses and how its parts are built.
-
-    `build(settings, workers)` opens the resources; `workers` is False for the command `api`.
-    """
+    """A deployable: its settings, its routes, the topics it uses, and how its parts are built."""
 
     name: str
     settings: type[ServiceSettings]
-    build: Callable[[Any, bool], Awaitable[Parts]]
+    build: Callable[[Any], Awaitable[Parts]]
+    routers: Sequence[APIRouter]
+    description: str
     topics: Sequence[str] = ()
+
+    def application(self, settings: ServiceSettings, ready: Readiness | None = None) -> FastAPI:
+        """Make the application without its state: enough for its OpenAPI document."""
+        return create_app(settings, routers=self.routers, ready=ready, title=self.name, description=self.description)
+
+    async def open(self, settings: ServiceSettings, *, workers: bool) -> Process:
+        """Build the parts and assemble the process; without `workers` it serves requests only."""
+        parts = await self.build(settings)
+        ready, close = parts.resources.ready, parts.resources.close
+        tasks: list[Task] = [*parts.api_loops]
+        last: list[Task] = []
+        if workers:
+            tasks += parts.loops
+        if parts.handlers:
+            producer = parts.resources.add("kafka", Producer(settings))
+            if workers:
+                db = parts.resources.db
+                tasks += [ConsumerRunner(settings, self.name, parts.handlers, producer), housekeeping.loop(db)]
+                last = [Relay(settings, db, producer, on_published=parts.on_published, on_parked=parts.on_parked)]
+        if settings.vault_addr:
+            tasks.append(vault.Watch(vault_session(settings), settings.vault_watch_interval_s))
+        app = self.application(settings, ready)
+        for name, value in parts.state.items():
+            setattr(app.state, name, value)
+        app.state.verifier = parts.verifier
+        return Process(app, parts.grpc, tasks, last, close)
 
 
 def run_cli(service: Service) -> None:
@@ -99,64 +127,62 @@ async def _run(service: Service, settings: ServiceSettings, *, workers: bool, wo
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    parts = await service.build(settings, workers)
-    if settings.vault_addr:
-        watch = partial(vault.watch, vault_session(settings), settings.vault_watch_interval_s)
-        parts.tasks = [*parts.tasks, ("vault", watch)]
+    process = await service.open(settings, workers=workers)
     try:
-        return await _supervise(settings, parts, stop, worker_only=worker_only)
+        return await _supervise(settings, process, stop, worker_only=worker_only)
     finally:
-        await _close(parts)
+        await _close(process)
         await asyncio.to_thread(provider.shutdown)
         log.info("stopped")
 
 
-async def _close(parts: Parts) -> None:
-    async def bounded(close: Callable[[], Awaitable[None]]) -> None:
+async def _close(process: Process) -> None:
+    async def bounded(close: Close) -> None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await close()
 
-    await asyncio.gather(*(bounded(close) for close in parts.close))
+    await asyncio.gather(*(bounded(close) for close in process.close))
 
 
-async def _supervise(settings: ServiceSettings, parts: Parts, stop: asyncio.Event, *, worker_only: bool) -> bool:
-    server = http_server(settings, parts.app)
+async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.Event, *, worker_only: bool) -> bool:
+    server = http_server(settings, process.app)
     tasks_stop, last_stop = asyncio.Event(), asyncio.Event()
     running = {asyncio.create_task(server.serve(), name="http")}
-    grpc_server = None if worker_only else parts.grpc
+    grpc_server = None if worker_only else process.grpc
     if grpc_server is not None:
         await grpc_server.start()
-        running.add(asyncio.create_task(_until_terminated(grpc_server), name="grpc"))
-    migrated = asyncio.create_task(_until_migrated(parts.app.state.readiness.migrations, tasks_stop), name="migrations")
-    ordinary = {asyncio.create_task(_after(migrated, run, tasks_stop), name=name) for name, run in parts.tasks}
-    last = {asyncio.create_task(_after(migrated, run, last_stop), name=name) for name, run in parts.last}
-    _freeze()
+        running.add(asyncio.create_task(_grpc_done(grpc_server), name="grpc"))
+    check = process.app.state.readiness.migrations
+    migrated = asyncio.create_task(_wait_until_migrated(check, tasks_stop), name="migrations")
+    ordinary = {_start_after(migrated, task, tasks_stop) for task in process.tasks}
+    last = {_start_after(migrated, task, last_stop) for task in process.last}
+    _freeze_gc()
     log.info("started", port=settings.http_port)
 
     stopping = asyncio.create_task(stop.wait(), name="stop")
     done, _ = await asyncio.wait(running | ordinary | last | {stopping}, return_when=asyncio.FIRST_COMPLETED)
     asked = stopping in done
     stopping.cancel()
-    _tell_failures((running | ordinary | last) & done, "a part of the service ended by itself")
+    _log_failures((running | ordinary | last) & done, "a part of the service ended by itself")
 
     server.should_exit = True
     if grpc_server is not None:
         running.add(asyncio.create_task(_stop_grpc(grpc_server), name="grpc-stop"))
     tasks_stop.set()
     deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s * PARTS_SHARE
-    await _until(deadline, running | ordinary)
+    await _wait_until(deadline, running | ordinary)
     last_stop.set()
-    await _until(deadline, last)
-    in_time = await _end((running | ordinary | last) - done, settings.shutdown_timeout_s * CANCEL_SHARE)
+    await _wait_until(deadline, last)
+    in_time = await _cancel_late((running | ordinary | last) - done, settings.shutdown_timeout_s * CANCEL_SHARE)
     return asked and in_time
 
 
-async def _end(parts: set[asyncio.Task[None]], cancel_s: float) -> bool:
-    """Tell of parts that failed while stopping; cancel those that did not stop, and give False when there were any."""
+async def _cancel_late(parts: set[asyncio.Task[None]], cancel_s: float) -> bool:
+    """Log the parts that failed while stopping and cancel those that did not stop; False when there were any late."""
     late = {part for part in parts if not part.done()}
     failed = {part for part in parts - late if not part.cancelled() and part.exception()}
-    _tell_failures(failed, "a part of the service failed while stopping")
+    _log_failures(failed, "a part of the service failed while stopping")
     if late:
         log.error("did not stop in time", parts=sorted(part.get_name() for part in late))
         for part in late:
@@ -165,40 +191,43 @@ async def _end(parts: set[asyncio.Task[None]], cancel_s: float) -> bool:
     return not late
 
 
-def _tell_failures(parts: set[asyncio.Task[None]], sentence: str) -> None:
+def _log_failures(parts: set[asyncio.Task[None]], sentence: str) -> None:
     for part in parts:
         error = None if part.cancelled() else part.exception()
         log.error(sentence, part=part.get_name(), exc_info=error)
 
 
-async def _until(deadline: float, tasks: set[asyncio.Task[None]]) -> None:
+async def _wait_until(deadline: float, tasks: set[asyncio.Task[None]]) -> None:
     """Wait for the tasks, at most until the loop's time is `deadline`; none is cancelled."""
     left = deadline - asyncio.get_running_loop().time()
     if tasks:
         await asyncio.wait(tasks, timeout=max(left, 0))
 
 
-async def _until_migrated(check: Callable[[], Awaitable[object]] | None, stop: asyncio.Event) -> bool:
+async def _wait_until_migrated(check: Callable[[], Awaitable[object]] | None, stop: asyncio.Event) -> bool:
     """Wait until the check passes; False when the service is stopped before that."""
-    told = False
+    logged = False
     while check is not None and not stop.is_set():
         try:
             await check()
             break
         except Exception as error:
-            if not told:
+            if not logged:
                 log.warning("waiting for a migrated database", error=f"{type(error).__name__}: {error}")
-            told = True
+            logged = True
             await wait_any(MIGRATION_POLL_S, stop)
     return not stop.is_set()
 
 
-async def _after(migrated: "asyncio.Task[bool]", run: Task, stop: asyncio.Event) -> None:
-    if await asyncio.shield(migrated):
-        await run(stop)
+def _start_after(migrated: "asyncio.Task[bool]", task: Task, stop: asyncio.Event) -> asyncio.Task[None]:
+    async def run_after_migrations() -> None:
+        if await asyncio.shield(migrated):
+            await task.run(stop)
+
+    return asyncio.create_task(run_after_migrations(), name=task.name)
 
 
-async def _until_terminated(server: aio.Server) -> None:
+async def _grpc_done(server: aio.Server) -> None:
     await server.wait_for_termination()
 
 
@@ -206,8 +235,8 @@ async def _stop_grpc(server: aio.Server) -> None:
     await server.stop(grace=5)
 
 
-def _freeze() -> None:
-    """Take what start-up made out of the collector's sight: its full passes cost the 99th percentile (measured)."""
+def _freeze_gc() -> None:
+    """Move the objects of the start out of garbage collection: full passes over them cost the 99th percentile."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

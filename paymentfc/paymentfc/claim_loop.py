@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from chassis.loops import every
+from chassis.loops import Loop
 
 log = structlog.get_logger(__name__)
 
@@ -27,10 +27,12 @@ class ClaimLoop(Generic[T]):
         claim: Callable[[int], Awaitable[Sequence[T]]],
         work: Callable[[T], Awaitable[object]],
         *,
+        interval_s: float = 60,
         wake: asyncio.Event | None = None,
         slots: int = SLOTS,
     ) -> None:
-        self._name = name
+        self.name = name
+        self._interval_s = interval_s
         self._claim = claim
         self._work = work
         self._wake = wake or asyncio.Event()
@@ -38,10 +40,10 @@ class ClaimLoop(Generic[T]):
         self._running: set[asyncio.Task[None]] = set()
         self._more = False
 
-    async def run(self, interval_s: float, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Claim every `interval_s` seconds and when woken, until `stop` is set; then finish what is claimed."""
         try:
-            await every(interval_s, self._fill, stop, name=self._name, wake=self._wake)
+            await Loop(self.name, self._interval_s, self._fill, self._wake).run(stop)
         finally:
             await asyncio.gather(*self._running, return_exceptions=True)
 
@@ -61,7 +63,7 @@ class ClaimLoop(Generic[T]):
         items = await self._claim(free)
         self._more = len(items) == free
         for item in items:
-            task = asyncio.create_task(self._guarded(item), name=self._name)
+            task = asyncio.create_task(self._guarded(item), name=self.name)
             self._running.add(task)
             task.add_done_callback(self._done)
 
@@ -69,7 +71,7 @@ class ClaimLoop(Generic[T]):
         try:
             await self._work(item)
         except Exception as error:
-            log.error("background work failed, its lease will end", loop=self._name, exc_info=error)
+            log.error("background work failed, its lease will end", loop=self.name, exc_info=error)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

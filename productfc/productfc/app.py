@@ -1,36 +1,36 @@
-"""The composition root of productfc: settings become resources, resources the HTTP app, the consumer and the relay."""
+"""What productfc is made of: its neighbour, its cache, its handlers and its loop."""
 
-import asyncio
 from functools import partial
 
-from chassis.auth.revocation import Revocations
-from chassis.auth.tokens import TokenVerifier
-from chassis.db import housekeeping, migrations
 from chassis.db.database import Database
 from chassis.grpc.users import UserClient
-from chassis.http.probes import Readiness
-from chassis.kafka.consumer import ConsumerRunner, Handler
-from chassis.kafka.producer import Producer
-from chassis.kafka.relay import Relay
-from chassis.loops import every
+from chassis.loops import Loop
 from chassis.redis import RedisClient
-from chassis.service import Parts, Service
+from chassis.resources import Parts, Resources
+from chassis.service import Service
 from productfc import events
 from productfc.config import Settings
-from productfc.handler import kafka, schemas
-from productfc.handler.api import application
+from productfc.handler import http, kafka, schemas
 from productfc.repository import products
 from productfc.repository.cache import ProductCache
 
 SWEEP_INTERVAL_S = 1
 
 
-def handlers(db: Database, cache: ProductCache) -> dict[str, Handler]:
-    """Give the table topic -> handler."""
-    return {
-        events.STOCK_UPDATED: kafka.stock_updated(db, cache),
-        events.STOCK_ROLLBACK: kafka.stock_rollback(db, cache),
-    }
+async def build(settings: Settings) -> Parts:
+    """Open the resources and describe the parts; nothing is connected to yet."""
+    resources = Resources(settings)
+    db = resources.db
+    users = resources.add("userfc", UserClient(settings.user_service_addr, settings.grpc_credentials))
+    cache = product_cache(db, resources.redis)
+    return Parts(
+        resources,
+        resources.verifier(users),
+        state={"db": db, "cache": cache},
+        handlers=kafka.handlers(db, cache),
+        # Products are read and changed in `api` as well, so their invalidations are repeated there too.
+        api_loops=[Loop("cache_sweep", SWEEP_INTERVAL_S, cache.sweep, cache.wake)],
+    )
 
 
 def product_cache(db: Database, redis: RedisClient) -> ProductCache:
@@ -43,38 +43,11 @@ def product_cache(db: Database, redis: RedisClient) -> ProductCache:
     return ProductCache(redis, load, partial(products.changed_since, db))
 
 
-async def sweep(cache: ProductCache, stop: asyncio.Event) -> None:
-    """Repeat invalidations that Redis did not take, until `stop` is set."""
-    await every(SWEEP_INTERVAL_S, cache.sweep, stop, name="cache_sweep", wake=cache.wake)
-
-
-async def build(settings: Settings, workers: bool) -> Parts:
-    """Open the resources and put the parts together; nothing is connected to yet."""
-    db = Database(settings)
-    producer = Producer(settings)
-    redis = RedisClient(settings)
-    users = UserClient(settings.user_service_addr, settings.grpc_credentials)
-    cache = product_cache(db, redis)
-
-    ready = Readiness(partial(migrations.check_current, db, settings.service))
-    ready.add("database", db.ping, critical=True)
-    ready.add("kafka", producer.ping)
-    ready.add("redis", redis.ping)
-    ready.add("userfc", users.ping)
-
-    app = application(settings, ready)
-    app.state.db = db
-    app.state.cache = cache
-    app.state.verifier = TokenVerifier(settings.jwt_secret, Revocations(redis, users))
-
-    # The sweep runs wherever products are read or changed, so with `api` too.
-    parts = Parts(app=app, close=[db.close, redis.close, users.close, producer.close])
-    parts.tasks = [("cache sweep", partial(sweep, cache))]
-    if workers:
-        consumer = ConsumerRunner(settings, settings.service, handlers(db, cache), producer)
-        parts.tasks += [("consumer", consumer.run), ("housekeeping", partial(housekeeping.run, db))]
-        parts.last = [("relay", Relay(settings, db, producer).run)]
-    return parts
-
-
-SERVICE = Service("productfc", Settings, build, topics=(*events.PUBLISHED, *events.CONSUMED))
+SERVICE = Service(
+    "productfc",
+    Settings,
+    build,
+    routers=[http.router],
+    description="Products, categories and stock.",
+    topics=(*events.PUBLISHED, *events.CONSUMED),
+)

@@ -2,16 +2,14 @@
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-
-from chassis.config.settings import ServiceSettings, load
+from chassis.config.settings import load
+from chassis.service import Service
 from fc.stack.layout import SERVICES
-from fc.stack.programs import settings_class
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("docs/openapi")
@@ -21,8 +19,8 @@ Document = dict[str, Any]
 
 def document(service: str) -> Document:
     """Make the document of a service; nothing is connected to, and no setting shows in it."""
-    make: Callable[[ServiceSettings], FastAPI] = import_module(f"{service}.handler.api").application
-    return make(load(settings_class(service))).openapi()
+    made: Service = import_module(f"{service}.app").SERVICE
+    return made.application(load(made.settings)).openapi()
 
 
 def text(made: Document) -> str:

@@ -148,7 +148,7 @@ def documented(service: str, document: dict[str, Any]) -> dict[str, bool]:
 
 def undocumented(service: str) -> set[str]:
     """Give the routes that the application has, documented or not; folders of files without what is in them."""
-    app = import_module(f"{service}.handler.api").application(load(settings_class(service)))
+    app = import_module(f"{service}.app").SERVICE.application(load(settings_class(service)))
     found = set()
     for route in iter_route_contexts(app.routes):
         if isinstance(route.original_route, Mount):

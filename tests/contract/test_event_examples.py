@@ -11,10 +11,8 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event, to_binary_event
 from cloudevents.core.v1.event import CloudEvent
 
-import orderfc.app
 import orderfc.handler.kafka
 import paymentfc.handler.kafka
-import productfc.app
 import productfc.handler.kafka
 from chassis.errors import InvalidMessage
 from chassis.events import Event, Message, parse, wire_headers
@@ -108,8 +106,8 @@ async def test_the_handlers_of_the_services_read_what_the_contract_says_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tables: list[tuple[str, ModuleType, Callable[[], Any]]] = [
-        ("orderfc", orderfc.handler.kafka, lambda: orderfc.app.handlers(NOTHING)),
-        ("productfc", productfc.handler.kafka, lambda: productfc.app.handlers(NOTHING, NOTHING)),
+        ("orderfc", orderfc.handler.kafka, lambda: orderfc.handler.kafka.handlers(NOTHING)),
+        ("productfc", productfc.handler.kafka, lambda: productfc.handler.kafka.handlers(NOTHING, NOTHING)),
         ("paymentfc", paymentfc.handler.kafka, lambda: paymentfc.handler.kafka.handlers(NOTHING, NOTHING)),
     ]
     seen = []

@@ -1,4 +1,4 @@
-"""Whether a token was logged out: Redis knows at once, userfc knows for sure, and changes wait when neither can say."""
+"""Revoked tokens: Redis holds a copy that every service reads, userfc's database holds the truth."""
 
 import time
 from collections import OrderedDict
@@ -36,19 +36,32 @@ async def in_redis(redis: RedisClient, jti: str) -> bool | None:
     return await redis.try_(look, None)
 
 
+class TokenRevoked(Unauthenticated):
+    """The token was logged out."""
+
+    code = "invalid_token"
+
+    def __init__(self) -> None:
+        super().__init__("The token is no longer valid")
+
+
 class Authority(Protocol):
-    """Who knows for sure whether a token is valid: userfc, by gRPC."""
+    """The source of truth for tokens: userfc by gRPC, and in userfc its own database."""
 
     async def validate_token(self, token: str) -> bool:
-        """Tell whether the token is valid and not revoked. Raises Unavailable when it can't be found out."""
+        """Return whether the token is valid and not revoked. Raises Unavailable when there is no answer."""
 
 
 class Revocations:
-    """Looks a token up in Redis; without Redis, or when Redis has lost its data, asks the authority; without both lets only reads pass."""
+    """Looks tokens up in Redis. Where Redis is away or has lost its data the authority is asked.
 
-    def __init__(self, redis: RedisClient, authority: Authority | None = None) -> None:
+    Without an answer of either, only reads pass. Answers of the authority are kept for `cache_s` seconds.
+    """
+
+    def __init__(self, redis: RedisClient, authority: Authority | None = None, cache_s: float = CACHE_S) -> None:
         self._redis = redis
         self._authority = authority
+        self._cache_s = cache_s
         self._answers: OrderedDict[str, tuple[bool, float]] = OrderedDict()
         self._ask_after = 0.0
 
@@ -62,10 +75,10 @@ class Revocations:
                 raise Unavailable("Your sign-in can't be checked now; try again in a moment")
             found = valid is False
         if found:
-            raise Unauthenticated("The token is no longer valid", code="invalid_token")
+            raise TokenRevoked
 
     async def _ask(self, jti: str, token: str) -> bool | None:
-        """Ask the authority, or remember what it said within 5 s; None when it doesn't answer."""
+        """Return the authority's answer, or the one kept from before; None without one."""
         now = time.monotonic()
         name = jti or token
         known = self._answers.get(name)
@@ -76,10 +89,10 @@ class Revocations:
         try:
             valid = await self._authority.validate_token(token)
         except Unavailable:
-            log.warning("tokens can't be checked: neither redis nor userfc answers")
+            log.warning("tokens can't be checked: neither redis nor the authority answers")
             self._ask_after = time.monotonic() + ASK_AGAIN_S
             return None
-        self._answers[name] = (valid, time.monotonic() + CACHE_S)
+        self._answers[name] = (valid, time.monotonic() + self._cache_s)
         self._answers.move_to_end(name)
         while len(self._answers) > CACHE_SIZE:
             self._answers.popitem(last=False)

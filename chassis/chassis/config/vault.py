@@ -8,7 +8,7 @@ import stamina
 import structlog
 from prometheus_client import Gauge
 
-from chassis.loops import every
+from chassis.loops import Loop
 
 if TYPE_CHECKING:
     import hvac
@@ -124,30 +124,39 @@ def read(
     return secrets.values
 
 
-async def watch(session: Session, interval_s: float, stop: asyncio.Event) -> None:
-    """Keep a login alive and say when Vault's secrets are newer than ours: a restart applies them."""
-    known: int | None = None
+class Watch:
+    """A task that keeps a login at Vault alive and reports newer secrets: a restart applies them."""
 
-    async def look() -> None:
-        nonlocal known
+    name = "vault"
+
+    def __init__(self, session: Session, interval_s: float) -> None:
+        self._session = session
+        self._interval_s = interval_s
+        self._version: int | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read the version of the secrets each `interval_s` seconds until `stop` is set, then end the session."""
+        await Loop(self.name, self._interval_s, self._look).run(stop)
         try:
-            if known is not None:
-                await asyncio.to_thread(session.renew)
-            version = (await asyncio.to_thread(session.read)).version
+            await asyncio.to_thread(self._session.end)
         except VaultError as error:
-            log.warning("Vault can't be looked at", error=str(error))
-            return
-        if known is None:
-            known = version
-        OUTDATED.set(version != known)
-        if version != known:
-            log.warning("Vault holds newer secrets: restart this service to use them", version=version, used=known)
+            log.info("the token for Vault is left to expire", error=str(error))
 
-    await every(interval_s, look, stop, name="vault")
-    try:
-        await asyncio.to_thread(session.end)
-    except VaultError as error:
-        log.info("the token for Vault ends by itself", error=str(error))
+    async def _look(self) -> None:
+        try:
+            if self._version is not None:
+                await asyncio.to_thread(self._session.renew)
+            version = (await asyncio.to_thread(self._session.read)).version
+        except VaultError as error:
+            log.warning("Vault can't be read", error=str(error))
+            return
+        if self._version is None:
+            self._version = version
+        OUTDATED.set(version != self._version)
+        if version != self._version:
+            log.warning(
+                "Vault holds newer secrets: restart this service to use them", version=version, used=self._version
+            )
 
 
 def _flatten(data: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

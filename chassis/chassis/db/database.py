@@ -1,4 +1,4 @@
-"""One pool per process: SQLAlchemy Core for ordinary statements, asyncpg's own connection for the hot ones."""
+"""The service's database: one pool per process, SQL text on asyncpg's connections, transactions that publish events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import asyncpg
-from sqlalchemy import URL, MetaData, event, exc, text
+from sqlalchemy import URL, MetaData, event, exc
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -50,9 +50,7 @@ def url(settings: ServiceSettings) -> URL:
 class Tx:
     """One open transaction. Everything executed or published through it is committed together, or not at all."""
 
-    def __init__(self, conn: AsyncConnection, driver: asyncpg.Connection) -> None:
-        self.execute = conn.execute
-        """Executes a SQLAlchemy Core statement inside the transaction."""
+    def __init__(self, driver: asyncpg.Connection) -> None:
         self._driver = driver
         self.published = False
 
@@ -70,8 +68,8 @@ class Tx:
 class Database:
     """The service's own database.
 
-    The engine runs in autocommit and `transaction()` opens the transaction on the driver: reads pay for no BEGIN and
-    no ROLLBACK, and Core statements and driver statements share one transaction without private interfaces.
+    SQLAlchemy's engine keeps the pool, in autocommit; `transaction()` opens the transaction on the driver. A read pays
+    for no BEGIN and no ROLLBACK.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
@@ -101,10 +99,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
-        """Open a transaction: commits when the block ends, rolls back when it raises; the relay is woken after."""
+        """Open a transaction. It commits when the block ends and rolls back when it raises; then the relay is woken."""
         async with self.engine.connect() as conn:
             driver = await _driver_of(conn)
-            tx = Tx(conn, driver)
+            tx = Tx(driver)
             async with _invalidating(conn, driver), driver.transaction():
                 yield tx
                 await failpoint("db.before_commit")
@@ -113,18 +111,18 @@ class Database:
             self.wake_relay()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection for reads; each statement stands for itself."""
-        async with self.engine.connect() as conn:
-            yield conn
-
-    @asynccontextmanager
     async def driver(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend asyncpg's own connection from the pool, with no transaction open: for hot single statements."""
+        """Lend asyncpg's connection from the pool, with no transaction open: each statement commits by itself."""
         async with self.engine.connect() as conn:
             driver = await _driver_of(conn)
             async with _invalidating(conn, driver):
                 yield driver
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend SQLAlchemy's connection."""
+        async with self.engine.connect() as conn:
+            yield conn
 
     async def dedicated(self) -> asyncpg.Connection:
         """Open a connection outside the pool, for a session that holds a lock. The caller closes it."""
@@ -149,8 +147,8 @@ class Database:
 
     async def ping(self) -> None:
         """Ask the database for an answer. Raises what the driver raises."""
-        async with self.connection() as conn:
-            await conn.execute(text("SELECT 1"))
+        async with self.driver() as connection:
+            await connection.execute("SELECT 1")
 
     async def close(self) -> None:
         """Close the pool."""

@@ -1,9 +1,9 @@
 """Removes what the saga no longer needs: published outbox rows and inbox rows older than any topic's retention."""
 
-import asyncio
+from functools import partial
 
 from chassis.db.database import Database
-from chassis.loops import every
+from chassis.loops import Loop
 
 INTERVAL_S = 600
 BATCH = 5_000
@@ -32,6 +32,6 @@ async def purge(db: Database) -> bool:
     return any(int(status.split()[-1]) for status in (outbox, inbox))
 
 
-async def run(db: Database, stop: asyncio.Event) -> None:
-    """Purge every ten minutes until `stop` is set."""
-    await every(INTERVAL_S, lambda: purge(db), stop, name="housekeeping")
+def loop(db: Database) -> Loop:
+    """Purge every ten minutes."""
+    return Loop("housekeeping", INTERVAL_S, partial(purge, db))

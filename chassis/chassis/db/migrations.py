@@ -92,11 +92,9 @@ async def check_current(db: Database, package: str) -> None:
     A revision that this program does not know is a newer one: migrations come before the programs that need them, and
     must leave the former program working while it is replaced.
     """
-    async with db.connection() as conn:
-        exists = (await conn.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))).scalar()
-        found = None
-        if exists:
-            found = (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+    async with db.driver() as connection:
+        exists = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+        found = await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
     script = ScriptDirectory.from_config(config(package))
     expected = script.get_current_head()
     known = {item.revision for item in script.walk_revisions()}

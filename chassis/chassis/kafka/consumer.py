@@ -31,6 +31,8 @@ UNASSIGNED_S = 60
 class ConsumerRunner:
     """Runs one consumer group: a table topic -> handler, and one worker per assigned partition."""
 
+    name = "consumer"
+
     def __init__(
         self,
         settings: ServiceSettings,

@@ -89,6 +89,8 @@ class Relay:
     parked event, so that what it keeps shows the last one.
     """
 
+    name = "relay"
+
     def __init__(
         self,
         settings: ServiceSettings,

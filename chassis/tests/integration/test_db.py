@@ -30,7 +30,7 @@ async def test_a_connection_that_has_heard_of_a_crash_fails_once_as_an_outage_an
                 await connection.fetchval("SELECT 1")
         elif way == "transaction":
             async with database.transaction() as tx:
-                await tx.execute(text("SELECT 1"))
+                await tx.driver().execute("SELECT 1")
         else:
             async with database.connection() as conn:
                 await conn.execute(text("SELECT 1"))

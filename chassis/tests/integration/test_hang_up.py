@@ -17,14 +17,14 @@ import uvloop
 from chassis.config.settings import ServiceSettings, load
 from chassis.http.probes import Readiness
 from chassis.http.app import create_app
-from chassis.service import Parts, _supervise
+from chassis.service import Process, _supervise
 
 async def main():
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = load(ServiceSettings, http_host="127.0.0.1", http_port=int(sys.argv[1]))
     app = create_app(settings, routers=[], ready=Readiness(), title="t", description="d")
-    assert await _supervise(settings, Parts(app), stop, worker_only=False)
+    assert await _supervise(settings, Process(app), stop, worker_only=False)
 
 uvloop.run(main())
 """

@@ -16,7 +16,7 @@ from chassis.http.probes import Readiness
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
-from chassis.service import Parts, _close, _supervise
+from chassis.service import Process, _close, _supervise
 from testkit import eventually, free_port
 from testkit.proxy import Proxy
 
@@ -32,9 +32,9 @@ class Running:
         self.hangs = False
         producer = Producer(settings)
         self.consumer = ConsumerRunner(settings, f"g-{topic.name}", {topic.name: self._handle}, producer)
-        self.parts = Parts(create_app(settings, routers=[], ready=Readiness(), title="t", description="d"))
-        self.parts.tasks = [("consumer", self.consumer.run)]
-        self.parts.last = [("relay", Relay(settings, db, producer).run)]
+        self.parts = Process(create_app(settings, routers=[], ready=Readiness(), title="t", description="d"))
+        self.parts.tasks = [self.consumer]
+        self.parts.last = [Relay(settings, db, producer)]
         self.parts.close = [db.close, producer.close]
         self.asked = asyncio.Event()
         self.supervised = asyncio.create_task(_supervise(settings, self.parts, self.asked, worker_only=False))

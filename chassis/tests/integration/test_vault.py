@@ -219,7 +219,7 @@ def test_a_wait_that_is_no_number_of_seconds_is_named(
 async def test_the_watch_keeps_its_login_alive_and_tells_of_newer_secrets(stand: Stand, app_role: None) -> None:
     settings = load(Shop, vault_watch_interval_s=0.01)
     stop = asyncio.Event()
-    watching = asyncio.create_task(vault.watch(vault_session(settings), settings.vault_watch_interval_s, stop))
+    watching = asyncio.create_task(vault.Watch(vault_session(settings), settings.vault_watch_interval_s).run(stop))
     try:
         await eventually(lambda: stand.renewed >= 3)
         assert stand.logins == 2
@@ -239,7 +239,7 @@ async def test_the_watch_keeps_its_login_alive_and_tells_of_newer_secrets(stand:
 async def test_a_login_that_has_ended_is_made_anew(stand: Stand, app_role: None) -> None:
     settings = load(Shop, vault_watch_interval_s=0.01)
     stop = asyncio.Event()
-    watching = asyncio.create_task(vault.watch(vault_session(settings), settings.vault_watch_interval_s, stop))
+    watching = asyncio.create_task(vault.Watch(vault_session(settings), settings.vault_watch_interval_s).run(stop))
     try:
         await eventually(lambda: stand.renewed >= 1)
         stand.tokens = {"the-token"}

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chassis.loops import backoff, every
+from chassis.loops import Loop, backoff
 
 
 async def test_a_loop_survives_an_outage_and_goes_on() -> None:
@@ -17,7 +17,7 @@ async def test_a_loop_survives_an_outage_and_goes_on() -> None:
             raise ConnectionRefusedError("database")
         stop.set()
 
-    await asyncio.wait_for(every(0.01, work, stop, name="test"), 5)
+    await asyncio.wait_for(Loop("test", 0.01, work).run(stop), 5)
     assert len(runs) == 2
 
 
@@ -26,7 +26,7 @@ async def test_a_defect_ends_the_loop() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(every(0.01, work, asyncio.Event(), name="test"), 5)
+        await asyncio.wait_for(Loop("test", 0.01, work).run(asyncio.Event()), 5)
 
 
 async def test_a_hint_wakes_the_loop_before_its_interval() -> None:
@@ -39,7 +39,7 @@ async def test_a_hint_wakes_the_loop_before_its_interval() -> None:
         else:
             asyncio.get_running_loop().call_soon(wake.set)
 
-    await asyncio.wait_for(every(3600, work, stop, name="test", wake=wake), 5)
+    await asyncio.wait_for(Loop("test", 3600, work, wake).run(stop), 5)
     assert len(runs) == 2
 
 
@@ -52,7 +52,7 @@ async def test_more_to_do_runs_again_at_once() -> None:
             stop.set()
         return True
 
-    await asyncio.wait_for(every(3600, work, stop, name="test"), 5)
+    await asyncio.wait_for(Loop("test", 3600, work).run(stop), 5)
     assert len(runs) == 3
 
 

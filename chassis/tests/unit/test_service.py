@@ -1,23 +1,33 @@
 """The supervisor: nothing dies in silence, and everything stops in order."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from structlog.testing import capture_logs
 
 from chassis.config.settings import ServiceSettings, load
 from chassis.http.app import create_app
 from chassis.http.probes import Readiness
-from chassis.service import Parts, _close, _supervise
+from chassis.service import Process, _close, _supervise
 from testkit import eventually, free_port
+
+
+@dataclass(frozen=True)
+class Part:
+    """A background task of one function."""
+
+    name: str
+    run: Callable[[asyncio.Event], Awaitable[None]]
 
 
 def settings() -> ServiceSettings:
     return load(ServiceSettings, http_host="127.0.0.1", http_port=free_port(), shutdown_timeout_s=5)
 
 
-def parts(configuration: ServiceSettings) -> Parts:
-    return Parts(create_app(configuration, routers=[], ready=Readiness(), title="t", description="d"))
+def parts(configuration: ServiceSettings) -> Process:
+    return Process(create_app(configuration, routers=[], ready=Readiness(), title="t", description="d"))
 
 
 async def test_a_part_that_ends_by_itself_takes_the_service_down() -> None:
@@ -29,7 +39,7 @@ async def test_a_part_that_ends_by_itself_takes_the_service_down() -> None:
 
     configuration = settings()
     service = parts(configuration)
-    service.tasks = [("dies", dies), ("lives", lives)]
+    service.tasks = [Part("dies", dies), Part("lives", lives)]
     stopped = await asyncio.wait_for(_supervise(configuration, service, asyncio.Event(), worker_only=False), 10)
     assert stopped is False
 
@@ -49,7 +59,7 @@ async def test_asked_to_stop_the_workers_end_first_and_the_relay_last() -> None:
 
     configuration = settings()
     service = parts(configuration)
-    service.tasks, service.last = [("consumer", consumer)], [("relay", relay)]
+    service.tasks, service.last = [Part("consumer", consumer)], [Part("relay", relay)]
     stop = asyncio.Event()
     supervised = asyncio.create_task(_supervise(configuration, service, stop, worker_only=False))
     await running.wait()
@@ -70,7 +80,7 @@ async def test_a_part_that_does_not_stop_is_ended_when_the_time_is_over() -> Non
 
     configuration = load(ServiceSettings, http_host="127.0.0.1", http_port=free_port(), shutdown_timeout_s=1)
     service = parts(configuration)
-    service.tasks = [("stubborn", stubborn)]
+    service.tasks = [Part("stubborn", stubborn)]
     stop = asyncio.Event()
     stop.set()
     assert await asyncio.wait_for(_supervise(configuration, service, stop, worker_only=False), 10) is False
@@ -87,7 +97,7 @@ async def test_a_part_that_ignores_even_its_cancellation_does_not_hold_the_stop_
 
     configuration = load(ServiceSettings, http_host="127.0.0.1", http_port=free_port(), shutdown_timeout_s=1)
     service = parts(configuration)
-    service.tasks = [("deaf", deaf)]
+    service.tasks = [Part("deaf", deaf)]
     stop = asyncio.Event()
     stop.set()
     assert await asyncio.wait_for(_supervise(configuration, service, stop, worker_only=False), 10) is False
@@ -101,7 +111,7 @@ async def test_a_part_that_fails_while_it_stops_is_told_of() -> None:
 
     configuration = settings()
     service = parts(configuration)
-    service.tasks = [("fails", fails)]
+    service.tasks = [Part("fails", fails)]
     stop = asyncio.Event()
     stop.set()
     with capture_logs() as logs:
@@ -143,7 +153,7 @@ async def test_nothing_is_consumed_or_sent_before_the_database_is_migrated() -> 
     configuration = settings()
     service = parts(configuration)
     service.app.state.readiness = Readiness(check)
-    service.tasks, service.last = [("consumer", consumer)], [("relay", consumer)]
+    service.tasks, service.last = [Part("consumer", consumer)], [Part("relay", consumer)]
     stop = asyncio.Event()
     supervised = asyncio.create_task(_supervise(configuration, service, stop, worker_only=False))
     await eventually(lambda: checks >= 2)
@@ -164,7 +174,7 @@ async def test_a_service_that_waits_for_its_database_stops_when_it_is_told_to() 
     configuration = settings()
     service = parts(configuration)
     service.app.state.readiness = Readiness(check)
-    service.tasks = [("consumer", lambda _: asyncio.sleep(0))]
+    service.tasks = [Part("consumer", lambda _: asyncio.sleep(0))]
     stop = asyncio.Event()
     supervised = asyncio.create_task(_supervise(configuration, service, stop, worker_only=False))
     await checked.wait()

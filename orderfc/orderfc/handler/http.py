@@ -3,35 +3,25 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.config import JsonDict
 
 from chassis.auth.tokens import CurrentUser
-from chassis.db.database import Database
 from chassis.errors import Invalid
 from chassis.http.app import errors
+from chassis.http.dependencies import Db, state
 from chassis.ids import PathId, digits
 from orderfc.errors import unknown_order
 from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView
 from orderfc.model import Status
 from orderfc.repository import orders
-from orderfc.usecase import checkout as placing
+from orderfc.usecase.checkout import Checkout, CheckoutRequest
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 
-async def _database(request: Request) -> Database:
-    db: Database = request.app.state.db
-    return db
-
-
-async def _checkout(request: Request) -> placing.Checkout:
-    usecase: placing.Checkout = request.app.state.checkout
-    return usecase
-
-
-Db = Annotated[Database, Depends(_database)]
+Place = Annotated[Checkout, state("checkout")]
 Key = Annotated[
     str | None,
     Header(
@@ -62,12 +52,12 @@ async def checkout(
     body: CheckoutBody,
     response: Response,
     user: CurrentUser,
-    place: Annotated[placing.Checkout, Depends(_checkout)],
+    place: Place,
     idempotency_key: Key = None,
 ) -> CheckoutAnswer:
     """Check the basket with productfc and place the order. The customer is the token's, never the body's."""
     outcome = await place(
-        placing.Request(
+        CheckoutRequest(
             user_id=user.user_id,
             items=[item.wanted() for item in body.items],
             payment_method=body.payment_method,

@@ -1,4 +1,6 @@
-"""The messages that orderfc consumes: parse, bind the order to the log context, call one usecase."""
+"""The messages that orderfc consumes: each is parsed and given to one use-case."""
+
+from functools import partial
 
 from structlog.contextvars import bind_contextvars
 
@@ -10,23 +12,22 @@ from orderfc.usecase.apply_payment_result import apply_payment_result
 from orderfc.usecase.apply_stock_rejected import apply_stock_rejected
 
 
-def payment_result(db: Database) -> Handler:
-    """Make the handler of payment.success and payment.failed."""
-
-    async def handle(message: Message) -> None:
-        result = parse(message, events.PaymentResult)
-        bind_contextvars(order_id=result.order_id)
-        await apply_payment_result(db, message, result)
-
-    return handle
+def handlers(db: Database) -> dict[str, Handler]:
+    """Return the table topic -> handler."""
+    return {
+        events.PAYMENT_SUCCESS: partial(payment_result, db),
+        events.PAYMENT_FAILED: partial(payment_result, db),
+        events.STOCK_REJECTED: partial(stock_rejected, db),
+    }
 
 
-def stock_rejected(db: Database) -> Handler:
-    """Make the handler of stock.rejected."""
+async def payment_result(db: Database, message: Message) -> None:
+    result = parse(message, events.PaymentResult)
+    bind_contextvars(order_id=result.order_id)
+    await apply_payment_result(db, message, result)
 
-    async def handle(message: Message) -> None:
-        rejected = parse(message, events.StockRejected)
-        bind_contextvars(order_id=rejected.order_id)
-        await apply_stock_rejected(db, message, rejected)
 
-    return handle
+async def stock_rejected(db: Database, message: Message) -> None:
+    rejected = parse(message, events.StockRejected)
+    bind_contextvars(order_id=rejected.order_id)
+    await apply_stock_rejected(db, message, rejected)

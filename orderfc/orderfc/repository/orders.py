@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
-from sqlalchemy import func, insert, select, update
 
 from chassis.db.database import Database, Tx
 from chassis.ids import uuid7
 from orderfc.events import ORDER_CREATED, STOCK_UPDATED
 from orderfc.model import Cause, Draft, Status
 from orderfc.repository.idempotency import Lease
-from orderfc.repository.tables import order_history, order_items, orders
 
 # Everything hangs on `claimed`: a lease that was lost leaves it empty, and then nothing at all is inserted. The number
 # is taken first because the events carry it; their payloads come without it and get it here.
@@ -40,6 +38,14 @@ _PLACE_WITH_KEY = _PLACE.format(
   FROM numbered WHERE k.user_id = $1 AND k.key = $15 AND k.lease_token = $16 AND k.order_id IS NULL
   RETURNING numbered.id"""
 )
+
+_LOCKED_STATUS = "SELECT status FROM orders WHERE id = $1 FOR UPDATE"
+_CHANGE_STATUS = """
+WITH changed AS (
+  UPDATE orders SET status = $2, updated_at = now() WHERE id = $1 AND status = ANY($3::smallint[]) RETURNING id)
+INSERT INTO order_history (order_id, status, cause) SELECT id, $2, $4 FROM changed RETURNING true
+"""
+_QUANTITIES = "SELECT product_id, quantity FROM order_items WHERE order_id = $1 ORDER BY product_id"
 
 # As text, because the pool's own JSON reader would make binary floats of the amounts.
 _SHOWN = """
@@ -101,34 +107,20 @@ async def place(db: Database, draft: Draft, payloads: Payloads, lease: Lease | N
 
 
 async def locked_status(tx: Tx, order_id: int) -> Status | None:
-    """Read an order's status and keep others from changing it until the transaction ends; None if there is none."""
-    found = await tx.execute(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
-    status = found.scalar_one_or_none()
+    """Read an order's status and lock the order until the transaction ends; None for an unknown order."""
+    status: int | None = await tx.driver().fetchval(_LOCKED_STATUS, order_id)
     return None if status is None else Status(status)
 
 
 async def change_status(tx: Tx, order_id: int, to: Status, allowed: Sequence[Status], cause: Cause) -> bool:
     """Move an order that is in one of the allowed statuses and append to its history; False if it is in another."""
-    changed = await tx.execute(
-        update(orders)
-        .where(orders.c.id == order_id, orders.c.status.in_([int(status) for status in allowed]))
-        .values(status=int(to), updated_at=func.now())
-        .returning(orders.c.id)
-    )
-    if changed.scalar_one_or_none() is None:
-        return False
-    await tx.execute(insert(order_history).values(order_id=order_id, status=int(to), cause=cause.value))
-    return True
+    return bool(await tx.driver().fetchval(_CHANGE_STATUS, order_id, int(to), [int(s) for s in allowed], cause.value))
 
 
 async def quantities(tx: Tx, order_id: int) -> list[tuple[int, int]]:
     """List the (product id, quantity) pairs of an order by product id."""
-    found = await tx.execute(
-        select(order_items.c.product_id, order_items.c.quantity)
-        .where(order_items.c.order_id == order_id)
-        .order_by(order_items.c.product_id)
-    )
-    return [(int(row.product_id), int(row.quantity)) for row in found]
+    rows = await tx.driver().fetch(_QUANTITIES, order_id)
+    return [(row["product_id"], row["quantity"]) for row in rows]
 
 
 async def shown(db: Database, order_id: int, owner: int | None) -> str | None:

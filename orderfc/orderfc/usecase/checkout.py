@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CheckoutRequest:
     """What a customer asks for. `request_hash` (32 bytes) stands for the whole body; `key` is None without one."""
 
     user_id: int
@@ -51,7 +51,7 @@ class Checkout:
         self._products = products
         self._freeing: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, request: Request) -> Outcome:
+    async def __call__(self, request: CheckoutRequest) -> Outcome:
         """Place an order, or answer what the same key was answered before.
 
         Raises Invalid, NotFound, InsufficientStock, PriceMismatch, Unavailable, KeyReused, RequestInProgress; whatever
@@ -75,7 +75,7 @@ class Checkout:
             await self._free(lease)
             raise
 
-    async def _place(self, request: Request, basket: Sequence[Wanted], lease: Lease | None) -> int:
+    async def _place(self, request: CheckoutRequest, basket: Sequence[Wanted], lease: Lease | None) -> int:
         products = await self._products.by_id(line.product_id for line in basket)
         draft = Draft(
             user_id=request.user_id,

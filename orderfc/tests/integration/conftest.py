@@ -13,9 +13,10 @@ from fastapi import FastAPI
 from chassis.auth.tokens import TokenVerifier, encode_token
 from chassis.db.database import Database
 from chassis.events import Message
-from orderfc.app import build, handlers
+from orderfc.app import SERVICE
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
+from orderfc.handler.kafka import handlers
 from orderfc.usecase.checkout import Checkout
 
 _users = itertools.count(1)
@@ -123,17 +124,17 @@ async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]]) ->
 @pytest.fixture
 async def shop(settings: Settings) -> AsyncIterator[Shop]:
     """Give orderfc's HTTP application with productfc played by `Productfc`, and product 1 on the shelf."""
-    parts = await build(settings, workers=False)
+    process = await SERVICE.open(settings, workers=False)
     productfc = Productfc()
     productfc.stock(1)
     products = ProductClient(settings, httpx2.MockTransport(productfc))
-    db: Database = parts.app.state.db
-    parts.app.state.checkout = Checkout(settings, db, products)
+    db: Database = process.app.state.db
+    process.app.state.checkout = Checkout(settings, db, products)
     # Who revokes tokens is the chassis' matter and needs Redis; here only the signature counts.
-    parts.app.state.verifier = TokenVerifier(settings.jwt_secret)
-    transport = httpx2.ASGITransport(app=parts.app)
+    process.app.state.verifier = TokenVerifier(settings.jwt_secret)
+    transport = httpx2.ASGITransport(app=process.app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://orderfc", timeout=15) as client:
-        yield Shop(settings, db, parts.app, client, productfc)
+        yield Shop(settings, db, process.app, client, productfc)
     await products.close()
-    for close in reversed(parts.close):
+    for close in reversed(process.close):
         await close()

@@ -12,15 +12,17 @@ from orderfc.handler.schemas import CheckoutBody
 from orderfc.model import Wanted
 from orderfc.repository import idempotency
 from orderfc.repository.idempotency import Lease
-from orderfc.usecase.checkout import Checkout, Request
+from orderfc.usecase.checkout import Checkout, CheckoutRequest
 
 from .conftest import Shop, body
 
 HASH = CheckoutBody.model_validate(body()).request_hash()
 
 
-def request(user: dict[str, str], key: str | None = "key") -> Request:
-    return Request(int(user["X-Test-User"]), [Wanted(1, 1)], "BANK_TRANSFER", "Jalan Merdeka 1, Jakarta", key, HASH)
+def request(user: dict[str, str], key: str | None = "key") -> CheckoutRequest:
+    return CheckoutRequest(
+        int(user["X-Test-User"]), [Wanted(1, 1)], "BANK_TRANSFER", "Jalan Merdeka 1, Jakarta", key, HASH
+    )
 
 
 async def test_the_same_key_twenty_times_at_once_makes_one_order(shop: Shop) -> None:

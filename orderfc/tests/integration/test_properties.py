@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.db.database import Database
-from orderfc.app import handlers
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
+from orderfc.handler.kafka import handlers
 from orderfc.model import Status, Wanted
-from orderfc.usecase.checkout import Checkout, Request
+from orderfc.usecase.checkout import Checkout, CheckoutRequest
 from testkit.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
 
 from .conftest import Productfc, message
@@ -43,7 +43,7 @@ class Store:
     async def place(self, basket: list[tuple[int, int]]) -> int:
         """Place an order of (product id, quantity) pairs."""
         items = [Wanted(product_id, quantity) for product_id, quantity in basket]
-        return (await self.checkout(Request(1, items, "CARD", "here", None, b""))).order_id
+        return (await self.checkout(CheckoutRequest(1, items, "CARD", "here", None, b""))).order_id
 
     async def play(self, schedule: list[Burst[str]], order_id: int) -> None:
         """Let everything arrive that the schedule says, about one order."""

@@ -18,7 +18,8 @@ from chassis.auth.tokens import encode_token
 from chassis.config.settings import load
 from chassis.db.database import Database
 from chassis.events import Message
-from paymentfc.app import Resources, build, tasks
+from chassis.resources import Resources
+from paymentfc.app import SERVICE, Gateway, loops
 from paymentfc.claim_loop import ClaimLoop
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated, StockRejected
@@ -182,13 +183,13 @@ async def http(bench: Bench, settings: Settings) -> AsyncIterator[httpx2.AsyncCl
     """Give the application with the bench's gateway, without Redis, userfc, Kafka and MongoDB."""
     nobody = free_port()
     changed = {"redis_port": nobody, "user_service_addr": f"127.0.0.1:{nobody}", "xendit_webhook_token": TOKEN}
-    parts = await build(Settings(**{**settings.model_dump(), **changed}), workers=False)
-    parts.app.state.request_invoice = bench.ask
-    parts.app.state.verifier = type(parts.app.state.verifier)(settings.jwt_secret)
-    transport = httpx2.ASGITransport(app=parts.app)
+    process = await SERVICE.open(Settings(**{**settings.model_dump(), **changed}), workers=False)
+    process.app.state.request_invoice = bench.ask
+    process.app.state.verifier = type(process.app.state.verifier)(settings.jwt_secret)
+    transport = httpx2.ASGITransport(app=process.app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
-    for close in reversed(parts.close):
+    for close in reversed(process.close):
         await close()
 
 
@@ -202,20 +203,22 @@ def _rounds() -> list[float]:
 async def running(bench: Bench, **intervals: float) -> AsyncIterator[None]:
     """Run the loops that make invoices as the composition root makes them, with the bench's gateway."""
     given = dict.fromkeys(("scheduler_pending_interval_s", "scheduler_retry_interval_s"), NEVER_S) | intervals
-    resources = Resources(bench.settings.model_copy(update=given), wake_invoices=bench.wake)
-    resources.create = bench.create
+    settings = bench.settings.model_copy(update=given)
+    resources = Resources(settings)
+    gateway = Gateway(resources, settings, wake_invoices=bench.wake)
+    gateway.create = bench.create
     stop = asyncio.Event()
     before = _rounds()
-    loops = [asyncio.ensure_future(run(stop)) for name, run in tasks(resources) if name in LOOPS]
-    assert len(loops) == len(LOOPS)
+    started = [asyncio.ensure_future(loop.run(stop)) for loop in loops(gateway) if loop.name in LOOPS]
+    assert len(started) == len(LOOPS)
     try:
         await eventually(lambda: all(now > then for now, then in zip(_rounds(), before, strict=True)))
         yield
     finally:
         stop.set()
-        await asyncio.gather(*loops)
-        for used in (resources.db, resources.redis, resources.users, resources.audit_log, resources.producer):
-            await used.close()
+        await asyncio.gather(*started)
+        for close in resources.close:
+            await close()
 
 
 @asynccontextmanager

@@ -7,9 +7,9 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from chassis.auth.tokens import admin_user
-from chassis.db.database import Database
 from chassis.errors import Invalid
 from chassis.http.app import errors
+from chassis.http.dependencies import Db, state
 from chassis.ids import PathId
 from productfc.errors import unknown_category, unknown_product
 from productfc.handler import schemas
@@ -30,18 +30,7 @@ IDS = f"^[0-9]{{1,19}}(,[0-9]{{1,19}}){{0,{schemas.MAX_BATCH - 1}}}$"
 ADMIN_ERRORS = errors(403, 404, 409, 503)
 
 
-async def _database(request: Request) -> Database:
-    db: Database = request.app.state.db
-    return db
-
-
-async def _cache(request: Request) -> ProductCache:
-    cache: ProductCache = request.app.state.cache
-    return cache
-
-
-Db = Annotated[Database, Depends(_database)]
-Cache = Annotated[ProductCache, Depends(_cache)]
+Cache = Annotated[ProductCache, state("cache")]
 
 
 def _json(content: bytes, status_code: int = 200) -> Response:

@@ -1,4 +1,6 @@
-"""The messages that productfc consumes: parse, bind the order to the log context, call one usecase."""
+"""The messages that productfc consumes: each is parsed and given to one use-case."""
+
+from functools import partial
 
 from structlog.contextvars import bind_contextvars
 
@@ -11,23 +13,21 @@ from productfc.usecase.return_stock import return_stock
 from productfc.usecase.take_stock import take_stock
 
 
-def stock_updated(db: Database, cache: ProductCache) -> Handler:
-    """Make the handler of stock.updated."""
-
-    async def handle(message: Message) -> None:
-        update = parse(message, events.StockUpdated)
-        bind_contextvars(order_id=update.order_id)
-        await take_stock(db, cache, message, update)
-
-    return handle
+def handlers(db: Database, cache: ProductCache) -> dict[str, Handler]:
+    """Return the table topic -> handler."""
+    return {
+        events.STOCK_UPDATED: partial(stock_updated, db, cache),
+        events.STOCK_ROLLBACK: partial(stock_rollback, db, cache),
+    }
 
 
-def stock_rollback(db: Database, cache: ProductCache) -> Handler:
-    """Make the handler of stock.rollback."""
+async def stock_updated(db: Database, cache: ProductCache, message: Message) -> None:
+    update = parse(message, events.StockUpdated)
+    bind_contextvars(order_id=update.order_id)
+    await take_stock(db, cache, message, update)
 
-    async def handle(message: Message) -> None:
-        rollback = parse(message, events.StockRollback)
-        bind_contextvars(order_id=rollback.order_id)
-        await return_stock(db, cache, message, rollback)
 
-    return handle
+async def stock_rollback(db: Database, cache: ProductCache, message: Message) -> None:
+    rollback = parse(message, events.StockRollback)
+    bind_contextvars(order_id=rollback.order_id)
+    await return_stock(db, cache, message, rollback)

@@ -14,8 +14,9 @@ from fastapi import FastAPI
 from chassis.auth.tokens import TokenVerifier, encode_token
 from chassis.db.database import Database
 from chassis.events import Message
-from productfc.app import build, handlers
+from productfc.app import SERVICE
 from productfc.config import Settings
+from productfc.handler.kafka import handlers
 from productfc.repository.cache import ProductCache
 
 _offsets = itertools.count(1)
@@ -118,8 +119,8 @@ class opened:
         self._settings = settings
 
     async def __aenter__(self) -> Shop:
-        self._parts = await build(self._settings, workers=False)
-        app = self._parts.app
+        self._process = await SERVICE.open(self._settings, workers=False)
+        app = self._process.app
         # Who revokes tokens is the chassis' matter; here only signature and role count.
         app.state.verifier = TokenVerifier(self._settings.jwt_secret)
         self._http = httpx2.AsyncClient(
@@ -129,5 +130,5 @@ class opened:
 
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
-        for close in reversed(self._parts.close):
+        for close in reversed(self._process.close):
             await close()

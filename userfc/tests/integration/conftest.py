@@ -14,11 +14,11 @@ from redis.asyncio import Redis
 
 from chassis.db.database import Database
 from chassis.grpc.users import UserClient
-from chassis.service import Parts
+from chassis.service import Process
 from testkit import free_port
-from userfc.app import build
+from userfc.app import SERVICE
 from userfc.config import Settings
-from userfc.handler.http import Resources
+from userfc.repository.revoked_copy import RevokedCopy
 
 PASSWORD = "a good password"
 NO_LIMIT = "100000/minute"
@@ -32,14 +32,14 @@ class Userfc:
     """A running userfc, and hands for tests."""
 
     settings: Settings
-    parts: Parts
+    process: Process
     http: httpx2.AsyncClient
     rpc: UserClient
-    resources: Resources
     db: Database = field(init=False)
+    copy: RevokedCopy = field(init=False)
 
     def __post_init__(self) -> None:
-        self.db = self.resources.db
+        self.db, self.copy = self.process.app.state.db, self.process.app.state.copy
 
     async def call(self, method: str, path: str, token: str = "", **options: Any) -> Answer:
         """Make a request; give status and body, without the id that every refusal has (/ready's 503 is a report)."""
@@ -83,22 +83,22 @@ def new_email() -> str:
 async def opened(settings: Settings, *, work: bool = False) -> AsyncIterator[Userfc]:
     """Run userfc: HTTP in process, gRPC on a port, and with `work` its background tasks."""
     settings = settings.model_copy(update={"grpc_port": free_port(), "http_host": "127.0.0.1"})
-    parts = await build(settings, True)
-    assert parts.grpc is not None
-    transport = httpx2.ASGITransport(app=parts.app, client=(next(_addresses), 1))
+    process = await SERVICE.open(settings, workers=True)
+    assert process.grpc is not None
+    transport = httpx2.ASGITransport(app=process.app, client=(next(_addresses), 1))
     http = httpx2.AsyncClient(transport=transport, base_url="http://userfc", timeout=15)
     rpc = UserClient(f"127.0.0.1:{settings.grpc_port}", settings.grpc_credentials)
     async with AsyncExitStack() as stack:
-        for close in parts.close:
+        for close in process.close:
             stack.push_async_callback(close)
-        await parts.grpc.start()
-        stack.push_async_callback(parts.grpc.stop, 0)
+        await process.grpc.start()
+        stack.push_async_callback(process.grpc.stop, 0)
         stack.push_async_callback(rpc.close)
         stack.push_async_callback(http.aclose)
         stop = asyncio.Event()
-        running = [asyncio.ensure_future(run(stop)) for _, run in parts.tasks if work]
+        running = [asyncio.ensure_future(task.run(stop)) for task in process.tasks if work]
         try:
-            yield Userfc(settings, parts, http, rpc, parts.app.state.resources)
+            yield Userfc(settings, process, http, rpc)
         finally:
             stop.set()
             await asyncio.gather(*running)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from chassis.db import migrations
 from testkit import eventually, free_port
-from userfc.app import build
+from userfc.app import SERVICE
 from userfc.config import Settings
 
 from .conftest import Userfc, new_email, opened
@@ -65,10 +65,10 @@ async def test_replicas_that_start_at_once_make_one_administrator(settings: Sett
     email = new_email()
     one = with_admin(settings, email, "admin password")
     replicas = await asyncio.gather(
-        *(build(one.model_copy(update={"grpc_port": free_port()}), False) for _ in range(4))
+        *(SERVICE.open(one.model_copy(update={"grpc_port": free_port()}), workers=False) for _ in range(4))
     )
-    for parts in replicas:
-        for close in parts.close:
+    for process in replicas:
+        for close in process.close:
             await close()
     assert await userfc.execute("SELECT count(*) FROM users WHERE email = $1 AND role = 'admin'", email) == 1
     assert (await info(userfc, email, "admin password"))["role"] == "admin"

@@ -15,7 +15,8 @@ from chassis.redis import RedisClient
 from testkit import eventually
 from userfc.config import Settings
 from userfc.repository import tokens
-from userfc.usecase.keep_revocations import KeepRevocations
+from userfc.usecase.purge_revocations import purge_revocations
+from userfc.usecase.refill_revocations import refill_revocations, repeat_revocations
 
 from .conftest import Proxy, Userfc, new_email, opened
 
@@ -41,7 +42,7 @@ async def test_a_token_that_was_logged_out_is_refused_everywhere_and_others_are_
     assert (await userfc.call("GET", "/v1/user-info", other))[0] == 200
 
     # A neighbour that has nobody to ask believes Redis once userfc has filled it.
-    await KeepRevocations(userfc.db, userfc.resources.copy).refill()
+    await refill_revocations(userfc.db, userfc.copy)
     neighbour = RedisClient(ServiceSettings(**redis_server))
     verifier = TokenVerifier(userfc.settings.jwt_secret, Revocations(neighbour))
     with pytest.raises(Unauthenticated):
@@ -103,7 +104,7 @@ async def test_redis_away_log_out_works_and_redis_learns_of_it_when_it_is_back(
 ) -> None:
     behind = settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": proxy.port})
     async with opened(behind, work=True) as userfc:
-        await eventually(lambda: not userfc.resources.copy.stale)
+        await eventually(lambda: not userfc.copy.stale)
         token, other = await userfc.token(), await userfc.token()
         proxy.down()
         assert await userfc.call("POST", "/v1/logout", token) == (200, {"message": "Logged out"})
@@ -122,7 +123,7 @@ async def test_a_redis_that_takes_no_token_is_not_believed_until_it_has_them_all
     settings: Settings, redis: Redis
 ) -> None:
     async with opened(settings, work=True) as userfc:
-        await eventually(lambda: not userfc.resources.copy.stale)
+        await eventually(lambda: not userfc.copy.stale)
         token = await userfc.token()
         client = RedisClient(settings)
         elsewhere = TokenVerifier(settings.jwt_secret, Revocations(client, userfc.rpc))
@@ -133,8 +134,8 @@ async def test_a_redis_that_takes_no_token_is_not_believed_until_it_has_them_all
                 with pytest.raises(Unauthenticated):
                     await elsewhere.verify(token, mutating=mutating)
             # Nor after the refill has tried in vain.
-            userfc.resources.copy.wake.set()
-            await eventually(lambda: userfc.resources.copy.stale)
+            userfc.copy.wake.set()
+            await eventually(lambda: userfc.copy.stale)
             assert not await redis.exists(FILLED)
         finally:
             await redis.config_set("maxmemory", 0)
@@ -168,7 +169,7 @@ async def test_more_tokens_than_a_page_are_all_written(userfc: Userfc, redis: Re
         "SELECT 'many-' || n, 1, now() + interval '100 s' FROM generate_series(1, 2500) n"
     )
     await redis.flushall()
-    await KeepRevocations(userfc.db, userfc.resources.copy).refill()
+    await refill_revocations(userfc.db, userfc.copy)
     assert await redis.exists(*(key(f"many-{number}") for number in range(1, 2501))) == 2500
     assert 400 < await redis.ttl(key("many-7")) <= 460
     await userfc.execute("DELETE FROM revoked_tokens WHERE jti LIKE 'many-%'")
@@ -178,7 +179,7 @@ async def test_what_another_replica_could_not_write_is_written_by_the_next_round
     insert = "INSERT INTO revoked_tokens VALUES ($1, 1, now() + interval '1 h', now() - $2 * interval '1 s')"
     await userfc.execute(insert, "left-behind", 10)
     await userfc.execute(insert, "long-known", 1000)
-    await KeepRevocations(userfc.db, userfc.resources.copy).repeat(180)
+    await repeat_revocations(userfc.db, userfc.copy, 180)
     assert await redis.exists(key("left-behind"))
     assert not await redis.exists(key("long-known"))
 
@@ -187,7 +188,7 @@ async def test_only_tokens_that_no_clock_takes_for_valid_are_purged(userfc: User
     insert = "INSERT INTO revoked_tokens VALUES ($1, 1, now() - $2 * interval '1 s')"
     for name, age_s in (("over", 361), ("in-leeway", 340), ("ahead", -5)):
         await userfc.execute(insert, name, age_s)
-    assert await KeepRevocations(userfc.db, userfc.resources.copy).purge() is False
+    assert await purge_revocations(userfc.db) is False
     left = "SELECT array_agg(jti ORDER BY jti) FROM revoked_tokens WHERE jti = ANY($1)"
     assert await userfc.execute(left, ["over", "in-leeway", "ahead"]) == ["ahead", "in-leeway"]
 
@@ -199,5 +200,5 @@ async def test_redis_and_database_away_reads_go_on_and_changes_wait(settings: Se
         answer = await userfc.http.post("/v1/logout", headers={"Authorization": f"Bearer {token}"})
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert int(answer.headers["retry-after"]) > 0
-        verifier = userfc.parts.app.state.verifier
+        verifier = userfc.process.app.state.verifier
         assert await verifier.verify(token, mutating=False)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 import bcrypt
 import pytest
@@ -41,11 +41,11 @@ class CountingBcrypt(BcryptHasher):
 
 
 @pytest.fixture(scope="module")
-def passwords() -> Iterator[Passwords]:
+async def passwords() -> AsyncIterator[Passwords]:
     """The real parameters."""
     made = Passwords()
     yield made
-    made.close()
+    await made.close()
 
 
 def go_hash(password: bytes, cost: int = 4) -> str:
@@ -57,17 +57,17 @@ async def test_a_new_hash_is_argon2id_with_owasp_parameters_and_its_own_salt(pas
     first, second = await passwords.hash("a password"), await passwords.hash("a password")
     assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert first != second
-    checked = await passwords.check("a password", first, legacy_about=False)
+    checked = await passwords.check("a password", first, check_bcrypt=False)
     assert (checked.ok, checked.renewed) == (True, None)
-    assert not (await passwords.check("A password", first, legacy_about=False)).ok
+    assert not (await passwords.check("A password", first, check_bcrypt=False)).ok
 
 
 async def test_blanks_and_case_and_every_code_point_count(passwords: Passwords) -> None:
     typed = " pässwörd👍" + "x" * 117
     stored = await passwords.hash(typed)
-    assert (await passwords.check(typed, stored, legacy_about=False)).ok
+    assert (await passwords.check(typed, stored, check_bcrypt=False)).ok
     for other in (typed.strip(), typed[:-1], typed.lower() + "x", typed.replace("ä", "a\u0308")):
-        assert not (await passwords.check(other, stored, legacy_about=False)).ok
+        assert not (await passwords.check(other, stored, check_bcrypt=False)).ok
 
 
 @pytest.mark.parametrize("length", [8, 71, 72])
@@ -76,41 +76,41 @@ async def test_a_go_hash_verifies_and_is_renewed(passwords: Passwords, length: i
     typed = typed if len(typed.encode()) <= 72 else typed.encode()[:72].decode(errors="ignore")
     stored = go_hash(typed.encode())
     assert stored.startswith("$2a$04$")
-    checked = await passwords.check(typed, stored, legacy_about=True)
+    checked = await passwords.check(typed, stored, check_bcrypt=True)
     assert checked.ok
     assert checked.renewed is not None
     assert checked.renewed.startswith("$argon2id$")
-    assert (await passwords.check(typed, checked.renewed, legacy_about=True)).renewed is None
-    wrong = await passwords.check("not it at all", stored, legacy_about=True)
+    assert (await passwords.check(typed, checked.renewed, check_bcrypt=True)).renewed is None
+    wrong = await passwords.check("not it at all", stored, check_bcrypt=True)
     assert (wrong.ok, wrong.renewed) == (False, None)
 
 
 async def test_a_go_hash_sees_the_first_72_bytes_only_and_its_renewal_sees_all(passwords: Passwords) -> None:
     typed = "x" * 70 + "ääää"
-    checked = await passwords.check(typed, go_hash(typed.encode()), legacy_about=True)
+    checked = await passwords.check(typed, go_hash(typed.encode()), check_bcrypt=True)
     assert checked.ok
-    assert (await passwords.check("x" * 70 + "äöü", go_hash(typed.encode()), legacy_about=True)).ok
-    assert not (await passwords.check("x" * 71 + "ä", go_hash(typed.encode()), legacy_about=True)).ok
-    assert not (await passwords.check("x" * 70 + "ä", checked.renewed, legacy_about=True)).ok
+    assert (await passwords.check("x" * 70 + "äöü", go_hash(typed.encode()), check_bcrypt=True)).ok
+    assert not (await passwords.check("x" * 71 + "ä", go_hash(typed.encode()), check_bcrypt=True)).ok
+    assert not (await passwords.check("x" * 70 + "ä", checked.renewed, check_bcrypt=True)).ok
 
 
 @pytest.mark.parametrize("stored", ["", "plain text", "$2a$10$short", "$argon2id$v=19$m=19456,t=2,p=1$x$y", "$1$abc$d"])
 async def test_a_stored_hash_of_no_known_kind_is_a_wrong_password(passwords: Passwords, stored: str) -> None:
-    assert not (await passwords.check("plain text", stored, legacy_about=False)).ok
+    assert not (await passwords.check("plain text", stored, check_bcrypt=False)).ok
 
 
-@pytest.mark.parametrize(("legacy_about", "bcrypt_checks"), [(False, 0), (True, 1)])
-async def test_a_refusal_costs_the_same_checks_for_everybody(legacy_about: bool, bcrypt_checks: int) -> None:
+@pytest.mark.parametrize(("check_bcrypt", "bcrypt_checks"), [(False, 0), (True, 1)])
+async def test_a_refusal_costs_the_same_checks_for_everybody(check_bcrypt: bool, bcrypt_checks: int) -> None:
     argon2, legacy = CountingArgon2(), CountingBcrypt()
     passwords = Passwords(argon2=argon2, bcrypt=legacy)
     known: list[str | None] = [None, argon2.hash("the password")]
-    if legacy_about:
+    if check_bcrypt:
         known.append(go_hash(b"the password"))
     for stored in known:
         argon2.checks = legacy.checks = 0
-        assert not (await passwords.check("a guess", stored, legacy_about=legacy_about)).ok
+        assert not (await passwords.check("a guess", stored, check_bcrypt=check_bcrypt)).ok
         assert (argon2.checks, legacy.checks) == (1, bcrypt_checks)
-    passwords.close()
+    await passwords.close()
 
 
 def test_nobodys_bcrypt_hash_costs_what_the_go_systems_hashes_cost() -> None:
@@ -153,4 +153,4 @@ async def test_more_than_the_queue_holds_are_refused_and_a_caller_who_leaves_mak
         return bool(await passwords.hash("four"))
 
     assert await eventually(room)
-    passwords.close()
+    await passwords.close()

@@ -14,11 +14,21 @@ from prometheus_client import Counter
 from redis.asyncio import Redis
 
 from chassis.redis import RedisClient
+from userfc.config import Settings
 from userfc.errors import TooManyTries
 
 log = structlog.get_logger(__name__)
 
 SKIPPED = Counter("rate_limit_skipped_total", "Requests that were not limited because Redis was away", ["limit"])
+
+
+class Limits:
+    """The rate limits of userfc, each from its setting."""
+
+    def __init__(self, redis: RedisClient, settings: Settings) -> None:
+        self.logins_of_address = Limit(redis, "login_address", settings.login_limit_per_address)
+        self.failures_of_account = Limit(redis, "login_account", settings.login_limit_per_account)
+        self.registrations_of_address = Limit(redis, "register_address", settings.register_limit_per_address)
 
 
 class Limit:

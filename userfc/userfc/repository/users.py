@@ -1,57 +1,56 @@
-"""The questions about users that PostgreSQL answers."""
+"""All SQL on users."""
 
-from sqlalchemy import exists, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
+import asyncpg
 
 from chassis.db.database import Database, Tx
 from userfc.model import Account, Role, User
-from userfc.repository.tables import LEGACY_HASH, users
+from userfc.repository.tables import LEGACY_HASH
 
-_USER = (users.c.id, users.c.name, users.c.email, users.c.role)
+_BY_ID = "SELECT id, name, email, role FROM users WHERE id = $1"
+_BY_EMAIL = "SELECT id, name, email, role, password_hash FROM users WHERE lower(email) = lower($1)"
+_LEGACY_HASHES_EXIST = f"SELECT EXISTS (SELECT FROM users WHERE {LEGACY_HASH})"
+_INSERT = """
+INSERT INTO users (name, email, password_hash, role) VALUES ($1, $2, $3, $4)
+ON CONFLICT (lower(email)) DO NOTHING RETURNING id
+"""
+_RENEW_HASH = "UPDATE users SET password_hash = $3, updated_at = now() WHERE id = $1 AND password_hash = $2"
+_MAKE_ADMIN = "UPDATE users SET role = 'admin', password_hash = $2, updated_at = now() WHERE id = $1"
 
 
 async def by_id(db: Database, user_id: int) -> User | None:
-    """Find a user."""
-    async with db.connection() as conn:
-        row = (await conn.execute(select(*_USER).where(users.c.id == user_id))).one_or_none()
-    return None if row is None else User(*row)
+    async with db.driver() as connection:
+        row = await connection.fetchrow(_BY_ID, user_id)
+    return None if row is None else _user(row)
 
 
 async def by_email(db: Database, email: str) -> Account | None:
-    """Find who signs in with this address, compared without case."""
-    statement = select(users.c.password_hash, *_USER).where(func.lower(users.c.email) == func.lower(email))
-    async with db.connection() as conn:
-        row = (await conn.execute(statement)).one_or_none()
-    return None if row is None else Account(User(*row[1:]), row[0])
+    """Find the account of an e-mail address, compared without case."""
+    async with db.driver() as connection:
+        row = await connection.fetchrow(_BY_EMAIL, email)
+    return None if row is None else Account(_user(row), row["password_hash"])
 
 
-async def any_legacy_hash(db: Database) -> bool:
-    """Tell whether somebody has not signed in since the Go system."""
-    statement = select(exists(select(users.c.id).where(text(LEGACY_HASH))))
-    async with db.connection() as conn:
-        return bool((await conn.execute(statement)).scalar_one())
+async def legacy_hashes_exist(db: Database) -> bool:
+    """Return whether there are bcrypt hashes of the Go system left."""
+    async with db.driver() as connection:
+        return bool(await connection.fetchval(_LEGACY_HASHES_EXIST))
 
 
 async def insert(tx: Tx, name: str, email: str, password_hash: str, role: Role) -> int | None:
-    """Store a user and give its id; None when the address is taken, also by somebody at this very moment."""
-    values = {"name": name, "email": email, "password_hash": password_hash, "role": role.value}
-    statement = (
-        pg_insert(users)
-        .values(values)
-        .on_conflict_do_nothing(index_elements=[text("lower(email)")])
-        .returning(users.c.id)
-    )
-    user_id: int | None = (await tx.execute(statement)).scalar_one_or_none()
+    """Store a user and return its id; None when the address is taken, also by a concurrent transaction."""
+    user_id: int | None = await tx.driver().fetchval(_INSERT, name, email, password_hash, role.value)
     return user_id
 
 
 async def renew_hash(tx: Tx, user_id: int, old: str, new: str) -> None:
-    """Replace a password hash, unless somebody has replaced it already."""
-    statement = update(users).where(users.c.id == user_id, users.c.password_hash == old)
-    await tx.execute(statement.values(password_hash=new, updated_at=func.now()))
+    """Replace a password hash, unless it has been replaced already."""
+    await tx.driver().execute(_RENEW_HASH, user_id, old, new)
 
 
 async def make_admin(tx: Tx, user_id: int, password_hash: str) -> None:
     """Give a user the role admin and a password."""
-    statement = update(users).where(users.c.id == user_id)
-    await tx.execute(statement.values(role=Role.ADMIN.value, password_hash=password_hash, updated_at=func.now()))
+    await tx.driver().execute(_MAKE_ADMIN, user_id, password_hash)
+
+
+def _user(row: asyncpg.Record) -> User:
+    return User(row["id"], row["name"], row["email"], row["role"])

@@ -61,23 +61,23 @@ class Passwords:
         """Make the hash to store. Raises PasswordsBusy."""
         return await self._run(lambda: self._argon2.hash(password))
 
-    async def check(self, password: str, stored: str | None, *, legacy_about: bool) -> Checked:
+    async def check(self, password: str, stored: str | None, *, check_bcrypt: bool) -> Checked:
         """Check a password against a stored hash, or against nobody's when there is no such user.
 
         A refusal costs the same whoever was asked for: one Argon2 check, and one bcrypt check too while there are any
-        bcrypt hashes (`legacy_about`). Raises PasswordsBusy.
+        bcrypt hashes (`check_bcrypt`). Raises PasswordsBusy.
         """
-        return await self._run(lambda: self._check(password, stored, legacy_about=legacy_about))
+        return await self._run(lambda: self._check(password, stored, check_bcrypt=check_bcrypt))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop what waits and end the threads."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, password: str, stored: str | None, *, legacy_about: bool) -> Checked:
+    def _check(self, password: str, stored: str | None, *, check_bcrypt: bool) -> Checked:
         modern = stored is not None and self._argon2.identify(stored)
         legacy = stored is not None and not modern and self._bcrypt.identify(stored)
         ok = self._argon2.verify(password, stored if modern and stored else self._nobody) and modern
-        if legacy or legacy_about:
+        if legacy or check_bcrypt:
             matches = self._verify_bcrypt(password, stored if legacy and stored else NOBODY_BCRYPT)
             ok = ok or (matches and legacy)
         if stored is not None and not (modern or legacy):

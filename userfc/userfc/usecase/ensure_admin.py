@@ -28,7 +28,7 @@ async def ensure_admin(db: Database, passwords: Passwords, email: str, password:
             return
         account = await users.by_email(db, email)
         assert account is not None
-    checked = await passwords.check(password, account.password_hash, legacy_about=False)
+    checked = await passwords.check(password, account.password_hash, check_bcrypt=False)
     if account.user.role == Role.ADMIN and checked.ok and checked.renewed is None:
         return
     password_hash = checked.renewed or await passwords.hash(password)

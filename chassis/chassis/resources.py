@@ -1,0 +1,78 @@
+"""What every service opens, and the parts from which one process is assembled."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from grpc import aio
+
+from chassis.auth.revocation import CACHE_S, Authority, Revocations
+from chassis.auth.tokens import TokenVerifier
+from chassis.config.settings import ServiceSettings
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.http.probes import Readiness
+from chassis.kafka.consumer import Handler
+from chassis.kafka.relay import Hook
+from chassis.loops import Task
+from chassis.redis import RedisClient
+
+Close = Callable[[], Awaitable[None]]
+
+
+class Neighbour(Protocol):
+    """A dependency that can be asked for a sign of life, and is closed at the end."""
+
+    async def ping(self) -> None:
+        """Raise when there is no answer."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+N = TypeVar("N", bound=Neighbour)
+
+
+class Resources:
+    """The service's database and Redis, its readiness, and what is to be closed. Nothing connects before it is used."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.ready = Readiness()
+        self.close: list[Close] = []
+        self.db = self.add("database", Database(settings), critical=True)
+        self.redis = self.add("redis", RedisClient(settings))
+        self.ready.migrations = partial(migrations.check_current, self.db, settings.service)
+
+    def verifier(self, authority: Authority, cache_s: float = CACHE_S) -> TokenVerifier:
+        """Make the check of bearer tokens.
+
+        `authority` decides when Redis can't say whether a token was revoked; its answers are kept for `cache_s`.
+        """
+        return TokenVerifier(self.db.settings.jwt_secret, Revocations(self.redis, authority, cache_s))
+
+    def add(self, name: str, neighbour: N, *, critical: bool = False) -> N:
+        """Report a dependency in `/ready`, close it at the end, and return it."""
+        self.ready.add(name, neighbour.ping, critical)
+        self.close.append(neighbour.close)
+        return neighbour
+
+
+@dataclass
+class Parts:
+    """A service as its `app.py` describes it; `chassis.service` assembles the process.
+
+    `state` is put on `app.state` for the routes. `handlers` is the table topic -> handler of the consumer group; a
+    service without one has neither consumer nor relay. `loops` run in `serve` and `worker`, `api_loops` in `api` too.
+    `on_published` and `on_parked` are hooks of the relay.
+    """
+
+    resources: Resources
+    verifier: TokenVerifier
+    state: Mapping[str, Any]
+    grpc: aio.Server | None = None
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+    loops: Sequence[Task] = ()
+    api_loops: Sequence[Task] = ()
+    on_published: Hook | None = None
+    on_parked: Hook | None = None
