@@ -9,11 +9,11 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup tools check test test-containers faults mutants chaos soak format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help setup tools check test test-containers faults mutants chaos soak measure format up down status logs seed topics doctor demo lock protos clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -50,7 +50,7 @@ check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
 	$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
 	echo '-- mypy'
-	$(BIN)/mypy $(SOURCES) scripts/lint
+	$(BIN)/mypy $(SOURCES)
 	for folder in $(TESTS); do $(BIN)/mypy $$folder; done
 	echo '-- layers'
 	$(BIN)/lint-imports --no-logo >.import_linter.log 2>&1 || { cat .import_linter.log; exit 1; }
@@ -58,11 +58,8 @@ check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
 	echo '-- event contract'
 	$(BIN)/python -m contracts check
 	$(BIN)/python -m openapi check
-	echo '-- pass-through functions'
-	$(BIN)/python scripts/lint/pass_through.py $(SOURCES)
-	echo 'No pass-through functions.'
-	echo '-- Markdown: links, file names, tables'
-	$(BIN)/python scripts/lint/markdown.py .
+	echo '-- source code'
+	$(BIN)/python -m lint
 
 test: setup check ## Run all checks, then every test that needs no Docker, on real servers
 	@$(BIN)/pytest $(ARGS)
@@ -81,6 +78,9 @@ chaos: $(INSTALLED) ## Faults drawn from SEED (COUNT seeds, at most MINUTES) und
 
 soak: $(INSTALLED) ## The same for MINUTES (30), seed after seed
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1000) --count 1000000 --minutes $(or $(MINUTES),30)
+
+measure: $(INSTALLED) ## Print measures of the source code as a table (ARGS="--beside FOLDER" adds a second checkout)
+	@$(BIN)/python -m lint.measure $(ARGS)
 
 format: $(INSTALLED) ## Format the code and mend what can be mended
 	@$(BIN)/ruff check -q --fix .

@@ -1,10 +1,6 @@
-"""Checks the Markdown pages: links and file names resolve, and no line of a table is over 200 characters.
-
-`python scripts/lint/markdown.py FOLDER` prints one line for each violation and exits with 1 when there are any.
-"""
+"""Checks the Markdown pages: links and file names resolve, and no line of a table is over 200 characters."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,15 +68,9 @@ def endings_of(path: Path) -> Iterator[str]:
         yield "/".join(path.parts[start:])
 
 
-def main(folder: str) -> int:
-    """Print the violations below a folder and return the exit code."""
-    root = Path(folder)
+def problems(root: Path) -> list[str]:
+    """Return a line for each violation below a folder."""
     every = sorted(files(root))
     endings = {ending for path in every for ending in endings_of(path.relative_to(root))}
     lines = [line for page in every if page.suffix == ".md" for line in violations(page, endings)]
-    print(*lines, sep="\n", end="\n" if lines else "")  # noqa: T201
-    return 1 if lines else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    return [line.removeprefix(f"{root}/") for line in lines]

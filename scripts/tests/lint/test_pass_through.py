@@ -1,37 +1,35 @@
-"""The pass-through lint finds what it is for, and nothing else."""
+"""The pass-through check finds functions that only forward their arguments, and no others."""
 
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-LINT = Path(__file__).parents[2] / "lint" / "pass_through.py"
+from lint import pass_through
+from lint.sources import Source
 
-
-def lint(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
-    (folder / "module.py").write_text(source, encoding="utf-8")
-    return subprocess.run([sys.executable, LINT, folder], capture_output=True, text=True, check=False)
+Plant = Callable[[Mapping[str, str]], list[Source]]
 
 
 @pytest.mark.parametrize(
-    "source",
+    "text",
     [
         "def find(name):\n    return repository.find(name)\n",
         'def find(name):\n    """Find."""\n    return repository.find(name)\n',
-        "class Service:\n    async def find(self, name, limit):\n        return await self._repository.find(name, limit)\n",
+        "class Service:\n    async def find(self, name, limit):\n        return await self._names.find(name, limit)\n",
         "def find(*, name):\n    return repository.find(name=name)\n",
         "def save(row):\n    repository.save(row)\n",
     ],
 )
-def test_a_function_that_only_passes_its_arguments_on_fails_the_lint(tmp_path: Path, source: str) -> None:
-    found = lint(tmp_path, source)
-    assert found.returncode == 1
-    assert "only passes its arguments on" in found.stdout
+def test_a_function_that_only_passes_its_arguments_on_fails_the_lint(plant: Plant, text: str) -> None:
+    [problem] = pass_through.problems(plant({"orderfc/orderfc/module.py": text}))
+    assert "only passes its arguments on" in problem
 
 
 @pytest.mark.parametrize(
-    "source",
+    "text",
     [
         "def find(name):\n    return repository.find(name.strip())\n",
         "def find(name):\n    return repository.find(name, 10)\n",
@@ -44,5 +42,23 @@ def test_a_function_that_only_passes_its_arguments_on_fails_the_lint(tmp_path: P
         "async def named(run, stop):\n    await run(stop)\n",
     ],
 )
-def test_a_function_that_decides_something_passes_the_lint(tmp_path: Path, source: str) -> None:
-    assert lint(tmp_path, source).returncode == 0
+def test_a_function_that_decides_something_passes_the_lint(plant: Plant, text: str) -> None:
+    assert pass_through.problems(plant({"orderfc/orderfc/module.py": text})) == []
+
+
+def test_tests_may_pass_arguments_on(plant: Plant) -> None:
+    text = "def find(name):\n    return repository.find(name)\n"
+    assert pass_through.problems(plant({"orderfc/tests/test_module.py": text})) == []
+
+
+def test_the_command_fails_on_a_checkout_with_a_problem_and_passes_once_it_is_gone(
+    plant: Plant, tmp_path: Path
+) -> None:
+    plant({"orderfc/orderfc/module.py": "def find(name):\n    return repository.find(name)\n"})
+    command = [sys.executable, "-m", "lint", str(tmp_path)]
+    failing = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert failing.returncode == 1
+    assert failing.stdout.startswith("orderfc/orderfc/module.py:1: find only passes its arguments on")
+    (tmp_path / "orderfc/orderfc/module.py").unlink()
+    passing = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (passing.returncode, passing.stdout.splitlines()[-1][:11]) == (0, "No problems")

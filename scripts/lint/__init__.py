@@ -1,0 +1,1 @@
+"""The project's own checks of its source code, and the table of measures that `make measure` prints."""

@@ -1,0 +1,29 @@
+"""`python -m lint [FOLDER]`: checks the sources and pages of a checkout (default: this one) and exits with 1 on any problem."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from lint import markdown, pass_through
+from lint.sources import ROOT, read
+
+
+def problems(root: Path) -> Mapping[str, list[str]]:
+    """Return the problems of each check."""
+    sources = read(root)
+    return {
+        "Markdown": markdown.problems(root),
+        "pass-through functions": pass_through.problems(sources),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Print the problems and return the exit code."""
+    found = problems(Path(arguments[0]) if arguments else ROOT)
+    lines = [line for check in found.values() for line in check]
+    print("\n".join(lines) if lines else f"No problems: {', '.join(found)}.")
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

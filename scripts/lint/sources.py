@@ -1,0 +1,82 @@
+"""The Python sources of a checkout: read once, parsed once, each in the group product, tools or tests."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCT = ("chassis", "userfc", "productfc", "orderfc", "paymentfc")
+GROUPS = ("product", "tools", "tests")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+# chassis/pb is generated from the protos.
+_LEFT_OUT = frozenset({"pb", "__pycache__", "build", "node_modules"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file; `path` is relative to the checkout."""
+
+    path: Path
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse(self.text, str(self.path))
+
+    @property
+    def group(self) -> str:
+        """Product (what is deployed), tools or tests."""
+        if "tests" in self.path.parts or self.path.name == "conftest.py":
+            return "tests"
+        return "product" if self.path.parts[0] in PRODUCT else "tools"
+
+    @property
+    def module(self) -> str:
+        """The dotted name by which the file is imported: its path without the folder that is on the import path."""
+        parts = self.path.with_suffix("").parts
+        if parts[0] in (*PRODUCT, "scripts"):
+            parts = parts[1:]
+        return ".".join(parts[:-1] if parts[-1:] == ("__init__",) else parts)
+
+    @property
+    def lines(self) -> int:
+        """The number of lines."""
+        return len(self.text.splitlines())
+
+
+def read(root: Path) -> list[Source]:
+    """Read all Python files of a checkout, without hidden folders and generated code."""
+    return [Source(path, (root / path).read_text("utf-8")) for path in sorted(_paths(root, root))]
+
+
+def _paths(root: Path, folder: Path) -> Iterator[Path]:
+    for entry in folder.iterdir():
+        if entry.name.startswith(".") or entry.name in _LEFT_OUT or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            yield from _paths(root, entry)
+        elif entry.suffix == ".py":
+            yield entry.relative_to(root)
+
+
+def functions(tree: ast.AST) -> list[Function]:
+    """Return all functions and methods, nested ones included."""
+    return [node for node in ast.walk(tree) if isinstance(node, Function)]
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Return the dotted names that a module imports anywhere, also under TYPE_CHECKING and inside functions.
+
+    `from a import b` gives `a.b`: whether b is a module or a name, it lies in the room of a. Relative imports are not
+    used in this project.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
