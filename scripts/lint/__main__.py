@@ -4,8 +4,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lint import markdown, pass_through
+from lint import markdown, pass_through, planted
 from lint.sources import ROOT, read
+from mutants.faults import FAULTS
 
 
 def problems(root: Path) -> Mapping[str, list[str]]:
@@ -13,6 +14,7 @@ def problems(root: Path) -> Mapping[str, list[str]]:
     sources = read(root)
     return {
         "Markdown": markdown.problems(root),
+        "planted faults": planted.problems(root, FAULTS),
         "pass-through functions": pass_through.problems(sources),
     }
 

@@ -1,6 +1,6 @@
 """`make mutants`: plants every fault in a copy of the project and runs the test that must catch it.
 
-Prints a table and exits with 1 when a fault goes unnoticed, or no longer fits the code.
+Prints a table and exits with 1 when a test does not catch its fault, or a fault no longer fits the code.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mutants.faults import AUDITED, CONTRACT, SAGA, Fault
+from mutants.faults import FAULTS, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "scripts")
@@ -24,13 +24,20 @@ TEST_S = 600
 
 
 def run(copy: Path, nodes: Sequence[str]) -> tuple[set[str], str]:
-    """Run tests in the copy and give those that failed, by node without parameters, and all that pytest wrote."""
+    """Run tests in the copy; return those that failed, by node without parameters, and the output of pytest.
+
+    Raises RuntimeError when pytest could not run them.
+    """
     path = os.pathsep.join(str(copy / package) for package in PACKAGES)
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=short", "-p", "no:cacheprovider", *nodes],
-        cwd=copy, env=environment, capture_output=True, text=True, timeout=TEST_S, check=False,
-    )  # fmt: skip
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=TEST_S,
+        check=False,
+    )
     if done.returncode not in (0, 1):
         raise RuntimeError(f"pytest could not run {nodes}:\n{done.stdout[-1500:]}{done.stderr[-500:]}")
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
@@ -38,7 +45,7 @@ def run(copy: Path, nodes: Sequence[str]) -> tuple[set[str], str]:
 
 
 def plant(copy: Path, fault: Fault) -> str | None:
-    """Put a fault into the copy and give the sound text; None when the fault does not fit the code any more."""
+    """Put a fault into the copy and return the sound text; None when the fault does not fit the code any more."""
     path = copy / fault.file
     sound = path.read_text(encoding="utf-8")
     if fault.sound not in sound:
@@ -48,7 +55,7 @@ def plant(copy: Path, fault: Fault) -> str | None:
 
 
 def judge(copy: Path, fault: Fault) -> str:
-    """Plant one fault, run its test, mend the copy; give what became of it: caught, missed, unnamed or stale."""
+    """Plant one fault, run its test, mend the copy; return `caught`, `missed`, `unnamed` or `stale`."""
     sound = plant(copy, fault)
     if sound is None:
         return "stale"
@@ -60,15 +67,15 @@ def judge(copy: Path, fault: Fault) -> str:
 
 
 def _named(fault: Fault, output: str) -> bool:
-    """Tell whether the auditor has named the fault's rule, where one is asked for."""
+    """Whether the output names the auditor's rule, where the fault has one."""
     return not fault.says or re.search(rf"the auditor: .*\b{fault.says}", output) is not None
 
 
 def main() -> int:
-    """Judge all faults, or those whose name holds the words given; give the exit code."""
+    """Judge all faults, or those whose name contains the words of the command line; return the exit code."""
     console = Console(soft_wrap=True, highlight=False)
     words = " ".join(sys.argv[1:])
-    faults = [fault for fault in (*AUDITED, *CONTRACT, *SAGA) if words in fault.name]
+    faults = [fault for fault in FAULTS if words in fault.name]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(ROOT, copy, ignore=LEFT_OUT)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """One planted fault. `catch` is a pytest node (file::test) of a test that must fail while the fault is there.
+    """One planted fault: `faulty` takes the place of `sound`, which occurs exactly once in the file.
 
-    `says` is the auditor's rule that its failure must name, where it matters that it is the auditor who speaks.
+    `catch` is a pytest node (file::test) of a test that must fail while the fault is there. `says` is the rule of the
+    auditor that its failure must name, where it matters that the auditor finds the fault.
     """
 
     name: str
@@ -144,8 +145,8 @@ CONTRACT = [
     Fault(
         "an unknown user gets another answer than a wrong password",
         "userfc/userfc/usecase/login.py",
-        "            raise BadCredentials\n",
-        "            raise BadCredentials if account else LookupError(subject)\n",
+        "        raise BadCredentials\n",
+        "        raise BadCredentials if account else LookupError(subject)\n",
         f"{_USER_HTTP}::test_an_unknown_user_and_a_wrong_password_get_the_same_answer",
     ),
     Fault(
@@ -240,7 +241,7 @@ AUDITED = [
         "stock_conserved",
     ),
 ]
-"""The five that sagas are known for: the auditor must be the one who names them."""
+"""The five best-known faults of sagas: the auditor must name each."""
 
 SAGA = [
     Fault(
@@ -248,7 +249,8 @@ SAGA = [
         "chassis/chassis/kafka/partition.py",
         "self._window[message.offset] = False",
         "self._window[message.offset] = True",
-        "chassis/tests/unit/test_partition.py::test_a_message_that_is_too_early_delays_its_own_key_only_and_keeps_the_order_of_that_key",
+        "chassis/tests/unit/test_partition.py::"
+        "test_a_message_that_is_too_early_delays_its_own_key_only_and_keeps_the_order_of_that_key",
     ),
     Fault(
         "an event is forgotten on its way into the outbox",
@@ -275,7 +277,8 @@ SAGA = [
         "a rollback adds what the message names, whatever the ledger says",
         "productfc/productfc/model.py",
         "    if not ledger:\n        lines = named",
-        "    if not ledger:\n        return Decision([], {line.product_id: line.quantity for line in named})\n        lines = named",
+        "    if not ledger:\n        return Decision([], {line.product_id: line.quantity for line in named})\n"
+        "        lines = named",
         f"{_STOCK}::test_a_rollback_that_comes_first_keeps_the_order_from_taking",
     ),
     Fault(
@@ -308,3 +311,5 @@ SAGA = [
         "test_the_request_of_a_replica_that_died_after_create_is_taken_over_when_its_lease_ends",
     ),
 ]
+
+FAULTS = (*AUDITED, *CONTRACT, *SAGA)
