@@ -1,13 +1,21 @@
 """Fresh databases for tests: each service is migrated once per session and copied from that template."""
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import asyncpg
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, pool
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from chassis.config.settings import load
+from chassis.config.settings import ServiceSettings, load
 from chassis.db import migrations
+from chassis.db.database import url
+
+T = TypeVar("T")
 
 
 class Databases:
@@ -51,3 +59,26 @@ class Databases:
         name = f"{service}_{uuid4().hex[:12]}"
         await self._create(name, self._templates[service])
         return self._arguments(name)
+
+
+async def create_tables(settings: ServiceSettings, metadata: MetaData) -> None:
+    """Create the tables of `metadata` that the database does not have yet."""
+    await _run(settings, metadata.create_all)
+
+
+async def schema_drift(settings: ServiceSettings, metadata: MetaData) -> list[Any]:
+    """Return alembic's differences between the database and `metadata`; an empty list when they agree."""
+
+    def compare(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    return await _run(settings, compare)
+
+
+async def _run(settings: ServiceSettings, work: Callable[[Connection], T]) -> T:
+    engine = create_async_engine(url(settings), poolclass=pool.NullPool)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()

@@ -17,6 +17,7 @@ from chassis.events import Event
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import BATCH, Relay
 from testkit import eventually
+from testkit.databases import create_tables
 
 MAX_TRIES = 3
 AWAY = OSError("the broker is away")
@@ -76,11 +77,9 @@ class Bench:
 async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> ServiceSettings:
     """Give settings of a service that has an outbox and nothing else."""
     made = ServiceSettings(**await make_database("chassis"), outbox_max_tries=MAX_TRIES)
-    db, metadata = Database(made), metadata_factory()
+    metadata = metadata_factory()
     outbox_table(metadata)
-    async with db.connection() as conn:
-        await conn.run_sync(metadata.create_all)
-    await db.close()
+    await create_tables(made, metadata)
     return made
 
 

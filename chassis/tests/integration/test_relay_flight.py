@@ -17,6 +17,7 @@ from chassis.kafka import relay as relay_module
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
 from testkit import eventually
+from testkit.databases import create_tables
 
 from .conftest import Topic
 
@@ -68,8 +69,7 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
     """Give a bench with an empty outbox."""
     metadata = metadata_factory()
     outbox_table(metadata)
-    async with database.connection() as conn:
-        await conn.run_sync(metadata.create_all)
+    await create_tables(database.settings, metadata)
     session = await database.dedicated()
     yield Bench(database, session)
     await session.close()

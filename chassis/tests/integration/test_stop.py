@@ -18,6 +18,7 @@ from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
 from chassis.service import Process, _close, _supervise
 from testkit import eventually, free_port
+from testkit.databases import create_tables
 from testkit.proxy import Proxy
 
 from .conftest import Topic
@@ -65,8 +66,7 @@ async def service(topic: Topic, proxy: Proxy, database: Database) -> AsyncIterat
     """Give a function that starts the service; settings can be changed."""
     metadata = metadata_factory()
     outbox_table(metadata)
-    async with database.connection() as conn:
-        await conn.run_sync(metadata.create_all)
+    await create_tables(database.settings, metadata)
 
     def start(**changed: Any) -> Running:
         given = database.settings.model_dump() | {

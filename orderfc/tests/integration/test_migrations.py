@@ -4,26 +4,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
 
 from chassis.db import migrations
 from chassis.db.database import Database
 from orderfc.config import Settings
 from orderfc.repository.tables import metadata
+from testkit.databases import schema_drift
 
 
 async def test_the_migrated_database_equals_the_declared_tables_and_migrating_twice_changes_nothing(
     settings: Settings,
 ) -> None:
-    def difference(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
-
     await migrations.run(settings, "orderfc")
+    assert await schema_drift(settings, metadata) == []
     db = Database(settings)
-    async with db.connection() as connection:
-        assert await connection.run_sync(difference) == []
     await migrations.check_current(db, "orderfc")
     await db.close()
 

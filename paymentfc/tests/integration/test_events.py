@@ -6,9 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
 
 from chassis.config.settings import load
 from chassis.db import migrations
@@ -21,6 +18,7 @@ from paymentfc.handler.kafka import handlers
 from paymentfc.model.payment import Status
 from paymentfc.repository import payments
 from paymentfc.repository.tables import metadata
+from testkit.databases import schema_drift
 
 from .conftest import Bench
 
@@ -82,12 +80,7 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_declares_and
 ) -> None:
     settings = load(Settings, **await make_database("paymentfc"))
     db = Database(settings)
-
-    def difference(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
-
-    async with db.connection() as conn:
-        assert await conn.run_sync(difference) == []
+    assert await schema_drift(settings, metadata) == []
     await migrations.check_current(db, "paymentfc")
     await migrations.run(settings, "paymentfc", "base")
     await migrations.run(settings, "paymentfc")

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy import Connection, text
+import asyncpg
+import pytest
 
 from chassis.db import migrations
 from chassis.db.database import Database
 from productfc.config import Settings
 from productfc.repository.tables import metadata
+from testkit.databases import schema_drift
 
 from .conftest import Shop
 
@@ -17,15 +19,7 @@ MakeDatabase = Callable[[str], Awaitable[dict[str, Any]]]
 
 async def test_the_migrated_database_has_the_declared_tables(shop: Shop) -> None:
     await migrations.check_current(shop.db, "productfc")
-
-    def differences(connection: Connection) -> list[object]:
-        from alembic.autogenerate import compare_metadata
-        from alembic.migration import MigrationContext
-
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
-
-    async with shop.db.connection() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await schema_drift(shop.settings, metadata) == []
 
 
 async def test_the_migration_goes_down_and_up_again(make_database: MakeDatabase) -> None:
@@ -50,8 +44,10 @@ async def test_stock_from_before_the_adjustments_is_taken_over_with_what_orders_
             await connection.execute(
                 "INSERT INTO stock_ledger (order_id, product_id, quantity, state, event_id)"
                 " VALUES ($1, $2, 2, $3, gen_random_uuid())",
-                order, product, state,
-            )  # fmt: skip
+                order,
+                product,
+                state,
+            )
     await migrations.run(own, "productfc")
     async with db.driver() as connection:
         rows = await connection.fetch("SELECT product_id, units, cause FROM stock_adjustments ORDER BY 1")
@@ -61,10 +57,5 @@ async def test_stock_from_before_the_adjustments_is_taken_over_with_what_orders_
 
 async def test_the_database_itself_refuses_negative_stock(shop: Shop) -> None:
     product = await shop.product()
-    try:
-        async with shop.db.connection() as connection:
-            await connection.execute(text("UPDATE products SET stock = -1 WHERE id = :id"), {"id": product})
-    except Exception as error:
-        assert "ck_products_stock" in str(error)
-    else:
-        raise AssertionError("stock went below zero")
+    with pytest.raises(asyncpg.CheckViolationError, match="ck_products_stock"):
+        await shop.value("UPDATE products SET stock = -1 WHERE id = $1", product)

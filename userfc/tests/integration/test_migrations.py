@@ -5,11 +5,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
 
 from chassis.db import migrations
+from testkit.databases import schema_drift
 from userfc.config import Settings
 from userfc.repository.tables import metadata
 
@@ -18,12 +16,7 @@ from .conftest import Userfc
 
 async def test_the_migrated_database_has_the_declared_tables(userfc: Userfc) -> None:
     await migrations.check_current(userfc.db, "userfc")
-
-    def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
-
-    async with userfc.db.connection() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await schema_drift(userfc.settings, metadata) == []
 
 
 async def test_the_migration_goes_down_and_up_again(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> None:
