@@ -13,13 +13,13 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scrip
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup tools check test test-containers faults mutants chaos soak measure format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help setup tools require-tools check test test-containers faults mutants chaos soak measure format up down status logs seed topics doctor demo lock protos clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
-setup: $(INSTALLED) tools ## Make the virtual environment and install all that is needed (the other targets do it too)
+setup: $(INSTALLED) ## Make the virtual environment and install all that is needed (the other targets do it too)
 
 $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(package)/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
@@ -29,23 +29,30 @@ $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(packa
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(foreach package,$(PACKAGES) scripts,-e $(package))
 	touch $@
 
-# The pay page is tested in a real browser, invoices are read by poppler, wrong clocks are made by faketime; where
-# packages may be installed, they are.
-tools:
-	@missing=''
-	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing='chromium'
-	command -v pdftotext >/dev/null || missing="$$missing poppler-utils"
-	command -v faketime >/dev/null || missing="$$missing faketime"
-	test -n "$$missing" || exit 0
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-	  echo "Installing $$missing for the tests ..."
+# The pay page is tested in a real browser, invoices are read by poppler, and faketime gives a process a wrong clock.
+MISSING = $(strip $(shell command -v chromium >/dev/null || command -v chromium-browser >/dev/null || echo chromium; \
+  command -v pdftotext >/dev/null || echo poppler-utils; command -v faketime >/dev/null || echo faketime))
+
+tools: ## Install the system packages that the tests need, by apt (as root)
+	@missing='$(MISSING)'
+	if [ -z "$$missing" ]; then
+	  echo 'All tools of the tests are installed.'
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	  echo "Installing $$missing ..."
 	  apt-get update -qq >/dev/null
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1
 	else
-	  echo "Not installed: $$missing. The tests of pages, invoices and clocks need them and will fail."
+	  echo "Not installed: $$missing. Run as root: apt-get install $$missing"
+	  exit 1
 	fi
 
-check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
+require-tools:
+	@if [ -n '$(MISSING)' ]; then
+	  echo 'The tests need these system packages, which are not installed: $(MISSING). Install them with: make tools'
+	  exit 1
+	fi
+
+check: $(INSTALLED) ## Lint, format, types, layers, generated files, the project's own rules
 	@echo '-- ruff'
 	$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
@@ -61,13 +68,13 @@ check: $(INSTALLED) ## Lint, format, types, layers, pass-through functions
 	echo '-- source code'
 	$(BIN)/python -m lint
 
-test: setup check ## Run all checks, then every test that needs no Docker, on real servers
+test: require-tools check ## Run all checks, then every test that needs no Docker, on real servers
 	@$(BIN)/pytest $(ARGS)
 
-test-containers: setup ## Run the integration tests against servers in containers (needs a Docker engine)
+test-containers: $(INSTALLED) require-tools ## Run the integration tests against servers in containers (needs a Docker engine)
 	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
 
-faults: setup ## Every case of the 78 faults, and restarts under 1,000 orders (make test leaves the long ones out)
+faults: $(INSTALLED) require-tools ## Every case of the 78 faults, and restarts under 1,000 orders (make test leaves the long ones out)
 	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test

@@ -77,7 +77,7 @@ def findings(layout: Layout) -> list[Finding]:
             "Chromium",
             True if chromium else None,
             chromium or "not installed: only the tests of the pay page need it",
-            "" if chromium else "`make setup` installs it where it may",
+            "" if chromium else "`make tools` installs it",
         ),
     ]
 
