@@ -15,9 +15,19 @@ USER_ID = "62440e322008e87fb29c1fd0"
 MERCHANT = "Go Commerce"
 PICTURE = "https://xnd-merchant-logos.s3.amazonaws.com/business/development/none.jpeg"
 ECHOED = (
-    "payer_email", "description", "locale", "items", "fees", "customer", "customer_notification_preference",
-    "success_redirect_url", "failure_redirect_url", "should_authenticate_credit_card", "channel_properties", "metadata",
-)  # fmt: skip
+    "payer_email",
+    "description",
+    "locale",
+    "items",
+    "fees",
+    "customer",
+    "customer_notification_preference",
+    "success_redirect_url",
+    "failure_redirect_url",
+    "should_authenticate_credit_card",
+    "channel_properties",
+    "metadata",
+)
 IN_WEBHOOK = ("payer_email", "description", "items", "fees", "success_redirect_url", "failure_redirect_url")
 
 
@@ -116,9 +126,13 @@ class Invoice:
     def shown(self) -> dict[str, Any]:
         """Give the API's invoice object."""
         bank = {
-            "bank_code": "BCA", "collection_type": "POOL", "transfer_amount": self.amount,
-            "bank_branch": "Virtual Account", "account_holder_name": MERCHANT.upper(), "identity_amount": 0,
-        }  # fmt: skip
+            "bank_code": "BCA",
+            "collection_type": "POOL",
+            "transfer_amount": self.amount,
+            "bank_branch": "Virtual Account",
+            "account_holder_name": MERCHANT.upper(),
+            "identity_amount": 0,
+        }
         body = self._common() | {
             "merchant_profile_picture_url": PICTURE,
             "expiry_date": self.expiry_date,

@@ -82,9 +82,14 @@ class Simulator:
         return invoice
 
     def pay(
-        self, invoice_id: str, *, amount: Number | None = None, currency: str | None = None, times: int = 1,
+        self,
+        invoice_id: str,
+        *,
+        amount: Number | None = None,
+        currency: str | None = None,
+        times: int = 1,
         after_expiry: bool = False,
-    ) -> tuple[Invoice, list[asyncio.Event]]:  # fmt: skip
+    ) -> tuple[Invoice, list[asyncio.Event]]:
         """Let `times` payments arrive, each with a callback of its own; the events are set when one was tried.
 
         Raises UnknownInvoice; WrongState for an expired invoice unless `after_expiry`.

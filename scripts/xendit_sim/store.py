@@ -73,9 +73,14 @@ class Store:
             "INSERT INTO invoices (id, external_id, status, expires_ms, document) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET status = excluded.status, expires_ms = excluded.expires_ms,"
             " document = excluded.document",
-            (invoice.id, invoice.external_id, str(invoice.status), _ms(parse_stamp(invoice.expiry_date)),
-             json.dumps(invoice.document())),
-        )  # fmt: skip
+            (
+                invoice.id,
+                invoice.external_id,
+                str(invoice.status),
+                _ms(parse_stamp(invoice.expiry_date)),
+                json.dumps(invoice.document()),
+            ),
+        )
 
     def get(self, invoice_id: str) -> Invoice | None:
         """Find an invoice by its id."""
@@ -83,9 +88,14 @@ class Store:
         return Invoice.from_document(json.loads(row[0])) if row else None
 
     def find(
-        self, *, external_id: str | None = None, statuses: Sequence[str] = (),
-        periods: Mapping[str, tuple[str, str]] | None = None, after: str | None = None, limit: int = -1,
-    ) -> list[Invoice]:  # fmt: skip
+        self,
+        *,
+        external_id: str | None = None,
+        statuses: Sequence[str] = (),
+        periods: Mapping[str, tuple[str, str]] | None = None,
+        after: str | None = None,
+        limit: int = -1,
+    ) -> list[Invoice]:
         """List invoices, newest first; `after` is the id of the last invoice of the page before; -1 is no limit.
 
         `periods` maps a name of PERIODS to the first and the last time that match, written as `stamp` does.

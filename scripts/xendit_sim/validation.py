@@ -15,8 +15,13 @@ CURRENCIES = ("IDR", "USD", "THB", "VND", "PHP", "MYR")
 MAX_DURATION_S = 31_536_000
 SAFE = 2**53 - 1
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-TEXTS = {"description": (1, None), "payer_email": (1, None), "success_redirect_url": (1, 255),
-         "failure_redirect_url": (1, 255), "locale": (1, None)}  # fmt: skip
+TEXTS = {
+    "description": (1, None),
+    "payer_email": (1, None),
+    "success_redirect_url": (1, 255),
+    "failure_redirect_url": (1, 255),
+    "locale": (1, None),
+}
 
 
 @dataclass(frozen=True)
@@ -149,9 +154,15 @@ class _Checks:
             self.fail(name, f"length must be less than or equal to {most} characters long", "string.max")
 
     def number(
-        self, name: str, *, required: bool = False, integer: bool = False, greater: int | None = None,
-        least: int | None = None, most: int | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        *,
+        required: bool = False,
+        integer: bool = False,
+        greater: int | None = None,
+        least: int | None = None,
+        most: int | None = None,
+    ) -> None:
         if self._absent(name, required=required):
             return
         value = self.body[name]

@@ -187,8 +187,16 @@ class Webhooks:
 
     def _record(self, webhook: Webhook, kind: str, result: dict[str, Any]) -> None:
         delivery = {
-            "webhook_id": webhook.id, "invoice_id": webhook.invoice_id, "external_id": webhook.external_id,
-            "status": webhook.status, "kind": kind, "attempt": webhook.attempts, "at": stamp(self._clock()),
-            "status_code": None, "error": None, "duration_ms": 0, "body": webhook.body,
-        }  # fmt: skip
+            "webhook_id": webhook.id,
+            "invoice_id": webhook.invoice_id,
+            "external_id": webhook.external_id,
+            "status": webhook.status,
+            "kind": kind,
+            "attempt": webhook.attempts,
+            "at": stamp(self._clock()),
+            "status_code": None,
+            "error": None,
+            "duration_ms": 0,
+            "body": webhook.body,
+        }
         self._store.add_delivery(delivery | result)

@@ -34,10 +34,15 @@ def _show(verdict: Verdict) -> None:
 
 def _keep(verdict: Verdict, path: Path) -> None:
     line = {
-        "seed": verdict.plan.seed, "faults": [str(fault).strip() for fault in verdict.plan.faults],
-        "orders": verdict.orders, "paid": verdict.paid, "ready_s": round(verdict.ready_s, 2),
-        "recovery_s": round(verdict.recovery_s, 2), "fresh_s": round(verdict.fresh_s, 2), "wrong": verdict.wrong,
-    }  # fmt: skip
+        "seed": verdict.plan.seed,
+        "faults": [str(fault).strip() for fault in verdict.plan.faults],
+        "orders": verdict.orders,
+        "paid": verdict.paid,
+        "ready_s": round(verdict.ready_s, 2),
+        "recovery_s": round(verdict.recovery_s, 2),
+        "fresh_s": round(verdict.fresh_s, 2),
+        "wrong": verdict.wrong,
+    }
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import signal
-from typing import Any
 
 import pytest
 
 from fc.demo.shop import poll
 from testkit.proxy import Proxy
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.consumers import Tail, applied, dies, event_id, event_of, instead, ledger, locked_row, metric
+from tests.chaos.kit.consumers import assert_completed_once, event_id, event_of, inbox_counts
+from tests.chaos.kit.locks import products_locked
+from tests.chaos.kit.logs import LogTail, metric
 from tests.chaos.kit.records import Record, committed, elsewhere, put
+from tests.chaos.kit.stock import ledger
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -18,17 +20,6 @@ pytestmark = pytest.mark.timeout(400)
 TAKEN = "stock update applied"
 HIT = "failpoint hit"
 ASSIGNED = "partitions assigned"
-
-
-async def whole(arena: Arena, product: dict[str, Any], order: int, left: int, taken: int) -> None:
-    """Wait until an order that is paid is completed, and see that each of its events had its effect once."""
-    await arena.alice.wait_status(order, "completed", 40)
-    await arena.back_office.wait_stock(product, left)
-    assert await ledger(arena, order) == [(taken, "TAKEN")]
-    assert await arena.history(order) == ["created", "completed"]
-    assert await arena.shop.invoices(order) == 1
-    for topic in ("order.created", "stock.updated", "payment.success"):
-        assert set((await applied(arena, await event_of(arena, order, topic))).values()) == {1}
 
 
 async def pay(arena: Arena, order: int) -> None:
@@ -40,14 +31,14 @@ async def pay(arena: Arena, order: int) -> None:
 async def test_an_event_whose_handler_was_killed_before_its_commit_is_applied_after_the_restart(arena: Arena) -> None:
     product = await arena.back_office.product(stock=5)
     points = {"productfc": "db.before_commit=kill", "paymentfc": "consumer.before_handler/order.created=kill"}
-    async with instead(arena, {service: {"FAILPOINTS": point} for service, point in points.items()}) as running:
+    async with arena.all_replaced({service: {"FAILPOINTS": point} for service, point in points.items()}) as running:
         order = await arena.alice.checkout(product, 2)
         for each in running.values():
-            await dies(each)
-        assert await ledger(arena, order) == []
+            await each.killed()
+        assert await ledger(arena, order) == {}
         assert await arena.sql("paymentfc", "SELECT 1 FROM payments WHERE order_id = $1", order) == []
     await pay(arena, order)
-    await whole(arena, product, order, left=3, taken=2)
+    await assert_completed_once(arena, product, order, quantity=2, stock=3)
     await arena.exact()
 
 
@@ -56,14 +47,14 @@ async def test_an_event_that_was_applied_before_a_kill_is_delivered_again_and_ch
     product = await arena.back_office.product(stock=5)
     topics = {"productfc": "stock.updated", "orderfc": "payment.success"}
     points = {service: {"FAILPOINTS": f"consumer.after_handler/{topic}=kill"} for service, topic in topics.items()}
-    async with instead(arena, points) as running:
+    async with arena.all_replaced(points) as running:
         order = await arena.alice.checkout(product, 2)
-        await dies(running["productfc"])
-        assert await ledger(arena, order) == [(2, "TAKEN")]
+        await running["productfc"].killed()
+        assert await ledger(arena, order) == {product["id"]: (2, "TAKEN")}
         offsets = {service: await committed(arena, service) for service in topics}
         await pay(arena, order)
-        await dies(running["orderfc"])
-    await whole(arena, product, order, left=3, taken=2)
+        await running["orderfc"].killed()
+    await assert_completed_once(arena, product, order, quantity=2, stock=3)
     await arena.bus.consumed()
     for service, topic in topics.items():
         now = await committed(arena, service)
@@ -89,8 +80,8 @@ async def test_a_partition_that_changes_hands_under_load_is_drained_first_so_not
             orders.append(await arena.alice.checkout(product, 1))
             await asyncio.sleep(0.1)
 
-    async with arena.instead("productfc", patient):
-        tail = Tail.of(arena, "productfc")
+    async with arena.replaced("productfc", patient):
+        tail = LogTail.of(arena, "productfc")
         load = asyncio.create_task(shopping())
         try:
             for _ in range(2):
@@ -117,8 +108,8 @@ async def test_a_member_that_comes_back_after_another_has_taken_its_partition_ch
 ) -> None:
     """Frozen before the commit it holds the inbox row, until the database ends its session after 15 s."""
     product = await arena.back_office.product(stock=5)
-    async with arena.instead("productfc", {"FAILPOINTS": f"{point}=delay:1"}) as first:
-        tail = Tail(first.log)
+    async with arena.replaced("productfc", {"FAILPOINTS": f"{point}=delay:1"}) as first:
+        tail = LogTail(first.log)
         order = await arena.alice.checkout(product, 2)
         await tail.wait(HIT)
         first.signal(signal.SIGSTOP)
@@ -130,7 +121,7 @@ async def test_a_member_that_comes_back_after_another_has_taken_its_partition_ch
         later = await arena.alice.checkout(product, 1)
         await tail.wait(TAKEN, order_id=later)
         assert first.process.poll() is None
-    await whole(arena, product, order, left=2, taken=2)
+    await assert_completed_once(arena, product, order, quantity=2, stock=2)
     await arena.exact()
 
 
@@ -139,8 +130,8 @@ async def test_a_handler_slower_than_the_session_keeps_its_member_in_the_group_a
     arena: Arena,
 ) -> None:
     product = await arena.back_office.product(stock=50)
-    async with arena.instead("productfc", {"FAILPOINTS": "consumer.before_handler/stock.updated=delay:6.5"}) as slow:
-        tail = Tail(slow.log)
+    async with arena.replaced("productfc", {"FAILPOINTS": "consumer.before_handler/stock.updated=delay:6.5"}) as slow:
+        tail = LogTail(slow.log)
         order = await arena.alice.checkout(product, 1)
         await tail.wait(HIT)
         before = len(tail.lines(ASSIGNED))
@@ -158,8 +149,8 @@ async def test_a_handler_slower_than_the_session_keeps_its_member_in_the_group_a
 @pytest.mark.fault(20)
 async def test_a_member_whose_loop_was_starved_past_its_session_joins_again_and_doubles_nothing(arena: Arena) -> None:
     product = await arena.back_office.product(stock=5)
-    async with arena.instead("productfc", {"FAILPOINTS": "consumer.before_handler/stock.updated=block:5"}) as starved:
-        tail = Tail(starved.log)
+    async with arena.replaced("productfc", {"FAILPOINTS": "consumer.before_handler/stock.updated=block:5"}) as starved:
+        tail = LogTail(starved.log)
         order = await arena.alice.checkout(product, 2)
         await tail.wait(HIT)
         before = len(tail.lines(ASSIGNED))
@@ -168,7 +159,7 @@ async def test_a_member_whose_loop_was_starved_past_its_session_joins_again_and_
         await tail.wait(TAKEN, order_id=await arena.alice.checkout(product, 1))
         assert starved.process.poll() is None
     await pay(arena, order)
-    await whole(arena, product, order, left=2, taken=2)
+    await assert_completed_once(arena, product, order, quantity=2, stock=2)
     await arena.exact()
 
 
@@ -178,8 +169,8 @@ async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(aren
     wire = Proxy("127.0.0.1", arena.stack.layout.port("postgres"))
     async with wire:
         there = {"DB_HOST": wire.host, "DB_PORT": str(wire.port), "CONSUMER_MAX_TRIES": "1"}
-        async with arena.instead("paymentfc", there) as charging:
-            tail = Tail(charging.log)
+        async with arena.replaced("paymentfc", there) as charging:
+            tail = LogTail(charging.log)
             await wire.refuse()
             orders = [await arena.alice.checkout(product, 1) for _ in range(3)]
             await tail.wait("dependency is away, the partition waits", topic="order.created")
@@ -192,7 +183,7 @@ async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(aren
                 await pay(arena, order)
     for order in orders:
         await arena.alice.wait_status(order, "completed", 40)
-        assert set((await applied(arena, await event_of(arena, order, "order.created"))).values()) == {1}
+        assert set((await inbox_counts(arena, await event_of(arena, order, "order.created"))).values()) == {1}
         assert await arena.shop.invoices(order) == 1
     keys = {letter.key for letter in await arena.bus.read("order.created.dlq")}
     assert keys.isdisjoint(f"order-{order}".encode() for order in orders)
@@ -203,18 +194,14 @@ async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(aren
 async def test_an_event_that_waits_for_a_locked_row_is_tried_again_and_holds_only_its_partition(arena: Arena) -> None:
     """The lock outlives the statement's 5 s."""
     product, other = await arena.back_office.product(stock=5), await arena.back_office.product(stock=50)
-    tail = Tail(arena.stack.layout.log("productfc"))
-    lock = await locked_row(arena, product)
-    try:
+    tail = LogTail(arena.stack.layout.log("productfc"))
+    async with products_locked(arena, product):
         order = await arena.alice.checkout(product, 2)
         await tail.wait("dependency is away, the partition waits", order_id=order)
         await tail.wait(TAKEN, order_id=await elsewhere(arena, other, order))
-        assert await ledger(arena, order) == []
-    finally:
-        await lock.close()
-        arena.healed()
+        assert await ledger(arena, order) == {}
     await pay(arena, order)
-    await whole(arena, product, order, left=3, taken=2)
+    await assert_completed_once(arena, product, order, quantity=2, stock=3)
     await arena.exact()
 
 
@@ -232,8 +219,8 @@ async def test_the_offset_of_a_poison_message_stays_until_its_dead_letter_is_kep
     ]
     groups = ("productfc", "paymentfc")
     slow = {"FAILPOINTS": "consumer.before_handler=delay:1"}
-    async with instead(arena, dict.fromkeys(groups, slow)) as running:
-        tails = [Tail(running[group].log) for group in groups]
+    async with arena.all_replaced(dict.fromkeys(groups, slow)) as running:
+        tails = [LogTail(running[group].log) for group in groups]
         before = [await committed(arena, group) for group in groups]
         await put(arena, poison)
         for tail in tails:
@@ -242,7 +229,7 @@ async def test_the_offset_of_a_poison_message_stays_until_its_dead_letter_is_kep
             for tail in tails:
                 await tail.wait("dead letter not written yet")
             running["paymentfc"].signal(signal.SIGKILL)
-            await dies(running["paymentfc"])
+            await running["paymentfc"].killed()
         await arena.bus.dead_letter(poison[0].topic, poison[0].value or b"")
         assert await committed(arena, "paymentfc") == before[1]
     letters = [await arena.bus.dead_letter(record.topic, record.value or b"") for record in poison]
@@ -251,17 +238,17 @@ async def test_the_offset_of_a_poison_message_stays_until_its_dead_letter_is_kep
     for group, offsets in zip(groups, before, strict=True):
         assert sum((await committed(arena, group)).values()) - sum(offsets.values()) == 1
     await pay(arena, order)
-    await whole(arena, product, order, left=3, taken=2)
+    await assert_completed_once(arena, product, order, quantity=2, stock=3)
     await arena.exact()
 
 
 @pytest.mark.fault(29)
 async def test_a_consumer_that_dies_takes_its_process_with_it_and_the_next_one_goes_on(arena: Arena) -> None:
     product = await arena.back_office.product(stock=5)
-    async with arena.instead("productfc", {"FAILPOINTS": "consumer.before_commit/stock.updated=raise"}) as mortal:
-        tail = Tail(mortal.log)
+    async with arena.replaced("productfc", {"FAILPOINTS": "consumer.before_commit/stock.updated=raise"}) as mortal:
+        tail = LogTail(mortal.log)
         order = await arena.alice.checkout(product, 2)
-        assert await mortal.ended() == 1
+        assert await mortal.exit_code() == 1
         assert tail.lines("a part of the service ended by itself", part="consumer")
     pid = arena.pid("productfc")
     arena.signal("productfc", signal.SIGKILL)
@@ -271,7 +258,7 @@ async def test_a_consumer_that_dies_takes_its_process_with_it_and_the_next_one_g
 
     await poll(restarted, "the supervisor starts productfc again", 30, 0.05)
     arena.healed()
-    await arena.ready(arena.stack.layout.url("productfc"))
+    await arena.stack.ready("productfc")
     await pay(arena, order)
-    await whole(arena, product, order, left=3, taken=2)
+    await assert_completed_once(arena, product, order, quantity=2, stock=3)
     await arena.exact()

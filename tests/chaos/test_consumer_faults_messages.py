@@ -10,20 +10,10 @@ from fc.audit.run import run_audit
 from fc.platform.sources import Sources
 from fc.platform.topics import CONSUMERS
 from tests.chaos.kit.arena import QUIET_S, Arena
-from tests.chaos.kit.consumers import (
-    CONSUMING,
-    Tail,
-    applied,
-    event_id,
-    event_of,
-    instead,
-    ledger,
-    metric,
-    state,
-    stopped,
-)
+from tests.chaos.kit.consumers import CONSUMING, assert_completed_once, event_id, event_of, inbox_counts, service_states
+from tests.chaos.kit.logs import LogTail, metric
 from tests.chaos.kit.records import Record, forget_group, partitions, put
-from tests.kit.bus import TOPICS, Seen
+from tests.kit.bus import TOPICS, PublishedEvent
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -55,7 +45,7 @@ async def closed(arena: Arena) -> tuple[dict[str, Any], int, int]:
     return product, paid, expired
 
 
-def again(event: Seen, **changed: str) -> list[tuple[str, bytes]]:
+def again(event: PublishedEvent, **changed: str) -> list[tuple[str, bytes]]:
     """Give an event's headers with some of them replaced."""
     kept = [(name, value) for name, value in event.headers if name not in changed]
     return [*kept, *((name, value.encode()) for name, value in changed.items())]
@@ -66,8 +56,8 @@ async def test_copies_of_an_event_that_are_worked_on_at_the_same_instant_take_ef
     product = await arena.back_office.product(stock=5)
     topics = {"productfc": "stock.updated", "paymentfc": "order.created", "orderfc": "payment.success"}
     late = {service: {"FAILPOINTS": f"consumer.before_handler/{topic}=delay:1@*"} for service, topic in topics.items()}
-    async with instead(arena, late) as running:
-        tails = {service: Tail(each.log) for service, each in running.items()}
+    async with arena.all_replaced(late) as running:
+        tails = {service: LogTail(each.log) for service, each in running.items()}
         order = await arena.alice.checkout(product, 2)
         for service, topic in topics.items():
             if topic == "payment.success":
@@ -76,23 +66,20 @@ async def test_copies_of_an_event_that_are_worked_on_at_the_same_instant_take_ef
             copies = [
                 Record(topic, event.key or b"", event.value, event.headers, partition)
                 for partition in await partitions(arena, topic)
-            ]  # fmt: skip
+            ]
             await put(arena, copies, producers=2)
             await tails[service].wait("failpoint hit", len(copies) + 1, event_id=str(event_id(event)))
         await arena.bus.consumed()
         for topic in topics.values():
-            assert set((await applied(arena, await event_of(arena, order, topic))).values()) == {1}
-    assert await ledger(arena, order) == [(2, "TAKEN")]
-    assert await arena.back_office.stock(product) == 3
-    assert await arena.history(order) == ["created", "completed"]
-    assert await arena.shop.invoices(order) == 1
+            assert set((await inbox_counts(arena, await event_of(arena, order, topic))).values()) == {1}
+    await assert_completed_once(arena, product, order, quantity=2, stock=3)
     await arena.exact()
 
 
 @pytest.mark.fault(22)
 async def test_events_that_come_again_under_new_ids_find_their_effect_done(arena: Arena) -> None:
     product, paid, expired = await closed(arena)
-    before = await state(arena)
+    before = await service_states(arena)
     for order in (paid, expired):
         events = await arena.bus.events_of(order)
         assert len(events) >= 3
@@ -100,7 +87,7 @@ async def test_events_that_come_again_under_new_ids_find_their_effect_done(arena
             await arena.bus.send(event, fresh_id=True)
     arena.healed()
     await arena.bus.consumed()
-    assert await state(arena) == before
+    assert await service_states(arena) == before
     assert await arena.back_office.stock(product) == 7
     assert await arena.shop.invoices(paid) == await arena.shop.invoices(expired) == 1
     await arena.exact()
@@ -110,16 +97,16 @@ async def test_events_that_come_again_under_new_ids_find_their_effect_done(arena
 async def test_all_events_replayed_from_the_beginning_after_the_inbox_was_purged_change_nothing(arena: Arena) -> None:
     product, paid, expired = await closed(arena)
     await run_audit(Sources.of_stack(arena.stack.layout), quiesce_s=QUIET_S)
-    before = await state(arena)
-    async with stopped(arena, CONSUMING):
+    before = await service_states(arena)
+    async with arena.stopped(*CONSUMING):
         for service in CONSUMING:
             await forget_group(arena, service)
             await arena.sql(service, "DELETE FROM inbox")
     await run_audit(Sources.of_stack(arena.stack.layout), quiesce_s=QUIET_S)
-    assert await state(arena) == before
+    assert await service_states(arena) == before
     assert await arena.back_office.stock(product) == 7
     for event in [*await arena.bus.events_of(paid), *await arena.bus.events_of(expired)]:
-        assert set((await applied(arena, event)).values()) == {1}, "it was replayed"
+        assert set((await inbox_counts(arena, event)).values()) == {1}, "it was replayed"
     await arena.exact()
 
 
@@ -131,8 +118,9 @@ async def test_unreadable_messages_are_kept_with_their_reason_and_orders_go_on_a
     mark = uuid4().hex.encode()
     records = [
         Record(topic, key, value, [("x-mark", mark), ("x-kind", kind.encode())])
-        for topic in TOPICS for kind, (value, _) in POISON.items()
-    ]  # fmt: skip
+        for topic in TOPICS
+        for kind, (value, _) in POISON.items()
+    ]
     await put(arena, records)
     arena.healed()
     orders = [first, *[await arena.alice.checkout(product, 1) for _ in range(9)]]
@@ -143,13 +131,14 @@ async def test_unreadable_messages_are_kept_with_their_reason_and_orders_go_on_a
         letters = [letter for letter in await arena.bus.read(f"{topic}.dlq") if ("x-mark", mark) in letter.headers]
         wanted = [
             (kind, value, reason, f"{service}.{topic}")
-            for kind, (value, reason) in POISON.items() for service in CONSUMERS[topic]
-        ]  # fmt: skip
+            for kind, (value, reason) in POISON.items()
+            for service in CONSUMERS[topic]
+        ]
         assert sorted(map(_told, letters), key=str) == sorted(wanted, key=str)
     await arena.exact()
 
 
-def _told(letter: Seen) -> tuple[str, bytes | None, str, str]:
+def _told(letter: PublishedEvent) -> tuple[str, bytes | None, str, str]:
     headers = {name: value.decode() for name, value in letter.headers}
     assert letter.key and headers["x-error"] and headers["x-source-offset"].isdecimal()
     return headers["x-kind"], letter.value, headers["x-reason"], headers["x-handler"]
@@ -158,23 +147,25 @@ def _told(letter: Seen) -> tuple[str, bytes | None, str, str]:
 @pytest.mark.fault(31)
 async def test_events_of_three_days_ago_do_not_reopen_an_order_that_is_closed(arena: Arena) -> None:
     product, paid, expired = await closed(arena)
-    before = await state(arena)
+    before = await service_states(arena)
     url = arena.stack.layout.url("productfc")
     counted = [await metric(arena, url, f"stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")]
     then = datetime.now(UTC) - OLD
     events = [*await arena.bus.events_of(paid), *await arena.bus.events_of(expired)]
     records = [
         Record(
-            event.topic, event.key or b"", event.value,
+            event.topic,
+            event.key or b"",
+            event.value,
             again(event, ce_id=str(uuid4()), ce_source="another", ce_time=then.isoformat()),
             timestamp_ms=int(then.timestamp() * 1000),
         )
         for event in events
-    ]  # fmt: skip
+    ]
     await put(arena, records)
     arena.healed()
     await arena.bus.consumed()
-    assert await state(arena) == before
+    assert await service_states(arena) == before
     assert await arena.back_office.stock(product) == 7
     told = [await metric(arena, url, f"stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")]
     assert [now - was for now, was in zip(told, counted, strict=True)] == [2, 1]
@@ -189,16 +180,13 @@ async def test_a_handler_that_fails_after_its_commit_is_run_again_without_effect
         "paymentfc": "consumer.after_handler/order.created=raise",
         "orderfc": "consumer.after_handler/payment.success=raise",
     }
-    async with instead(arena, {service: {"FAILPOINTS": point} for service, point in points.items()}) as running:
-        tails = {service: Tail(each.log) for service, each in running.items()}
+    async with arena.all_replaced({service: {"FAILPOINTS": point} for service, point in points.items()}) as running:
+        tails = {service: LogTail(each.log) for service, each in running.items()}
         order = await arena.alice.checkout(product, 2)
         await arena.complete(order)
         for tail in tails.values():
             await tail.wait("handler failed", key=f"order-{order}")
         await arena.bus.consumed()
         assert [len(tail.lines("failpoint hit")) for tail in tails.values()] == [1, 1, 1]
-    assert await ledger(arena, order) == [(2, "TAKEN")]
-    assert await arena.back_office.stock(product) == 3
-    assert await arena.history(order) == ["created", "completed"]
-    assert await arena.shop.invoices(order) == 1
+    await assert_completed_once(arena, product, order, quantity=2, stock=3)
     await arena.exact()

@@ -13,8 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.consumers import applied, event_id, event_of, ledger
+from tests.chaos.kit.consumers import event_id, event_of, inbox_counts
 from tests.chaos.kit.records import broker, ends, forget_group, partitions
+from tests.chaos.kit.stock import ledger
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -24,11 +25,11 @@ pytestmark = pytest.mark.timeout(400)
 async def test_a_dead_letter_that_is_replayed_twice_keeps_its_id_and_takes_effect_once(arena: Arena) -> None:
     product = await arena.back_office.product(stock=5)
     unlucky = {"FAILPOINTS": "consumer.before_handler/stock.updated=raise@*", "CONSUMER_MAX_TRIES": "2"}
-    async with arena.instead("productfc", unlucky):
+    async with arena.replaced("productfc", unlucky):
         order = await arena.alice.checkout(product, 2)
         event = await event_of(arena, order, "stock.updated")
         assert (await arena.bus.dead_letter("stock.updated", event.value or b""))["x-reason"] == "handler_failed"
-    assert await ledger(arena, order) == []
+    assert await ledger(arena, order) == {}
     rows = await _dlq(arena, "ls", "--topic", "stock.updated", "--json")
     [place] = [row["place"] for row in rows if row["order_id"] == order]
     for words in (), ("--force",):
@@ -38,8 +39,8 @@ async def test_a_dead_letter_that_is_replayed_twice_keeps_its_id_and_takes_effec
         await arena.bus.consumed()
     ids = [event_id(seen) for seen in await arena.bus.read("stock.updated") if seen.key == event.key]
     assert ids == [event_id(event)] * 3
-    assert await applied(arena, event) == {"productfc": 1}
-    assert await ledger(arena, order) == [(2, "TAKEN")]
+    assert await inbox_counts(arena, event) == {"productfc": 1}
+    assert await ledger(arena, order) == {product["id"]: (2, "TAKEN")}
     assert await arena.back_office.stock(product) == 3
     await arena.complete(order)
     await arena.exact()
@@ -50,9 +51,14 @@ async def _dlq(arena: Arena, *words: str) -> list[dict[str, Any]]:
     layout = arena.stack.layout
     here = {"FC_NATIVE": "1", "FC_HOME": str(layout.home), "FC_PORT_OFFSET": str(layout.offset)}
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-m", "fc", "dlq", *words],
-        env={**os.environ, **here}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        subprocess.run,
+        [sys.executable, "-m", "fc", "dlq", *words],
+        env={**os.environ, **here},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if "--json" in words]
 
@@ -97,16 +103,16 @@ async def test_events_go_on_when_topics_get_more_partitions_under_load(arena: Ar
         await admin.close()
         async with arena.stopped("orderfc"):
             pass
-        await poll(
-            lambda: _used(arena, "stock.updated", counts["stock.updated"]), "a new partition is used", 30, 0.2
-        )  # fmt: skip
+        await poll(lambda: _used(arena, "stock.updated", counts["stock.updated"]), "a new partition is used", 30, 0.2)
     finally:
         stop.set()
         await load
     for order in orders:
         await arena.complete(order, deadline_s=60)
     await arena.back_office.wait_stock(product, 100 - len(orders))
-    assert {order: await ledger(arena, order) for order in orders} == {order: [(1, "TAKEN")] for order in orders}
+    assert {order: await ledger(arena, order) for order in orders} == {
+        order: {product["id"]: (1, "TAKEN")} for order in orders
+    }
     await arena.exact()
 
 

@@ -17,7 +17,9 @@ from chassis.redis import RedisClient
 from fc.demo.shop import Customer, poll
 from productfc.config import Settings as ProductSettings
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.requests import checkout, crowd, locked, orders_for, read, refused_for_now, together
+from tests.chaos.kit.databases import orders_for
+from tests.chaos.kit.locks import table_locked
+from tests.chaos.kit.requests import checkout, read_product, refused_for_now, together, unlimited_client
 
 
 @asynccontextmanager
@@ -61,7 +63,7 @@ async def redis_in_trouble(arena: Arena, trouble: str) -> AsyncIterator[None]:
 async def entries(arena: Arena, who: Customer, product: dict[str, Any]) -> list[int]:
     """Try a customer's token at each service; give the four statuses."""
     urls = arena.stack.urls()
-    order = await checkout(arena, product, uuid4().hex, headers=who.headers)
+    order = await checkout(arena, (product, 1), who=who)
     answers = [
         await arena.client.request(method, url, headers=who.headers)
         for method, url in (
@@ -86,11 +88,11 @@ async def test_a_redis_in_trouble_neither_stops_orders_nor_shows_old_stock_nor_l
     product = await arena.back_office.product(stock=5)
     before, meanwhile = await arena.shop.login("bob"), await arena.shop.login("bob")
     await log_out(arena, before)
-    assert (await read(arena, product))["stock"] == 5
+    assert (await read_product(arena, product))["stock"] == 5
     async with redis_in_trouble(arena, trouble):
         order = await arena.alice.checkout(product, 2)
         await arena.complete(order)
-        assert (await read(arena, product))["stock"] == 3
+        assert (await read_product(arena, product))["stock"] == 3
         await log_out(arena, meanwhile)
         for gone in (before, meanwhile):
             assert await entries(arena, gone, product) == [401] * 4
@@ -98,7 +100,7 @@ async def test_a_redis_in_trouble_neither_stops_orders_nor_shows_old_stock_nor_l
     await arena.exact()
     for gone in (before, meanwhile):
         assert await entries(arena, gone, product) == [401] * 4
-    assert (await read(arena, product))["stock"] == 3
+    assert (await read_product(arena, product))["stock"] == 3
 
 
 @pytest.mark.fault(60)
@@ -118,7 +120,7 @@ async def test_without_redis_nobody_is_kept_from_signing_in_and_limits_hold_agai
 
 async def is_cached(arena: Arena, product: dict[str, Any], url: str | None = None) -> bool:
     """Read a product, and tell whether Redis holds it now."""
-    await read(arena, product, url)
+    await read_product(arena, product, url)
     async with redis_of(arena) as client:
         return bool(await client.exists(f"product:{product['id']}"))
 
@@ -136,13 +138,13 @@ async def test_a_reader_that_was_overtaken_by_a_change_does_not_fill_the_cache_w
         async def has_read() -> bool:
             return b"failpoint hit" in replica.log.read_bytes()[beginning:]
 
-        reading = asyncio.create_task(read(arena, product, replica.url))
+        reading = asyncio.create_task(read_product(arena, product, replica.url))
         await poll(has_read, "the slow reader has read", 10)
         (await arena.client.put(url, headers=admin, json={"price": 30_000})).raise_for_status()
         assert not reading.done()
         assert (await reading)["price"] == product["price"]
         for place in (replica.url, None, replica.url, None):
-            assert (await read(arena, product, place))["price"] == 30_000
+            assert (await read_product(arena, product, place))["price"] == 30_000
     arena.healed()
     await arena.exact()
 
@@ -160,9 +162,9 @@ async def test_two_hundred_readers_of_a_product_that_is_not_cached_make_one_quer
     async with AsyncExitStack() as stack:
         if not with_redis:
             await stack.enter_async_context(arena.broken("redis", "refuse"))
-        client = await stack.enter_async_context(crowd())
+        client = await stack.enter_async_context(unlimited_client())
         before = await reads(arena)
-        async with locked(arena, "productfc", "products") as waiting:
+        async with table_locked(arena, "productfc", "products") as waiting:
             asking = asyncio.create_task(together(client.get(url) for _ in range(200)))
 
             async def all_wait() -> bool:
@@ -211,7 +213,7 @@ async def test_readers_who_hang_up_on_a_slow_redis_never_cause_somebody_to_get_a
     products = [await arena.back_office.product(stock=5) for _ in range(12)]
     url, random = arena.stack.layout.url("productfc"), Random(63)
     loop = asyncio.get_running_loop()
-    async with arena.broken("redis", "delay", 0.19), crowd() as client:
+    async with arena.broken("redis", "delay", 0.19), unlimited_client() as client:
         for _ in range(6):
             asked = [product["id"] for product in random.choices(products, k=40)]
             tasks = [asyncio.create_task(client.get(f"{url}/v1/products/{number}")) for number in asked]
@@ -266,9 +268,10 @@ async def test_an_invoice_waits_for_userfc_without_hanging_and_is_made_once_afte
     await arena.complete(order)
     await arena.exact()
     [invoice] = [
-        item for item in (await arena.client.get(f"{arena.stack.layout.url('xendit')}/_sim/invoices")).json()
+        item
+        for item in (await arena.client.get(f"{arena.stack.layout.url('xendit')}/_sim/invoices")).json()
         if item["external_id"] == f"order-{order}"
-    ]  # fmt: skip
+    ]
     assert invoice["payer_email"] == arena.stack.accounts()["alice"][0]
 
 
@@ -279,10 +282,12 @@ async def test_a_hundred_checkouts_without_productfc_are_refused_leave_nothing_a
 ) -> None:
     product, keys = await arena.back_office.product(stock=200), [uuid4().hex for _ in range(100)]
     values = {"delay": [30.0], "cut": [40.0]}.get(mode, [])
-    async with crowd() as client:
+    async with unlimited_client() as client:
         trouble = arena.frozen("productfc") if mode == "frozen" else arena.broken("productfc", mode, *values)
         async with trouble:
-            asking = asyncio.create_task(together(checkout(arena, product, key, client=client) for key in keys))
+            asking = asyncio.create_task(
+                together(checkout(arena, (product, 1), key=key, client=client) for key in keys)
+            )
             url, meanwhile = f"{arena.stack.layout.url('orderfc')}/v1/orders/history", 0
             while not asking.done():
                 other = await client.get(url, headers=arena.alice.headers, params={"limit": 1})
@@ -291,7 +296,7 @@ async def test_a_hundred_checkouts_without_productfc_are_refused_leave_nothing_a
             assert meanwhile or mode in ("refuse", "cut")
             assert [refused_for_now(answer) for answer in asking.result()] == [True] * 100
             assert await orders_for(arena, product) == 0
-        again = await together(checkout(arena, product, key, client=client) for key in keys[:10])
+        again = await together(checkout(arena, (product, 1), key=key, client=client) for key in keys[:10])
     assert [answer.status_code for answer in again] == [201] * 10
     await arena.exact()
     assert await orders_for(arena, product) == 10

@@ -52,16 +52,20 @@ async def forgotten_in(arena: Arena, who: Customer) -> float:
 @pytest.mark.parametrize(
     ("service", "offset_s"),
     [
-        ("userfc", SKEW_S), ("userfc", -SKEW_S), ("productfc", SKEW_S), ("orderfc", -SKEW_S), ("paymentfc", SKEW_S),
+        ("userfc", SKEW_S),
+        ("userfc", -SKEW_S),
+        ("productfc", SKEW_S),
+        ("orderfc", -SKEW_S),
+        ("paymentfc", SKEW_S),
         ("paymentfc", -SKEW_S),
     ],
-)  # fmt: skip
+)
 async def test_a_service_whose_clock_is_five_minutes_off_serves_as_if_it_was_right(
     arena: Arena, service: str, offset_s: int
 ) -> None:
     settings = {"INVOICE_DURATION_S": str(INVOICE_S)} if service == "paymentfc" else {}
     product, urls = await arena.back_office.product(stock=5), arena.stack.urls()
-    async with arena.instead(service, {**clock(offset_s), **settings}) as running:
+    async with arena.replaced(service, {**clock(offset_s), **settings}) as running:
         said = parsedate_to_datetime((await arena.client.get(f"{running.url}/health")).headers["date"])
         assert abs(said.timestamp() - time.time() - offset_s) < 30
         alice, bob = await arena.shop.login("alice"), await arena.shop.login("bob")
@@ -77,9 +81,10 @@ async def test_a_service_whose_clock_is_five_minutes_off_serves_as_if_it_was_rig
         (await arena.client.post(f"{urls['userfc']}/v1/logout", headers=alice.headers)).raise_for_status()
         assert await forgotten_in(arena, alice) > LEEWAY_S + CLOCKS_DIFFER_S
         asked = (
-            f"{urls['userfc']}/v1/user-info", f"{urls['orderfc']}/v1/orders/{order}",
+            f"{urls['userfc']}/v1/user-info",
+            f"{urls['orderfc']}/v1/orders/{order}",
             f"{urls['paymentfc']}/v1/payments/{order}",
-        )  # fmt: skip
+        )
         for token, expected in ((alice, [401] * 3), (arena.alice, [200] * 3)):
             assert [(await arena.client.get(url, headers=token.headers)).status_code for url in asked] == expected
         await arena.complete(left, bob)

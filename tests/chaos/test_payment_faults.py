@@ -12,25 +12,23 @@ from fc.demo.shop import poll
 from fc.ops.journal import TOPIC as JOURNAL
 from fc.platform.topics import LETTERS
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.consumers import dies, metric
+from tests.chaos.kit.locks import payment_locked, requests_locked, wait_for_waiters
+from tests.chaos.kit.logs import metric
+from tests.chaos.kit.outboxes import event_counts
 from tests.chaos.kit.payments import (
+    NO_CALLBACKS,
     PAID_ORDER,
-    SILENT,
     UNPAID_ORDER,
-    asked,
-    at_xendit,
-    billed,
-    blocked,
     callbacks,
-    kept,
+    last_callback,
     payment_row,
+    post_callback,
     request_row,
-    requests_held,
     requests_of,
-    said,
-    tell,
+    unchecked_invoice,
+    xendit_calls,
+    xendit_invoices,
 )
-from tests.chaos.kit.stock import count_events
 from tests.kit.bus import GROUPS, TOPICS
 
 BATCH = {"DISABLE_CREATE_INVOICE_DIRECTLY": "true"}
@@ -39,17 +37,17 @@ BATCH = {"DISABLE_CREATE_INVOICE_DIRECTLY": "true"}
 @pytest.mark.fault(47)
 async def test_an_invoice_that_was_made_before_a_kill_is_found_and_no_second_one_is_made(arena: Arena) -> None:
     product = await arena.back_office.product(stock=5)
-    async with arena.instead("paymentfc", {"FAILPOINTS": "paymentfc.after_create=kill"}) as mortal:
+    async with arena.replaced("paymentfc", {"FAILPOINTS": "paymentfc.after_create=kill"}) as mortal:
         order = await arena.alice.checkout(product, 2)
-        await dies(mortal)
-        [made] = await at_xendit(arena, order)
+        await mortal.killed()
+        [made] = await xendit_invoices(arena, order)
         assert (await payment_row(arena, order))["invoice_id"] is None
     await arena.complete(order, deadline_s=60)
     await arena.exact()
-    assert [invoice["id"] for invoice in await at_xendit(arena, order)] == [made["id"]]
+    assert [invoice["id"] for invoice in await xendit_invoices(arena, order)] == [made["id"]]
     assert (await payment_row(arena, order))["invoice_id"] == made["id"]
     assert (await request_row(arena, order))["attempts"] == 2
-    assert await count_events(arena, order) == PAID_ORDER
+    assert await event_counts(arena, order) == PAID_ORDER
 
 
 @asynccontextmanager
@@ -67,20 +65,20 @@ async def unheard(arena: Arena, how: str) -> AsyncIterator[None]:
 @pytest.mark.fault(48)
 @pytest.mark.parametrize("how", ["create_fails_after_commit", "create_delay_s", "cut"])
 async def test_an_invoice_that_was_made_although_nobody_heard_of_it_is_the_only_one(arena: Arena, how: str) -> None:
-    before = await asked(arena)
+    before = await xendit_calls(arena)
     async with unheard(arena, how):
         _, order = await arena.placed()
 
         async def failed_once() -> bool:
             rows = await requests_of(arena, [order])
-            return bool(rows and rows[0]["retry_count"] >= 1 and await at_xendit(arena, order))
+            return bool(rows and rows[0]["retry_count"] >= 1 and await xendit_invoices(arena, order))
 
         await poll(failed_once, "the first try is over", 30, 0.05)
     await arena.complete(order)
-    assert await asked(arena) - before == 1
+    assert await xendit_calls(arena) - before == 1
     await arena.exact()
-    assert len(await at_xendit(arena, order)) == 1
-    assert await count_events(arena, order) == PAID_ORDER
+    assert len(await xendit_invoices(arena, order)) == 1
+    assert await event_counts(arena, order) == PAID_ORDER
 
 
 async def topics_at(arena: Arena) -> set[str]:
@@ -108,9 +106,8 @@ async def test_every_topic_on_which_something_was_said_is_consumed_to_its_end(ar
     await arena.alice.wait_status(expired, "cancelled", 40)
     await arena.exact()
     said_on = {
-        str(row["topic"])
-        for service in GROUPS for row in await arena.sql(service, "SELECT DISTINCT topic FROM outbox")
-    }  # fmt: skip
+        str(row["topic"]) for service in GROUPS for row in await arena.sql(service, "SELECT DISTINCT topic FROM outbox")
+    }
     # Operators write in their journal, and nobody consumes it.
     assert said_on == await topics_at(arena) - {JOURNAL} == set(TOPICS)
     assert [topic for topic in TOPICS if not await arena.bus.read(topic)] == []
@@ -121,15 +118,15 @@ async def test_every_topic_on_which_something_was_said_is_consumed_to_its_end(ar
 async def test_an_invoice_that_expires_without_a_word_cancels_its_order_and_gives_the_stock_back(arena: Arena) -> None:
     short = {"INVOICE_DURATION_S": "2", "SCHEDULER_STATUS_INTERVAL_S": "3600"}
     async with arena.back_office.faults({"expired_webhooks": False}):
-        async with arena.instead("paymentfc", short):
+        async with arena.replaced("paymentfc", short):
             product, order = await arena.placed(stock=5, quantity=2)
             await arena.alice.wait_status(order, "cancelled", 60)
         await arena.back_office.wait_stock(product, 5)
     await arena.exact()
     row = await payment_row(arena, order)
     assert (row["status"], row["reason"]) == ("EXPIRED", "expired")
-    assert [item["status"] for item in await at_xendit(arena, order)] == ["EXPIRED"]
-    assert await count_events(arena, order) == UNPAID_ORDER
+    assert [item["status"] for item in await xendit_invoices(arena, order)] == ["EXPIRED"]
+    assert await event_counts(arena, order) == UNPAID_ORDER
     assert await callbacks(arena, order) == []
 
 
@@ -139,9 +136,9 @@ async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_eac
     product = await arena.back_office.product(stock=many)
     asleep = BATCH | {"SCHEDULER_PENDING_INTERVAL_S": "3600", "SCHEDULER_RETRY_INTERVAL_S": "3600"}
     awake = BATCH | {"SCHEDULER_PENDING_INTERVAL_S": "0.05", "SCHEDULER_RETRY_INTERVAL_S": "0.05"}
-    before = await asked(arena)
+    before = await xendit_calls(arena)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(arena.instead("paymentfc", asleep))
+        await stack.enter_async_context(arena.replaced("paymentfc", asleep))
         orders = [await arena.alice.checkout(product, 1) for _ in range(many)]
 
         async def listed() -> bool:
@@ -150,7 +147,7 @@ async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_eac
         await poll(listed, "all requests are listed", 40, 0.05)
         await stack.enter_async_context(arena.back_office.faults({"create_fails_after_commit": failing}))
         await stack.enter_async_context(arena.network["xendit"].broken("delay", 0.1))
-        async with requests_held(arena, orders):
+        async with requests_locked(arena, orders):
             both = [await stack.enter_async_context(arena.replica("paymentfc", awake)) for _ in range(2)]
         arena.healed()
 
@@ -158,7 +155,7 @@ async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_eac
             await arena.shop.pay((await arena.invoice(order, deadline_s=60))["invoice_id"])
         shares = [await metric(arena, each.url, "xendit_calls_total", call="create") for each in both]
     assert min(shares) > 0
-    assert (await asked(arena) - before, sum(shares)) == (many, many)
+    assert (await xendit_calls(arena) - before, sum(shares)) == (many, many)
     rows = await requests_of(arena, orders)
     assert sorted(row["retry_count"] for row in rows) == [0] * (many - failing) + [1] * failing
     retried = "SELECT sum(retry_count) FROM payments WHERE order_id = ANY($1::bigint[])"
@@ -173,38 +170,38 @@ async def test_a_request_whose_scheduler_was_killed_is_taken_over_when_its_lease
     product = await arena.back_office.product(stock=5)
     # An earlier test's request may be due for one more look: the kill must not meet that one.
     await poll(lambda: nothing_open(arena), "no other request is open", 60, 0.2)
-    async with arena.instead("paymentfc", BATCH | {"FAILPOINTS": "paymentfc.after_claim=kill"}) as mortal:
+    async with arena.replaced("paymentfc", BATCH | {"FAILPOINTS": "paymentfc.after_claim=kill"}) as mortal:
         order = await arena.alice.checkout(product, 2)
-        await dies(mortal)
+        await mortal.killed()
         held = await request_row(arena, order)
         assert (held["status"], held["attempts"], held["lease_token"] is None) == ("PENDING", 1, False)
-        assert await at_xendit(arena, order) == []
+        assert await xendit_invoices(arena, order) == []
     await arena.complete(order, deadline_s=60)
     await arena.exact()
-    assert len(await at_xendit(arena, order)) == 1
+    assert len(await xendit_invoices(arena, order)) == 1
     freed = await request_row(arena, order)
     assert (freed["attempts"], freed["lease_until"], freed["retry_count"]) == (2, None, 0)
-    assert await count_events(arena, order) == PAID_ORDER
+    assert await event_counts(arena, order) == PAID_ORDER
 
 
 @pytest.mark.fault(56)
 @pytest.mark.parametrize("end", ["paid", "expired"])
 async def test_a_callback_the_status_check_and_the_sweep_that_meet_make_one_step(arena: Arena, end: str) -> None:
     _, order = await arena.placed()
-    invoice = await billed(arena, order)
-    async with arena.back_office.faults(SILENT):
+    invoice = await unchecked_invoice(arena, order)
+    async with arena.back_office.faults(NO_CALLBACKS):
         await (arena.shop.pay if end == "paid" else arena.shop.expire)(invoice["invoice_id"])
-        body = await said(arena, invoice["invoice_id"])
-    async with kept(arena, order) as connection:
+        body = await last_callback(arena, invoice["invoice_id"])
+    async with payment_locked(arena, order) as connection:
         both_due = "UPDATE payments SET check_after = NULL, expires_at = now() WHERE order_id = $1"
         await arena.sql("paymentfc", both_due, order)
-        await blocked(connection, 2)
-        telling = asyncio.create_task(tell(arena, body))
-        await blocked(connection, 3)
+        await wait_for_waiters(connection, 2, advisory=True)
+        telling = asyncio.create_task(post_callback(arena, body))
+        await wait_for_waiters(connection, 3, advisory=True)
     assert (await telling).status_code == 200
     await arena.alice.wait_status(order, "completed" if end == "paid" else "cancelled", 40)
     await arena.exact()
-    assert await count_events(arena, order) == (PAID_ORDER if end == "paid" else UNPAID_ORDER)
+    assert await event_counts(arena, order) == (PAID_ORDER if end == "paid" else UNPAID_ORDER)
     assert (await payment_row(arena, order))["status"] == end.upper()
     assert len(await callbacks(arena, order)) == 1
 
@@ -214,26 +211,26 @@ async def test_a_callback_the_status_check_and_the_sweep_that_meet_make_one_step
 async def test_a_request_that_never_succeeds_ends_in_sight_and_its_order_is_cancelled(
     arena: Arena, status: int, reason: str
 ) -> None:
-    async with arena.instead("paymentfc", {"INVOICE_GIVE_UP_S": "3"}):
-        before = await asked(arena)
+    async with arena.replaced("paymentfc", {"INVOICE_GIVE_UP_S": "3"}):
+        before = await xendit_calls(arena)
         async with arena.back_office.faults({"create_status": status}):
             product, order = await arena.placed(stock=5, quantity=2)
             await arena.alice.wait_status(order, "cancelled", 40)
             await arena.back_office.wait_stock(product, 5)
-            tries = await asked(arena) - before
+            tries = await xendit_calls(arena) - before
 
             async def given_up() -> bool:
                 row = await request_row(arena, order)
                 return row["lease_until"] is None and row["status"] in ("EXHAUSTED", "CANCELLED", "VERIFY")
 
             await poll(given_up, "nobody tries any more", 30, 0.05)
-            assert await asked(arena) - before == tries
+            assert await xendit_calls(arena) - before == tries
         assert tries == 4 if status == 400 else 2 <= tries <= 8
     await arena.exact()
     row = await payment_row(arena, order)
     assert (row["status"], row["reason"], row["retry_count"]) == ("FAILED", reason, tries - 1)
-    assert await at_xendit(arena, order) == []
-    assert await count_events(arena, order) == UNPAID_ORDER
+    assert await xendit_invoices(arena, order) == []
+    assert await event_counts(arena, order) == UNPAID_ORDER
     listed = await failed_payments(arena)
     assert [(item["status"], item["notes"]) for item in listed if item["order_id"] == order] == [("FAILED", reason)]
 

@@ -15,18 +15,20 @@ from orderfc.events import OrderCreated, OrderedProduct
 from orderfc.model import Draft, Line
 from paymentfc.events import OrderCreated as Heard
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.consumers import event_of, metric
+from tests.chaos.kit.consumers import event_of
+from tests.chaos.kit.logs import metric
+from tests.chaos.kit.outboxes import event_counts
 from tests.chaos.kit.payments import (
     anomalies,
-    billed,
-    paid_in_silence,
-    paid_once,
+    assert_paid_once,
+    control_api,
+    paid_without_callback,
     payment_row,
-    provider,
-    tell,
-    unwatched,
+    post_callback,
+    postpone_check,
+    unchecked_invoice,
 )
-from tests.chaos.kit.stock import ask, count_events
+from tests.chaos.kit.requests import checkout
 
 WRONG_MONEY: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"paid_amount": 0}, [("amount_mismatch", "25000", "0")]),
@@ -35,62 +37,76 @@ WRONG_MONEY: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"paid_amount": 25_000.01}, [("amount_mismatch", "25000", "25000.01")]),
     ({"paid_amount": None, "amount": 0}, [("amount_mismatch", "25000", "0")]),
     ({"currency": "USD"}, [("currency_mismatch", "IDR", "USD")]),
-    ({"currency": None, "paid_amount": 25_001},
-     [("currency_mismatch", "IDR", ""), ("amount_mismatch", "25000", "25001")]),
-]  # fmt: skip
+    (
+        {"currency": None, "paid_amount": 25_001},
+        [("currency_mismatch", "IDR", ""), ("amount_mismatch", "25000", "25001")],
+    ),
+]
 """A callback's field -> what a person is told."""
 NO_MONEY = [
-    b'"25000"', b"true", b"[25000]", b"{}", b"NaN", b"Infinity", b"-Infinity", b"1e9999999999", b"9" * 41, b"25_000",
-    b"0x61A8", b"",
-]  # fmt: skip
+    b'"25000"',
+    b"true",
+    b"[25000]",
+    b"{}",
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"1e9999999999",
+    b"9" * 41,
+    b"25_000",
+    b"0x61A8",
+    b"",
+]
 """What stands in the place of `amount` and is no number, or none that can be written down."""
 
 
 @pytest.mark.fault(49)
 async def test_money_that_is_not_exactly_what_was_asked_for_moves_nothing_and_is_told(arena: Arena) -> None:
-    order, body = await paid_in_silence(arena)
+    order, body = await paid_without_callback(arena)
     expected: list[tuple[str, str, str]] = []
     url = arena.stack.layout.url("paymentfc")
     before = await metric(arena, url, "payment_anomalies_total")
     for changed, told in [*WRONG_MONEY, *WRONG_MONEY[:2]]:
-        answer = await tell(arena, {**body, **changed})
+        answer = await post_callback(arena, {**body, **changed})
         assert (answer.status_code, answer.json()) == (200, {"message": "webhook processed"}), changed
         expected += [each for each in told if each not in expected]
         assert await anomalies(arena, order) == expected, changed
     text = orjson.dumps(body)
     number = b'"paid_amount":25000'
-    huge = await tell(arena, text.replace(number, b'"paid_amount":1e309'))
+    huge = await post_callback(arena, text.replace(number, b'"paid_amount":1e309'))
     assert huge.status_code == 200
     expected += [("amount_mismatch", "25000", "1E+309")]
     for word in NO_MONEY:
         for name in (b"amount", b"paid_amount"):
-            answer = await tell(arena, text.replace(b'"%s":25000' % name, b'"%s":%s' % (name, word)))
+            answer = await post_callback(arena, text.replace(b'"%s":25000' % name, b'"%s":%s' % (name, word)))
             assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed"), word
-    missing = await tell(arena, {name: value for name, value in body.items() if name not in ("amount", "paid_amount")})
+    missing = await post_callback(
+        arena, {name: value for name, value in body.items() if name not in ("amount", "paid_amount")}
+    )
     assert (missing.status_code, missing.json()["code"]) == (400, "validation_failed")
     assert await anomalies(arena, order) == expected
     assert await metric(arena, url, "payment_anomalies_total") - before == len(expected)
     assert (await payment_row(arena, order))["status"] == "PENDING"
-    assert await count_events(arena, order) == {"order.created": 1, "stock.updated": 1}
+    assert await event_counts(arena, order) == {"order.created": 1, "stock.updated": 1}
 
-    assert (await tell(arena, body)).status_code == 200
+    assert (await post_callback(arena, body)).status_code == 200
     arena.healed()
-    await paid_once(arena, order)
+    await assert_paid_once(arena, order)
     await arena.exact()
 
 
 @pytest.mark.fault(49)
 async def test_a_customer_who_paid_too_little_pays_once_more_and_is_served(arena: Arena) -> None:
     _, order = await arena.placed()
-    invoice = await billed(arena, order)
-    await provider(arena, f"invoices/{invoice['invoice_id']}/pay", {"amount": 100})
+    invoice = await unchecked_invoice(arena, order)
+    await control_api(arena, f"invoices/{invoice['invoice_id']}/pay", {"amount": 100})
     assert await arena.shop.deliveries(invoice["invoice_id"], 1) == [200]
     assert await anomalies(arena, order) == [("amount_mismatch", "25000", "100")]
-    await unwatched(arena, order)
+    await postpone_check(arena, order)
     await arena.exact()
     assert await arena.history(order) == ["created"]
     await arena.shop.pay(invoice["invoice_id"])
-    await paid_once(arena, order)
+    await assert_paid_once(arena, order)
     await arena.exact()
 
 
@@ -119,9 +135,13 @@ def test_what_ten_thousand_carts_come_to_is_the_same_on_the_wire_and_in_paymentf
             for line in lines
         ]
         said = OrderCreated(
-            user_id=1, total_amount=draft.total_amount, payment_method="CARD", shipping_address="here", currency="USD",
+            user_id=1,
+            total_amount=draft.total_amount,
+            payment_method="CARD",
+            shipping_address="here",
+            currency="USD",
             products=products,
-        ).model_dump(mode="json")  # fmt: skip
+        ).model_dump(mode="json")
         heard = Heard.model_validate_json(orjson.dumps({"order_id": 1, **said}))
         summed = sum(((line.price or 0) * line.quantity for line in heard.products), Decimal(0))
         assert heard.total_amount == summed == draft.total_amount == worth(cart)
@@ -135,7 +155,7 @@ async def dollars(arena: Arena) -> AsyncIterator[tuple[str, str]]:
     """
     told = {"CURRENCY": "USD"}
     async with (
-        arena.instead("paymentfc", told),
+        arena.replaced("paymentfc", told),
         arena.replica("productfc", told, command="api") as products,
         arena.replica("orderfc", told, command="api") as orders,
     ):
@@ -148,11 +168,12 @@ async def shelf(arena: Arena, url: str) -> list[dict[str, Any]]:
     category = (await arena.back_office.product(stock=1))["category_id"]
     answers = [
         await arena.client.post(
-            f"{url}/v1/products", headers=admin,
+            f"{url}/v1/products",
+            headers=admin,
             json={"name": uuid4().hex, "price": float(price), "stock": 9_000, "category_id": category},
         )
         for price in PRICES
-    ]  # fmt: skip
+    ]
     assert [answer.status_code for answer in answers] == [201] * len(PRICES)
     return [dict(answer.json()) for answer in answers]
 
@@ -170,7 +191,7 @@ async def test_sums_of_cents_are_the_same_in_order_event_payment_and_invoice(are
     async with arena.back_office.faults({"auto_pay": True}), dollars(arena) as (products, orders):
         goods = await shelf(arena, products)
         for cart in [{0: 1, 1: 1}, {2: 3}, *carts(20, Random(59))]:
-            answer = await ask(arena, [(goods[place], quantity) for place, quantity in cart.items()], url=orders)
+            answer = await checkout(arena, *((goods[place], quantity) for place, quantity in cart.items()), url=orders)
             assert answer.status_code == 201, answer.text
             bought[answer.json()["order_id"]] = worth(cart)
         for order in bought:
@@ -198,6 +219,6 @@ async def test_a_currency_without_cents_takes_none(arena: Arena) -> None:
         answer = await arena.client.post(url, headers=admin, content=body)
         assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed"), price
     for shown in (25_000.5, 25_000.0000001, "25000"):
-        answer = await ask(arena, [{"product_id": product["id"], "quantity": 1, "price": shown}])
+        answer = await checkout(arena, {"product_id": product["id"], "quantity": 1, "price": shown})
         assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed"), shown
     await arena.exact()

@@ -13,16 +13,9 @@ import pytest
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.requests import (
-    administer,
-    checkout,
-    crowd,
-    locked,
-    orders_for,
-    refused_for_now,
-    reserved,
-    together,
-)
+from tests.chaos.kit.databases import administer, key_exists, orders_for
+from tests.chaos.kit.locks import table_locked
+from tests.chaos.kit.requests import checkout, refused_for_now, together, unlimited_client
 
 
 @asynccontextmanager
@@ -47,9 +40,7 @@ async def test_an_immediate_restart_under_load_leaves_no_half_order_and_no_lost_
     paying = [await arena.alice.checkout(product, 1) for _ in range(6)]
     invoices = [(await arena.invoice(order))["invoice_id"] for order in paying]
     pid = arena.pid("postgres")
-    ordering = [
-        asyncio.create_task(arena.bob.checkout_until_answered(product, 1, uuid4().hex)) for _ in range(12)
-    ]  # fmt: skip
+    ordering = [asyncio.create_task(arena.bob.checkout_until_answered(product, 1, uuid4().hex)) for _ in range(12)]
     payments = [asyncio.create_task(arena.shop.pay(invoice)) for invoice in invoices]
     await asyncio.wait(ordering, return_when=asyncio.FIRST_COMPLETED)
     os.kill(pid, signal.SIGQUIT)
@@ -71,9 +62,9 @@ async def test_an_immediate_restart_under_load_leaves_no_half_order_and_no_lost_
 @pytest.mark.long
 async def test_a_frozen_postgres_is_not_waited_for_without_end_and_is_used_again_afterwards(arena: Arena) -> None:
     product, keys = await arena.back_office.product(stock=30), [uuid4().hex for _ in range(6)]
-    async with crowd() as client:
+    async with unlimited_client() as client:
         async with everything_frozen(arena):
-            refused = await together(checkout(arena, product, key, client=client) for key in keys)
+            refused = await together(checkout(arena, (product, 1), key=key, client=client) for key in keys)
             assert [refused_for_now(answer) for answer in refused] == [True] * 6
         orders = await asyncio.gather(*(arena.alice.checkout_until_answered(product, 1, key) for key in keys))
     await arena.complete(orders[0])
@@ -85,11 +76,11 @@ async def test_a_frozen_postgres_is_not_waited_for_without_end_and_is_used_again
 @pytest.mark.fault(67)
 async def test_a_service_stops_in_time_while_postgres_is_frozen(arena: Arena) -> None:
     _, order = await arena.placed()
-    async with arena.instead("orderfc") as running:
+    async with arena.replaced("orderfc") as running:
         await arena.complete(order)
         async with everything_frozen(arena):
             running.signal(signal.SIGTERM)
-            await running.ended(22)
+            await running.exit_code(22)
     await arena.exact()
 
 
@@ -126,13 +117,13 @@ async def commits(arena: Arena, service: str) -> bool:
 async def test_an_order_whose_commit_was_not_heard_of_is_found_again_under_its_key(arena: Arena) -> None:
     product, key = await arena.back_office.product(stock=5), uuid4().hex
     async with commit_without_reply(arena, "orderfc", "INSERT", "orders"):
-        asking = asyncio.create_task(checkout(arena, product, key))
+        asking = asyncio.create_task(checkout(arena, (product, 1), key=key))
         await poll(lambda: commits(arena, "orderfc"), "the order is committed")
         async with arena.broken("postgres", "cut", 0):
             assert refused_for_now(await asking)
     [row] = await arena.sql("orderfc", "SELECT order_id FROM idempotency_keys WHERE key = $1", key)
     assert await arena.alice.checkout_until_answered(product, 1, key) == row["order_id"]
-    again = await checkout(arena, product, key)
+    again = await checkout(arena, (product, 1), key=key)
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
     await arena.complete(row["order_id"])
     await arena.exact()
@@ -164,21 +155,21 @@ async def test_a_payment_whose_commit_was_not_heard_of_counts_once(arena: Arena)
 @pytest.mark.fault(69)
 async def test_a_key_answers_another_body_422_a_running_request_409_and_the_same_request_the_same(arena: Arena) -> None:
     product, key = await arena.back_office.product(stock=5), uuid4().hex
-    async with arena.instead("orderfc", {"FAILPOINTS": "orderfc.before_commit=delay:2"}) as running:
-        asking = asyncio.create_task(checkout(arena, product, key, url=running.url))
-        await poll(lambda: reserved(arena, key), "the key is reserved")
-        same = await checkout(arena, product, key, url=running.url)
-        other = await checkout(arena, product, key, quantity=2, url=running.url)
+    async with arena.replaced("orderfc", {"FAILPOINTS": "orderfc.before_commit=delay:2"}) as running:
+        asking = asyncio.create_task(checkout(arena, (product, 1), key=key, url=running.url))
+        await poll(lambda: key_exists(arena, key), "the key is reserved")
+        same = await checkout(arena, (product, 1), key=key, url=running.url)
+        other = await checkout(arena, (product, 2), key=key, url=running.url)
         assert not asking.done()
         assert (same.status_code, same.json()["code"]) == (409, "request_in_progress")
         assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
         first = await asking
-    again = await checkout(arena, product, key)
+    again = await checkout(arena, (product, 1), key=key)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
-    assert (await checkout(arena, product, key, quantity=2)).status_code == 422
+    assert (await checkout(arena, (product, 2), key=key)).status_code == 422
     # Keys are a user's own.
-    theirs = await checkout(arena, product, key, headers=arena.bob.headers)
+    theirs = await checkout(arena, (product, 1), key=key, who=arena.bob)
     assert theirs.status_code == 201
     assert theirs.json()["order_id"] != first.json()["order_id"]
     await arena.complete(first.json()["order_id"])
@@ -189,17 +180,17 @@ async def test_a_key_answers_another_body_422_a_running_request_409_and_the_same
 @pytest.mark.fault(69)
 async def test_the_key_of_a_request_that_died_is_held_for_its_lease_and_then_does_its_work_once(arena: Arena) -> None:
     product, key = await arena.back_office.product(stock=5), uuid4().hex
-    async with arena.instead("orderfc", {"FAILPOINTS": "orderfc.before_commit=kill"}) as running:
+    async with arena.replaced("orderfc", {"FAILPOINTS": "orderfc.before_commit=kill"}) as running:
         with pytest.raises(httpx2.TransportError):
-            await checkout(arena, product, key, url=running.url)
-        assert await running.ended() == -signal.SIGKILL
-    assert (await checkout(arena, product, key)).json()["code"] == "request_in_progress"
+            await checkout(arena, (product, 1), key=key, url=running.url)
+        assert await running.exit_code() == -signal.SIGKILL
+    assert (await checkout(arena, (product, 1), key=key)).json()["code"] == "request_in_progress"
     # The lease of thirty seconds ends.
     await arena.sql("orderfc", "UPDATE idempotency_keys SET leased_until = now() WHERE key = $1", key)
-    answers = await together(checkout(arena, product, key) for _ in range(5))
+    answers = await together(checkout(arena, (product, 1), key=key) for _ in range(5))
     assert {answer.status_code for answer in answers} <= {201, 409}
     [order] = {answer.json()["order_id"] for answer in answers if answer.status_code == 201}
-    assert (await checkout(arena, product, key)).json()["order_id"] == order
+    assert (await checkout(arena, (product, 1), key=key)).json()["order_id"] == order
     await arena.complete(order)
     await arena.exact()
     assert await orders_for(arena, product) == 1
@@ -211,8 +202,8 @@ async def test_a_pool_that_is_used_up_refuses_within_seconds_and_the_saga_goes_o
     invoice = (await arena.invoice(order))["invoice_id"]
     url, log = arena.stack.layout.url("orderfc"), arena.stack.layout.log("orderfc")
     beginning = log.stat().st_size
-    async with crowd() as client:
-        async with locked(arena, "orderfc", "orders") as waiting:
+    async with unlimited_client() as client:
+        async with table_locked(arena, "orderfc", "orders") as waiting:
             reading = asyncio.create_task(
                 together(client.get(f"{url}/v1/orders/history", headers=arena.alice.headers) for _ in range(200))
             )
@@ -223,7 +214,7 @@ async def test_a_pool_that_is_used_up_refuses_within_seconds_and_the_saga_goes_o
             await poll(used_up, "somebody finds no connection in the pool")
             await arena.shop.pay(invoice)
             health = await client.get(f"{url}/health")
-            ordering = await together(checkout(arena, product, uuid4().hex, client=client) for _ in range(10))
+            ordering = await together(checkout(arena, (product, 1), client=client) for _ in range(10))
             others = [await client.get(f"{url}/v1/orders/{order}", headers=arena.alice.headers)]
             answers = await reading
         assert health.status_code == 200
@@ -238,7 +229,7 @@ async def test_a_pool_that_is_used_up_refuses_within_seconds_and_the_saga_goes_o
 async def test_an_order_completes_while_readers_leave_its_service_no_idle_connection(arena: Arena) -> None:
     _, order = await arena.placed()
     url, over = f"{arena.stack.layout.url('orderfc')}/v1/orders/history", asyncio.Event()
-    async with crowd() as client:
+    async with unlimited_client() as client:
 
         async def read_on() -> set[int]:
             seen = set()

@@ -13,7 +13,8 @@ import pytest
 from fc.demo.shop import poll
 from fc.stack.layout import SERVICES
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.requests import administer, checkout, orders_for, refused_for_now, reserved
+from tests.chaos.kit.databases import administer, key_exists, orders_for
+from tests.chaos.kit.requests import checkout, refused_for_now
 
 CONSUMER_MAX_TRIES = 5
 NO_ROOM = """
@@ -65,10 +66,10 @@ async def test_a_table_that_takes_no_row_for_want_of_disk_stops_what_needs_it_wh
 ) -> None:
     product, key = await arena.back_office.product(stock=5), uuid4().hex
     async with no_room(arena, service, table):
-        answer = await checkout(arena, product, key)
+        answer = await checkout(arena, (product, 1), key=key)
         if table == "outbox":
             assert refused_for_now(answer)
-            assert (await orders_for(arena, product), await reserved(arena, key)) == (0, False)
+            assert (await orders_for(arena, product), await key_exists(arena, key)) == (0, False)
         else:
             assert answer.status_code == 201
             if service == "orderfc":
@@ -127,7 +128,7 @@ async def test_a_disk_that_is_really_full_refuses_checkouts_whole_until_there_is
     placed: list[int] = []
     async with small_disk(arena, "orderfc", "outbox") as ballast:
         fill(ballast)
-        while (answer := await checkout(arena, product, key := uuid4().hex)).status_code == 201:
+        while (answer := await checkout(arena, (product, 1), key=(key := uuid4().hex))).status_code == 201:
             placed.append(answer.json()["order_id"])
             assert len(placed) < 150
         assert refused_for_now(answer)
@@ -169,9 +170,7 @@ async def test_services_that_are_granted_two_connections_each_answer_all_the_sam
         return b"too many connections" in log.read_bytes()[beginning:]
 
     async with few_connections(arena, 2):
-        ordering = [
-            asyncio.create_task(arena.bob.checkout_until_answered(product, 1, uuid4().hex)) for _ in range(12)
-        ]  # fmt: skip
+        ordering = [asyncio.create_task(arena.bob.checkout_until_answered(product, 1, uuid4().hex)) for _ in range(12)]
         await poll(refused, "a connection is refused", 20, 0.05)
         await asyncio.wait(ordering, return_when=asyncio.FIRST_COMPLETED)
     orders = await asyncio.gather(*ordering)

@@ -4,7 +4,7 @@
 """
 
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.stock import pay_late
+from tests.chaos.kit.payments import pay_late
 
 
 async def test_an_offset_never_runs_ahead_of_its_work(arena: Arena) -> None:
@@ -14,7 +14,7 @@ async def test_an_offset_never_runs_ahead_of_its_work(arena: Arena) -> None:
 
 
 async def test_an_event_is_committed_with_its_state_or_not_at_all(arena: Arena) -> None:
-    async with arena.instead("paymentfc", {"FAILPOINTS": "paymentfc.before_commit=raise"}):
+    async with arena.replaced("paymentfc", {"FAILPOINTS": "paymentfc.before_commit=raise"}):
         _, order = await arena.placed()
         await arena.complete(order)
     await arena.exact()

@@ -9,21 +9,20 @@ import pytest
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.consumers import Tail, applied, dies, event_id, event_of, ledger, metric
+from tests.chaos.kit.consumers import assert_completed_once, event_id, event_of, inbox_counts
+from tests.chaos.kit.databases import orders_for
+from tests.chaos.kit.locks import COMMIT_FAILS, COMMIT_WAITS, at_commit, commit_gate, wait_for_waiters
+from tests.chaos.kit.logs import LogTail, metric
 from tests.chaos.kit.outboxes import (
-    REFUSED,
-    WAITS,
-    at_commit,
-    at_gate,
-    cut_off,
-    ended,
-    gate,
-    numbered,
-    on_topic,
-    outbox,
-    sessions,
+    answered_order,
+    copies_on_topic,
+    end_relay_session,
+    numbered_events,
+    outbox_rows,
+    relay_sessions,
 )
-from tests.chaos.kit.requests import checkout, orders_for
+from tests.chaos.kit.requests import checkout
+from tests.chaos.kit.stock import ledger
 
 ACTIVE = "relay is active"
 LOST = "relay lost its database session"
@@ -31,10 +30,10 @@ PUBLISHED = "outbox_published_total"
 SLOW = {"FAILPOINTS": "relay.after_send=delay:0.1@*"}
 
 
-async def once(arena: Arena, order: int, topic: str) -> None:
-    """See that an order's event has one id and one effect at each consumer, however often it was sent."""
-    assert len({event_id(event) for event in await on_topic(arena, order, topic)}) == 1
-    assert set((await applied(arena, await event_of(arena, order, topic))).values()) == {1}
+async def assert_one_event(arena: Arena, order: int, topic: str) -> None:
+    """Check that an order's event has one id and one effect at each consumer, however often it was sent."""
+    assert len({event_id(event) for event in await copies_on_topic(arena, order, topic)}) == 1
+    assert set((await inbox_counts(arena, await event_of(arena, order, topic))).values()) == {1}
 
 
 async def told_of(arena: Arena, topic: str) -> set[int]:
@@ -50,31 +49,33 @@ async def test_an_order_that_was_committed_before_a_kill_is_published_after_the_
     arena: Arena, point: str
 ) -> None:
     product = await arena.back_office.product(stock=5)
-    async with arena.instead("orderfc", {"FAILPOINTS": f"{point}=kill"}) as orderfc:
+    async with arena.replaced("orderfc", {"FAILPOINTS": f"{point}=kill"}) as orderfc:
         asking = asyncio.create_task(arena.alice.checkout_until_answered(product, 2, uuid4().hex))
-        await dies(orderfc)
+        await orderfc.killed()
         [row] = await arena.sql("orderfc", "SELECT order_id FROM order_items WHERE product_id = $1", product["id"])
-        waiting = [(event["topic"], event["published_at"]) for event in await outbox(arena, "orderfc", row["order_id"])]
+        waiting = [
+            (event["topic"], event["published_at"]) for event in await outbox_rows(arena, "orderfc", row["order_id"])
+        ]
         assert waiting == [("order.created", None), ("stock.updated", None)]
         assert await arena.bus.events_of(row["order_id"]) == []
     # The customer did not hear of it, asks again with the same key and is told of the same order.
-    assert await ended(asking) == row["order_id"]
+    assert await answered_order(asking) == row["order_id"]
     await arena.complete(row["order_id"])
     await arena.exact()
     assert await orders_for(arena, product) == 1
-    assert await ledger(arena, row["order_id"]) == [(2, "TAKEN")]
+    assert await ledger(arena, row["order_id"]) == {product["id"]: (2, "TAKEN")}
 
 
 @pytest.mark.fault(1)
 async def test_a_payment_that_was_committed_before_a_kill_completes_its_order_after_the_restart(arena: Arena) -> None:
     _, order = await arena.placed()
     invoice = await arena.invoice(order)
-    async with arena.instead("paymentfc", {"FAILPOINTS": "relay.before_send=kill"}) as paymentfc:
+    async with arena.replaced("paymentfc", {"FAILPOINTS": "relay.before_send=kill"}) as paymentfc:
         await arena.shop.pay(invoice["invoice_id"])
-        await dies(paymentfc)
-        [event] = await outbox(arena, "paymentfc", order)
+        await paymentfc.killed()
+        [event] = await outbox_rows(arena, "paymentfc", order)
         assert (event["topic"], event["published_at"]) == ("payment.success", None)
-        assert await on_topic(arena, order, "payment.success") == []
+        assert await copies_on_topic(arena, order, "payment.success") == []
     await arena.alice.wait_status(order, "completed", 40)
     await arena.exact()
 
@@ -82,21 +83,19 @@ async def test_a_payment_that_was_committed_before_a_kill_completes_its_order_af
 @pytest.mark.fault(2)
 async def test_events_that_were_acknowledged_before_a_kill_are_sent_again_and_have_one_effect(arena: Arena) -> None:
     product = await arena.back_office.product(stock=5)
-    async with arena.instead("orderfc", {"FAILPOINTS": "relay.after_send=kill"}) as orderfc:
+    async with arena.replaced("orderfc", {"FAILPOINTS": "relay.after_send=kill"}) as orderfc:
         asking = asyncio.create_task(arena.alice.checkout_until_answered(product, 2, uuid4().hex))
-        await dies(orderfc)
-    order = await ended(asking)
+        await orderfc.killed()
+    order = await answered_order(asking)
     invoice = await arena.invoice(order)
     async with arena.killed("paymentfc", "relay.after_send"):
         await arena.shop.pay(invoice["invoice_id"])
     await arena.alice.wait_status(order, "completed", 40)
     await arena.exact()
     for topic in ("order.created", "stock.updated", "payment.success"):
-        assert len(await on_topic(arena, order, topic)) == 2
-        await once(arena, order, topic)
-    assert await arena.shop.invoices(order) == 1
-    assert await ledger(arena, order) == [(2, "TAKEN")]
-    assert await arena.history(order) == ["created", "completed"]
+        assert len(await copies_on_topic(arena, order, topic)) == 2
+        await assert_one_event(arena, order, topic)
+    await assert_completed_once(arena, product, order, quantity=2)
 
 
 @pytest.mark.fault(3)
@@ -112,28 +111,28 @@ async def test_a_payment_whose_change_can_not_be_stored_is_not_told_of_and_neith
         "payments": f"NEW.order_id = {order} AND NEW.status <> 'PENDING'",
         "outbox": f"NEW.key = 'order-{order}' AND NEW.published_at IS NULL",
     }[refused]
-    async with at_commit(arena, "paymentfc", refused, row, REFUSED):
+    async with at_commit(arena, "paymentfc", refused, row, COMMIT_FAILS):
         await getattr(arena.shop, happens)(invoice["invoice_id"])
         assert min(await arena.shop.deliveries(invoice["invoice_id"], 1)) >= 500
         # Another order's events take the same way: what had been sent before them would be there, too.
         _, other = await arena.placed()
         await arena.complete(other)
-        assert await on_topic(arena, order, topic) == []
-        assert await outbox(arena, "paymentfc", order) == []
+        assert await copies_on_topic(arena, order, topic) == []
+        assert await outbox_rows(arena, "paymentfc", order) == []
         assert (await arena.alice.payment(order))["status"] == "PENDING"
         assert await arena.history(order) == ["created"]
     end = "completed" if happens == "pay" else "cancelled"
     await arena.alice.wait_status(order, end, 60)
     await arena.exact()
-    await once(arena, order, topic)
+    await assert_one_event(arena, order, topic)
     assert await arena.history(order) == ["created", end]
 
 
 @pytest.mark.fault(4)
 async def test_a_checkout_that_fails_when_it_commits_leaves_no_event_and_can_be_made_again(arena: Arena) -> None:
     product, key = await arena.back_office.product(stock=5), uuid4().hex
-    async with at_commit(arena, "orderfc", "order_items", f"NEW.product_id = {product['id']}", REFUSED):
-        answer = await checkout(arena, product, key)
+    async with at_commit(arena, "orderfc", "order_items", f"NEW.product_id = {product['id']}", COMMIT_FAILS):
+        answer = await checkout(arena, (product, 1), key=key)
         assert answer.status_code == 500
         _, other = await arena.placed()
         await event_of(arena, other, "stock.updated")
@@ -141,7 +140,7 @@ async def test_a_checkout_that_fails_when_it_commits_leaves_no_event_and_can_be_
             assert product["id"] not in await told_of(arena, topic)
         assert await orders_for(arena, product) == 0
     await arena.complete(other)
-    order = int((await checkout(arena, product, key)).json()["order_id"])
+    order = int((await checkout(arena, (product, 1), key=key)).json()["order_id"])
     await arena.complete(order)
     await arena.exact()
     assert await orders_for(arena, product) == 1
@@ -151,19 +150,19 @@ async def test_a_checkout_that_fails_when_it_commits_leaves_no_event_and_can_be_
 @pytest.mark.fault(5)
 async def test_an_event_that_commits_after_one_with_a_higher_number_is_published_all_the_same(arena: Arena) -> None:
     slow, quick = [await arena.back_office.product(stock=5) for _ in range(2)]
-    async with at_commit(arena, "orderfc", "order_items", f"NEW.product_id = {slow['id']}", WAITS):
-        async with gate(arena, "orderfc"):
+    async with at_commit(arena, "orderfc", "order_items", f"NEW.product_id = {slow['id']}", COMMIT_WAITS):
+        async with commit_gate(arena, "orderfc") as gate:
             asking = asyncio.create_task(arena.alice.checkout(slow, 1))
-            await at_gate(arena, "orderfc")
+            await wait_for_waiters(gate, advisory=True)
             overtaking = await arena.alice.checkout(quick, 1)
 
             async def published() -> bool:
-                return all(event["published_at"] for event in await outbox(arena, "orderfc", overtaking))
+                return all(event["published_at"] for event in await outbox_rows(arena, "orderfc", overtaking))
 
             await poll(published, "the later event is published", 20, 0.02)
             assert not asking.done()
-        overtaken = await ended(asking)
-    first, second = [await outbox(arena, "orderfc", order) for order in (overtaken, overtaking)]
+        overtaken = await answered_order(asking)
+    first, second = [await outbox_rows(arena, "orderfc", order) for order in (overtaken, overtaking)]
     assert max(event["id"] for event in first) < min(event["id"] for event in second)
     for order in (overtaken, overtaking):
         await arena.complete(order)
@@ -172,11 +171,11 @@ async def test_an_event_that_commits_after_one_with_a_higher_number_is_published
 
 @pytest.mark.fault(6)
 async def test_of_two_relays_one_sends_and_the_other_goes_on_in_order_when_it_is_killed(arena: Arena) -> None:
-    async with numbered(arena) as events:
-        async with arena.instead("orderfc", SLOW) as first, arena.replica("orderfc", command="worker") as second:
+    async with numbered_events(arena) as events:
+        async with arena.replaced("orderfc", SLOW) as first, arena.replica("orderfc", command="worker") as second:
             await events.put(1_000, keys=10)
             await events.published(at_least=100)
-            assert len(await sessions(arena, "orderfc")) == 1
+            assert len(await relay_sessions(arena, "orderfc")) == 1
             assert await metric(arena, second.url, PUBLISHED) == 0
             first.process.kill()
             await events.published()
@@ -189,13 +188,13 @@ async def test_of_two_relays_one_sends_and_the_other_goes_on_in_order_when_it_is
 
 @pytest.mark.fault(7)
 async def test_a_relay_that_was_frozen_while_another_took_over_marks_nothing_and_stands_by(arena: Arena) -> None:
-    async with numbered(arena) as events:
-        async with arena.instead("orderfc", SLOW) as first, arena.replica("orderfc", command="worker") as second:
-            tail = Tail.of(arena, "orderfc")
+    async with numbered_events(arena) as events:
+        async with arena.replaced("orderfc", SLOW) as first, arena.replica("orderfc", command="worker") as second:
+            tail = LogTail.of(arena, "orderfc")
             await events.put(600, keys=10)
             await events.published(at_least=100)
             first.signal(signal.SIGSTOP)
-            holder = await cut_off(arena, "orderfc")
+            holder = await end_relay_session(arena, "orderfc")
             await tail.wait(ACTIVE)
             await events.published()
             assert await metric(arena, second.url, PUBLISHED, topic=events.topic) > 0
@@ -204,7 +203,7 @@ async def test_a_relay_that_was_frozen_while_another_took_over_marks_nothing_and
             await tail.wait(LOST)
             await events.put(100, keys=10)
             await events.published()
-            assert await sessions(arena, "orderfc") == [holder]
+            assert await relay_sessions(arena, "orderfc") == [holder]
             assert (await events.marks())[: len(marks)] == marks
             both = [await metric(arena, each.url, PUBLISHED, topic=events.topic) for each in (first, second)]
             assert sum(both) == 700, "each event was marked by one of them"
@@ -229,13 +228,13 @@ async def test_events_of_a_process_that_has_no_relay_are_found_by_the_relay_of_a
 
 @pytest.mark.fault(14)
 async def test_a_relay_whose_session_is_ended_opens_another_and_sends_what_nobody_woke_it_for(arena: Arena) -> None:
-    async with numbered(arena) as events:
+    async with numbered_events(arena) as events:
         for _ in range(3):
-            await cut_off(arena, "orderfc")
+            await end_relay_session(arena, "orderfc")
             await events.put(30, keys=3)
             await events.published()
         arena.healed()
-        assert len(await sessions(arena, "orderfc")) == 1
+        assert len(await relay_sessions(arena, "orderfc")) == 1
         await events.duplicates()
     _, order = await arena.placed()
     await arena.complete(order)

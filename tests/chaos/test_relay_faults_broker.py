@@ -8,8 +8,9 @@ import pytest
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.consumers import Tail, applied, event_id, event_of, ledger, metric
-from tests.chaos.kit.outboxes import numbered, on_topic, outbox
+from tests.chaos.kit.consumers import assert_completed_once, event_id, event_of
+from tests.chaos.kit.logs import LogTail, metric
+from tests.chaos.kit.outboxes import copies_on_topic, numbered_events, outbox_rows
 
 MIB = 1024 * 1024
 
@@ -32,12 +33,14 @@ async def test_checkout_works_without_a_broker_and_the_backlog_drains_in_order(
     arena: Arena, trouble: str, says: str
 ) -> None:
     product = await arena.back_office.product(stock=10)
-    async with numbered(arena) as events:
+    async with numbered_events(arena) as events:
         async with without_broker(arena, trouble):
             orders = [await arena.alice.checkout(product, 1) for _ in range(5)]
             await events.put(60, keys=3)
             assert await kafka_is(arena) == (200, says)
-            waiting = [event["published_at"] for order in orders for event in await outbox(arena, "orderfc", order)]
+            waiting = [
+                event["published_at"] for order in orders for event in await outbox_rows(arena, "orderfc", order)
+            ]
             assert waiting == [None] * 10
         await events.published()
         await events.duplicates()
@@ -57,7 +60,7 @@ async def test_a_send_that_nobody_answers_ends_and_its_event_waits_for_the_next_
         order = await arena.alice.checkout(product, 1)
 
         async def tried() -> list[dict[str, Any]]:
-            events = await outbox(arena, "orderfc", order)
+            events = await outbox_rows(arena, "orderfc", order)
             return events if all(event["attempts"] for event in events) else []
 
         for event in await poll(tried, "both sends have ended", 40, 0.05):
@@ -76,7 +79,7 @@ async def test_a_broker_that_is_killed_and_started_again_has_lost_nothing_and_ev
     arena: Arena,
 ) -> None:
     product = await arena.back_office.product(stock=10)
-    async with numbered(arena) as events:
+    async with numbered_events(arena) as events:
         orders = [await arena.alice.checkout(product, 1)]
         await events.put(1_000, keys=10)
         await events.published(at_least=10)
@@ -96,10 +99,10 @@ async def test_a_broker_that_is_killed_and_started_again_has_lost_nothing_and_ev
 @pytest.mark.fault(11)
 async def test_events_that_can_not_be_sent_are_parked_and_hold_up_no_others(arena: Arena) -> None:
     async with (
-        arena.instead("orderfc", {"OUTBOX_MAX_TRIES": "3"}) as orderfc,
-        numbered(arena) as events,
+        arena.replaced("orderfc", {"OUTBOX_MAX_TRIES": "3"}) as orderfc,
+        numbered_events(arena) as events,
     ):
-        tail = Tail.of(arena, "orderfc")
+        tail = LogTail.of(arena, "orderfc")
         # More than the producer's limit, more than the broker's, and headers that are no text.
         await events.add("key-0", {"text": "x" * (5 * MIB // 2)}, {})
         await events.add("key-1", {"text": "x" * (3 * MIB // 2)}, {})
@@ -124,16 +127,13 @@ async def test_events_that_can_not_be_sent_are_parked_and_hold_up_no_others(aren
     await arena.exact()
 
 
-async def twice(arena: Arena, order: int) -> None:
-    """See that checkout's events came more than once, and that the order is like any other."""
+async def assert_sent_again(arena: Arena, product: dict[str, Any], order: int) -> None:
+    """Check that the events of the checkout were sent more than once and had one effect."""
     for topic in ("order.created", "stock.updated"):
-        again = await on_topic(arena, order, topic)
-        assert len(again) > 1
-        assert len({event_id(event) for event in again}) == 1
-        assert set((await applied(arena, again[0])).values()) == {1}
-    assert await arena.shop.invoices(order) == 1
-    assert await ledger(arena, order) == [(2, "TAKEN")]
-    assert await arena.history(order) == ["created", "completed"]
+        copies = await copies_on_topic(arena, order, topic)
+        assert len(copies) > 1
+        assert len({event_id(event) for event in copies}) == 1
+    await assert_completed_once(arena, product, order, quantity=2)
 
 
 @pytest.mark.fault(12)
@@ -145,19 +145,19 @@ async def test_an_event_whose_acknowledgement_was_lost_is_sent_again_and_has_one
         order = await arena.alice.checkout(product, 2)
         for topic in ("order.created", "stock.updated"):
             await event_of(arena, order, topic)
-        assert [event["published_at"] for event in await outbox(arena, "orderfc", order)] == [None, None]
+        assert [event["published_at"] for event in await outbox_rows(arena, "orderfc", order)] == [None, None]
     await arena.complete(order)
     await arena.exact()
-    await twice(arena, order)
+    await assert_sent_again(arena, product, order)
 
 
 @pytest.mark.fault(12)
 async def test_events_that_were_sent_before_their_relay_failed_are_sent_again_and_have_one_effect(arena: Arena) -> None:
-    async with arena.instead("orderfc", {"FAILPOINTS": "relay.after_send=timeout"}):
-        _, order = await arena.placed(stock=5, quantity=2)
+    async with arena.replaced("orderfc", {"FAILPOINTS": "relay.after_send=timeout"}):
+        product, order = await arena.placed(stock=5, quantity=2)
         await arena.complete(order)
     await arena.exact()
-    await twice(arena, order)
+    await assert_sent_again(arena, product, order)
 
 
 IDLE = "SELECT pid FROM pg_stat_activity WHERE datname = 'orderfc' AND state = 'idle in transaction'"
@@ -171,8 +171,8 @@ async def test_a_transaction_that_stays_open_is_ended_and_a_large_outbox_behind_
     invoice = await arena.invoice(order)
     # Longer than the 15 s that a session may stay idle in a transaction.
     async with (
-        arena.instead("orderfc", {"FAILPOINTS": "db.before_commit=delay:17"}),
-        numbered(arena) as events,
+        arena.replaced("orderfc", {"FAILPOINTS": "db.before_commit=delay:17"}),
+        numbered_events(arena) as events,
     ):
         await events.wait(50_000)
         await arena.shop.pay(invoice["invoice_id"])

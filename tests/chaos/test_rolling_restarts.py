@@ -22,7 +22,8 @@ import pytest
 from chassis.http.server import LINGER_S
 from fc.demo.shop import Customer, poll
 from fc.stack.layout import SERVICES
-from tests.chaos.kit.arena import Arena, Running
+from tests.chaos.kit.arena import Arena
+from tests.kit.processes import ServiceProcess
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Second:
     service: str
     url: str = ""
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _running: Running | None = None
+    _running: ServiceProcess | None = None
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -109,7 +110,7 @@ class Second:
         """Send SIGTERM and wait for its end; it ends with 0."""
         if self._running is not None:
             self._running.signal(signal.SIGTERM)
-            assert await self._running.ended() == 0
+            assert await self._running.exit_code() == 0
         await self._stack.aclose()
 
 

@@ -125,12 +125,16 @@ async def test_at_saturation_customers_are_served_or_told_to_come_back_and_every
     seen = crowd.seen
     seen.seconds.sort()
     figures = {
-        "seconds": round(lasted, 1), "requests": len(seen.seconds), "orders": len(seen.placed),
+        "seconds": round(lasted, 1),
+        "requests": len(seen.seconds),
+        "orders": len(seen.placed),
         "statuses": dict(sorted(seen.statuses.items())),
         "p50_ms": round(seen.seconds[len(seen.seconds) // 2] * 1000),
         "p99_ms": round(seen.seconds[len(seen.seconds) * 99 // 100] * 1000),
-        "max_ms": round(seen.seconds[-1] * 1000), "mib_warm": warm, "mib_after": after,
-    }  # fmt: skip
+        "max_ms": round(seen.seconds[-1] * 1000),
+        "mib_warm": warm,
+        "mib_after": after,
+    }
     log.info("%s", figures)
     if path := os.environ.get("LOAD_RECORD"):
         Path(path).write_text(json.dumps(figures) + "\n", encoding="utf-8")

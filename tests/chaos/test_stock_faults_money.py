@@ -17,24 +17,20 @@ from fc.ops.waits import Step, waits
 from fc.platform.sources import Sources
 from orderfc.config import Settings
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.stock import (
-    ask,
-    change,
-    count_events,
-    held,
-    ledger,
-    order,
-    pay_late,
-    refunds,
-    stock_of,
-    wait_ledger,
-    waiting,
-)
+from tests.chaos.kit.locks import products_locked, wait_for_waiters
+from tests.chaos.kit.outboxes import event_counts
+from tests.chaos.kit.payments import anomaly_kinds, pay_late
+from tests.chaos.kit.requests import checkout, place_order
+from tests.chaos.kit.stock import change_product, ledger, stock_of, wait_ledger
 from tests.kit.stacks import secret_of
 
 EVENTS_OF_A_LATE_PAYMENT = {
-    "order.created": 1, "stock.updated": 1, "payment.failed": 1, "stock.rollback": 1, "payment.success": 1,
-}  # fmt: skip
+    "order.created": 1,
+    "stock.updated": 1,
+    "payment.failed": 1,
+    "stock.rollback": 1,
+    "payment.success": 1,
+}
 
 
 @pytest.mark.fault(35)
@@ -51,7 +47,7 @@ async def test_an_order_that_failed_and_was_paid_ends_the_same_whichever_it_hear
         await pay_late(arena, invoice)
     else:
         sits = {"FAILPOINTS": "consumer.before_handler/payment.failed=delay:120"}
-        async with arena.instead("orderfc", sits) as orderfc:
+        async with arena.replaced("orderfc", sits) as orderfc:
             await arena.shop.expire(invoice["invoice_id"])
             await arena.alice.wait_payment(number, "EXPIRED")
             await pay_late(arena, invoice)
@@ -70,8 +66,8 @@ async def test_an_order_that_failed_and_was_paid_ends_the_same_whichever_it_hear
     arena.healed()
     await arena.exact()
     assert await arena.history(number) == history
-    assert await count_events(arena, number) == EVENTS_OF_A_LATE_PAYMENT
-    assert await refunds(arena, number) == ["paid_after_close"]
+    assert await event_counts(arena, number) == EVENTS_OF_A_LATE_PAYMENT
+    assert await anomaly_kinds(arena, number) == ["paid_after_close"]
     assert await stock_of(arena, product) == 5
 
 
@@ -80,16 +76,16 @@ async def test_an_order_that_was_paid_while_its_stock_went_elsewhere_is_failed_a
     arena: Arena,
 ) -> None:
     first, gone = [await arena.back_office.product(stock=5) for _ in range(2)]
-    async with held(arena, first) as connection:
-        number = await order(arena, (first, 1), (gone, 1))
-        await waiting(connection)
-        (await change(arena, gone, stock=0)).raise_for_status()
+    async with products_locked(arena, first) as connection:
+        number = await place_order(arena, (first, 1), (gone, 1))
+        await wait_for_waiters(connection)
+        (await change_product(arena, gone, stock=0)).raise_for_status()
         await arena.complete(number)
     await arena.alice.wait_status(number, "failed")
     await arena.exact()
     assert await arena.history(number) == ["created", "completed", "failed"]
-    assert await refunds(arena, number) == ["paid_after_close"]
-    assert await ledger(arena, number) == {first["id"]: "REJECTED", gone["id"]: "REJECTED"}
+    assert await anomaly_kinds(arena, number) == ["paid_after_close"]
+    assert await ledger(arena, number) == dict.fromkeys((first["id"], gone["id"]), (1, "REJECTED"))
     assert [await stock_of(arena, product) for product in (first, gone)] == [5, 0]
 
 
@@ -99,9 +95,9 @@ async def test_what_was_ordered_is_charged_and_served_as_it_was_though_the_produ
 ) -> None:
     dearer, archived = [await arena.back_office.product(stock=5, price=20_000) for _ in range(2)]
     async with arena.broken("kafka", "refuse"):
-        paid, expired = [await order(arena, (dearer, 1), (archived, 2)) for _ in range(2)]
-        (await change(arena, dearer, price=90_000, name="Dearer")).raise_for_status()
-        (await change(arena, archived)).raise_for_status()
+        paid, expired = [await place_order(arena, (dearer, 1), (archived, 2)) for _ in range(2)]
+        (await change_product(arena, dearer, price=90_000, name="Dearer")).raise_for_status()
+        (await change_product(arena, archived)).raise_for_status()
     await arena.shop.expire((await arena.invoice(expired))["invoice_id"])
     await arena.alice.wait_status(expired, "cancelled")
     await arena.complete(paid)
@@ -112,8 +108,9 @@ async def test_what_was_ordered_is_charged_and_served_as_it_was_though_the_produ
     assert asked[f"order-{paid}"] == asked[f"order-{expired}"] == 60_000
     assert [await stock_of(arena, product) for product in (dearer, archived)] == [4, 3]
     refused = [
-        await ask(arena, [{"product_id": dearer["id"], "quantity": 1, "price": 20_000}]), await ask(arena, [(archived, 1)]),
-    ]  # fmt: skip
+        await checkout(arena, {"product_id": dearer["id"], "quantity": 1, "price": 20_000}),
+        await checkout(arena, (archived, 1)),
+    ]
     assert [answer.json()["code"] for answer in refused] == ["price_mismatch", "not_found"]
 
 
@@ -121,9 +118,12 @@ async def callback(arena: Arena, invoice: dict[str, Any], status: str) -> httpx2
     """Send paymentfc what Xendit says of an invoice."""
     token = secret_of(arena.stack, "paymentfc", "xendit_webhook_token")
     body = {
-        "id": invoice["invoice_id"], "external_id": invoice["external_id"], "status": status,
-        "amount": invoice["amount"], "currency": "IDR",
-    }  # fmt: skip
+        "id": invoice["invoice_id"],
+        "external_id": invoice["external_id"],
+        "status": status,
+        "amount": invoice["amount"],
+        "currency": "IDR",
+    }
     url = f"{arena.stack.layout.url('paymentfc')}/v1/payments/xendit/webhook"
     return await arena.client.post(url, headers={"x-callback-token": token}, json=body)
 
@@ -152,7 +152,11 @@ async def test_an_order_that_is_given_up_while_its_money_comes_is_completed_or_r
     await arena.exact()
     kept = 0
     for number in numbers:
-        ends = (await arena.alice.payment(number))["status"], await arena.history(number), await refunds(arena, number)
+        ends = (
+            (await arena.alice.payment(number))["status"],
+            await arena.history(number),
+            await anomaly_kinds(arena, number),
+        )
         if ends[0] == "PAID":
             assert ends[1:] == (["created", "completed"], [])
             kept += 1
@@ -215,4 +219,4 @@ async def test_an_order_whose_event_the_broker_has_lost_is_named_and_goes_on_whe
     arena.healed()
     await arena.complete(number)
     await arena.exact()
-    assert await count_events(arena, number) == {"order.created": 1, "stock.updated": 1, "payment.success": 1}
+    assert await event_counts(arena, number) == {"order.created": 1, "stock.updated": 1, "payment.success": 1}

@@ -56,9 +56,13 @@ class Api:
     async def callback(self, payment: Mapping[str, Any], status: str = "PAID", **changes: Any) -> httpx2.Response:
         """Call back as Xendit does about a payment's invoice, with fields changed."""
         body = {
-            "id": payment["invoice_id"], "external_id": payment["external_id"], "status": status,
-            "amount": payment["amount"], "currency": payment["currency"], **changes,
-        }  # fmt: skip
+            "id": payment["invoice_id"],
+            "external_id": payment["external_id"],
+            "status": status,
+            "amount": payment["amount"],
+            "currency": payment["currency"],
+            **changes,
+        }
         token = secret_of(self.stack, "paymentfc", "xendit_webhook_token")
         return await self.ask(
             "paymentfc", "POST", "/v1/payments/xendit/webhook", json=body, headers={"x-callback-token": token}
@@ -68,14 +72,6 @@ class Api:
         """Give the anomalies of an order, newest first."""
         answer = await self.ask("paymentfc", "GET", "/v1/payments/anomalies?page_size=100", self.admin)
         return [item for item in answer.json()["items"] if item["external_id"] == external_id]
-
-
-def refusal(answer: httpx2.Response) -> tuple[int, str]:
-    """Give status and code of a refusal, which has the one shape that all have."""
-    shown = answer.json()
-    assert set(shown) == {"error", "code", "request_id"}, shown
-    assert shown["request_id"] == answer.headers["x-request-id"]
-    return answer.status_code, shown["code"]
 
 
 def sentence(answer: httpx2.Response) -> tuple[int, str]:

@@ -10,8 +10,8 @@ import httpx2
 from fc.demo.shop import Customer, Shop
 from fc.stack.local import Stack
 from tests.contract.routes import CALLBACK, Route
+from tests.kit.answers import JSON
 from tests.kit.back_office import BackOffice
-from tests.kit.hostile import JSON, Outcome
 from tests.kit.stacks import secret_of
 from tests.kit.tokens import Account, Token, bearer
 
@@ -78,9 +78,12 @@ async def _anomaly(client: httpx2.AsyncClient, stack: Stack, payment: dict[str, 
     url = stack.layout.url("paymentfc")
     token = secret_of(stack, "paymentfc", "xendit_webhook_token")
     body = {
-        "id": payment["invoice_id"], "external_id": payment["external_id"], "status": "PUZZLED",
-        "amount": payment["amount"], "currency": payment["currency"],
-    }  # fmt: skip
+        "id": payment["invoice_id"],
+        "external_id": payment["external_id"],
+        "status": "PUZZLED",
+        "amount": payment["amount"],
+        "currency": payment["currency"],
+    }
     answer = await client.post(f"{url}/v1/payments/xendit/webhook", json=body, headers={"x-callback-token": token})
     answer.raise_for_status()
     listed = await client.get(f"{url}/v1/payments/anomalies", params={"page_size": 100}, headers=headers)
@@ -101,11 +104,17 @@ async def open_route_client(
     await client.post(f"{stack.layout.url('userfc')}/v1/logout", headers=leaver.headers)
     email, password = stack.accounts()["alice"]
     ids = {
-        "product_id": product["id"], "category_id": product["category_id"], "order_id": order,
-        "invoice_id": payment["invoice_id"], "amount": payment["amount"], "row_id": UNUSED_ID,
-        "spent_product_id": spent["id"], "anomaly_id": await _anomaly(client, stack, payment, people["admin"].headers),
-        "login": {"email": email, "password": password}, "admin_headers": people["admin"].headers,
-    }  # fmt: skip
+        "product_id": product["id"],
+        "category_id": product["category_id"],
+        "order_id": order,
+        "invoice_id": payment["invoice_id"],
+        "amount": payment["amount"],
+        "row_id": UNUSED_ID,
+        "spent_product_id": spent["id"],
+        "anomaly_id": await _anomaly(client, stack, payment, people["admin"].headers),
+        "login": {"email": email, "password": password},
+        "admin_headers": people["admin"].headers,
+    }
     accounts = {name: await _account(client, stack, customer) for name, customer in people.items()}
     return RouteClient(stack, client, back_office, accounts, ids, leaver.headers["Authorization"].encode())
 
@@ -119,24 +128,14 @@ def headers_for(route_client: RouteClient, route: Route) -> dict[str, str]:
 
 
 async def send(
-    route_client: RouteClient, route: Route, content: bytes | AsyncIterator[bytes] | None, content_type: str | None = JSON,
-    url: str = "", method: str = "",
-) -> httpx2.Response:  # fmt: skip
+    route_client: RouteClient,
+    route: Route,
+    content: bytes | AsyncIterator[bytes] | None,
+    content_type: str | None = JSON,
+    url: str = "",
+    method: str = "",
+) -> httpx2.Response:
     """Send bytes to a route, or to an address beside it, as somebody whom it lets in."""
     headers = headers_for(route_client, route) | ({} if content_type is None else {"content-type": content_type})
     url = url or route_client.url(route, route_client.ids)
     return await route_client.client.request(method or route.method, url, headers=headers, content=content)
-
-
-def outcome(answer: httpx2.Response) -> Outcome:
-    """Read an answer as the table of access writes it, and check what every refusal has."""
-    assert answer.headers["x-request-id"]
-    if answer.status_code < 400 or answer.request.method == "HEAD":
-        return answer.status_code, ""
-    assert (answer.status_code == 401) == ("www-authenticate" in answer.headers)
-    assert answer.headers["content-type"] == JSON
-    body = answer.json()
-    assert set(body) == {"error", "code", "request_id"}
-    assert all(isinstance(value, str) and value for value in body.values())
-    assert body["request_id"] == answer.headers["x-request-id"]
-    return answer.status_code, body["code"]

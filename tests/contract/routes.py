@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from tests.kit.hostile import Outcome
+from tests.kit.answers import Outcome
 
 Body = Callable[[Mapping[str, Any]], Any]
 
@@ -87,9 +87,12 @@ def _checkout(ids: Mapping[str, Any]) -> dict[str, Any]:
 
 def _callback(ids: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "id": ids["invoice_id"], "external_id": f"order-{ids['order_id']}", "status": "PENDING",
-        "amount": ids["amount"], "currency": "IDR",
-    }  # fmt: skip
+        "id": ids["invoice_id"],
+        "external_id": f"order-{ids['order_id']}",
+        "status": "PENDING",
+        "amount": ids["amount"],
+        "currency": "IDR",
+    }
 
 
 _PROBES = ("/ping", "/health", "/ready")

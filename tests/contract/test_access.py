@@ -16,9 +16,9 @@ from fc.demo.shop import Shop
 from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
 from fc.stack.programs import settings_class
-from tests.contract.route_client import UNUSED_ID, RouteClient, outcome
+from tests.contract.route_client import UNUSED_ID, RouteClient
 from tests.contract.routes import NO_TOKEN, OWNED, ROUTES, Route, name_of
-from tests.kit.hostile import Outcome
+from tests.kit.answers import Outcome, outcome
 from tests.kit.stacks import secret_of
 from tests.kit.tokens import Token, bearer, forgeries, genuine
 
@@ -123,10 +123,11 @@ async def test_a_token_that_was_logged_out_is_refused_everywhere_at_once(
 ) -> None:
     header = (await shop.login("admin")).headers["Authorization"].encode()
     chosen = [
-        route for route in ROUTES
+        route
+        for route in ROUTES
         if route.path in ("/v1/user-info", "/v1/orders/history", "/v1/payments/failed")
         or (route.method, route.path) == ("PUT", "/v1/products/{product_id}")
-    ]  # fmt: skip
+    ]
     assert {route.service for route in chosen} == set(SERVICES)
     assert [outcome(await route_client.ask(route, header)) for route in chosen] == [(200, "")] * 4
     assert await users.validate_token(header.decode().removeprefix("Bearer "))

@@ -31,8 +31,12 @@ async def test_every_request_of_the_collection_is_answered_as_it_says(
 def test_the_collection_goes_from_registering_to_logging_out_on_the_standard_ports() -> None:
     variables, steps = read(FILE.read_text(encoding="utf-8"))
     assert {name: variables[name].rsplit(":", 1)[1] for name in NAMES} == {
-        "users": "28080", "products": "28081", "orders": "28082", "payments": "28083", "xendit": "28090",
-    }  # fmt: skip
+        "users": "28080",
+        "products": "28081",
+        "orders": "28082",
+        "payments": "28083",
+        "xendit": "28090",
+    }
     names = [step.name for step in steps]
     assert names[0] == "register"
     assert {"login", "checkout", "payment", "pay", "order", "pdf", "logout"} <= set(names)

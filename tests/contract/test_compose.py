@@ -30,15 +30,24 @@ from xendit_sim.config import Settings as Simulator
 DATABASE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
 SERVICE_PORTS = {"userfc": [28080, 50051], "productfc": [28081], "orderfc": [28082], "paymentfc": [28083]}
 SERVER_PORTS = {
-    "redis": [6379], "kafka": [29092], "mongo": [27017], "vault": [8200], "jaeger": [16686, 4317, 4318],
-    "kafdrop": [29000], "xendit-simulator": [28090],
-}  # fmt: skip
+    "redis": [6379],
+    "kafka": [29092],
+    "mongo": [27017],
+    "vault": [8200],
+    "jaeger": [16686, 4317, 4318],
+    "kafdrop": [29000],
+    "xendit-simulator": [28090],
+}
 TOPICS = {"order.created", "stock.updated", "stock.rollback", "stock.rejected", "payment.success", "payment.failed"}
 SECRETS = {
-    "DB_PASSWORD": "a database password", "REDIS_PASSWORD": "@a redis password", "JWT_SECRET": "j" * 32,
-    "GRPC_CREDENTIALS": "a credential", "XENDIT_SECRET_API_KEY": "a key", "XENDIT_WEBHOOK_TOKEN": "a token",
+    "DB_PASSWORD": "a database password",
+    "REDIS_PASSWORD": "@a redis password",
+    "JWT_SECRET": "j" * 32,
+    "GRPC_CREDENTIALS": "a credential",
+    "XENDIT_SECRET_API_KEY": "a key",
+    "XENDIT_WEBHOOK_TOKEN": "a token",
     "ADMIN_PASSWORD": "an administrator's password",
-}  # fmt: skip
+}
 
 _VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.]+)?")
 

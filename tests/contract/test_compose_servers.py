@@ -53,8 +53,13 @@ def _check(command: list[str], env: Mapping[str, str]) -> subprocess.CompletedPr
     assert command[:2] == ["CMD", "python"]
     return subprocess.run(
         [sys.executable, *command[2:]],
-        cwd=ROOT / "deploy/image", env={**env, "PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
+        cwd=ROOT / "deploy/image",
+        env={**env, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 def test_the_health_check_of_a_service_is_its_readiness(answering: int) -> None:

@@ -60,9 +60,15 @@ def test_the_codes_of_the_contract_are_in_the_table_of_codes() -> None:
 
 def test_the_audit_events_are_those_of_the_contract() -> None:
     assert {event.value for event in AuditEvent} == {
-        "payment.created", "invoice.created", "payment.paid", "payment.failed", "payment.expired", "payment.retried",
-        "payment.anomaly", "event.published",
-    }  # fmt: skip
+        "payment.created",
+        "invoice.created",
+        "payment.paid",
+        "payment.failed",
+        "payment.expired",
+        "payment.retried",
+        "payment.anomaly",
+        "event.published",
+    }
 
 
 def test_the_readme_says_that_zookeepers_port_has_no_successor() -> None:

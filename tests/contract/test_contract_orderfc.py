@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from fc.demo.shop import Customer, Shop
-from tests.contract.api import ADDRESS, Api, refusal, sentence
+from tests.contract.api import ADDRESS, Api, sentence
+from tests.kit.answers import outcome
 from tests.kit.back_office import BackOffice
 
 CHECKOUT = "/v1/orders/checkout"
@@ -28,7 +29,7 @@ async def test_an_order_is_made_for_the_owner_of_the_token_whatever_the_body_say
     order = answer.json()["order_id"]
     assert answer.json() == {"message": "Order created successfully", "order_id": order}
     assert "idempotent-replayed" not in answer.headers
-    assert refusal(await api.ask("orderfc", "GET", f"/v1/orders/{order}", bob)) == (404, "not_found")
+    assert outcome(await api.ask("orderfc", "GET", f"/v1/orders/{order}", bob)) == (404, "not_found")
     for who in (alice, api.admin):
         assert (await api.ask("orderfc", "GET", f"/v1/orders/{order}", who)).json()["order_id"] == order
 
@@ -41,9 +42,13 @@ async def test_an_order_has_the_fields_of_the_contract(api: Api, back_office: Ba
     assert step.pop("timestamp").endswith("Z")
     assert step == {"status": "created"}
     assert shown == {
-        "order_id": order, "total_amount": 36_000, "total_qty": 3, "status": "created", **ADDRESS,
+        "order_id": order,
+        "total_amount": 36_000,
+        "total_qty": 3,
+        "status": "created",
+        **ADDRESS,
         "products": [{"product_id": product["id"], "quantity": 3, "price": 12_000}],
-    }  # fmt: skip
+    }
     [newest] = (await api.ask("orderfc", "GET", "/v1/orders/history?limit=1", alice)).json()
     assert newest == await alice.order(order)
 
@@ -54,13 +59,14 @@ async def test_too_little_stock_another_price_and_an_unknown_product_are_told_in
     product = await back_office.product(stock=2)
     number = product["id"]
     scarce = await api.checkout(alice, [_line(product, 3)])
-    assert (refusal(scarce), sentence(scarce)[1]) == (
-        (409, "insufficient_stock"), f"product stock is not enough for product {number}",
-    )  # fmt: skip
+    assert (outcome(scarce), sentence(scarce)[1]) == (
+        (409, "insufficient_stock"),
+        f"product stock is not enough for product {number}",
+    )
     dearer = await api.checkout(alice, [_line(product, 1, price=product["price"] + 1)])
-    assert (refusal(dearer), sentence(dearer)[1]) == ((409, "price_mismatch"), f"price mismatch for product {number}")
+    assert (outcome(dearer), sentence(dearer)[1]) == ((409, "price_mismatch"), f"price mismatch for product {number}")
     unknown = await api.checkout(alice, [_line(product), {"product_id": 2**62, "quantity": 1}])
-    assert refusal(unknown) == (404, "not_found")
+    assert outcome(unknown) == (404, "not_found")
     await back_office.wait_stock(product, 2)
 
 
@@ -68,13 +74,13 @@ async def test_a_product_named_twice_is_one_line_and_its_stock_is_asked_for_as_a
     api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
     product = await back_office.product(stock=5)
-    assert refusal(await api.checkout(alice, [_line(product, 3), _line(product, 3)])) == (409, "insufficient_stock")
+    assert outcome(await api.checkout(alice, [_line(product, 3), _line(product, 3)])) == (409, "insufficient_stock")
     made = await api.checkout(alice, [_line(product, 2), _line(product, 3)])
     assert (await alice.order(made.json()["order_id"]))["products"] == [
         {"product_id": product["id"], "quantity": 5, "price": product["price"]}
     ]
     prices = [_line(product, 1, price=product["price"]), _line(product, 1, price=product["price"] + 1)]
-    assert refusal(await api.checkout(alice, prices)) == (400, "validation_failed")
+    assert outcome(await api.checkout(alice, prices)) == (400, "validation_failed")
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 1001, 1.5, "1", True, None])
@@ -83,15 +89,15 @@ async def test_a_quantity_outside_1_to_1000_is_refused(
 ) -> None:
     product = await back_office.product(stock=2000)
     answer = await api.checkout(alice, [{"product_id": product["id"], "quantity": quantity}])
-    assert refusal(answer) == (400, "validation_failed")
+    assert outcome(answer) == (400, "validation_failed")
 
 
 async def test_a_basket_has_1_to_100_lines_of_up_to_1000_pieces(
     api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
     product = await back_office.product(stock=5000)
-    assert refusal(await api.checkout(alice, [])) == (400, "validation_failed")
-    assert refusal(await api.checkout(alice, [_line(product)] * 101)) == (400, "validation_failed")
+    assert outcome(await api.checkout(alice, [])) == (400, "validation_failed")
+    assert outcome(await api.checkout(alice, [_line(product)] * 101)) == (400, "validation_failed")
     assert (await api.checkout(alice, [_line(product)] * 100)).status_code == 201
     assert (await api.checkout(alice, [_line(product, 1000)])).status_code == 201
 
@@ -119,11 +125,12 @@ async def test_a_total_of_nothing_and_one_above_the_highest_amount_are_refused(
     api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
     free, dear = await back_office.product(stock=5, price=0), await back_office.product(stock=5, price=9_999_999_999)
-    assert refusal(await api.checkout(alice, [_line(free)])) == (400, "validation_failed")
-    assert refusal(await api.checkout(alice, [_line(dear, 2)])) == (400, "validation_failed")
-    assert refusal(await api.checkout(alice, [_line(dear), _line(await back_office.product(stock=1, price=1))])) == (
-        400, "validation_failed",
-    )  # fmt: skip
+    assert outcome(await api.checkout(alice, [_line(free)])) == (400, "validation_failed")
+    assert outcome(await api.checkout(alice, [_line(dear, 2)])) == (400, "validation_failed")
+    assert outcome(await api.checkout(alice, [_line(dear), _line(await back_office.product(stock=1, price=1))])) == (
+        400,
+        "validation_failed",
+    )
     assert (await api.checkout(alice, [_line(dear), _line(free)])).status_code == 201
 
 
@@ -171,7 +178,7 @@ async def test_a_used_key_with_another_body_is_422_and_another_users_key_is_his_
     product = await back_office.product(stock=5)
     key = {"Idempotency-Key": uuid4().hex}
     first = await api.checkout(alice, [_line(product)], key)
-    assert refusal(await api.checkout(alice, [_line(product, 2)], key)) == (422, "idempotency_key_reused")
+    assert outcome(await api.checkout(alice, [_line(product, 2)], key)) == (422, "idempotency_key_reused")
     bobs = await api.checkout(bob, [_line(product, 2)], key)
     assert bobs.status_code == 201
     assert bobs.json() != first.json()
@@ -180,7 +187,7 @@ async def test_a_used_key_with_another_body_is_422_and_another_users_key_is_his_
 async def test_a_refusal_frees_the_key(api: Api, back_office: BackOffice, alice: Customer) -> None:
     product = await back_office.product(stock=1)
     key = {"Idempotency-Key": uuid4().hex}
-    assert refusal(await api.checkout(alice, [_line(product, 2)], key)) == (409, "insufficient_stock")
+    assert outcome(await api.checkout(alice, [_line(product, 2)], key)) == (409, "insufficient_stock")
     made = await api.checkout(alice, [_line(product)], key)
     assert (made.status_code, "idempotent-replayed" in made.headers) == (201, False)
 
@@ -191,12 +198,12 @@ async def test_a_key_has_1_to_255_characters_and_header_and_body_agree(
     line = [_line(await back_office.product(stock=5))]
     unique = uuid4().hex
     assert (await api.checkout(alice, line, {"Idempotency-Key": unique.ljust(255, "x")})).status_code == 201
-    assert refusal(await api.checkout(alice, line, {"Idempotency-Key": unique.ljust(256, "x")}))[0] == 400
-    assert refusal(await api.checkout(alice, line, {"Idempotency-Key": ""}))[0] == 400
-    assert refusal(await api.checkout(alice, line, idempotency_token=""))[0] == 400
-    assert refusal(await api.checkout(alice, line, idempotency_token="x" * 256))[0] == 400
+    assert outcome(await api.checkout(alice, line, {"Idempotency-Key": unique.ljust(256, "x")}))[0] == 400
+    assert outcome(await api.checkout(alice, line, {"Idempotency-Key": ""}))[0] == 400
+    assert outcome(await api.checkout(alice, line, idempotency_token=""))[0] == 400
+    assert outcome(await api.checkout(alice, line, idempotency_token="x" * 256))[0] == 400
     differ = await api.checkout(alice, line, {"Idempotency-Key": "one"}, idempotency_token="two")
-    assert refusal(differ) == (400, "validation_failed")
+    assert outcome(differ) == (400, "validation_failed")
 
 
 async def test_the_link_of_a_page_of_history_leads_through_all_orders_newest_first(
@@ -236,10 +243,10 @@ async def test_history_is_filtered_by_name_or_number_of_a_status(api: Api, back_
 )
 async def test_a_query_of_history_outside_the_allowed_values_is_400(api: Api, alice: Customer, query: str) -> None:
     answer = await api.ask("orderfc", "GET", f"/v1/orders/history?{query}", alice)
-    assert refusal(answer) == (400, "validation_failed")
+    assert outcome(answer) == (400, "validation_failed")
 
 
 async def test_an_order_that_is_not_there_is_404_and_an_id_that_is_none_400(api: Api, alice: Customer) -> None:
-    assert refusal(await api.ask("orderfc", "GET", f"/v1/orders/{2**62}", alice)) == (404, "not_found")
+    assert outcome(await api.ask("orderfc", "GET", f"/v1/orders/{2**62}", alice)) == (404, "not_found")
     for wrong in ("0", "-1", "abc", str(2**63)):
-        assert refusal(await api.ask("orderfc", "GET", f"/v1/orders/{wrong}", alice)) == (400, "validation_failed")
+        assert outcome(await api.ask("orderfc", "GET", f"/v1/orders/{wrong}", alice)) == (400, "validation_failed")

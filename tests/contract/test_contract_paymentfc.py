@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from fc.demo.shop import Customer, Shop, poll
-from tests.contract.api import Api, refusal, sentence
+from tests.contract.api import Api, sentence
+from tests.kit.answers import outcome
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus
 from tests.kit.stacks import secret_of
@@ -131,8 +132,16 @@ async def test_what_does_not_fit_is_recorded_once_answered_200_and_moves_nothing
         assert (answer.status_code, answer.json()) == PROCESSED
     [found] = await api.anomalies(payment["external_id"])
     assert set(found) == {
-        "id", "order_id", "external_id", "kind", "expected", "received", "resolved_at", "note", "create_time",
-    }  # fmt: skip
+        "id",
+        "order_id",
+        "external_id",
+        "kind",
+        "expected",
+        "received",
+        "resolved_at",
+        "note",
+        "create_time",
+    }
     assert (found["kind"], found["resolved_at"], found["note"]) == (kind, None, None)
     assert received in found["received"]
     assert (await alice.payment(payment["order_id"]))["status"] == "PENDING"
@@ -154,9 +163,10 @@ async def test_money_for_an_order_that_is_not_known_yet_is_applied_when_its_paym
     expected = await alice.checkout(product, 1) + 1
     key = secret_of(api.stack, "paymentfc", "xendit_secret_api_key")
     made = await api.client.post(
-        f"{api.stack.layout.url('xendit')}/v2/invoices", auth=(key, ""),
+        f"{api.stack.layout.url('xendit')}/v2/invoices",
+        auth=(key, ""),
         json={"external_id": f"order-{expected}", "amount": 31_000, "currency": "IDR"},
-    )  # fmt: skip
+    )
     invoice = made.raise_for_status().json()["id"]
     await _provider(api, invoice, "pay")
     assert [item["kind"] for item in await poll(lambda: api.anomalies(f"order-{expected}"), "the early callback")] == [
@@ -173,7 +183,7 @@ async def test_money_for_an_order_that_is_not_known_yet_is_applied_when_its_paym
 async def test_a_wrong_token_is_401_before_the_body_is_looked_at(api: Api, token: str | None) -> None:
     headers = {"content-type": "application/json"} | ({} if token is None else {"x-callback-token": token})
     answer = await api.ask("paymentfc", "POST", WEBHOOK, content=b"{not json", headers=headers)
-    assert refusal(answer) == (401, "invalid_callback_token")
+    assert outcome(answer) == (401, "invalid_callback_token")
     assert sentence(answer)[1] == "invalid callback token"
 
 
@@ -183,7 +193,7 @@ async def test_a_wrong_token_is_401_before_the_body_is_looked_at(api: Api, token
 async def test_a_body_that_is_no_callback_is_400_and_changes_nothing(
     payment: Payment, api: Api, alice: Customer, changes: dict[str, Any]
 ) -> None:
-    assert refusal(await api.callback(payment, **changes)) == (400, "validation_failed")
+    assert outcome(await api.callback(payment, **changes)) == (400, "validation_failed")
     assert (await alice.payment(payment["order_id"]))["status"] == "PENDING"
     assert await api.anomalies(payment["external_id"]) == []
 
@@ -195,10 +205,11 @@ async def test_asking_for_an_invoice_gives_the_live_one_of_our_own_records(
     for who in (alice, api.admin):
         answer = await api.ask("paymentfc", "POST", "/v1/payments/invoice", who, json=body)
         assert (answer.status_code, answer.json()) == (
-            200, {"id": payment["invoice_id"], "invoice_url": payment["invoice_url"], "status": "PENDING"},
-        )  # fmt: skip
+            200,
+            {"id": payment["invoice_id"], "invoice_url": payment["invoice_url"], "status": "PENDING"},
+        )
     stranger = await api.ask("paymentfc", "POST", "/v1/payments/invoice", bob, json=body)
-    assert refusal(stranger) == (404, "not_found")
+    assert outcome(stranger) == (404, "not_found")
     assert await shop.invoices(payment["order_id"]) == 1
     url = f"{api.stack.layout.url('xendit')}/_sim/invoices?external_id={payment['external_id']}"
     [made] = (await api.client.get(url)).json()
@@ -215,9 +226,9 @@ async def test_there_is_no_invoice_for_what_is_paid_or_expired_and_none_for_an_u
     await alice.wait_payment(expired["order_id"], "EXPIRED")
     for order in (payment["order_id"], expired["order_id"]):
         answer = await api.ask("paymentfc", "POST", "/v1/payments/invoice", alice, json={"order_id": order})
-        assert refusal(answer) == (409, "payment_closed")
+        assert outcome(answer) == (409, "payment_closed")
     unknown = await api.ask("paymentfc", "POST", "/v1/payments/invoice", alice, json={"order_id": 2**62})
-    assert refusal(unknown) == (404, "not_found")
+    assert outcome(unknown) == (404, "not_found")
 
 
 async def test_while_xendit_is_down_asking_for_an_invoice_is_503_and_says_when_to_come_back(
@@ -229,10 +240,10 @@ async def test_while_xendit_is_down_asking_for_an_invoice_is_503_and_says_when_t
         waiting = await alice.payment(order)
         assert (waiting["status"], waiting["invoice_url"]) == ("PENDING", None)
         answer = await api.ask("paymentfc", "POST", "/v1/payments/invoice", alice, json={"order_id": order})
-        assert refusal(answer) == (503, "unavailable")
+        assert outcome(answer) == (503, "unavailable")
         assert int(answer.headers["retry-after"]) >= 1
         pdf = await api.ask("paymentfc", "GET", f"/v1/payments/invoice/{order}/pdf", alice)
-        assert refusal(pdf) == (404, "not_found")
+        assert outcome(pdf) == (404, "not_found")
     assert (await alice.invoice(order))["status"] == "PENDING"
 
 
@@ -246,7 +257,7 @@ async def test_the_pdf_is_an_attachment_named_after_its_order(payment: Payment, 
 
 async def test_before_a_payment_exists_its_routes_are_404(api: Api, alice: Customer) -> None:
     for path in (f"/v1/payments/{2**62}", f"/v1/payments/invoice/{2**62}/pdf"):
-        assert refusal(await api.ask("paymentfc", "GET", path, alice)) == (404, "not_found")
+        assert outcome(await api.ask("paymentfc", "GET", path, alice)) == (404, "not_found")
 
 
 async def test_failed_payments_are_listed_newest_first_with_their_true_number_expired_ones_included(
@@ -260,9 +271,17 @@ async def test_failed_payments_are_listed_newest_first_with_their_true_number_ex
     assert shown["total_failed_payments"] == before["total_failed_payments"] + 1
     [row] = shown["payment_list"]
     assert set(row) == {
-        "id", "order_id", "user_id", "amount", "user_email", "status", "retry_count", "notes", "create_time",
+        "id",
+        "order_id",
+        "user_id",
+        "amount",
+        "user_email",
+        "status",
+        "retry_count",
+        "notes",
+        "create_time",
         "update_time",
-    }  # fmt: skip
+    }
     assert (row["order_id"], row["status"], row["notes"]) == (payment["order_id"], "EXPIRED", "expired")
 
 
@@ -270,7 +289,7 @@ async def test_failed_payments_are_listed_newest_first_with_their_true_number_ex
 async def test_a_list_for_administrators_has_pages_of_1_to_100(api: Api, name: str) -> None:
     path = f"/v1/payments/{name}"
     for query in ("page=0", "page_size=0", "page_size=101", "page=x"):
-        assert refusal(await api.ask("paymentfc", "GET", f"{path}?{query}", api.admin)) == (400, "validation_failed")
+        assert outcome(await api.ask("paymentfc", "GET", f"{path}?{query}", api.admin)) == (400, "validation_failed")
     shown = await api.ask("paymentfc", "GET", f"{path}?page=1&page_size=100", api.admin)
     assert shown.status_code == 200
     if name != "failed":
@@ -292,7 +311,7 @@ async def test_an_anomaly_is_resolved_once_and_answers_its_row(payment: Payment,
     unknown = await api.ask(
         "paymentfc", "POST", f"/v1/payments/anomalies/{2**62}/resolve", api.admin, json={"note": "seen"}
     )
-    assert refusal(unknown) == (404, "not_found")
+    assert outcome(unknown) == (404, "not_found")
 
 
 async def test_the_audit_log_tells_each_step_of_an_order_once(
@@ -311,8 +330,16 @@ async def test_the_audit_log_tells_each_step_of_an_order_once(
     assert sorted(entry["event"] for entry in entries) == steps
     for entry in entries:
         assert set(entry) == {
-            "event_id", "order_id", "payment_id", "user_id", "external_id", "event", "actor", "metadata", "create_time",
-        }  # fmt: skip
+            "event_id",
+            "order_id",
+            "payment_id",
+            "user_id",
+            "external_id",
+            "event",
+            "actor",
+            "metadata",
+            "create_time",
+        }
     [paid] = (await api.ask("paymentfc", "GET", f"{path}&event=payment.paid", api.admin)).json()["items"]
     assert paid == next(entry for entry in entries if entry["event"] == "payment.paid")
 
@@ -324,5 +351,8 @@ async def test_the_event_of_a_payment_is_exactly_the_contracts(
     await alice.wait_status(payment["order_id"], "cancelled")
     [event] = [event for event in await bus.events_of(payment["order_id"]) if event.topic == "payment.failed"]
     assert orjson.loads(event.value or b"") == {
-        "order_id": payment["order_id"], "status": "EXPIRED", "topic": "payment.failed", "reason": "expired",
-    }  # fmt: skip
+        "order_id": payment["order_id"],
+        "status": "EXPIRED",
+        "topic": "payment.failed",
+        "reason": "expired",
+    }

@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from fc.demo.shop import Customer, Shop
-from tests.contract.api import Api, refusal, sentence
+from tests.contract.api import Api, sentence
+from tests.kit.answers import outcome
 from tests.kit.back_office import BackOffice
 
 SEARCH = "/v1/products/search"
@@ -38,7 +39,7 @@ async def test_what_a_new_product_leaves_out_is_empty_and_its_category_must_exis
     shown = made.json()
     assert (shown["name"], shown["description"], shown["stock"], shown["price"]) == (body["name"].strip(), "", 0, 0)
     unknown = await api.ask("productfc", "POST", "/v1/products", api.admin, json=body | {"category_id": 2**62})
-    assert refusal(unknown) in ((404, "not_found"), (400, "validation_failed"))
+    assert outcome(unknown) in ((404, "not_found"), (400, "validation_failed"))
 
 
 async def test_a_change_touches_what_is_named_zero_and_nothing_included(api: Api, back_office: BackOffice) -> None:
@@ -51,7 +52,7 @@ async def test_a_change_touches_what_is_named_zero_and_nothing_included(api: Api
     assert (await api.ask("productfc", "GET", path)).json() == expected
     assert (await api.ask("productfc", "PUT", path, api.admin, json={})).json() == expected
     gone = await api.ask("productfc", "PUT", f"/v1/products/{2**62}", api.admin, json={"stock": 1})
-    assert refusal(gone) == (404, "not_found")
+    assert outcome(gone) == (404, "not_found")
 
 
 @pytest.mark.parametrize("price", [0.5, 1000.25, 10_000_000_000, -1, "100", None])
@@ -60,11 +61,12 @@ async def test_a_price_that_rupiah_can_not_express_or_that_is_too_high_is_refuse
 ) -> None:
     product = await back_office.product(stock=0)
     body = {"name": "Thing", "price": price, "category_id": product["category_id"]}
-    assert refusal(await api.ask("productfc", "POST", "/v1/products", api.admin, json=body)) == (
-        400, "validation_failed",
-    )  # fmt: skip
+    assert outcome(await api.ask("productfc", "POST", "/v1/products", api.admin, json=body)) == (
+        400,
+        "validation_failed",
+    )
     path = f"/v1/products/{product['id']}"
-    assert refusal(await api.ask("productfc", "PUT", path, api.admin, json={"price": price}))[0] == 400
+    assert outcome(await api.ask("productfc", "PUT", path, api.admin, json={"price": price}))[0] == 400
 
 
 async def test_the_highest_price_and_a_whole_number_written_with_decimals_are_taken(
@@ -109,9 +111,9 @@ async def test_a_deleted_product_is_gone_and_the_order_that_holds_it_is_served(
     gone = await api.ask("productfc", "DELETE", path, api.admin)
     assert (gone.status_code, gone.json()) == (200, {"message": "Product deleted successfully"})
     for method in ("GET", "DELETE"):
-        assert refusal(await api.ask("productfc", method, path, api.admin)) == (404, "not_found")
+        assert outcome(await api.ask("productfc", method, path, api.admin)) == (404, "not_found")
     new = await api.checkout(alice, [{"product_id": product["id"], "quantity": 1}])
-    assert refusal(new) == (404, "not_found")
+    assert outcome(new) == (404, "not_found")
     await shop.pay(payment["invoice_id"])
     await alice.wait_status(order, "completed")
     assert (await alice.order(order))["products"] == [
@@ -134,7 +136,7 @@ async def test_a_category_is_made_read_renamed_listed_and_removed(api: Api) -> N
     gone = await api.ask("productfc", "DELETE", path, api.admin)
     assert (gone.status_code, gone.json()) == (200, {"message": "Product category deleted successfully"})
     for method in ("GET", "DELETE"):
-        assert refusal(await api.ask("productfc", method, path, api.admin)) == (404, "not_found")
+        assert outcome(await api.ask("productfc", method, path, api.admin)) == (404, "not_found")
 
 
 async def test_category_names_are_unique_without_case_and_a_used_category_stays(
@@ -143,13 +145,13 @@ async def test_category_names_are_unique_without_case_and_a_used_category_stays(
     used = (await back_office.product(stock=0))["category"]
     path = "/v1/products/categories"
     twin = await api.ask("productfc", "POST", path, api.admin, json={"name": f" {used['name'].upper()} "})
-    assert refusal(twin) == (409, "category_exists")
+    assert outcome(twin) == (409, "category_exists")
     other = (await api.ask("productfc", "POST", path, api.admin, json={"name": f"Other {uuid4().hex}"})).json()
     renamed = await api.ask("productfc", "PUT", f"{path}/{other['id']}", api.admin, json={"name": used["name"].lower()})
-    assert refusal(renamed) == (409, "category_exists")
+    assert outcome(renamed) == (409, "category_exists")
     own = await api.ask("productfc", "PUT", f"{path}/{used['id']}", api.admin, json={"name": used["name"]})
     assert own.status_code == 200
-    assert refusal(await api.ask("productfc", "DELETE", f"{path}/{used['id']}", api.admin)) == (409, "category_in_use")
+    assert outcome(await api.ask("productfc", "DELETE", f"{path}/{used['id']}", api.admin)) == (409, "category_in_use")
 
 
 async def test_a_batch_read_keeps_the_order_asked_leaves_out_the_unknown_and_takes_a_hundred(
@@ -161,7 +163,7 @@ async def test_a_batch_read_keeps_the_order_asked_leaves_out_the_unknown_and_tak
     assert shown == {"products": [second, first]}
     hundred = ",".join(str(2**61 + number) for number in range(100))
     assert (await api.ask("productfc", "GET", f"/v1/products?ids={hundred}")).json() == {"products": []}
-    assert refusal(await api.ask("productfc", "GET", f"/v1/products?ids={hundred},1")) == (400, "validation_failed")
+    assert outcome(await api.ask("productfc", "GET", f"/v1/products?ids={hundred},1")) == (400, "validation_failed")
 
 
 async def test_a_page_of_a_search_has_the_fields_of_the_contract_and_leads_to_the_next(
@@ -180,16 +182,25 @@ async def test_a_page_of_a_search_has_the_fields_of_the_contract_and_leads_to_th
     parts = urlsplit(shown["nextPageUrl"])
     assert (parts.scheme, parts.netloc, parts.path, parts.fragment) == ("", "", SEARCH, "")
     assert parse_qs(parts.query, strict_parsing=True) == {
-        "name": [stem.upper()], "order_by": ["price"], "sort": ["desc"], "page_size": ["2"], "page": ["2"],
-    }  # fmt: skip
+        "name": [stem.upper()],
+        "order_by": ["price"],
+        "sort": ["desc"],
+        "page_size": ["2"],
+        "page": ["2"],
+    }
     following = (await api.ask("productfc", "GET", shown["nextPageUrl"])).json()
     assert (following["products"], following["nextPageUrl"]) == (made[2:], "")
 
 
 async def test_a_search_without_result_has_no_pages(api: Api) -> None:
     assert await _search(api, name=uuid4().hex) == {
-        "products": [], "page": 1, "pageSize": 10, "totalCount": 0, "totalPages": 0, "nextPageUrl": "",
-    }  # fmt: skip
+        "products": [],
+        "page": 1,
+        "pageSize": 10,
+        "totalCount": 0,
+        "totalPages": 0,
+        "nextPageUrl": "",
+    }
 
 
 async def test_a_search_is_by_ascending_id_and_ten_a_page_unless_it_says_otherwise(api: Api) -> None:
@@ -224,12 +235,12 @@ async def test_the_category_of_a_search_is_an_exact_name_and_bounds_are_inclusiv
 )
 async def test_a_search_that_asks_for_something_else_is_told_what_is_allowed(api: Api, query: str, named: str) -> None:
     answer = await api.ask("productfc", "GET", f"{SEARCH}?{query}")
-    assert refusal(answer) == (400, "validation_failed")
+    assert outcome(answer) == (400, "validation_failed")
     assert named in sentence(answer)[1]
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "1.5", "abc", str(2**63)])
 async def test_an_id_that_is_no_positive_int64_is_400_and_an_unknown_one_404(api: Api, wrong: str) -> None:
     for folder in ("/v1/products", "/v1/products/categories"):
-        assert refusal(await api.ask("productfc", "GET", f"{folder}/{wrong}")) == (400, "validation_failed")
-        assert refusal(await api.ask("productfc", "GET", f"{folder}/{2**63 - 1}")) == (404, "not_found")
+        assert outcome(await api.ask("productfc", "GET", f"{folder}/{wrong}")) == (400, "validation_failed")
+        assert outcome(await api.ask("productfc", "GET", f"{folder}/{2**63 - 1}")) == (404, "not_found")

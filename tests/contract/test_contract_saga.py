@@ -14,9 +14,10 @@ from redis.asyncio import Redis
 
 from fc.demo.shop import Customer, Shop, poll
 from fc.stack.layout import SERVICES
-from tests.contract.api import ADDRESS, Api, refusal
+from tests.contract.api import ADDRESS, Api
+from tests.kit.answers import outcome
 from tests.kit.back_office import BackOffice
-from tests.kit.bus import Bus, Seen
+from tests.kit.bus import Bus, PublishedEvent
 
 CHECKS = {
     "userfc": {"database", "redis"},
@@ -26,7 +27,7 @@ CHECKS = {
 }
 
 
-def _value(event: Seen) -> Any:
+def _value(event: PublishedEvent) -> Any:
     return orjson.loads(event.value or b"")
 
 
@@ -81,8 +82,11 @@ async def test_a_paid_order_has_exactly_the_events_of_the_contract(
     created = events["order.created"]
     assert created["currency"] == "IDR"
     assert {name: created[name] for name in ("order_id", "user_id", "total_amount", *ADDRESS)} == {
-        "order_id": order, "user_id": user, "total_amount": 50_000, **ADDRESS,
-    }  # fmt: skip
+        "order_id": order,
+        "user_id": user,
+        "total_amount": 50_000,
+        **ADDRESS,
+    }
     taken = events["stock.updated"]
     assert (taken["order_id"], taken["products"]) == (order, [{"product_id": product["id"], "quantity": 2}])
     assert datetime.fromisoformat(taken["event_time"]).utcoffset() == timedelta(0)
@@ -170,8 +174,12 @@ async def test_a_dead_letter_has_the_original_and_says_why_and_where_it_was(bus:
     assert headers["x-source-topic"] == "stock.rollback"
     assert "productfc" in headers["x-handler"]
     assert set(headers) >= {
-        "x-error", "x-source-partition", "x-source-offset", "x-attempts", "x-failed-at",
-    }  # fmt: skip
+        "x-error",
+        "x-source-partition",
+        "x-source-offset",
+        "x-attempts",
+        "x-failed-at",
+    }
     sources = [event for event in await bus.read("stock.rollback") if event.value == value]
     assert len(sources) == 1
     assert datetime.now(UTC) - datetime.fromisoformat(headers["x-failed-at"]) < timedelta(seconds=30)
@@ -199,7 +207,7 @@ async def test_an_event_for_an_unknown_order_is_tried_for_30_s_before_its_dead_l
     sent = datetime.now(UTC)
     await bus.raw("payment.success", f"order-{order}".encode(), value)
 
-    async def letters() -> list[Seen]:
+    async def letters() -> list[PublishedEvent]:
         return [letter for letter in await bus.read("payment.success.dlq") if letter.value == value]
 
     [letter] = await poll(letters, "the dead letter", 60)
@@ -220,9 +228,9 @@ async def test_checkout_does_not_believe_the_cache(api: Api, alice: Customer, ba
         await redis.aclose()
     assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json() == lie
     scarce = await api.checkout(alice, [{"product_id": product["id"], "quantity": 2}])
-    assert refusal(scarce) == (409, "insufficient_stock")
+    assert outcome(scarce) == (409, "insufficient_stock")
     cheap = await api.checkout(alice, [{"product_id": product["id"], "quantity": 1, "price": 1}])
-    assert refusal(cheap) == (409, "price_mismatch")
+    assert outcome(cheap) == (409, "price_mismatch")
     order = await alice.checkout(product, 1)
     assert (await alice.order(order))["total_amount"] == product["price"]
 
@@ -244,8 +252,8 @@ async def test_without_redis_every_service_is_ready_degraded_reads_answer_and_or
         assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json()["stock"] == 1
         leaver = await api.visitor()
         assert (await api.ask("userfc", "POST", "/v1/logout", leaver)).status_code == 200
-        assert refusal(await api.ask("orderfc", "GET", "/v1/orders/history", leaver)) == (401, "invalid_token")
-    assert refusal(await api.ask("orderfc", "GET", "/v1/orders/history", leaver)) == (401, "invalid_token")
+        assert outcome(await api.ask("orderfc", "GET", "/v1/orders/history", leaver)) == (401, "invalid_token")
+    assert outcome(await api.ask("orderfc", "GET", "/v1/orders/history", leaver)) == (401, "invalid_token")
 
 
 async def test_without_mongodb_only_the_audit_log_is_503_and_its_entries_arrive_later(
@@ -258,7 +266,7 @@ async def test_without_mongodb_only_the_audit_log_is_503_and_its_entries_arrive_
         await shop.pay(payment["invoice_id"])
         await alice.wait_status(order, "completed")
         answer = await api.ask("paymentfc", "GET", path, api.admin)
-        assert refusal(answer) == (503, "unavailable")
+        assert outcome(answer) == (503, "unavailable")
         assert int(answer.headers["retry-after"]) >= 1
         for other in ("failed", "anomalies", "failed-events"):
             assert (await api.ask("paymentfc", "GET", f"/v1/payments/{other}", api.admin)).status_code == 200
@@ -269,8 +277,11 @@ async def test_without_mongodb_only_the_audit_log_is_503_and_its_entries_arrive_
     async def all_steps() -> bool:
         found = (await api.ask("paymentfc", "GET", f"{path}?order_id={order}", api.admin)).json()["items"]
         return sorted(entry["event"] for entry in found) == [
-            "event.published", "invoice.created", "payment.created", "payment.paid",
-        ]  # fmt: skip
+            "event.published",
+            "invoice.created",
+            "payment.created",
+            "payment.paid",
+        ]
 
     await poll(all_steps, "the entries of the time without MongoDB", 40)
 
@@ -304,7 +315,7 @@ async def test_without_productfc_checkout_is_503_writes_nothing_and_frees_the_ke
     key, line = {"Idempotency-Key": "one key for both"}, [{"product_id": product["id"], "quantity": 1}]
     async with _without(api, "productfc"):
         refused = await api.checkout(visitor, line, key)
-        assert refusal(refused) == (503, "unavailable")
+        assert outcome(refused) == (503, "unavailable")
         assert int(refused.headers["retry-after"]) >= 1
         status, shown = await _readiness(api, "orderfc")
         assert (status, shown["status"]) == (200, "ready")
@@ -324,7 +335,7 @@ async def test_without_redis_and_userfc_changes_wait_and_reads_go_on(api: Api, b
             await api.ask("productfc", "PUT", f"/v1/products/{product['id']}", api.admin, json={"stock": 0}),
         ]
         for refused in changes:
-            assert refusal(refused) == (503, "unavailable")
+            assert outcome(refused) == (503, "unavailable")
             assert int(refused.headers["retry-after"]) >= 1
         assert (await api.ask("productfc", "GET", f"/v1/products/{product['id']}")).json()["stock"] == 1
     assert (await api.ask("orderfc", "GET", "/v1/orders/history", visitor)).json() == []

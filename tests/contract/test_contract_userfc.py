@@ -14,7 +14,8 @@ from chassis.grpc import server as chassis_grpc
 from chassis.pb import user_pb2, user_pb2_grpc
 from fc.demo.shop import Customer
 from fc.stack.local import Stack
-from tests.contract.api import Api, refusal, sentence
+from tests.contract.api import Api, sentence
+from tests.kit.answers import outcome
 from tests.kit.stacks import secret_of
 
 Stub = user_pb2_grpc.UserServiceStub
@@ -66,7 +67,7 @@ async def test_a_short_password_a_different_one_and_a_bad_address_are_told_in_th
 async def test_passwords_of_8_and_of_128_code_points_are_taken_and_longer_ones_are_not(api: Api) -> None:
     assert (await api.register(password="🦊" * 8)).status_code == 201
     assert (await api.register(password="é" * 128)).status_code == 201
-    assert refusal(await api.register(password="é" * 129)) == (400, "validation_failed")
+    assert outcome(await api.register(password="é" * 129)) == (400, "validation_failed")
 
 
 async def test_an_address_is_taken_whatever_its_case_also_when_ten_race_for_it(api: Api) -> None:
@@ -74,7 +75,7 @@ async def test_an_address_is_taken_whatever_its_case_also_when_ten_race_for_it(a
     spellings = [f"{name}@example.com", f"{name.upper()}@Example.COM"] * 5
     answers = await asyncio.gather(*(api.register(email=email) for email in spellings))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 9
-    assert {refusal(answer) for answer in answers if answer.status_code == 409} == {(409, "email_taken")}
+    assert {outcome(answer) for answer in answers if answer.status_code == 409} == {(409, "email_taken")}
 
 
 async def test_an_unknown_user_and_a_wrong_password_are_told_the_same(api: Api) -> None:
@@ -83,7 +84,7 @@ async def test_an_unknown_user_and_a_wrong_password_are_told_the_same(api: Api) 
     wrong = await api.ask("userfc", "POST", "/v1/login", json={"email": email, "password": "wrong horse"})
     unknown = await api.ask("userfc", "POST", "/v1/login", json={"email": f"x{email}", "password": "wrong horse"})
     assert sentence(wrong) == sentence(unknown) == (401, "invalid email or password")
-    assert refusal(wrong) == refusal(unknown)
+    assert outcome(wrong) == outcome(unknown)
 
 
 async def test_a_token_has_the_claims_of_the_contract_and_lives_an_hour(api: Api, stack: Stack) -> None:
@@ -107,7 +108,7 @@ async def test_ten_wrong_passwords_close_the_account_with_429_and_say_for_how_lo
         assert (await api.ask("userfc", "POST", "/v1/login", json=guess)).status_code == 401
     for password in ("wrong horse", "correct horse"):
         refused = await api.ask("userfc", "POST", "/v1/login", json=guess | {"password": password})
-        assert refusal(refused) == (429, "rate_limited")
+        assert outcome(refused) == (429, "rate_limited")
         assert (refused.headers["ratelimit-limit"], refused.headers["ratelimit-remaining"]) == ("10", "0")
         assert refused.headers["retry-after"] == refused.headers["ratelimit-reset"]
         assert 1 <= int(refused.headers["retry-after"]) <= 60
@@ -126,7 +127,7 @@ async def test_logging_out_says_so_and_ends_this_token_only(api: Api) -> None:
     ]
     answer = await api.ask("userfc", "POST", "/v1/logout", first)
     assert (answer.status_code, answer.json()) == (200, {"message": "Logged out"})
-    assert refusal(await api.ask("userfc", "GET", "/v1/user-info", first)) == (401, "invalid_token")
+    assert outcome(await api.ask("userfc", "GET", "/v1/user-info", first)) == (401, "invalid_token")
     assert (await api.ask("orderfc", "GET", "/v1/orders/history", second)).status_code == 200
 
 

@@ -85,9 +85,12 @@ class Image:
         given = {name.upper(): str(value) for name, value in (settings or {}).items()}
         return subprocess.Popen(
             [sys.executable, *words[1:]],
-            cwd=self._folder, env={**self._environment, **given}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=self._folder,
+            env={**self._environment, **given},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def run(self, words: list[str], settings: dict[str, Any] | None = None) -> tuple[int, str]:
         """Run to the end, and give the exit code and the output."""
@@ -148,11 +151,20 @@ def test_what_a_dockerfile_copies_exists_and_reaches_the_builder(file: Path) -> 
 @pytest.mark.parametrize(
     "path",
     [
-        ".env", ".git/config", ".venv/bin/python", ".local/data/kafka", "README.md", "deploy/vault/seed.sh", "scripts/fc/stack/local.py",
-        "orderfc/tests/unit/test_model.py", "orderfc/orderfc/__pycache__/app.cpython-313.pyc", "orderfc/.env",
-        "chassis/chassis.egg-info/PKG-INFO", "tests/e2e/test_saga.py",
+        ".env",
+        ".git/config",
+        ".venv/bin/python",
+        ".local/data/kafka",
+        "README.md",
+        "deploy/vault/seed.sh",
+        "scripts/fc/stack/local.py",
+        "orderfc/tests/unit/test_model.py",
+        "orderfc/orderfc/__pycache__/app.cpython-313.pyc",
+        "orderfc/.env",
+        "chassis/chassis.egg-info/PKG-INFO",
+        "tests/e2e/test_saga.py",
     ],
-)  # fmt: skip
+)
 def test_secrets_history_data_and_tests_do_not_reach_the_builder(path: str) -> None:
     assert ignored(path, IGNORE)
 

@@ -184,8 +184,10 @@ def test_what_the_producer_no_longer_holds_to_a_bound_breaks_those_who_rely_on_i
     unbounded = edited("stock.updated", "products.quantity", maximum=None)
     wider = edited("stock.updated", "products.quantity", maximum=2_000)
     from_zero = edited("stock.updated", "products.quantity", minimum=0)
-    judged = [incompatibilities("stock.updated", now, declared("stock.updated"), NOW["stock.updated"])
-              for now in (unbounded, wider, from_zero)]  # fmt: skip
+    judged = [
+        incompatibilities("stock.updated", now, declared("stock.updated"), NOW["stock.updated"])
+        for now in (unbounded, wider, from_zero)
+    ]
     assert judged == [
         ["stock.updated: field products[].quantity has no maximum; productfc takes maximum 2147483647"],
         [],

@@ -60,8 +60,9 @@ def test_a_schema_whose_topic_is_gone_is_missed(checkout: Path) -> None:
     shutil.copy(checkout / schema_file("stock.updated"), checkout / schema_file("stock.moved"))
     code, output = run("check", checkout)
     assert (code, output.splitlines()[0]) == (
-        1, "stock.moved: the topic is no longer published; nobody here reads it, but others may",
-    )  # fmt: skip
+        1,
+        "stock.moved: the topic is no longer published; nobody here reads it, but others may",
+    )
 
 
 def test_a_golden_example_that_changes_makes_the_document_stale(checkout: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
-from tests.contract.route_client import RouteClient, headers_for, outcome, send
+from tests.contract.route_client import RouteClient, headers_for, send
 from tests.contract.routes import ROUTES, Route, name_of
-from tests.kit.hostile import BAD, LIMIT, NO_METHOD, NOT_FOUND, REFUSED, UNANSWERED
+from tests.kit.answers import INVALID, outcome
+from tests.kit.hostile import LIMIT, NO_METHOD, NOT_FOUND, REFUSED, UNANSWERED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("no_failures")]
 
@@ -54,7 +55,7 @@ async def test_an_address_beside_a_route_is_not_there(route_client: RouteClient,
     got = {address: outcome(await send(route_client, route, None, None, address)) for address in beside}
     assert got == dict.fromkeys(beside, NOT_FOUND)
     # Some lists have their items behind them, and no item has this id.
-    assert outcome(await send(route_client, route, None, None, f"{url}/%00")) in (NOT_FOUND, BAD, NO_METHOD)
+    assert outcome(await send(route_client, route, None, None, f"{url}/%00")) in (NOT_FOUND, INVALID, NO_METHOD)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -145,7 +146,7 @@ async def test_what_is_no_http_is_refused_in_the_same_shape_and_the_connection_c
     assert "connection: close" in last
     shown = json.loads(body)
     assert set(shown) == {"error", "code", "request_id"}
-    assert shown["code"] == BAD[1]
+    assert shown["code"] == INVALID[1]
     assert f"x-request-id: {shown['request_id']}" in last
 
 

@@ -33,9 +33,14 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a script in a folder."""
     environment = {**os.environ, "PYTHON": sys.executable}
     return subprocess.run(
-        ["bash", "-c", PRELUDE + script], cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        ["bash", "-c", PRELUDE + script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
         timeout=120,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)

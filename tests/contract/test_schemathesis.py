@@ -23,10 +23,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("no_failures"), pytest.ma
 # hold more than blanks, the lowest price is not above the highest, nineteen digits may be beyond 64 bits, and a whole
 # number is not written with a decimal point (which a schema can't tell apart).
 _SAY_LESS = (
-    "POST /v1/register", "POST /v1/products", "PUT /v1/products/{product_id}", "POST /v1/products/categories",
-    "PUT /v1/products/categories/{category_id}", "GET /v1/products", "GET /v1/products/search",
-    "POST /v1/orders/checkout", "POST /v1/payments/invoice", "POST /v1/payments/anomalies/{anomaly_id}/resolve",
-)  # fmt: skip
+    "POST /v1/register",
+    "POST /v1/products",
+    "PUT /v1/products/{product_id}",
+    "POST /v1/products/categories",
+    "PUT /v1/products/categories/{category_id}",
+    "GET /v1/products",
+    "GET /v1/products/search",
+    "POST /v1/orders/checkout",
+    "POST /v1/payments/invoice",
+    "POST /v1/payments/anomalies/{anomaly_id}/resolve",
+)
 # 422: a key that was drawn before, now with another body.
 _AS_EXPECTED = ["2xx", "401", "403", "404", "409", "422", "429"]
 

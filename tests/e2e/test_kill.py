@@ -4,7 +4,7 @@ import pytest
 
 from fc.demo.shop import Customer, Shop
 from tests.kit.back_office import BackOffice
-from tests.kit.stacks import killed_at
+from tests.kit.processes import killed_at
 
 pytestmark = pytest.mark.e2e
 

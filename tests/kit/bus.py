@@ -11,14 +11,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from fc.demo.shop import poll
+from fc.platform.topics import CONSUMERS
 from fc.stack.local import Stack
 
-TOPICS = ("order.created", "stock.updated", "stock.rollback", "payment.success", "payment.failed", "stock.rejected")
+TOPICS = tuple(CONSUMERS)
 GROUPS = ("productfc", "orderfc", "paymentfc")
 
 
 @dataclass(frozen=True)
-class Seen:
+class PublishedEvent:
     """An event as it stood on a topic."""
 
     topic: str
@@ -35,7 +36,7 @@ class Bus:
         self._producer = producer
         self._admin = admin
 
-    async def read(self, topic: str) -> list[Seen]:
+    async def read(self, topic: str) -> list[PublishedEvent]:
         """Read a topic from its beginning to its present end."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._broker, enable_auto_commit=False, auto_offset_reset="earliest"
@@ -45,20 +46,20 @@ class Bus:
             partitions = await _partitions(self._admin, topic)
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            found: list[Seen] = []
+            found: list[PublishedEvent] = []
             while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
                 for records in (await consumer.getmany(timeout_ms=500)).values():
-                    found += [Seen(r.topic, r.key, r.value, tuple(r.headers)) for r in records]
+                    found += [PublishedEvent(r.topic, r.key, r.value, tuple(r.headers)) for r in records]
             return found
         finally:
             await consumer.stop()
 
-    async def events_of(self, order: int) -> list[Seen]:
+    async def events_of(self, order: int) -> list[PublishedEvent]:
         """Read every event of an order."""
         found = [event for topic in TOPICS for event in await self.read(topic)]
         return [event for event in found if event.key == f"order-{order}".encode()]
 
-    async def send(self, event: Seen, *, fresh_id: bool) -> None:
+    async def send(self, event: PublishedEvent, *, fresh_id: bool) -> None:
         """Publish an event again, with its own id or, as another producer, as the same business event under a new one."""
         if fresh_id:
             kept = [(name, value) for name, value in event.headers if name not in ("ce_id", "ce_source")]

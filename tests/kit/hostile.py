@@ -5,11 +5,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-Outcome = tuple[int, str]
-"""Status and error code of an answer; "" where nothing is refused."""
+from tests.kit.answers import Outcome
+
 LIMIT = 1024 * 1024
-JSON = "application/json"
-BAD: Outcome = (400, "validation_failed")
 TOO_LARGE: Outcome = (413, "payload_too_large")
 WRONG_TYPE: Outcome = (415, "unsupported_media_type")
 NOT_FOUND: Outcome = (404, "not_found")
@@ -18,33 +16,95 @@ NO_METHOD: Outcome = (405, "method_not_allowed")
 Body = dict[str, Any]
 
 CONTENT_TYPES = (
-    "", "text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
-    "application/octet-stream", "application/jsonx", "application/ json", "application/xml", "image/json",
-)  # fmt: skip
+    "",
+    "text/plain",
+    "text/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/octet-stream",
+    "application/jsonx",
+    "application/ json",
+    "application/xml",
+    "image/json",
+)
 
 # Never one value, whatever stands in its place: none of these is any field of any body.
 NO_VALUES: dict[str, Any] = {
-    "null": None, "true": True, "an object": {}, "a list": [], "a list of one": [1], "an object of one": {"a": 1},
-}  # fmt: skip
+    "null": None,
+    "true": True,
+    "an object": {},
+    "a list": [],
+    "a list of one": [1],
+    "an object of one": {"a": 1},
+}
 
 NO_TEXTS: dict[str, Any] = {
-    "a number": 7, "a NUL": "\0", "a NUL inside": "a\0b", "half a pair": "\ud800", "the other half": "a\udc00",
-    "halves in the wrong order": "\udc00\ud800", "half a pair inside": "a\udfffb",
-}  # fmt: skip
+    "a number": 7,
+    "a NUL": "\0",
+    "a NUL inside": "a\0b",
+    "half a pair": "\ud800",
+    "the other half": "a\udc00",
+    "halves in the wrong order": "\udc00\ud800",
+    "half a pair inside": "a\udfffb",
+}
 
 # As JSON, because Python writes none of the last ones. No amount, id or quantity in these bodies may be any of them.
 NO_NUMBERS = {
-    "text": '"1"', "empty text": '""', "below 0": "-1", "a fraction": "0.5", "2**63": str(2**63), "2**64": str(2**64),
-    "-2**63-1": str(-(2**63) - 1), "400 digits": "9" * 400, "5000 digits": "9" * 5000, "1e400": "1e400",
-    "-1e400": "-1e400", "1e999999999": "1e999999999", "0x10": "0x10", "010": "010", "+1": "+1", "NaN": "NaN",
-    "Infinity": "Infinity", "-Infinity": "-Infinity",
-}  # fmt: skip
+    "text": '"1"',
+    "empty text": '""',
+    "below 0": "-1",
+    "a fraction": "0.5",
+    "2**63": str(2**63),
+    "2**64": str(2**64),
+    "-2**63-1": str(-(2**63) - 1),
+    "400 digits": "9" * 400,
+    "5000 digits": "9" * 5000,
+    "1e400": "1e400",
+    "-1e400": "-1e400",
+    "1e999999999": "1e999999999",
+    "0x10": "0x10",
+    "010": "010",
+    "+1": "+1",
+    "NaN": "NaN",
+    "Infinity": "Infinity",
+    "-Infinity": "-Infinity",
+}
 
 IDS = (
-    "0", "-1", "-0", "x", "1.5", "1.0", "1e3", "+1", "1_000", "0x10", "%201", "1%20", "%2B1", "%EF%BC%91", "%D9%A1",
-    "null", "true", "NaN", "%00", "1%00", "%FF", "%ED%A0%80", "%2e%2e", "1;2", "1,2", "'", "1'--", "{}", "%7B%7D",
-    str(2**63), str(2**64), "9" * 400, "9" * 5000,
-)  # fmt: skip
+    "0",
+    "-1",
+    "-0",
+    "x",
+    "1.5",
+    "1.0",
+    "1e3",
+    "+1",
+    "1_000",
+    "0x10",
+    "%201",
+    "1%20",
+    "%2B1",
+    "%EF%BC%91",
+    "%D9%A1",
+    "null",
+    "true",
+    "NaN",
+    "%00",
+    "1%00",
+    "%FF",
+    "%ED%A0%80",
+    "%2e%2e",
+    "1;2",
+    "1,2",
+    "'",
+    "1'--",
+    "{}",
+    "%7B%7D",
+    str(2**63),
+    str(2**64),
+    "9" * 400,
+    "9" * 5000,
+)
 
 
 def malformed(good: Body) -> Iterator[tuple[str, bytes]]:

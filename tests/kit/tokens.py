@@ -42,9 +42,14 @@ class Token:
         """Make the token that userfc would make now."""
         now = int(time.time())
         claims = {
-            "user_id": account.user_id, "email": account.email, "role": account.role,
-            "jti": f"forged-{time.time_ns()}", "iat": now, "exp": now + LIFETIME_S, "iss": ISSUER,
-        }  # fmt: skip
+            "user_id": account.user_id,
+            "email": account.email,
+            "role": account.role,
+            "jti": f"forged-{time.time_ns()}",
+            "iat": now,
+            "exp": now + LIFETIME_S,
+            "iss": ISSUER,
+        }
         return cls(claims, secret.encode(), {"alg": "HS256", "typ": "JWT"})
 
     def claiming(self, **claims: Any) -> "Token":

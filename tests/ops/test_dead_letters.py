@@ -50,8 +50,10 @@ async def test_a_poison_message_is_listed_with_its_reason(log: Log, bus: Bus, ba
     row = await listed(fc, letter)
     assert row is not None
     assert (row["order_id"], row["reason"], row["handler"]) == (
-        letter.order_id, "invalid_json", "orderfc.payment.failed",
-    )  # fmt: skip
+        letter.order_id,
+        "invalid_json",
+        "orderfc.payment.failed",
+    )
     shown = await fc("dlq", "show", "payment.failed.dlq", letter.place)
     assert "x-reason\tinvalid_json" in shown.stdout
     assert "\x1b" not in shown.stdout, "what a stranger has sent must not reach the terminal's ears"
@@ -71,7 +73,7 @@ async def test_a_dry_run_changes_nothing(log: Log, bus: Bus, back_office: BackOf
 
 async def test_a_permanent_reason_is_not_replayed_unless_forced(
     log: Log, bus: Bus, back_office: BackOffice, fc: Run
-) -> None:  # fmt: skip
+) -> None:
     letter = await poison(log, bus, back_office)
     words = ("dlq", "replay", letter.topic, letter.place, "--reason", WHY, "--yes")
     refused = await fc(*words)
@@ -86,7 +88,7 @@ async def test_a_permanent_reason_is_not_replayed_unless_forced(
 
 async def test_a_discarded_letter_is_hidden_and_the_journal_names_who_and_why(
     log: Log, bus: Bus, back_office: BackOffice, fc: Run
-) -> None:  # fmt: skip
+) -> None:
     letter = await poison(log, bus, back_office)
     words = ("dlq", "discard", letter.topic, letter.place, "--reason", WHY, "--yes")
     assert (await fc(*words, "--by", "ann")).exit_code == 0
@@ -102,7 +104,7 @@ async def test_a_discarded_letter_is_hidden_and_the_journal_names_who_and_why(
 
 async def test_who_acts_is_the_systems_user_unless_said_otherwise(
     log: Log, bus: Bus, back_office: BackOffice, fc: Run
-) -> None:  # fmt: skip
+) -> None:
     letter = await poison(log, bus, back_office)
     assert (await fc("dlq", "discard", letter.topic, letter.place, "--reason", WHY, "--yes")).exit_code == 0
     row = await listed(fc, letter, "--all")
@@ -112,7 +114,7 @@ async def test_who_acts_is_the_systems_user_unless_said_otherwise(
 
 async def test_all_letters_of_a_topic_are_handled_at_once_and_those_of_others_stay(
     log: Log, bus: Bus, back_office: BackOffice, fc: Run
-) -> None:  # fmt: skip
+) -> None:
     letter = await poison(log, bus, back_office)
     key = f"order-{back_office.foreign_order_id()}"
     await bus.raw("stock.rollback", key.encode(), b"no JSON")
@@ -136,7 +138,7 @@ async def test_a_record_in_the_journal_that_is_no_entry_hides_nothing(
 
 async def test_an_event_that_came_before_its_order_is_applied_once_when_it_is_replayed(
     log: Log, bus: Bus, back_office: BackOffice, sources: Sources
-) -> None:  # fmt: skip
+) -> None:
     order = back_office.foreign_order_id()
     body = orjson.dumps({"order_id": order, "status": "EXPIRED", "topic": "payment.failed", "reason": "expired"})
     # As a Go producer sends it: without an id of its own.

@@ -11,10 +11,15 @@ from fc.stack.errors import StackError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FAILURE = {
-    "x-reason": "not_yet", "x-error": "order 7 is not known", "x-source-topic": "payment.success",
-    "x-source-partition": "3", "x-source-offset": "41", "x-handler": "orderfc.payment.success", "x-attempts": "12",
+    "x-reason": "not_yet",
+    "x-error": "order 7 is not known",
+    "x-source-topic": "payment.success",
+    "x-source-partition": "3",
+    "x-source-offset": "41",
+    "x-handler": "orderfc.payment.success",
+    "x-attempts": "12",
     "x-failed-at": "2026-01-01T00:00:00Z",
-}  # fmt: skip
+}
 
 
 def letter(**headers: str) -> Letter:

@@ -38,7 +38,15 @@ def test_every_rule_that_is_to_be_verified_exists() -> None:
 
 def test_every_log_line_that_is_quoted_is_written_somewhere() -> None:
     text = sources()
-    for line in ("event not published", "event parked", "message dead-lettered", "redis is down", "invoice not made yet",
-                 "dependency is away, the partition waits", "relay lost its database session", "audit entry refused"):  # fmt: skip
+    for line in (
+        "event not published",
+        "event parked",
+        "message dead-lettered",
+        "redis is down",
+        "invoice not made yet",
+        "dependency is away, the partition waits",
+        "relay lost its database session",
+        "audit entry refused",
+    ):
         assert f"`{line}`" in TEXT, line
         assert f'"{line}"' in text, line

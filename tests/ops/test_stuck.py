@@ -42,7 +42,7 @@ async def gone(sources: Sources, order: int) -> None:
 
 async def test_an_order_whose_payment_is_missing_names_paymentfc(
     stack: Stack, sources: Sources, back_office: BackOffice, alice: Customer
-) -> None:  # fmt: skip
+) -> None:
     product = await back_office.product(5)
     await asyncio.to_thread(stack.supervisor.stop, "paymentfc")
     try:
@@ -57,7 +57,7 @@ async def test_an_order_whose_payment_is_missing_names_paymentfc(
 
 async def test_a_cancelled_order_whose_stock_is_not_back_names_productfc(
     stack: Stack, shop: Shop, sources: Sources, back_office: BackOffice, alice: Customer
-) -> None:  # fmt: skip
+) -> None:
     product = await back_office.product(5)
     order = await alice.checkout(product, 1)
     payment = await alice.invoice(order)
@@ -73,7 +73,7 @@ async def test_a_cancelled_order_whose_stock_is_not_back_names_productfc(
 
 async def test_an_order_whose_invoice_xendit_does_not_make_names_its_answer(
     sources: Sources, back_office: BackOffice, alice: Customer
-) -> None:  # fmt: skip
+) -> None:
     product = await back_office.product(5)
     async with back_office.faults({"create_status": 503}):
         order = await alice.checkout(product, 1)
@@ -84,7 +84,7 @@ async def test_an_order_whose_invoice_xendit_does_not_make_names_its_answer(
 
 async def test_an_unpaid_order_waits_for_its_customer_and_a_paid_one_for_nobody(
     shop: Shop, sources: Sources, back_office: BackOffice, alice: Customer
-) -> None:  # fmt: skip
+) -> None:
     order = await alice.checkout(await back_office.product(5), 1)
     payment = await alice.invoice(order)
     wait = await reaches(sources, order, Step.CUSTOMER, "the invoice is open until")
@@ -96,7 +96,7 @@ async def test_an_unpaid_order_waits_for_its_customer_and_a_paid_one_for_nobody(
 
 async def test_money_that_came_for_a_cancelled_order_is_a_refund_until_it_is_resolved(
     stack: Stack, client: httpx2.AsyncClient, shop: Shop, sources: Sources, back_office: BackOffice, alice: Customer
-) -> None:  # fmt: skip
+) -> None:
     order = await alice.checkout(await back_office.product(5), 1)
     payment = await alice.invoice(order)
     await shop.expire(payment["invoice_id"])
@@ -115,7 +115,7 @@ async def test_money_that_came_for_a_cancelled_order_is_a_refund_until_it_is_res
 
 async def test_what_waits_for_less_than_was_asked_for_is_left_out(
     back_office: BackOffice, alice: Customer, fc: Run
-) -> None:  # fmt: skip
+) -> None:
     order = await alice.checkout(await back_office.product(5), 1)
     await alice.invoice(order)
     now = lines(await fc("stuck", "--older-than", "0", "--json"))

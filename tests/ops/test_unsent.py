@@ -41,7 +41,7 @@ async def parked(database: asyncpg.Connection, order: int) -> AsyncIterator[int]
 
 async def test_a_parked_event_is_listed_with_its_last_error(
     database: asyncpg.Connection, back_office: BackOffice, fc: Run
-) -> None:  # fmt: skip
+) -> None:
     order = back_office.foreign_order_id()
     async with parked(database, order) as row_id:
         rows = lines(await fc("outbox", "ls", "--service", "orderfc", "--json"))
@@ -53,7 +53,7 @@ async def test_a_parked_event_is_listed_with_its_last_error(
 
 async def test_a_dry_run_leaves_a_parked_event_where_it_is(
     database: asyncpg.Connection, back_office: BackOffice, fc: Run
-) -> None:  # fmt: skip
+) -> None:
     async with parked(database, back_office.foreign_order_id()) as row_id:
         assert (await fc("outbox", "retry", "--service", "orderfc", "--id", str(row_id))).exit_code == 0
         assert await database.fetchval("SELECT next_attempt_at > now() FROM outbox WHERE id = $1", row_id)
@@ -61,15 +61,13 @@ async def test_a_dry_run_leaves_a_parked_event_where_it_is(
 
 async def test_a_parked_event_is_sent_at_once_and_only_the_one_that_was_named(
     database: asyncpg.Connection, back_office: BackOffice, bus: Bus, fc: Run
-) -> None:  # fmt: skip
+) -> None:
     order, other = back_office.foreign_order_id(), back_office.foreign_order_id()
     async with parked(database, order) as row_id, parked(database, other) as left:
         assert (await fc("outbox", "retry", "--service", "orderfc", "--id", str(row_id), "--yes")).exit_code == 0
 
         async def published() -> bool:
-            return bool(
-                await database.fetchval("SELECT published_at IS NOT NULL FROM outbox WHERE id = $1", row_id)
-            )  # fmt: skip
+            return bool(await database.fetchval("SELECT published_at IS NOT NULL FROM outbox WHERE id = $1", row_id))
 
         await poll(published, "the parked event is published")
         assert [event.topic for event in await bus.events_of(order)] == ["stock.rollback"]

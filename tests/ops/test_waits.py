@@ -14,18 +14,34 @@ AGO = NOW - timedelta(minutes=5)
 def payment(**given: Any) -> dict[str, Any]:
     """Make a payment with its request as it is read: open, with an invoice."""
     return {
-        "status": "PENDING", "invoice_url": "http://x/1", "invoice_time": AGO, "expires_at": NOW + timedelta(days=1),
-        "create_time": AGO, "update_time": AGO, "request": "DONE", "attempts": 1, "tries": 0, "next_attempt_at": AGO,
+        "status": "PENDING",
+        "invoice_url": "http://x/1",
+        "invoice_time": AGO,
+        "expires_at": NOW + timedelta(days=1),
+        "create_time": AGO,
+        "update_time": AGO,
+        "request": "DONE",
+        "attempts": 1,
+        "tries": 0,
+        "next_attempt_at": AGO,
         "last_error": None,
-    } | given  # fmt: skip
+    } | given
 
 
 def event(**given: Any) -> dict[str, Any]:
     """Make an outbox row of order 7."""
     return {
-        "id": 3, "event_id": None, "topic": "stock.updated", "key": "order-7", "created_at": AGO, "published_at": None,
-        "parked_at": None, "next_attempt_at": None, "attempts": 0, "last_error": None,
-    } | given  # fmt: skip
+        "id": 3,
+        "event_id": None,
+        "topic": "stock.updated",
+        "key": "order-7",
+        "created_at": AGO,
+        "published_at": None,
+        "parked_at": None,
+        "next_attempt_at": None,
+        "attempts": 0,
+        "last_error": None,
+    } | given
 
 
 def letter(reason: str) -> Letter:

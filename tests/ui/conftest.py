@@ -115,9 +115,12 @@ async def shop(browser: Browser) -> AsyncIterator[Shop]:
     """A simulator with nothing in it, and a page of its own; retries come 0.1 s after a first try."""
     merchant, merchant_port, port = Merchant(), free_port(), free_port()
     settings = Settings(
-        key=KEY, callback_token=TOKEN, callback_url=f"http://127.0.0.1:{merchant_port}/webhook",
-        public_url=f"http://127.0.0.1:{port}", retry_scale=1 / 9000,
-    )  # fmt: skip
+        key=KEY,
+        callback_token=TOKEN,
+        callback_url=f"http://127.0.0.1:{merchant_port}/webhook",
+        public_url=f"http://127.0.0.1:{port}",
+        retry_scale=1 / 9000,
+    )
     page = await browser.new_page(viewport={"width": 1200, "height": 900})
     async with (
         serving(merchant, merchant_port),

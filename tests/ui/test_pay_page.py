@@ -126,9 +126,11 @@ async def test_hostile_texts_are_shown_and_not_run(shop: Shop) -> None:
 async def test_nothing_sticks_out_of_the_card(shop: Shop, width: int, action: str | None) -> None:
     await shop.page.set_viewport_size({"width": width, "height": 800})
     invoice = await shop.open_invoice(
-        external_id="order-" + "9" * 90, description="word " * 60, amount=9_999_999_999,
+        external_id="order-" + "9" * 90,
+        description="word " * 60,
+        amount=9_999_999_999,
         items=[{"name": "unbreakable" * 20, "price": 9_999_999_999, "quantity": 1000}],
-    )  # fmt: skip
+    )
     if action:
         (await shop.api.post(f"/_sim/invoices/{invoice}/{action}")).raise_for_status()
         await eventually(lambda: shop.merchant.callbacks)

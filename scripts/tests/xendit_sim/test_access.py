@@ -8,9 +8,11 @@ import pytest
 from .conftest import KEY, Sim
 
 CALLS = [
-    ("POST", "/v2/invoices"), ("GET", "/v2/invoices"), ("GET", "/v2/invoices/6748105a77f16ebe0cc583a7"),
+    ("POST", "/v2/invoices"),
+    ("GET", "/v2/invoices"),
+    ("GET", "/v2/invoices/6748105a77f16ebe0cc583a7"),
     ("POST", "/invoices/6748105a77f16ebe0cc583a7/expire!"),
-]  # fmt: skip
+]
 RATES = {"rate-limit-limit", "rate-limit-remaining", "rate-limit-reset", "request-id"}
 
 
@@ -22,8 +24,17 @@ def basic(text: str) -> str:
 @pytest.mark.parametrize(("method", "path"), CALLS)
 @pytest.mark.parametrize(
     "header",
-    [None, basic("xnd_wrong:"), basic(f"{KEY}:password"), basic(KEY), basic(":"), f"Bearer {KEY}", "Basic !", "Basic /w=="],
-)  # fmt: skip
+    [
+        None,
+        basic("xnd_wrong:"),
+        basic(f"{KEY}:password"),
+        basic(KEY),
+        basic(":"),
+        f"Bearer {KEY}",
+        "Basic !",
+        "Basic /w==",
+    ],
+)
 async def test_without_the_key_every_operation_is_401_in_xendits_words(
     anonymous: httpx2.AsyncClient, method: str, path: str, header: str | None
 ) -> None:

@@ -11,10 +11,11 @@ UNKNOWN = "6748105a77f16ebe0cc583a7"
 async def operation(sim: Sim, name: str, invoice_id: str) -> httpx2.Response:
     """Call one of the four operations of the simulated API."""
     calls = {
-        "create_status": ("POST", "/v2/invoices"), "list_status": ("GET", "/v2/invoices"),
+        "create_status": ("POST", "/v2/invoices"),
+        "list_status": ("GET", "/v2/invoices"),
         "get_status": ("GET", f"/v2/invoices/{invoice_id}"),
         "expire_status": ("POST", f"/invoices/{invoice_id}/expire!"),
-    }  # fmt: skip
+    }
     method, path = calls[name]
     return await sim.http.request(method, path, json={"external_id": "order-8", "amount": 5})
 
@@ -44,9 +45,16 @@ async def test_a_bare_status_lasts_until_it_is_switched_off_and_hits_no_other_op
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(400, "API_VALIDATION_ERROR"), (401, "INVALID_API_KEY"), (403, "REQUEST_FORBIDDEN_ERROR"),
-     (404, "INVOICE_NOT_FOUND_ERROR"), (429, "RATE_LIMIT_EXCEEDED"), (500, "SERVER_ERROR"), (599, "SERVER_ERROR")],
-)  # fmt: skip
+    [
+        (400, "API_VALIDATION_ERROR"),
+        (401, "INVALID_API_KEY"),
+        (403, "REQUEST_FORBIDDEN_ERROR"),
+        (404, "INVOICE_NOT_FOUND_ERROR"),
+        (429, "RATE_LIMIT_EXCEEDED"),
+        (500, "SERVER_ERROR"),
+        (599, "SERVER_ERROR"),
+    ],
+)
 async def test_a_status_brings_the_code_that_xendit_would_send(sim: Sim, status: int, code: str) -> None:
     await sim.faults(create_status=status)
     answer = await operation(sim, "create_status", "")

@@ -14,14 +14,25 @@ def test_with_an_empty_environment_the_defaults_suit_the_local_stack() -> None:
 def test_every_setting_has_its_variable() -> None:
     assert Settings.from_env(
         {
-            "XENDIT_SIM_HOST": "0.0.0.0", "XENDIT_SIM_PORT": "29090", "XENDIT_SIM_KEY": "k",
-            "XENDIT_SIM_CALLBACK_URL": "http://paymentfc:28083/hook", "XENDIT_SIM_CALLBACK_TOKEN": "t",
-            "XENDIT_SIM_DATA": "/tmp/x.sqlite", "XENDIT_SIM_PUBLIC_URL": "https://pay.test/", "XENDIT_SIM_RETRY_SCALE": "0.5",
+            "XENDIT_SIM_HOST": "0.0.0.0",
+            "XENDIT_SIM_PORT": "29090",
+            "XENDIT_SIM_KEY": "k",
+            "XENDIT_SIM_CALLBACK_URL": "http://paymentfc:28083/hook",
+            "XENDIT_SIM_CALLBACK_TOKEN": "t",
+            "XENDIT_SIM_DATA": "/tmp/x.sqlite",
+            "XENDIT_SIM_PUBLIC_URL": "https://pay.test/",
+            "XENDIT_SIM_RETRY_SCALE": "0.5",
         }
     ) == Settings(
-        host="0.0.0.0", port=29090, key="k", callback_url="http://paymentfc:28083/hook", callback_token="t",
-        data="/tmp/x.sqlite", public_url="https://pay.test", retry_scale=0.5,
-    )  # fmt: skip
+        host="0.0.0.0",
+        port=29090,
+        key="k",
+        callback_url="http://paymentfc:28083/hook",
+        callback_token="t",
+        data="/tmp/x.sqlite",
+        public_url="https://pay.test",
+        retry_scale=0.5,
+    )
 
 
 def test_the_key_and_the_token_of_the_service_are_taken_when_the_simulator_has_none_of_its_own() -> None:
@@ -38,8 +49,15 @@ def test_the_address_that_payers_see_follows_the_port() -> None:
 
 def test_an_empty_variable_counts_as_unset() -> None:
     names = (
-        "HOST", "PORT", "KEY", "CALLBACK_URL", "CALLBACK_TOKEN", "DATA", "PUBLIC_URL", "RETRY_SCALE",
-    )  # fmt: skip
+        "HOST",
+        "PORT",
+        "KEY",
+        "CALLBACK_URL",
+        "CALLBACK_TOKEN",
+        "DATA",
+        "PUBLIC_URL",
+        "RETRY_SCALE",
+    )
     assert Settings.from_env({f"XENDIT_SIM_{name}": " " for name in names}) == Settings()
 
 

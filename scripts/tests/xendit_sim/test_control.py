@@ -9,13 +9,31 @@ from .conftest import Sim
 
 UNKNOWN = "6748105a77f16ebe0cc583a7"
 DEFAULTS = {
-    "create_status": None, "create_fails_after_commit": 0, "create_delay_s": 0, "get_status": None,
-    "list_status": None, "expire_status": None, "error_without_message": False, "unknown_fields": False,
-    "rate_limit": None, "min_amount": None, "max_amount": None, "auto_pay": False, "webhook_before_response": False,
-    "late_payment_status": "EXPIRED", "expired_webhooks": True, "drop_webhooks": False, "duplicate_webhooks": 0,
-    "delay_webhooks_s": 0, "reorder_webhooks": False, "wrong_token": False, "auto_retry": True,
-    "retry_timeouts": False, "keep_webhook_id": True, "webhook_timeout_s": 30,
-}  # fmt: skip
+    "create_status": None,
+    "create_fails_after_commit": 0,
+    "create_delay_s": 0,
+    "get_status": None,
+    "list_status": None,
+    "expire_status": None,
+    "error_without_message": False,
+    "unknown_fields": False,
+    "rate_limit": None,
+    "min_amount": None,
+    "max_amount": None,
+    "auto_pay": False,
+    "webhook_before_response": False,
+    "late_payment_status": "EXPIRED",
+    "expired_webhooks": True,
+    "drop_webhooks": False,
+    "duplicate_webhooks": 0,
+    "delay_webhooks_s": 0,
+    "reorder_webhooks": False,
+    "wrong_token": False,
+    "auto_retry": True,
+    "retry_timeouts": False,
+    "keep_webhook_id": True,
+    "webhook_timeout_s": 30,
+}
 
 
 async def test_it_asks_for_no_key(sim: Sim, anonymous: httpx2.AsyncClient) -> None:
@@ -147,15 +165,31 @@ async def test_a_switch_not_named_or_null_goes_back_to_its_default(sim: Sim) -> 
 @pytest.mark.parametrize(
     "switches",
     [
-        {"creat_status": 500}, {"create_status": 200}, {"create_status": 600}, {"create_status": True},
-        {"create_status": {"status": 500, "times": -1}}, {"create_status": {"times": 1}},
-        {"create_status": {"status": 500, "time": 1}}, {"create_fails_after_commit": -1},
-        {"create_fails_after_commit": True}, {"create_delay_s": -1}, {"create_delay_s": 601}, {"create_delay_s": "1"},
-        {"error_without_message": "true"}, {"rate_limit": 0}, {"min_amount": "5"},
-        {"late_payment_status": "SETTLED"}, {"drop_webhooks": -1}, {"drop_webhooks": 1.5}, {"drop_webhooks": "all"},
-        {"duplicate_webhooks": True}, {"delay_webhooks_s": 601}, {"webhook_timeout_s": 0}, {"wrong_token": 1},
+        {"creat_status": 500},
+        {"create_status": 200},
+        {"create_status": 600},
+        {"create_status": True},
+        {"create_status": {"status": 500, "times": -1}},
+        {"create_status": {"times": 1}},
+        {"create_status": {"status": 500, "time": 1}},
+        {"create_fails_after_commit": -1},
+        {"create_fails_after_commit": True},
+        {"create_delay_s": -1},
+        {"create_delay_s": 601},
+        {"create_delay_s": "1"},
+        {"error_without_message": "true"},
+        {"rate_limit": 0},
+        {"min_amount": "5"},
+        {"late_payment_status": "SETTLED"},
+        {"drop_webhooks": -1},
+        {"drop_webhooks": 1.5},
+        {"drop_webhooks": "all"},
+        {"duplicate_webhooks": True},
+        {"delay_webhooks_s": 601},
+        {"webhook_timeout_s": 0},
+        {"wrong_token": 1},
     ],
-)  # fmt: skip
+)
 async def test_a_switch_that_is_misspelt_or_makes_no_sense_is_refused_by_name_and_changes_nothing(
     sim: Sim, switches: dict[str, Any]
 ) -> None:
@@ -181,8 +215,11 @@ async def test_a_reset_forgets_everything_and_stops_what_was_on_its_way(sim: Sim
     assert (await sim.http.get("/_sim/deliveries")).json() == []
     assert (await sim.http.get("/_sim/faults")).json() == DEFAULTS
     assert (await sim.http.get("/_sim/stats")).json() == {
-        "requests": {}, "invoices": {"PENDING": 0, "PAID": 0, "SETTLED": 0, "EXPIRED": 0}, "creates": {}, "webhooks": {},
-    }  # fmt: skip
+        "requests": {},
+        "invoices": {"PENDING": 0, "PAID": 0, "SETTLED": 0, "EXPIRED": 0},
+        "creates": {},
+        "webhooks": {},
+    }
     assert not sim.inside.webhooks._tasks
     answer = await sim.http.get("/v2/invoices")
     assert (answer.status_code, answer.headers["rate-limit-remaining"]) == (200, "599")

@@ -9,10 +9,26 @@ from .conftest import Sim
 
 # What every answer has, by the specification of Xendit's client libraries.
 REQUIRED = {
-    "id", "external_id", "user_id", "status", "merchant_name", "merchant_profile_picture_url", "amount", "expiry_date",
-    "invoice_url", "available_banks", "available_retail_outlets", "available_ewallets", "available_qr_codes",
-    "available_direct_debits", "available_paylaters", "should_send_email", "created", "updated", "currency",
-}  # fmt: skip
+    "id",
+    "external_id",
+    "user_id",
+    "status",
+    "merchant_name",
+    "merchant_profile_picture_url",
+    "amount",
+    "expiry_date",
+    "invoice_url",
+    "available_banks",
+    "available_retail_outlets",
+    "available_ewallets",
+    "available_qr_codes",
+    "available_direct_debits",
+    "available_paylaters",
+    "should_send_email",
+    "created",
+    "updated",
+    "currency",
+}
 ITEM = {"name": "Kopi", "price": 150_000, "quantity": 1}
 
 
@@ -33,8 +49,11 @@ async def test_an_invoice_is_made_with_200_and_has_every_field_that_xendit_promi
     assert not {"paid_at", "paid_amount", "payment_id", "metadata", "description"} & set(body)
     assert re.fullmatch(r"[0-9a-f]{24}", body["id"])
     assert (body["external_id"], body["status"], body["amount"], body["currency"]) == (
-        "order-7", "PENDING", 150_000, "IDR",
-    )  # fmt: skip
+        "order-7",
+        "PENDING",
+        150_000,
+        "IDR",
+    )
     assert body["invoice_url"] == f"http://pay.test/web/{body['id']}"
     assert body["available_banks"][0]["transfer_amount"] == 150_000
 
@@ -48,14 +67,20 @@ async def test_times_are_utc_with_milliseconds_and_a_day_is_the_default_duration
 
 async def test_what_was_given_is_shown_again(sim: Sim) -> None:
     given = {
-        "description": "Kopi & \"gula\" <b>é</b>", "payer_email": "a@example.com", "locale": "id",
-        "items": [{**ITEM, "reference_id": "9", "category": "Drinks"}], "fees": [{"type": "ADMIN", "value": 2500.5}],
+        "description": 'Kopi & "gula" <b>é</b>',
+        "payer_email": "a@example.com",
+        "locale": "id",
+        "items": [{**ITEM, "reference_id": "9", "category": "Drinks"}],
+        "fees": [{"type": "ADMIN", "value": 2500.5}],
         "customer": {"given_names": "A", "email": "a@example.com", "addresses": [{"country": "ID"}]},
-        "customer_notification_preference": {"invoice_paid": ["email"]}, "metadata": {"branch": "Jakarta"},
-        "success_redirect_url": "https://shop.test/ok", "failure_redirect_url": "https://shop.test/no",
-        "should_send_email": True, "should_authenticate_credit_card": False,
+        "customer_notification_preference": {"invoice_paid": ["email"]},
+        "metadata": {"branch": "Jakarta"},
+        "success_redirect_url": "https://shop.test/ok",
+        "failure_redirect_url": "https://shop.test/no",
+        "should_send_email": True,
+        "should_authenticate_credit_card": False,
         "channel_properties": {"cards": {"allowed_bins": ["411111"]}},
-    }  # fmt: skip
+    }
     body = await sim.create(**given)
     assert {name: body[name] for name in given} == given
     assert await sim.get(body) == body
@@ -172,9 +197,13 @@ async def test_all_fields_at_fault_are_listed_at_once(sim: Sim) -> None:
     answer = await sim.http.post("/v2/invoices", json={"items": [{}], "invoice_duration": 0})
     fields = [error["field"] for error in answer.json()["errors"]]
     assert fields == [
-        ["external_id"], ["amount"], ["invoice_duration"],
-        ["items", 0, "name"], ["items", 0, "price"], ["items", 0, "quantity"],
-    ]  # fmt: skip
+        ["external_id"],
+        ["amount"],
+        ["invoice_duration"],
+        ["items", 0, "name"],
+        ["items", 0, "price"],
+        ["items", 0, "quantity"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -203,9 +232,17 @@ async def test_a_reminder_within_its_limits_is_taken(sim: Sim) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"external_id=order-7&amount=1", b'{"amount": NaN}', b'{"amount": 1e99999999999999999999}', b"\xff\xfe",
-     b"[" * 100_000, b'{"amount": 1' + b"0" * 5000 + b"}"],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"external_id=order-7&amount=1",
+        b'{"amount": NaN}',
+        b'{"amount": 1e99999999999999999999}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"amount": 1' + b"0" * 5000 + b"}",
+    ],
+)
 async def test_a_body_that_is_not_json_is_refused_as_such(sim: Sim, raw: bytes) -> None:
     answer = await sim.http.post("/v2/invoices", content=raw)
     assert answer.status_code == 400

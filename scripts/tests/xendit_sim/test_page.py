@@ -76,8 +76,9 @@ async def test_pay_twice_makes_two_payments(sim: Sim) -> None:
     await sim.merchant.got(2)
     assert sim.merchant.statuses() == ["PAID", "PAID"]
     assert [payment["paid_amount"] for payment in (await sim.http.get("/_sim/invoices")).json()[0]["payments"]] == [
-        150_000, 150_000,
-    ]  # fmt: skip
+        150_000,
+        150_000,
+    ]
 
 
 async def test_pay_once_more_pays_a_paid_invoice_again(sim: Sim) -> None:
@@ -171,9 +172,11 @@ async def test_retries_are_numbered_and_only_the_last_tries_are_shown(sim: Sim) 
 
 async def test_nothing_that_a_merchant_writes_becomes_markup(sim: Sim) -> None:
     made = await sim.create(
-        external_id=HOSTILE, description=HOSTILE, items=[{"name": HOSTILE, "price": 1, "quantity": 1}],
+        external_id=HOSTILE,
+        description=HOSTILE,
+        items=[{"name": HOSTILE, "price": 1, "quantity": 1}],
         success_redirect_url='https://shop.test/"onmouseover="alert(3)',
-    )  # fmt: skip
+    )
     plain = await sim.create()
     await sim.act(made, "pay")
     await sim.act(plain, "pay")
@@ -220,7 +223,11 @@ async def test_it_needs_no_key(sim: Sim, anonymous: httpx2.AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", ["/web/<script>", "/web/6748105a77f16ebe0cc583a7"])
 async def test_an_unknown_invoice_is_404_with_a_page_that_says_so(sim: Sim, path: str) -> None:
-    for answer in (await sim.http.get(path), await sim.http.post(f"{path}/pay"), await sim.http.post(f"{path}/pay-wrong", data={"amount": "5"})):  # fmt: skip
+    for answer in (
+        await sim.http.get(path),
+        await sim.http.post(f"{path}/pay"),
+        await sim.http.post(f"{path}/pay-wrong", data={"amount": "5"}),
+    ):
         assert answer.status_code == 404
         assert answer.headers["content-type"].startswith("text/html")
         assert "Not found" in answer.text
@@ -235,9 +242,14 @@ async def test_an_action_that_there_is_none_of_is_404_and_does_nothing(sim: Sim)
 
 @pytest.mark.parametrize(
     ("amount", "currency", "text"),
-    [(485_000, "IDR", "Rp485.000"), (1_234_567.5, "IDR", "Rp1.234.567,5"), (7, "IDR", "Rp7"),
-     (1234.5, "USD", "1,234.50 USD"), (10, "PHP", "10.00 PHP")],
-)  # fmt: skip
+    [
+        (485_000, "IDR", "Rp485.000"),
+        (1_234_567.5, "IDR", "Rp1.234.567,5"),
+        (7, "IDR", "Rp7"),
+        (1234.5, "USD", "1,234.50 USD"),
+        (10, "PHP", "10.00 PHP"),
+    ],
+)
 def test_amounts_are_written_as_people_do(amount: float, currency: str, text: str) -> None:
     assert money(amount, currency) == text
 

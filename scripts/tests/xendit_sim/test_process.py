@@ -20,9 +20,13 @@ from .conftest import KEY, TOKEN, Merchant
 def running(port: int, merchant: Merchant, data: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the simulator as a process; it is ended with the block if a test has not done so."""
     env = {
-        **os.environ, "XENDIT_SIM_PORT": str(port), "XENDIT_SIM_KEY": KEY, "XENDIT_SIM_CALLBACK_URL": merchant.url,
-        "XENDIT_SIM_CALLBACK_TOKEN": TOKEN, "XENDIT_SIM_DATA": str(data),
-    }  # fmt: skip
+        **os.environ,
+        "XENDIT_SIM_PORT": str(port),
+        "XENDIT_SIM_KEY": KEY,
+        "XENDIT_SIM_CALLBACK_URL": merchant.url,
+        "XENDIT_SIM_CALLBACK_TOKEN": TOKEN,
+        "XENDIT_SIM_DATA": str(data),
+    }
     process = subprocess.Popen([sys.executable, "-m", "xendit_sim"], env=env, stderr=subprocess.PIPE)
     try:
         yield process

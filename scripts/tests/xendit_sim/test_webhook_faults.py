@@ -164,8 +164,11 @@ async def test_a_payer_may_pay_another_amount_or_currency(sim: Sim) -> None:
     assert callback.body["currency"] == "USD"
     body = await sim.get(made)
     assert (body["status"], body["amount"], body["paid_amount"], body["currency"]) == (
-        "PAID", 150_000, 149_999.5, "IDR",
-    )  # fmt: skip
+        "PAID",
+        150_000,
+        149_999.5,
+        "IDR",
+    )
 
 
 async def test_paid_before_anyone_looked(sim: Sim) -> None:

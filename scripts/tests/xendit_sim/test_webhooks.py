@@ -12,8 +12,16 @@ MINUTE, HOUR = 60, 3600
 GAPS = [15 * MINUTE, 45 * MINUTE, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR]
 # What the callback always has, by the specification of Xendit's client libraries.
 REQUIRED = {
-    "id", "external_id", "user_id", "status", "merchant_name", "amount", "created", "updated", "currency",
-}  # fmt: skip
+    "id",
+    "external_id",
+    "user_id",
+    "status",
+    "merchant_name",
+    "amount",
+    "created",
+    "updated",
+    "currency",
+}
 
 
 async def test_a_payment_is_told_with_the_token_an_id_and_a_flat_body(sim: Sim) -> None:
@@ -172,10 +180,19 @@ async def test_a_delivery_is_recorded_with_what_was_sent_and_answered(sim: Sim) 
     (callback,) = sim.merchant.callbacks
     assert item["duration_ms"] > 0
     assert item == {
-        "webhook_id": callback.headers["webhook-id"], "invoice_id": made["id"], "external_id": "order-7",
-        "status": "PAID", "kind": "first", "attempt": 1, "at": "2026-03-01T09:30:00.250Z", "outcome": "delivered",
-        "status_code": 200, "error": None, "duration_ms": item["duration_ms"], "body": callback.body,
-    }  # fmt: skip
+        "webhook_id": callback.headers["webhook-id"],
+        "invoice_id": made["id"],
+        "external_id": "order-7",
+        "status": "PAID",
+        "kind": "first",
+        "attempt": 1,
+        "at": "2026-03-01T09:30:00.250Z",
+        "outcome": "delivered",
+        "status_code": 200,
+        "error": None,
+        "duration_ms": item["duration_ms"],
+        "body": callback.body,
+    }
 
 
 async def test_no_retry_is_left_running_when_the_simulator_stops(merchant: Merchant) -> None:

@@ -11,12 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.kit.bus import Seen
-
-REFUSED = "RAISE EXCEPTION 'refused by the test' USING ERRCODE = 'check_violation'"
-_GATE = 0x6761_7465
-WAITS = f"PERFORM pg_advisory_xact_lock({_GATE})"
-"""What `at_commit` can do: fail the transaction, or wait until `gate` opens."""
+from tests.kit.bus import PublishedEvent
 
 _PUT = """
 INSERT INTO outbox (event_id, topic, key, payload)
@@ -43,7 +38,7 @@ WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_datab
 """
 
 
-class Numbered:
+class NumberedEvents:
     """Events that a test puts into an outbox without any hint to the relay, for a topic that nobody consumes."""
 
     def __init__(self, arena: Arena, service: str) -> None:
@@ -66,8 +61,10 @@ class Numbered:
         await self.sql(
             "INSERT INTO outbox (event_id, topic, key, payload, headers)"
             " VALUES (gen_random_uuid(), $1, $2, $3::text::jsonb, $4::text::jsonb)",
-            key, orjson.dumps(payload).decode(), orjson.dumps(headers).decode(),
-        )  # fmt: skip
+            key,
+            orjson.dumps(payload).decode(),
+            orjson.dumps(headers).decode(),
+        )
 
     async def wait(self, count: int) -> None:
         """Commit so many events that are backing off for an hour."""
@@ -118,9 +115,9 @@ class Numbered:
 
 
 @asynccontextmanager
-async def numbered(arena: Arena, service: str = "orderfc") -> AsyncIterator[Numbered]:
+async def numbered_events(arena: Arena, service: str = "orderfc") -> AsyncIterator[NumberedEvents]:
     """Make the topic; topic and events are gone afterwards, because the audit knows neither."""
-    events = Numbered(arena, service)
+    events = NumberedEvents(arena, service)
     admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{arena.stack.layout.port('kafka')}")
     await admin.start()
     try:
@@ -133,66 +130,24 @@ async def numbered(arena: Arena, service: str = "orderfc") -> AsyncIterator[Numb
         await admin.close()
 
 
-@asynccontextmanager
-async def at_commit(arena: Arena, service: str, table: str, row: str, action: str) -> AsyncIterator[None]:
-    """Have the database do something when a transaction that wrote such a row commits, after all its statements.
-
-    `row` is a condition on NEW, `action` a PL/pgSQL statement: REFUSED or WAITS.
-    """
-    await arena.sql(
-        service,
-        f"CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {action}; RETURN NULL; END $$",
-    )
-    try:
-        await arena.sql(
-            service,
-            f"CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE ON {table} DEFERRABLE INITIALLY DEFERRED"
-            f" FOR EACH ROW WHEN ({row}) EXECUTE FUNCTION at_commit()",
-        )
-        yield
-    finally:
-        await arena.sql(service, "DROP FUNCTION at_commit() CASCADE")
-    arena.healed()
-
-
-@asynccontextmanager
-async def gate(arena: Arena, service: str) -> AsyncIterator[None]:
-    """Keep commits that wait at the gate waiting until the block ends."""
-    connection = await arena.stack.programs.postgres.connect(service)
-    try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _GATE)
-        yield
-    finally:
-        await connection.close()
-
-
-async def at_gate(arena: Arena, service: str) -> None:
-    """Wait until a commit waits at the gate."""
-
-    async def waits() -> bool:
-        return bool(await arena.sql(service, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
-
-    await poll(waits, "a commit waits", 20, 0.02)
-
-
-async def sessions(arena: Arena, service: str) -> list[int]:
+async def relay_sessions(arena: Arena, service: str) -> list[int]:
     """Give the process ids of the database sessions that hold the relay's lock."""
     return [row["pid"] for row in await arena.sql(service, _LOCKED)]
 
 
-async def cut_off(arena: Arena, service: str) -> int:
+async def end_relay_session(arena: Arena, service: str) -> int:
     """End the session of the relay that is active, wait until another one holds the lock, and give that one's id."""
-    [before] = await sessions(arena, service)
+    [before] = await relay_sessions(arena, service)
     await arena.sql(service, "SELECT pg_terminate_backend($1)", before)
 
     async def follows() -> int | None:
-        now = await sessions(arena, service)
+        now = await relay_sessions(arena, service)
         return now[0] if now and now != [before] else None
 
     return int(await poll(follows, "another session holds the lock", 20, 0.02))
 
 
-async def outbox(arena: Arena, service: str, order: int) -> list[dict[str, Any]]:
+async def outbox_rows(arena: Arena, service: str, order: int) -> list[dict[str, Any]]:
     """Give an order's events as they stand in an outbox, in order of their numbers."""
     rows = await arena.sql(
         service,
@@ -202,12 +157,23 @@ async def outbox(arena: Arena, service: str, order: int) -> list[dict[str, Any]]
     return [dict(row) for row in rows]
 
 
-async def on_topic(arena: Arena, order: int, topic: str) -> list[Seen]:
+async def copies_on_topic(arena: Arena, order: int, topic: str) -> list[PublishedEvent]:
     """Give each time that an order's event stands on its topic."""
     return [event for event in await arena.bus.read(topic) if event.key == f"order-{order}".encode()]
 
 
-async def ended(task: "asyncio.Task[int]") -> int:
+async def answered_order(task: "asyncio.Task[int]") -> int:
     """Give an order's number once its customer has an answer."""
     async with asyncio.timeout(60):
         return await task
+
+
+async def event_counts(arena: Arena, number: int) -> dict[str, int]:
+    """Count what the services have published of an order, by topic: from their outboxes, not from the topics."""
+    found: dict[str, int] = {}
+    for service in ("orderfc", "productfc", "paymentfc"):
+        rows = await arena.sql(
+            service, "SELECT topic, count(*) AS n FROM outbox WHERE key = $1 GROUP BY 1", f"order-{number}"
+        )
+        found |= {str(row["topic"]): int(row["n"]) for row in rows}
+    return found

@@ -42,7 +42,7 @@ async def put(arena: Arena, records: Sequence[Record], producers: int = 1) -> No
                 record.topic, record.value, record.key, record.partition, record.timestamp_ms, list(record.headers)
             )
             for number, record in enumerate(records)
-        ]  # fmt: skip
+        ]
         await asyncio.gather(*sends)
     finally:
         await asyncio.gather(*(producer.stop() for producer in opened))

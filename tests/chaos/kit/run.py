@@ -16,7 +16,7 @@ from fc.audit.run import run_audit
 from fc.demo.shop import Shop
 from fc.platform.sources import Sources
 from fc.stack.local import Stack
-from tests.chaos.kit.aftermath import Aftermath, order_goes_through
+from tests.chaos.kit.invariants import Invariants, order_goes_through
 from tests.chaos.kit.load import PAY, Load
 from tests.chaos.kit.network import Network
 from tests.chaos.kit.schedule import FREEZE, KILL, NETWORK, STOP, XENDIT, Fault, Plan
@@ -62,7 +62,7 @@ class Chaos:
     ) -> None:
         self._stack = stack
         self._network = network
-        self._aftermath = Aftermath(stack)
+        self._invariants = Invariants(stack)
         self._client = client
         self._say = say
 
@@ -85,7 +85,10 @@ class Chaos:
             await loading
             report = await run_audit(Sources.of_stack(self._stack.layout), quiesce_s=QUIET_S)
             verdict.recovery_s = time.monotonic() - began
-            verdict.leaks = [*await self._aftermath.faults(), *(f"not read: {why}" for why in report.unread.values())]
+            verdict.leaks = [
+                *await self._invariants.violations(),
+                *(f"not read: {why}" for why in report.unread.values()),
+            ]
             verdict.fresh_s = await order_goes_through(shop, back_office, customers[0])
         verdict.orders = sum(item.order is not None for item in load.bought)
         verdict.paid = sum(item.invoice is not None and item.intent == PAY for item in load.bought)

@@ -20,18 +20,18 @@ IDLE = """
 SELECT pid, application_name, query FROM pg_stat_activity
 WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '2 seconds'
 """
-SILENT = ("exception was never retrieved", "was never awaited", "Unclosed ")
+NO_CALLBACKS = ("exception was never retrieved", "was never awaited", "Unclosed ")
 """What asyncio and its libraries write when something was lost without anybody being told."""
 
 
 @dataclass
-class Aftermath:
+class Invariants:
     """Looks at a stack at rest; each check gives what is wrong, in words. Logs are read on from where they were left."""
 
     stack: Stack
     _read: dict[str, int] = field(default_factory=dict)
 
-    async def faults(self) -> list[str]:
+    async def violations(self) -> list[str]:
         """Make all checks that change nothing."""
         return [*await self._idle(), *self._silent(), *await self._stale()]
 
@@ -56,9 +56,10 @@ class Aftermath:
                 text = log.read()
             self._read[service] = self._read.get(service, 0) + len(text)
             found += [
-                f"{service}: {line}" for line in text.decode(errors="replace").splitlines()
-                if any(sign in line for sign in SILENT)
-            ]  # fmt: skip
+                f"{service}: {line}"
+                for line in text.decode(errors="replace").splitlines()
+                if any(sign in line for sign in NO_CALLBACKS)
+            ]
         return found
 
     async def _stale(self) -> list[str]:
