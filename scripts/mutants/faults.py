@@ -197,8 +197,9 @@ AUDITED = [
     Fault(
         "the offset is committed before the work",
         "chassis/chassis/kafka/partition.py",
-        "        self._window[message.offset] = False\n",
-        "        self._window[message.offset] = True\n        await self._commit()\n",
+        "        self._offsets.open(message.offset)\n",
+        "        self._offsets.open(message.offset)\n        self._offsets.finish(message.offset)\n"
+        "        await self._offsets.commit()\n",
         f"{_PROMISES}::test_an_offset_never_runs_ahead_of_its_work",
         "stock_taken",
     ),
@@ -246,9 +247,9 @@ AUDITED = [
 SAGA = [
     Fault(
         "the offset is committed before a message that waits",
-        "chassis/chassis/kafka/partition.py",
-        "self._window[message.offset] = False",
-        "self._window[message.offset] = True",
+        "chassis/chassis/kafka/offsets.py",
+        "self._done[offset] = False",
+        "self._done[offset] = True",
         "chassis/tests/unit/test_partition.py::"
         "test_a_message_that_is_too_early_delays_its_own_key_only_and_keeps_the_order_of_that_key",
     ),

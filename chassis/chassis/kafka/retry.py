@@ -1,4 +1,4 @@
-"""What a failed message means for the partition: who is to blame, how long to wait, and what its dead letter says."""
+"""What a failed message means for the partition: what is to blame, how long to wait, and what its dead letter says."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,16 +16,24 @@ _BLAMED_CLASSES = frozenset({"22", "23"})
 
 
 class Outcome(Enum):
-    """What became of one attempt."""
+    """The result of one attempt: done (applied or dead-lettered), to be tried later, or stopped before either."""
 
     DONE = "done"
     LATER = "later"
     STOPPED = "stopped"
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The next step for a failed message: a dead letter with this reason, or another try after so many seconds."""
+
+    dead_letter: str | None = None
+    retry_after: float = 0.0
+
+
 @dataclass(slots=True)
 class Attempt:
-    """A message on its way.
+    """A message and its failures.
 
     `tries` counts runs of the handler that failed, `faults` those of them in which the message was to blame, `early_s`
     the seconds that it has waited for what it refers to (an outage or a queue in between counts for nothing), and `due`
@@ -38,22 +46,24 @@ class Attempt:
     early_s: float = 0.0
     due: float = 0.0
 
-    def failed(self, error: Exception, max_tries: int, not_yet_s: float) -> tuple[str | None, float]:
-        """Count a failure; give the reason of the dead letter (None while there is hope) and the seconds to wait."""
+    def failed(self, error: Exception, max_tries: int, not_yet_s: float) -> Verdict:
+        """Count a failure that is no outage, and decide between a dead letter and another try."""
         self.tries += 1
         if isinstance(error, InvalidMessage):
-            return error.reason, 0.0
+            return Verdict(dead_letter=error.reason)
         if isinstance(error, NotYet):
             if self.early_s >= not_yet_s:
-                return "not_yet", 0.0
-            wait = backoff(self.tries - self.faults, 0.5, 4.0)
-            self.early_s += wait
-            return None, wait
+                return Verdict(dead_letter="not_yet")
+            wait_s = backoff(self.tries - self.faults, 0.5, 4.0)
+            self.early_s += wait_s
+            return Verdict(retry_after=wait_s)
         self.faults += 1
-        return "handler_failed" if self.faults >= max_tries else None, backoff(self.faults, 0.2, 5.0)
+        if self.faults >= max_tries:
+            return Verdict(dead_letter="handler_failed")
+        return Verdict(retry_after=backoff(self.faults, 0.2, 5.0))
 
     def dead_letter(self, reason: str, error: Exception, handler: str) -> list[tuple[str, bytes]]:
-        """Make the headers of the dead letter: the message's own, and what went wrong with it where."""
+        """Return the headers of the dead letter: the message's own, then the reason and the place of the failure."""
         message = self.message
         added = {
             "x-reason": reason,
@@ -65,19 +75,19 @@ class Attempt:
             "x-attempts": str(self.tries),
             "x-failed-at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         }
-        kept = [(name, value) for name, value in message.raw_headers if name not in added]
-        return [*kept, *((name, value.encode()) for name, value in added.items())]
+        original = [(name, value) for name, value in message.raw_headers if name not in added]
+        return [*original, *((name, value.encode()) for name, value in added.items())]
 
 
 def is_outage(error: Exception) -> bool:
-    """Tell whether the failure says nothing about the message, so that the partition waits and nothing is lost.
+    """Whether the failure says nothing about the message, so that the partition waits and nothing is lost.
 
-    That is a dependency that is down, and all that PostgreSQL answers about itself or about other transactions: disk
+    That is a dependency that is down, and every answer of PostgreSQL about itself or about other transactions: disk
     full, a password that has changed, a table that is missing, a deadlock.
     """
-    for seen in causes(error):
-        if isinstance(seen, InvalidMessage | NotYet | AppError):
-            return isinstance(seen, AppError) and is_transient(seen)
-        if (found := sql_class(seen)) is not None:
-            return found not in _BLAMED_CLASSES
+    for cause in causes(error):
+        if isinstance(cause, InvalidMessage | NotYet | AppError):
+            return isinstance(cause, AppError) and is_transient(cause)
+        if (sqlstate_class := sql_class(cause)) is not None:
+            return sqlstate_class not in _BLAMED_CLASSES
     return is_transient(error)

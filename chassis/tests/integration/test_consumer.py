@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from chassis.db.database import Database
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
-from chassis.kafka import consumer as module
+from chassis.kafka import group_watch
 from testkit import eventually
 from testkit.proxy import Proxy
 
@@ -90,7 +90,7 @@ def fails_once(member: Member, error: Exception) -> None:
 async def test_a_coordination_that_has_failed_for_good_ends_the_run(
     topic: Topic, join: Join, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WATCH_S", 0.5)
+    monkeypatch.setattr(group_watch, "WATCH_S", 0.5)
     member = join()
     await topic.send(b"1")
     await eventually(lambda: member.handled == [b"1"], 20)
@@ -103,7 +103,7 @@ async def test_a_coordination_that_has_failed_for_good_ends_the_run(
 async def test_a_heartbeat_that_is_refused_ends_the_run_through_the_next_fetch(
     topic: Topic, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WATCH_S", 3600)
+    monkeypatch.setattr(group_watch, "WATCH_S", 3600)
     member = join()
     await topic.send(b"1")
     await eventually(lambda: member.handled == [b"1"], 20)
@@ -119,8 +119,8 @@ async def test_a_heartbeat_that_is_refused_ends_the_run_through_the_next_fetch(
 async def test_a_rebalance_without_an_end_ends_the_run_when_the_broker_answers(
     topic: Topic, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WATCH_S", 0.2)
-    monkeypatch.setattr(module, "UNASSIGNED_S", 1)
+    monkeypatch.setattr(group_watch, "WATCH_S", 0.2)
+    monkeypatch.setattr(group_watch, "UNASSIGNED_S", 1)
     member = join()
     await eventually(lambda: member.partitions == 1, 20)
 
@@ -137,8 +137,8 @@ async def test_a_rebalance_without_an_end_ends_the_run_when_the_broker_answers(
 async def test_a_broker_that_goes_away_in_a_rebalance_is_waited_for(
     topic: Topic, join: Join, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WATCH_S", 0.2)
-    monkeypatch.setattr(module, "UNASSIGNED_S", 1)
+    monkeypatch.setattr(group_watch, "WATCH_S", 0.2)
+    monkeypatch.setattr(group_watch, "UNASSIGNED_S", 1)
     member = join(proxy.address)
     await eventually(lambda: member.partitions == 1, 20)
     drain = member.runner.drain

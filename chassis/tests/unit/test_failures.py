@@ -6,7 +6,7 @@ from sqlalchemy import exc as sa_exc
 
 from chassis.errors import Conflict, InvalidMessage, NotYet, Unavailable
 from chassis.events import Message
-from chassis.kafka.retry import Attempt, is_outage
+from chassis.kafka.retry import Attempt, Verdict, is_outage
 
 
 def caused_by(error: Exception, cause: Exception) -> Exception:
@@ -84,12 +84,12 @@ def attempt() -> Attempt:
 def test_a_message_is_early_for_the_seconds_that_it_waited_as_such() -> None:
     tried, waited, runs = attempt(), 0.0, 0
     while True:
-        reason, wait = tried.failed(NotYet("order 1"), max_tries=3, not_yet_s=30)
+        verdict = tried.failed(NotYet("order 1"), max_tries=3, not_yet_s=30)
         runs += 1
-        if reason:
+        if verdict.dead_letter:
             break
-        waited += wait
-    assert (reason, tried.tries) == ("not_yet", runs)
+        waited += verdict.retry_after
+    assert (verdict, tried.tries) == (Verdict(dead_letter="not_yet"), runs)
     assert 30 <= waited <= 35
     assert runs >= 8
 
@@ -98,6 +98,6 @@ def test_having_been_early_costs_a_message_none_of_its_tries() -> None:
     tried = attempt()
     for _ in range(5):
         tried.failed(NotYet("order 1"), max_tries=3, not_yet_s=30)
-    reasons = [tried.failed(ValueError("cannot"), max_tries=3, not_yet_s=30)[0] for _ in range(3)]
+    reasons = [tried.failed(ValueError("cannot"), max_tries=3, not_yet_s=30).dead_letter for _ in range(3)]
     assert reasons == [None, None, "handler_failed"]
     assert dict(tried.dead_letter("handler_failed", ValueError("cannot"), "g.t"))["x-attempts"] == b"8"

@@ -290,7 +290,7 @@ async def test_a_partition_that_was_taken_over_is_dropped_without_failing_the_pr
 
 
 async def test_a_commit_that_takes_too_long_is_waited_for_and_not_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chassis.kafka.partition.COMMIT_TIMEOUT_S", 0.02)
+    monkeypatch.setattr("chassis.kafka.offsets.COMMIT_TIMEOUT_S", 0.02)
     answer, asked = asyncio.Event(), []
 
     class Slow(FakeConsumer):
@@ -332,15 +332,15 @@ async def test_a_commit_that_fails_after_its_worker_has_gone_is_no_lost_exceptio
     consumer: Any = Hanging([Record(1, "a")])
     worker = PartitionWorker(consumer, TP, _nothing, cast("Any", FakeProducer()), max_tries=3, handler_name="t")
     worker.start(asyncio.get_running_loop().create_future())
-    await eventually(lambda: worker._committing is not None)
+    await eventually(lambda: worker._offsets._committing is not None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await worker.drain(5)
-    commit = worker._committing
+    commit = worker._offsets._committing
     assert commit is not None
     gate.set()
     await asyncio.wait({commit[0]})
-    worker._committing = None
+    worker._offsets._committing = None
     del commit
     gc.collect()
     asyncio.get_running_loop().set_exception_handler(None)

@@ -1,0 +1,142 @@
+"""The chain that every message runs through: span, log context, dead letter, outage wait, handler."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from aiokafka.errors import KafkaError
+from opentelemetry.trace import Span
+from prometheus_client import Counter
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from chassis import telemetry
+from chassis.errors import InvalidMessage, NotYet
+from chassis.events import Message
+from chassis.failpoint import failpoint
+from chassis.kafka.producer import Producer
+from chassis.kafka.retry import NOT_YET_S, Attempt, Outcome, is_outage
+from chassis.kafka.topics import dlq
+from chassis.loops import backoff, wait_any
+
+log = structlog.get_logger(__name__)
+
+CONSUMED = Counter("consumer_messages_total", "Messages by outcome", ["topic", "outcome"])
+
+MAX_WAIT_S = 5.0
+# A wait that lasts is logged again after so many tries, which is every five minutes.
+LOG_EVERY = 60
+
+Handler = Callable[[Message], Awaitable[None]]
+
+
+class Chain:
+    """Runs attempts of one topic's messages. Waits end early when `stop` is set; the outcome is then STOPPED."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        producer: Producer,
+        stop: asyncio.Event,
+        *,
+        max_tries: int,
+        handler_name: str,
+        not_yet_s: float = NOT_YET_S,
+    ) -> None:
+        self._handler = handler
+        self._producer = producer
+        self._stop = stop
+        self._max_tries = max_tries
+        self._handler_name = handler_name
+        self._not_yet_s = not_yet_s
+
+    async def process(self, attempt: Attempt) -> Outcome:
+        """Run one attempt through the steps of the chain, the outermost first."""
+        message = attempt.message
+        with _span(message) as span, _log_context(message):
+            try:
+                return await self._wait_out_outages(self._run_handler, message, span)
+            except Exception as error:
+                return await self._retry_or_dead_letter(attempt, error)
+
+    async def _wait_out_outages(self, run: Handler, message: Message, span: Span) -> Outcome:
+        """Run again while a dependency is away: an outage says nothing about the message. Raises any other error."""
+        outages = 0
+        while not self._stop.is_set():
+            try:
+                await run(message)
+            except Exception as error:
+                telemetry.mark_failed(span, error)
+                if not is_outage(error):
+                    raise
+                outages += 1
+                if outages % LOG_EVERY == 1:
+                    log.warning("dependency is away, the partition waits", tries=outages, error=_text(error))
+                await wait_any(backoff(outages, 0.4, MAX_WAIT_S), self._stop)
+                continue
+            return Outcome.DONE
+        return Outcome.STOPPED
+
+    async def _run_handler(self, message: Message) -> None:
+        await failpoint("consumer.before_handler", message.topic)
+        await self._handler(message)
+        await failpoint("consumer.after_handler", message.topic)
+        CONSUMED.labels(message.topic, "applied").inc()
+
+    async def _retry_or_dead_letter(self, attempt: Attempt, error: Exception) -> Outcome:
+        verdict = attempt.failed(error, self._max_tries, self._not_yet_s)
+        if not isinstance(error, InvalidMessage | NotYet):
+            log.warning("handler failed", tries=attempt.tries, exc_info=error)
+        if verdict.dead_letter is not None:
+            return await self._write_dead_letter(attempt, verdict.dead_letter, error)
+        CONSUMED.labels(attempt.message.topic, "retried").inc()
+        attempt.due = time.monotonic() + verdict.retry_after
+        return Outcome.LATER
+
+    async def _write_dead_letter(self, attempt: Attempt, reason: str, error: Exception) -> Outcome:
+        message, failures = attempt.message, 0
+        headers = attempt.dead_letter(reason, error, self._handler_name)
+        # aiokafka sends no record that has neither key nor value.
+        value = b"" if message.value is None and message.raw_key is None else message.value
+        while not self._stop.is_set():
+            try:
+                await self._producer.send(dlq(message.topic), value, message.raw_key, headers)
+            except (KafkaError, OSError, TimeoutError) as failure:
+                # Without a stored copy the offset must not move.
+                failures += 1
+                if failures % LOG_EVERY == 1:
+                    log.warning("dead letter not written yet", tries=failures, error=_text(failure))
+                await wait_any(backoff(failures, 0.2, MAX_WAIT_S), self._stop)
+                continue
+            CONSUMED.labels(message.topic, "dead_letter").inc()
+            log.error("message dead-lettered", reason=reason, error=str(error), tries=attempt.tries)
+            return Outcome.DONE
+        return Outcome.STOPPED
+
+
+@contextmanager
+def _span(message: Message) -> Iterator[Span]:
+    attributes: dict[str, str | int] = {
+        "messaging.system": "kafka",
+        "messaging.destination.name": message.topic,
+        "messaging.destination.partition.id": str(message.partition),
+        "messaging.kafka.offset": message.offset,
+        "messaging.message.id": str(message.event_id),
+    }
+    with telemetry.process_span(message.topic, message.headers, attributes) as span:
+        yield span
+
+
+@contextmanager
+def _log_context(message: Message) -> Iterator[None]:
+    bind_contextvars(topic=message.topic, event_id=str(message.event_id), key=message.key, offset=message.offset)
+    try:
+        yield
+    finally:
+        # Clears also what the handler has bound, for example the order: the next message's lines must not carry it.
+        clear_contextvars()
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
