@@ -1,6 +1,6 @@
-"""Refusals and failures as the services name them: a sentence, a stable code and a kind; each edge maps the kind once.
+"""Refusals and failures: a sentence, a stable code and a kind. Each edge (HTTP, gRPC, Kafka) maps the kind once.
 
-AppError                 a refusal that a caller is told about
+AppError                 a refusal that is answered to the caller
 ├── Invalid              validation_failed
 ├── Unauthenticated      unauthenticated
 ├── Forbidden            forbidden
@@ -10,7 +10,7 @@ AppError                 a refusal that a caller is told about
 ├── RateLimited          rate_limited
 └── Unavailable          unavailable
 InvalidMessage           a Kafka message that can never be applied: dead letter at once
-NotYet                   what a message needs has not arrived: retried for a while, then dead letter
+NotYet                   a Kafka message that came before what it refers to: retried, then dead letter
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,24 +21,21 @@ from sqlalchemy import exc as sa_exc
 
 
 class Kind(StrEnum):
-    """What sort of refusal it is; HTTP, gRPC and Kafka each translate it in one table."""
+    """The sort of a refusal, which HTTP and gRPC translate into a status in one table each."""
 
     INVALID = "invalid"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
-    METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
     UNPROCESSABLE = "unprocessable"
-    UNSUPPORTED_MEDIA = "unsupported_media"
-    PAYLOAD_TOO_LARGE = "payload_too_large"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
 
 
 class AppError(Exception):
-    """A refusal with a sentence for a person, a stable code for a program and a kind for the edge.
+    """A refusal: a sentence for people, a stable code for programs, a kind for the edge.
 
     `retry_after` is in seconds; `headers` are added to an HTTP answer.
     """
@@ -64,49 +61,49 @@ class AppError(Exception):
 
 
 class Invalid(AppError):
-    """The request itself is wrong; the same request can never succeed."""
+    """The request is malformed; the same request can never succeed."""
 
     code = "validation_failed"
     kind = Kind.INVALID
 
 
 class Unauthenticated(AppError):
-    """Nobody, or nobody that can be believed, is asking."""
+    """The request carries no credentials, or none that are valid."""
 
     code = "unauthenticated"
     kind = Kind.UNAUTHENTICATED
 
 
 class Forbidden(AppError):
-    """The caller is known and lacks the role."""
+    """The caller lacks the role."""
 
     code = "forbidden"
     kind = Kind.FORBIDDEN
 
 
 class NotFound(AppError):
-    """There is no such thing, or none that this caller may see."""
+    """The resource does not exist, or the caller may not see it."""
 
     code = "not_found"
     kind = Kind.NOT_FOUND
 
 
 class Conflict(AppError):
-    """The request is well formed and clashes with the present state."""
+    """The request is well formed and conflicts with the current state."""
 
     code = "conflict"
     kind = Kind.CONFLICT
 
 
 class Unprocessable(AppError):
-    """The request contradicts an earlier one that it claims to repeat."""
+    """The request reuses the key of an earlier one and differs from it."""
 
     code = "unprocessable"
     kind = Kind.UNPROCESSABLE
 
 
 class RateLimited(AppError):
-    """Too many requests; `retry_after` says when to come back."""
+    """Too many requests; `retry_after` is the time to wait in seconds."""
 
     code = "rate_limited"
     kind = Kind.RATE_LIMITED
@@ -114,7 +111,7 @@ class RateLimited(AppError):
 
 
 class Unavailable(AppError):
-    """Something that is needed can't be reached now; nothing was written."""
+    """A dependency can't be reached now; nothing was written."""
 
     code = "unavailable"
     kind = Kind.UNAVAILABLE
@@ -130,26 +127,26 @@ class InvalidMessage(Exception):
 
 
 class NotYet(Exception):
-    """The message is ahead of what it refers to, for example an event for an order that is not known here."""
+    """The message came before what it refers to, for example an event for an order that is not stored yet."""
 
 
 _CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    # A connection that has heard of its server's crash and whose socket is not closed yet.
+    # The server has crashed, and the connection's socket is not closed yet.
     asyncpg.InternalClientError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     sa_exc.TimeoutError,
 )
-# PostgreSQL's classes of errors in which the server speaks of itself: connection exception, insufficient resources (disk
-# full, out of memory, too many connections), operator intervention (shutdown, cancelled, starting), system error.
+# SQLSTATE classes about the server itself: connection exception, insufficient resources (disk full, out of memory, too
+# many connections), operator intervention (shutdown, cancelled, starting), system error.
 _SERVER_CLASSES = frozenset({"08", "53", "57", "58"})
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an error to what caused it; SQLAlchemy keeps the driver's error, whose cause is asyncpg's, in `orig`."""
+    """Yield an error and its causes. SQLAlchemy keeps the driver's error, whose cause is asyncpg's, in `orig`."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
@@ -157,7 +154,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether a dependency is down, sick or slow, so that the same work can succeed later unchanged."""
+    """Return whether a dependency is down, failing or slow, so that the same work can succeed later."""
     for seen in causes(error):
         if isinstance(seen, AppError):
             return seen.kind is Kind.UNAVAILABLE
@@ -172,7 +169,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def sql_class(error: BaseException) -> str | None:
-    """Give the class of an error that PostgreSQL itself answered: the first two characters of its SQLSTATE."""
+    """Return the first two characters of the SQLSTATE of an error that PostgreSQL answered, else None."""
     return (error.sqlstate or "")[:2] if isinstance(error, asyncpg.PostgresError) else None
 
 
@@ -180,5 +177,5 @@ _CONTENTION_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError,
 
 
 def is_contention(error: BaseException) -> bool:
-    """Tell whether PostgreSQL gave up this transaction for another one's sake (40P01, 40001): run it again at once."""
+    """Return whether PostgreSQL ended the transaction because of a concurrent one (40P01, 40001, 55P03)."""
     return any(isinstance(seen, _CONTENTION_ERRORS) for seen in causes(error))

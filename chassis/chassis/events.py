@@ -1,4 +1,4 @@
-"""Events on the wire: CloudEvents 1.0 Kafka binary mode headers out, tolerant messages in."""
+"""Events on the wire: published with CloudEvents 1.0 headers (Kafka binary mode), consumed also without them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event to be published: the payload is JSON text, the key decides the partition and so the order."""
+    """One event to publish. `payload` is JSON text; `key` decides the partition, and so the order."""
 
     topic: str
     key: str
@@ -29,10 +29,10 @@ class Event:
 
     @classmethod
     def of(cls, topic: str, key: str, payload: BaseModel | str, *, traceparent: str | None = None) -> Self:
-        """Make an event from a payload model (or ready JSON text).
+        """Make an event from a payload model, or from JSON text.
 
-        The trace context is the caller's, taken now; `traceparent` puts the event into another trace instead and
-        keeps the caller's as a link (`x-link-traceparent`).
+        It carries the current trace context. `traceparent` puts it into another trace instead; the current one is then
+        kept as a link (`x-link-traceparent`).
         """
         headers = telemetry.inject({})
         if traceparent:
@@ -44,7 +44,7 @@ class Event:
 
 
 def wire_headers(source: str, event_id: UUID, topic: str, time_: datetime, extra: dict[str, str]) -> dict[str, str]:
-    """Make the Kafka headers of an event: CloudEvents attributes as `ce_*`, and the stored trace headers."""
+    """Make the Kafka headers of an event: CloudEvents attributes as `ce_*`, and `extra` (the stored trace headers)."""
     return {
         "ce_id": str(event_id),
         "ce_type": topic,
@@ -60,8 +60,8 @@ def wire_headers(source: str, event_id: UUID, topic: str, time_: datetime, extra
 class Message:
     """One consumed Kafka message.
 
-    `event_id` is `ce_id`; made from topic, `ce_source` and `ce_id` when that is no UUID, and from topic, partition and
-    offset when a producer sent none.
+    `event_id` is `ce_id`. When `ce_id` is no UUID the id is derived from topic, `ce_source` and `ce_id`; when there is
+    none, from topic, partition and offset.
     """
 
     topic: str
@@ -86,14 +86,14 @@ class Message:
         headers: Iterable[tuple[str, bytes]] = (),
         timestamp: int = 0,
     ) -> Self:
-        """Read the parts of a Kafka record, tolerating what a Go producer leaves out."""
+        """Read a Kafka record; headers may be missing, as from a Go producer."""
         raw = tuple((name, data or b"") for name, data in headers)
         readable = {name.lower(): data.decode("utf-8", "replace") for name, data in raw}
         given = readable.get("ce_id", "")
         try:
             event_id = UUID(given)
         except ValueError:
-            # An id that is no UUID is unique for its source only; without one the place in the log identifies the event.
+            # An id that is no UUID is unique within its source only. Without an id the position identifies the event.
             name = f"{topic}\n{readable.get('ce_source', '')}\n{given}" if given else f"{topic}/{partition}/{offset}"
             event_id = uuid5(_DERIVED_IDS, name)
         text_key = key.decode("utf-8", "replace") if key is not None else None
@@ -101,9 +101,9 @@ class Message:
 
 
 def parse(message: Message, model: type[M]) -> M:
-    """Read a message's JSON value into the fields that this consumer declares; unknown fields are ignored.
+    """Parse a message's JSON value into the fields that `model` declares; other fields are ignored.
 
-    Raises InvalidMessage (`null_value`, `invalid_json`, `invalid_payload`) for what can never be applied.
+    Raises InvalidMessage: `null_value`, `invalid_json` or `invalid_payload`.
     """
     if message.value is None:
         raise InvalidMessage("null_value", "the message has no value")

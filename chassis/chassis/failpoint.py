@@ -1,4 +1,4 @@
-"""Named places where a test can make a process die, fail, hang or stall; without any armed, one look at an empty table."""
+"""Named places where a test makes the process die, fail, hang or stall. Nothing is armed in production."""
 
 import asyncio
 import os
@@ -29,9 +29,9 @@ class FailpointError(RuntimeError):
 def arm(specification: str) -> None:
     """Arm failpoints as SYNTAX says; an empty text disarms all. Raises ValueError on anything else.
 
-    `kill` is SIGKILL to the own process. `timeout` raises TimeoutError: at a point behind a step it is "do, then raise",
-    the step was done and its caller is told that nobody answered. `delay` waits, `block` keeps the whole event loop
-    from running. An action is taken at the n-th hit only (default 1), with `*` at each.
+    `kill` sends SIGKILL to the own process. `timeout` raises TimeoutError; at a failpoint after a step the step is done
+    and its caller sees a time-out. `delay` waits; `block` blocks the whole event loop. An action is taken at the n-th
+    hit only (default 1), with `*` at each.
     """
     _hits.clear()
     _armed.clear()
@@ -54,10 +54,7 @@ def _parsed(specification: str) -> list[re.Match[str]]:
 
 
 async def failpoint(name: str, detail: str = "") -> None:
-    """Do nothing, unless this name is armed and has now been hit as often as it was armed for.
-
-    Where there is a `detail` (a topic, for example), `name/detail` can be armed as well.
-    """
+    """Take the action that is armed for this hit of `name`, if any; also for `name/detail`, such as a topic."""
     if not _armed:
         return
     for armed in (name, f"{name}/{detail}"):

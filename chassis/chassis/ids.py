@@ -1,4 +1,4 @@
-"""Types for what comes in from outside: ids that fit the database, and text that PostgreSQL and Redis can store."""
+"""Types of input: ids that fit the database, text that PostgreSQL and Redis can store. And ids made here: UUIDv7."""
 
 import secrets
 import time
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 
 def digits(value: Any) -> Any:
-    """Refuse text that Python reads as a number and nobody else does: `1_0`, `+1`, ` 1`, `1.0`. Raises ValueError."""
+    """Raise ValueError for text that only Python reads as a number: `1_0`, `+1`, ` 1`, `1.0`."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
         raise ValueError("should be a positive whole number")
     return value
@@ -21,7 +21,7 @@ PathId = Annotated[PositiveId, BeforeValidator(digits)]
 
 
 def storable(value: str) -> str:
-    """Refuse text with a NUL or half of a surrogate pair, which no store takes. Raises ValueError."""
+    """Raise ValueError for text with a NUL or half of a surrogate pair, which no store accepts."""
     if "\x00" in value:
         raise ValueError("must not contain a NUL character")
     try:
@@ -36,7 +36,7 @@ TrimmedText = Annotated[Text, BeforeValidator(lambda value: value.strip() if isi
 
 
 def uuid7() -> UUID:
-    """Make a time-ordered UUID (RFC 9562 version 7), so that index inserts stay at the right-hand edge."""
+    """Make a time-ordered UUID (RFC 9562, version 7), so that inserts into an index stay at its right-hand edge."""
     value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
     value &= ~(0xF000 << 64) & ~(0xC000 << 48)
     return UUID(int=value | (0x7000 << 64) | (0x8000 << 48))

@@ -1,9 +1,8 @@
-"""One formatter for structlog and the standard library: JSON lines, with request, trace and order ids by context."""
+"""Logging set-up: one formatter for structlog and the standard library; lines carry request, trace and order ids."""
 
 import logging
 import logging.config
 import sys
-from typing import Any
 
 import structlog
 from opentelemetry import trace
@@ -15,7 +14,7 @@ QUIET = {"aiokafka": "WARNING", "httpx2": "WARNING", "httpcore2": "WARNING", "ur
 
 
 def setup(settings: ServiceSettings) -> None:
-    """Send all log records of this process to stderr: JSON, or coloured text when a person is watching."""
+    """Send all log records to stderr: as JSON, or as coloured text on a terminal."""
     shared = _shared(settings.service)
     _configure_structlog(shared)
     renderer: list[Processor] = (
@@ -39,11 +38,6 @@ def setup(settings: ServiceSettings) -> None:
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(capture=True)
-
-
-def bind(**values: Any) -> None:
-    """Add fields, for example `order_id`, to every further line of this request, message or task."""
-    structlog.contextvars.bind_contextvars(**values)
 
 
 def _shared(service: str) -> list[Processor]:

@@ -1,4 +1,4 @@
-"""Money: Decimal inside, a JSON number on the wire, and never more precise than the currency can express."""
+"""Money: a Decimal inside, a JSON number on the wire, never more precise than its currency."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -12,14 +12,14 @@ _NO_DECIMALS = frozenset({"IDR", "JPY", "KRW", "VND", "CLP", "ISK", "UGX"})
 
 
 def places(currency: str) -> int:
-    """Give the number of decimals that amounts of the currency have here; the rupiah is counted whole."""
+    """Return the number of decimals of amounts in a currency. Rupiah are counted whole."""
     return 0 if currency in _NO_DECIMALS else 2
 
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, bool | str | bytes):
         raise ValueError("should be a number")
-    # The shortest text that means this float, so that 0.1 stays 0.1.
+    # repr is the shortest text that reads back as this float: 0.1 stays 0.1.
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
@@ -44,9 +44,9 @@ MoneyParam = Annotated[
 
 
 def check_amount(amount: Decimal, currency: str) -> Decimal:
-    """Give the amount in the currency's own precision.
+    """Return the amount with the precision of its currency.
 
-    Raises Invalid for one that the currency can't express, and outside 0..9,999,999,999.
+    Raises Invalid outside 0..9,999,999,999, and for an amount that the currency can't express.
     """
     if not amount.is_finite() or not 0 <= amount <= MAX_AMOUNT:
         raise Invalid(f"An amount must be between 0 and {MAX_AMOUNT:,}")

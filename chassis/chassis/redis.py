@@ -1,4 +1,4 @@
-"""Redis as something that may be missing: short time-outs, and a breaker so that an outage is cheap."""
+"""The Redis client: short time-outs, and a circuit breaker that makes an outage cheap."""
 
 import asyncio
 import time
@@ -20,10 +20,10 @@ log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 0.2
 BREAK_S = 1.0
-# A rush of callers waits for its turn: each with a connection of its own would take so long to connect as to time out.
+# Commands at once. Callers beyond it wait: a connection for each of them would take longer than the time-out to open.
 SLOTS = 32
-TURN_S = 1.0
-# Beyond any number of callers: redis-py's hundred would make the rush look like an outage, with nobody rate limited.
+SLOT_TIMEOUT_S = 1.0
+# More than callers can need: with redis-py's default of 100 a burst would count as an outage and end rate limits.
 MAX_CONNECTIONS = 10_000
 
 OUTAGES = Counter("redis_outages_total", "Times that Redis stopped answering this process")
@@ -35,10 +35,7 @@ FAILURES = (RedisError, OSError, TimeoutError)
 
 
 class RedisClient:
-    """A Redis client that gives a default instead of an error. Answers are bytes.
-
-    `raw` is redis-py's own client, for callers that want its errors.
-    """
+    """Redis with a default in place of errors. Values are bytes. `raw` is redis-py's client, which raises."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.raw: Redis = Redis(
@@ -56,28 +53,23 @@ class RedisClient:
         self._down = False
         self._closed_until = 0.0
 
-    @property
-    def down(self) -> bool:
-        """Tell whether the last try failed."""
-        return self._down
+    async def or_default(self, work: Callable[[Redis], Awaitable[T]], default: D) -> T | D:
+        """Run `work(client)` and return its result, or `default` when Redis fails.
 
-    async def try_(self, work: Callable[[Redis], Awaitable[T]], default: D) -> T | D:
-        """Run `work(client)`; give `default` when Redis fails, or at once within 1 s after it failed.
-
-        Only one caller a second finds out whether a Redis that was down is back. A caller whose turn does not come within
-        1 s gets `default`, too.
+        After a failure every caller gets `default` at once for 1 s; then one caller a second tries Redis again. Without
+        a free slot within 1 s a caller gets `default` too.
         """
         try:
-            async with asyncio.timeout(TURN_S):
+            async with asyncio.timeout(SLOT_TIMEOUT_S):
                 await self._slots.acquire()
         except TimeoutError:
             return default
         try:
-            return await self._tried(work, default)
+            return await self._attempt(work, default)
         finally:
             self._slots.release()
 
-    async def _tried(self, work: Callable[[Redis], Awaitable[T]], default: D) -> T | D:
+    async def _attempt(self, work: Callable[[Redis], Awaitable[T]], default: D) -> T | D:
         now = time.monotonic()
         if self._down:
             if now < self._closed_until:
@@ -94,14 +86,13 @@ class RedisClient:
         return result
 
     async def ping(self) -> None:
-        """Ask for an answer. Raises Unavailable when there is none."""
+        """Raise Unavailable when Redis does not answer."""
         try:
             await self.raw.ping()
         except FAILURES as error:
             raise Unavailable("Redis does not answer") from error
 
     async def close(self) -> None:
-        """Close all connections."""
         await self.raw.aclose()
 
     def _failed(self, error: BaseException) -> None:

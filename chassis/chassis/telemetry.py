@@ -1,4 +1,4 @@
-"""OpenTelemetry set-up, and the W3C trace context carried through dictionaries of headers."""
+"""OpenTelemetry: the tracer provider, and the W3C trace context in dictionaries of headers."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
 tracer = trace.get_tracer("chassis")
 
+# Returns the trace context of headers; an empty one when they carry none.
 extract = propagate.extract
-"""Reads the trace context out of headers; an empty context when they carry none."""
 
 
 def setup(service: str, endpoint: str | None, ratio: float) -> TracerProvider:
-    """Install the tracer provider of this process: spans go to `endpoint` by OTLP over HTTP when one is given.
+    """Install the tracer provider of this process. Spans go to `endpoint` by OTLP over HTTP.
 
-    Without an endpoint nothing is sampled, but trace ids still pass from header to header.
+    Without an endpoint nothing is sampled; trace ids are still passed on.
     """
     sampler = ParentBased(TraceIdRatioBased(ratio if endpoint else 0.0))
     provider = TracerProvider(resource=Resource.create({"service.name": service}), sampler=sampler)
@@ -34,20 +34,14 @@ def setup(service: str, endpoint: str | None, ratio: float) -> TracerProvider:
 
 
 def inject(headers: dict[str, str]) -> dict[str, str]:
-    """Add `traceparent` (and `tracestate`) of the current span to the headers, and return them."""
+    """Add `traceparent` (and `tracestate`) of the current span to `headers`, and return it."""
     propagate.inject(headers)
     return headers
 
 
-def trace_id() -> str | None:
-    """Give the current trace id as 32 hex digits, None outside a trace."""
-    context = trace.get_current_span().get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else None
-
-
 @contextmanager
 def process_span(topic: str, headers: Mapping[str, str], attributes: Mapping[str, str | int]) -> Iterator[Span]:
-    """Open the span in which a consumed message is processed, as a child of the span that published it."""
+    """Open the span of a consumed message, as a child of the span that published it."""
     links = []
     if linked := headers.get("x-link-traceparent"):
         context = trace.get_current_span(extract({"traceparent": linked})).get_span_context()
@@ -65,5 +59,4 @@ def process_span(topic: str, headers: Mapping[str, str], attributes: Mapping[str
 
 
 def mark_failed(span: Span, error: BaseException) -> None:
-    """Say on the span that it failed, and why."""
     span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")

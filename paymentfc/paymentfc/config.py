@@ -7,7 +7,8 @@ from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from chassis.config.settings import PositiveInt, ServiceSettings, setting
+from chassis.config.declare import PositiveInt, setting
+from chassis.config.settings import ServiceSettings
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from chassis.config.settings import ServiceSettings, setting
+from chassis.config.declare import setting
+from chassis.config.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

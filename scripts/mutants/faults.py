@@ -124,7 +124,7 @@ CONTRACT = [
     Fault(
         "a lost token works until it expires although it was logged out",
         "chassis/chassis/auth/revocation.py",
-        "        if found:\n",
+        "        if revoked:\n",
         "        if False:\n",
         "chassis/tests/integration/test_revocation.py::test_redis_alone_decides_when_it_answers_and_was_filled",
     ),

@@ -12,7 +12,8 @@ from unittest import mock
 import pytest
 from dotenv import dotenv_values
 
-from chassis.config.settings import ServiceSettings, load, setting
+from chassis.config.declare import setting
+from chassis.config.settings import ServiceSettings, load
 from fc.stack.accounts import ADMIN
 from fc.stack.layout import ROOT, SERVICES
 from fc.stack.programs import setting_names, settings_class
@@ -57,7 +58,7 @@ def entries(text: str) -> list[Entry]:
 
 def names_besides_settings() -> set[str]:
     """Give the names that the stacks read themselves: in the sources, and in docker-compose.yml."""
-    sources = [ROOT / "chassis/chassis/config/settings.py", *(ROOT / "scripts/fc").rglob("*.py")]
+    sources = [ROOT / "chassis/chassis/config/sources.py", *(ROOT / "scripts/fc").rglob("*.py")]
     read = {name for source in sources for name in _READ.findall(source.read_text(encoding="utf-8"))}
     simulator = (ROOT / "scripts/xendit_sim/config.py").read_text(encoding="utf-8")
     composed = re.findall(r"\$\{([A-Z_]+)", COMPOSE)

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Self
 from limits import parse
 from pydantic import AfterValidator, IPvAnyNetwork, SecretStr, model_validator
 
-from chassis.config.settings import Port, ServiceSettings, setting
+from chassis.config.declare import Port, setting
+from chassis.config.settings import ServiceSettings
 from userfc.model import check_password, normal_email
 
 # The password that .env.example and the seed use; everybody knows it.

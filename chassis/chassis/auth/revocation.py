@@ -12,7 +12,7 @@ from chassis.redis import RedisClient
 
 log = structlog.get_logger(__name__)
 
-# Exists while Redis knows of every token that was logged out; userfc sets it when it has filled Redis.
+# This key exists while Redis holds every revoked token; userfc sets it after it has filled Redis.
 FILLED = "revoked:filled"
 CACHE_S = 5.0
 CACHE_SIZE = 10_000
@@ -20,12 +20,12 @@ ASK_AGAIN_S = 1.0
 
 
 def key(jti: str) -> str:
-    """Give the Redis key that exists while the token `jti` is revoked and has not expired."""
+    """Return the Redis key that exists while the token `jti` is revoked and has not expired."""
     return f"revoked:{jti}"
 
 
 async def in_redis(redis: RedisClient, jti: str) -> bool | None:
-    """Tell whether Redis knows that a token was logged out; None when Redis is away, or has lost what it knew."""
+    """Return whether a token is revoked; None when Redis is away or no longer complete."""
 
     async def look(client: Redis) -> bool | None:
         revoked, filled = await client.mget(key(jti), FILLED)
@@ -33,7 +33,7 @@ async def in_redis(redis: RedisClient, jti: str) -> bool | None:
             return True
         return None if filled is None else False
 
-    return await redis.try_(look, None)
+    return await redis.or_default(look, None)
 
 
 class TokenRevoked(Unauthenticated):
@@ -66,15 +66,14 @@ class Revocations:
         self._ask_after = 0.0
 
     async def check(self, jti: str, token: str, *, mutating: bool) -> None:
-        """Raise Unauthenticated for a revoked token, Unavailable when a change can't be cleared now."""
-
-        found = await in_redis(self._redis, jti)
-        if found is None:
+        """Raise TokenRevoked, or Unavailable when a change can't be checked now."""
+        revoked = await in_redis(self._redis, jti)
+        if revoked is None:
             valid = await self._ask(jti, token)
             if valid is None and mutating:
                 raise Unavailable("Your sign-in can't be checked now; try again in a moment")
-            found = valid is False
-        if found:
+            revoked = valid is False
+        if revoked:
             raise TokenRevoked
 
     async def _ask(self, jti: str, token: str) -> bool | None:

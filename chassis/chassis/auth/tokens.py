@@ -1,4 +1,4 @@
-"""Who is asking: HS256 bearer tokens made by userfc, checked in every service, and the roles they carry."""
+"""Bearer tokens (HS256): made by userfc, checked in every service, with the role of their user."""
 
 import time
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from chassis.auth.revocation import Revocations
-from chassis.config.settings import plain
+from chassis.config.declare import plain
 from chassis.errors import Forbidden, Unauthenticated
 from chassis.ids import storable
 
@@ -19,13 +19,13 @@ ALGORITHM = "HS256"
 ISSUER = "userfc"
 LIFETIME_S = 3600
 LEEWAY_S = 30
-# How far the clocks of two services may differ before a token of one is from the future for the other.
+# The difference of two services' clocks up to which `iat` may lie in the future.
 CLOCKS_DIFFER_S = 300
 ADMIN = "admin"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_TOKEN_LENGTH = 8192
 MAX_ID = 2**63 - 1
-# The last second that a date can name: a log-out writes down when the token would have ended.
+# The last second that a timestamp column can hold: a log-out stores the token's end.
 MAX_EXP = 253_402_300_799
 
 
@@ -41,12 +41,11 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
-        """Tell whether the user has the role `admin`; unknown roles are ordinary users."""
         return self.role == ADMIN
 
 
 def encode_token(secret: str | SecretStr, *, user_id: int, email: str, role: str, now: float | None = None) -> str:
-    """Make a token that is valid for an hour from `now` (seconds since 1970; default: the clock)."""
+    """Make a token that is valid for an hour from `now` (seconds since 1970; default: the current time)."""
     issued = int(time.time() if now is None else now)
     claims = {
         "user_id": user_id,
@@ -61,14 +60,14 @@ def encode_token(secret: str | SecretStr, *, user_id: int, email: str, role: str
 
 
 class TokenVerifier:
-    """Checks tokens: signature, claims, and whether they were revoked."""
+    """Checks signature, claims and revocation."""
 
     def __init__(self, secret: str | SecretStr, revocations: Revocations | None = None) -> None:
         self._secret = plain(secret)
         self._revocations = revocations
 
     def decode(self, token: str) -> Principal:
-        """Check the token alone. Raises Unauthenticated (`invalid_token`)."""
+        """Check signature and claims. Raises Unauthenticated (`invalid_token`)."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise _invalid()
         try:
@@ -90,9 +89,10 @@ class TokenVerifier:
         return _principal(claims)
 
     async def verify(self, token: str, *, mutating: bool = True) -> Principal:
-        """Check the token and its revocation.
+        """Check signature, claims and revocation.
 
-        Raises Unauthenticated (`invalid_token`), or Unavailable when a `mutating` request can't be cleared.
+        Raises Unauthenticated (`invalid_token`), and Unavailable when the revocation of a `mutating` request can't be
+        checked.
         """
         principal = self.decode(token)
         if self._revocations is not None:
@@ -107,7 +107,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
         raise _invalid()
     if not isinstance(exp, int | float) or exp > MAX_EXP:
         raise _invalid()
-    if not _was_made(claims["iat"]):
+    if not _is_in_the_past(claims["iat"]):
         raise _invalid()
     for text in (role, email, jti):
         if not (isinstance(text, str) and _is_storable(text)):
@@ -115,13 +115,13 @@ def _principal(claims: dict[str, Any]) -> Principal:
     return Principal(user_id=user_id, email=email, role=role, jti=jti, exp=int(exp))
 
 
-def _was_made(iat: object) -> bool:
-    """Tell whether a token is of the past, by a clock that may be late: who has just signed in must not be refused."""
+def _is_in_the_past(iat: object) -> bool:
+    """Return whether `iat` is a number in the past, allowing for clocks that differ by CLOCKS_DIFFER_S."""
     return isinstance(iat, int | float) and iat <= time.time() + CLOCKS_DIFFER_S + LEEWAY_S
 
 
 def _is_storable(text: str) -> bool:
-    """Tell whether a claim can be looked up and passed on: no store and no gRPC message takes every string."""
+    """Return whether a claim can be stored and sent: Redis, PostgreSQL and gRPC do not accept every string."""
     try:
         storable(text)
     except ValueError:
@@ -148,9 +148,9 @@ _bearer = HTTPBearer(
 async def current_user(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
-    """Give the caller. Raises Unauthenticated without a valid `Authorization: Bearer` header.
+    """Return the caller, checked by `app.state.verifier`.
 
-    Reads the TokenVerifier from `app.state.verifier`.
+    Raises Unauthenticated without a valid `Authorization: Bearer` header.
     """
     if credentials is None:
         if request.headers.get("authorization"):
@@ -164,7 +164,7 @@ CurrentUser = Annotated[Principal, Depends(current_user)]
 
 
 async def admin_user(user: CurrentUser) -> Principal:
-    """Give the caller when it is an administrator. Raises Forbidden else."""
+    """Return the caller. Raises Forbidden unless it is an administrator."""
     if not user.is_admin:
         raise Forbidden("This needs the role admin")
     return user

@@ -1,53 +1,18 @@
-"""Settings of a service: environment over Vault over config.yaml over defaults, refused with one line when wrong."""
+"""The settings that every service reads: environment over Vault over config.yaml over defaults."""
 
-import importlib.util
-import os
 import sys
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chassis import failpoint
 from chassis.config import vault
+from chassis.config.declare import Port, PositiveInt, SettingError, declaration, is_secret, plain, setting
+from chassis.config.sources import Development, Environment, File, Vault
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-PositiveInt = Annotated[int, Field(ge=1)]
-CONFIG_PATH = Path("files/config/config.yaml")
 MIN_JWT_SECRET_BYTES = 32
-
-
-def plain(secret: str | SecretStr | None) -> str:
-    """Return the text of a secret; "" for None."""
-    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret or ""
-
-
-class SettingError(Exception):
-    """A setting that stops the start; the text is the rest of the line after the service's name."""
-
-
-def setting(
-    path: str,
-    default: Any = PydanticUndefined,
-    *,
-    dev: Any = None,
-    secret: bool = False,
-    aliases: tuple[str, ...] = (),
-    **constraints: Any,
-) -> Any:
-    """Declare a setting: its environment name is the attribute's in capitals, `path` its key in config.yaml and Vault.
-
-    `dev` is the default outside production; without `default` the setting is then required in production. A `secret`
-    is never shown, and in production its `dev` value is refused. `aliases` are further environment names.
-    """
-    extra: dict[str, Any] = {"path": path, "dev": dev, "secret": secret, "aliases": list(aliases)}
-    return Field(default, json_schema_extra=extra, **constraints)
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
@@ -63,7 +28,7 @@ LogLevel = Annotated[
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. A service's own class adds to it, and sets `service`."""
+    """The settings of every service. A service's own class adds to them, and sets `service`."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False)
 
@@ -116,13 +81,13 @@ class ServiceSettings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the sources in order of priority; `.env` files are read by compose and the local stack, not here."""
-        file = _File(settings_cls)
-        return init_settings, _Environment(settings_cls), _Vault(settings_cls, file), file, _Development(settings_cls)
+        """Return the sources in order of priority. `.env` files are read by compose and the local stack, not here."""
+        file = File(settings_cls)
+        return init_settings, Environment(settings_cls), Vault(settings_cls, file), file, Development(settings_cls)
 
     @model_validator(mode="before")
     @classmethod
@@ -134,8 +99,8 @@ class ServiceSettings(BaseSettings):
         if self.environment != "production":
             return self
         for name, field in type(self).model_fields.items():
-            dev = _meta(field)["dev"]
-            if dev is not None and _is_secret(field) and plain(getattr(self, name)) == dev:
+            dev = declaration(field).dev
+            if dev is not None and is_secret(field) and plain(getattr(self, name)) == dev:
                 raise ValueError(f"setting {name.upper()}: is the development default, which production refuses")
         if self.failpoints:
             raise ValueError("setting FAILPOINTS: is refused in production")
@@ -148,7 +113,7 @@ S = TypeVar("S", bound=ServiceSettings)
 def load(cls: type[S], **overrides: Any) -> S:
     """Read the settings; `overrides` win over every source.
 
-    Raises SystemExit with one line that names what is missing or malformed, and never shows a secret.
+    Raises SystemExit with one line that names the missing or malformed settings and shows no secret.
     """
     try:
         return cls(**overrides)
@@ -183,118 +148,5 @@ def _sentences(cls: type[ServiceSettings], error: ValidationError) -> Iterator[s
             continue
         text = text.removeprefix("Input ").removeprefix("String ").split(", unable")[0].split(", got")[0]
         field = cls.model_fields.get(name)
-        shown = "" if field is None or _is_secret(field) else f", got {item['input']!r:.80}"
+        shown = "" if field is None or is_secret(field) else f", got {item['input']!r:.80}"
         yield f"setting {name.upper()}: {text}{shown}"
-
-
-def _meta(field: FieldInfo) -> dict[str, Any]:
-    extra = field.json_schema_extra
-    return extra if isinstance(extra, dict) and "path" in extra else {"path": None, "dev": None, "aliases": []}
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return bool(_meta(field).get("secret")) or "SecretStr" in str(field.annotation)
-
-
-class _Source(PydanticBaseSettingsSource):
-    """A source that knows each setting's path; a value of "" counts as not given."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    @abstractmethod
-    def values(self) -> Mapping[str, Any]:
-        """Give what this source says, by attribute name."""
-
-    def __call__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.values().items() if value is not None and value != ""}
-
-    def by_path(self, flat: Mapping[str, Any]) -> dict[str, Any]:
-        fields = self.settings_cls.model_fields.items()
-        return {name: flat[_meta(field)["path"]] for name, field in fields if _meta(field)["path"] in flat}
-
-
-class _Environment(_Source):
-    def values(self) -> Mapping[str, Any]:
-        given = {name.lower(): value for name, value in os.environ.items()}
-        found: dict[str, Any] = {}
-        for name, field in self.settings_cls.model_fields.items():
-            value = next((given[key] for key in (name, *_meta(field)["aliases"]) if given.get(key)), None)
-            if value and get_origin(field.annotation) in (list, tuple, set, frozenset):
-                found[name] = [part.strip() for part in value.split(",") if part.strip()]
-            else:
-                found[name] = value
-        return found
-
-
-class _File(_Source):
-    def values(self) -> Mapping[str, Any]:
-        path = _config_file(getattr(self.settings_cls, "service", ""))
-        if path is None:
-            return {}
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise SettingError(f"config file {path}: {' '.join(str(error).split())}") from None
-        paths = {_meta(field)["path"] for field in self.settings_cls.model_fields.values()}
-        return self.by_path(dict(_flatten(content, paths, path)))
-
-
-class _Vault(_Source):
-    def __init__(self, settings_cls: type[BaseSettings], file: _File) -> None:
-        super().__init__(settings_cls)
-        self._file = file
-
-    def values(self) -> Mapping[str, Any]:
-        known = {**self._file(), **self.current_state}
-        address = known.get("vault_addr")
-        if not address:
-            return {}
-        try:
-            flat = vault.read(
-                str(address),
-                getattr(self.settings_cls, "service", ""),
-                wait_s=self._wait_s(known),
-                **{key: plain(known.get(f"vault_{key}")) for key in ("token", "role_id", "secret_id")},
-            )
-        except vault.VaultError as error:
-            raise SettingError(f"setting VAULT_ADDR: {error}") from None
-        return self.by_path(flat)
-
-    def _wait_s(self, known: Mapping[str, Any]) -> float:
-        """Give how long to wait for Vault: needed before the settings are checked."""
-        default = self.settings_cls.model_fields["vault_wait_s"].default
-        try:
-            return max(float(known.get("vault_wait_s", default)), 0)
-        except (TypeError, ValueError):
-            raise SettingError("setting VAULT_WAIT_S: should be a number of seconds") from None
-
-
-class _Development(_Source):
-    def values(self) -> Mapping[str, Any]:
-        if self.current_state.get("environment") == "production":
-            return {}
-        return {name: _meta(field)["dev"] for name, field in self.settings_cls.model_fields.items()}
-
-
-def _config_file(service: str) -> Path | None:
-    if given := os.environ.get("CONFIG_FILE"):
-        return Path(given)
-    candidates = [CONFIG_PATH]
-    spec = importlib.util.find_spec(service) if service else None
-    if spec is not None and spec.origin is not None:
-        candidates.append(Path(spec.origin).parent.parent / CONFIG_PATH)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _flatten(content: object, paths: set[str], file: Path, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(content, dict):
-        raise SettingError(f"setting {prefix.rstrip('.') or 'top level'} in {file.name}: should be a mapping")
-    for key, value in content.items():
-        path = f"{prefix}{key}"
-        if path in paths:
-            yield path, value
-        elif any(known and known.startswith(f"{path}.") for known in paths):
-            yield from _flatten({} if value is None else value, paths, file, f"{path}.")
-        else:
-            raise SettingError(f"setting {path} in {file.name}: unknown key")

@@ -25,30 +25,29 @@ class VaultError(Exception):
 
 
 class VaultAway(VaultError):
-    """Vault does not answer, or says that it can't now (sealed, 5xx): the same call can succeed later."""
+    """Vault does not answer, or is sealed or failing (5xx): the same call can succeed later."""
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What `secret/data/<service>` holds, flat with dotted keys; `version` is 0 when nothing is stored there."""
+    """The content of `secret/data/<service>`, flat with dotted keys; `version` is 0 when nothing is stored there."""
 
     values: dict[str, Any]
     version: int
 
 
 class Session:
-    """One login at Vault, by a token that was given or by AppRole; every method may raise VaultError."""
+    """One login at Vault, by token or by AppRole. Every method may raise VaultError."""
 
     def __init__(self, address: str, service: str, *, token: str = "", role_id: str = "", secret_id: str = "") -> None:
         self._address = address
         self._service = service
-        self._given = token
+        self._token = token
         self._role_id = role_id
         self._secret_id = secret_id
         self._client: hvac.Client | None = None
 
     def read(self) -> Secrets:
-        """Read the service's secrets."""
         from hvac import exceptions
 
         try:
@@ -63,15 +62,19 @@ class Session:
         return Secrets(dict(_flatten(data["data"] or {})), int(data["metadata"]["version"]))
 
     def renew(self) -> None:
-        """Have an AppRole's token live on; where it can't, the next read logs in again. Nothing for a given token."""
-        if not self._given:
+        """Renew the token of an AppRole. If it can't be renewed, the next read logs in again."""
+        if not self._token:
             self._call(lambda client: client.auth.token.renew_self())
 
     def end(self) -> None:
-        """Revoke an AppRole's token, which nobody needs any more."""
-        if not self._given and self._client is not None:
-            client, self._client = self._client, None
+        """Revoke the token of an AppRole. A token that can't be revoked expires by itself."""
+        if self._token or self._client is None:
+            return
+        client, self._client = self._client, None
+        try:
             self._guarded(lambda: client.auth.token.revoke_self())
+        except VaultError as error:
+            log.info("the token for Vault is left to expire", error=str(error))
 
     def _call(self, work: Any) -> Any:
         return self._guarded(lambda: work(self._logged_in()))
@@ -80,8 +83,8 @@ class Session:
         import hvac
 
         if self._client is None:
-            client = hvac.Client(url=self._address, token=self._given or None, timeout=TIMEOUT_S)
-            if not self._given:
+            client = hvac.Client(url=self._address, token=self._token or None, timeout=TIMEOUT_S)
+            if not self._token:
                 if not self._role_id:
                     raise VaultError("Vault needs VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID")
                 client.auth.approle.login(role_id=self._role_id, secret_id=self._secret_id or None)
@@ -89,7 +92,7 @@ class Session:
         return self._client
 
     def _guarded(self, work: Any) -> Any:
-        """Translate what hvac and the network raise; InvalidPath passes, it is an answer."""
+        """Translate the errors of hvac and the network. InvalidPath passes: it is an answer."""
         import requests
         from hvac import exceptions
 
@@ -109,9 +112,9 @@ class Session:
 def read(
     address: str, service: str, *, wait_s: float = 0, token: str = "", role_id: str = "", secret_id: str = ""
 ) -> dict[str, Any]:
-    """Read `secret/data/<service>` once; a token got by AppRole is revoked afterwards.
+    """Read `secret/data/<service>` once; the token of an AppRole is revoked afterwards.
 
-    A Vault that does not answer is waited for at most `wait_s` seconds. Raises VaultError.
+    Waits at most `wait_s` seconds for a Vault that does not answer. Raises VaultError.
     """
     session = Session(address, service, token=token, role_id=role_id, secret_id=secret_id)
     limit = {"timeout": wait_s, "attempts": None} if wait_s else {"timeout": None, "attempts": 1}
@@ -137,10 +140,7 @@ class Watch:
     async def run(self, stop: asyncio.Event) -> None:
         """Read the version of the secrets each `interval_s` seconds until `stop` is set, then end the session."""
         await Loop(self.name, self._interval_s, self._look).run(stop)
-        try:
-            await asyncio.to_thread(self._session.end)
-        except VaultError as error:
-            log.info("the token for Vault is left to expire", error=str(error))
+        await asyncio.to_thread(self._session.end)
 
     async def _look(self) -> None:
         try:

@@ -31,12 +31,12 @@ COMMAND_TIMEOUT_S = 10
 
 
 def metadata_factory() -> MetaData:
-    """Make the metadata of one service, with constraint names that migrations can refer to."""
+    """Return metadata whose constraints have names, which migrations need."""
     return MetaData(naming_convention=NAMING)
 
 
 def url(settings: ServiceSettings) -> URL:
-    """Give the SQLAlchemy address of the service's own database."""
+    """Return the SQLAlchemy URL of the service's own database."""
     return URL.create(
         "postgresql+asyncpg",
         username=settings.db_user,
@@ -48,18 +48,18 @@ def url(settings: ServiceSettings) -> URL:
 
 
 class Tx:
-    """One open transaction. Everything executed or published through it is committed together, or not at all."""
+    """One open transaction. What is executed and published in it is committed together, or not at all."""
 
     def __init__(self, driver: asyncpg.Connection) -> None:
         self._driver = driver
         self.published = False
 
     def driver(self) -> asyncpg.Connection:
-        """Give asyncpg's connection, inside the same transaction."""
+        """Return asyncpg's connection, inside the transaction."""
         return self._driver
 
     async def publish(self, *events: Event) -> None:
-        """Write outbox rows: the events go out after, and only after, this transaction has committed."""
+        """Write outbox rows. The events are sent only after this transaction has committed."""
         if events:
             await append(self._driver, events)
             self.published = True
@@ -88,7 +88,7 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
-        event.listen(self.engine.sync_engine, "handle_error", _notice_half_dead)
+        event.listen(self.engine.sync_engine, "handle_error", _discard_broken)
 
     def _server_settings(self) -> dict[str, str]:
         return {
@@ -125,7 +125,7 @@ class Database:
             yield conn
 
     async def dedicated(self) -> asyncpg.Connection:
-        """Open a connection outside the pool, for a session that holds a lock. The caller closes it."""
+        """Open a connection outside the pool, for a session lock. The caller closes it."""
         settings = self.settings
         connection: asyncpg.Connection = await asyncpg.connect(
             host=settings.db_host,
@@ -135,23 +135,21 @@ class Database:
             database=settings.db_name,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            # A host that has vanished must not keep its lock for long: 10 s + 3 * 5 s.
+            # A host that is gone loses its lock after 25 s: 10 s + 3 * 5 s.
             server_settings=self._server_settings()
             | {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"},
         )
         return connection
 
     def wake_relay(self) -> None:
-        """Tell this process's relay that there is something to send; losing the hint costs one poll interval."""
+        """Wake this process's relay. A lost hint costs one poll interval."""
         self.relay_wake.set()
 
     async def ping(self) -> None:
-        """Ask the database for an answer. Raises what the driver raises."""
         async with self.driver() as connection:
             await connection.execute("SELECT 1")
 
     async def close(self) -> None:
-        """Close the pool."""
         await self.engine.dispose()
 
 
@@ -161,7 +159,7 @@ async def _driver_of(conn: AsyncConnection) -> asyncpg.Connection:
 
 @asynccontextmanager
 async def _invalidating(conn: AsyncConnection, driver: asyncpg.Connection) -> AsyncIterator[None]:
-    """Take a connection out of the pool when it died under a driver statement, which SQLAlchemy does not see."""
+    """Remove a connection from the pool when it breaks under a driver statement, which SQLAlchemy does not notice."""
     try:
         yield
     except BaseException as error:
@@ -171,13 +169,13 @@ async def _invalidating(conn: AsyncConnection, driver: asyncpg.Connection) -> As
 
 
 def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
-    """Make the pool replace a connection that the server has closed, without a round trip to find out."""
+    """Make the pool replace a connection that the server has closed, without a round trip."""
     if dbapi_connection.driver_connection.is_closed():
         raise exc.DisconnectionError
 
 
-def _notice_half_dead(context: ExceptionContext) -> None:
-    """Take a connection out of the pool whose protocol has lost its way, before its socket closes."""
+def _discard_broken(context: ExceptionContext) -> None:
+    """Remove a connection from the pool whose protocol state is broken, before its socket closes."""
     context.is_disconnect = context.is_disconnect or any(
         isinstance(seen, asyncpg.InternalClientError) for seen in causes(context.original_exception)
     )

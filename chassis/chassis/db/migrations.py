@@ -1,4 +1,4 @@
-"""Alembic inside the service package: the installed wheel migrates itself, and replicas may try at the same time."""
+"""Alembic inside the service's package: the installed wheel migrates its database. Replicas may do so at once."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ WAIT_FOR_DATABASE_S = 60
 
 
 def config(package: str) -> Config:
-    """Give the alembic configuration of a service package such as `orderfc`."""
+    """Return the alembic configuration of a service package such as `orderfc`."""
     folder = Path(str(import_module(package).__file__)).parent / "migrations"
     result = Config()
     result.set_main_option("script_location", str(folder))
@@ -33,12 +33,12 @@ def config(package: str) -> Config:
 
 
 def head(package: str) -> str | None:
-    """Give the newest revision that the package knows."""
+    """Return the newest revision of the package."""
     return ScriptDirectory.from_config(config(package)).get_current_head()
 
 
 def run_env(metadata: MetaData) -> None:
-    """Run the migrations on the connection that `run` handed over; the body of each service's env.py."""
+    """Run the migrations on the connection of `run`: the body of each service's env.py."""
     connection: Connection = context.config.attributes["connection"]
     context.configure(connection=connection, target_metadata=metadata, compare_server_default=False)
     with context.begin_transaction():
@@ -48,7 +48,7 @@ def run_env(metadata: MetaData) -> None:
 async def run(settings: ServiceSettings, package: str, revision: str = "head") -> None:
     """Bring the database to a revision (default: the newest) in one transaction, behind an advisory lock.
 
-    Waits up to 60 s for a database that is not up yet. Raises what the database raises after that.
+    Waits up to 60 s for a database that is not up yet, then raises its error.
     """
     engine = create_async_engine(url(settings), poolclass=pool.NullPool, connect_args={"timeout": 5})
     deadline = time.monotonic() + WAIT_FOR_DATABASE_S
@@ -87,16 +87,16 @@ def _is_upgrade(connection: Connection, configuration: Config, revision: str) ->
 
 
 async def check_current(db: Database, package: str) -> None:
-    """Raise RuntimeError when the database lacks a revision that the package knows.
+    """Raise RuntimeError when the database lacks a revision of the package.
 
-    A revision that this program does not know is a newer one: migrations come before the programs that need them, and
-    must leave the former program working while it is replaced.
+    An unknown revision is a newer one and passes: migrations run before the programs that need them, and must leave the
+    previous program working.
     """
     async with db.driver() as connection:
         exists = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
-        found = await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
+        current = await connection.fetchval("SELECT version_num FROM alembic_version") if exists else None
     script = ScriptDirectory.from_config(config(package))
     expected = script.get_current_head()
     known = {item.revision for item in script.walk_revisions()}
-    if found != expected and (found is None or found in known):
-        raise RuntimeError(f"database is at revision {found}, this program needs {expected}")
+    if current != expected and (current is None or current in known):
+        raise RuntimeError(f"database is at revision {current}, this program needs {expected}")

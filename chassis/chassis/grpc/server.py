@@ -1,4 +1,4 @@
-"""gRPC between the services: an internal credential on every call, one translation of errors, traces passed on."""
+"""The gRPC server and its channel: an internal credential on every call, one translation of errors, trace context."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +13,8 @@ from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
 from chassis import telemetry
-from chassis.config.settings import ServiceSettings, plain
+from chassis.config.declare import plain
+from chassis.config.settings import ServiceSettings
 from chassis.errors import AppError, Kind, is_contention, is_transient
 
 log = structlog.get_logger(__name__)
@@ -23,11 +24,8 @@ CODES: Mapping[Kind, grpc.StatusCode] = {
     Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Kind.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Kind.METHOD_NOT_ALLOWED: grpc.StatusCode.UNIMPLEMENTED,
     Kind.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
     Kind.UNPROCESSABLE: grpc.StatusCode.FAILED_PRECONDITION,
-    Kind.UNSUPPORTED_MEDIA: grpc.StatusCode.INVALID_ARGUMENT,
-    Kind.PAYLOAD_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Kind.INTERNAL: grpc.StatusCode.INTERNAL,
@@ -58,7 +56,7 @@ async def server(
 ) -> grpc.aio.Server:
     """Make a server, not yet started, on `settings.grpc_port` (or `port`), with health and reflection.
 
-    `services` maps a full service name such as `user.UserService` to what adds its servicer to the server.
+    `services` maps a full service name such as `user.UserService` to a function that adds its servicer to the server.
     Raises RuntimeError when the port is taken.
     """
     result = grpc.aio.server(
@@ -77,17 +75,17 @@ async def server(
 
 
 def channel(address: str) -> grpc.aio.Channel:
-    """Open a channel; it connects by itself, again and again when it must. Needs a running event loop."""
+    """Open a channel, which connects and reconnects by itself. Needs a running event loop."""
     return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
 
 
 def metadata(credentials: str | SecretStr) -> tuple[tuple[str, str], ...]:
-    """Make the metadata of one call: the internal credential, and the trace context of now."""
+    """Make the metadata of one call: the internal credential and the current trace context."""
     return tuple(telemetry.inject({"authorization": f"Bearer {plain(credentials)}"}).items())
 
 
 class CredentialInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses calls without the internal credential; health and reflection are open."""
+    """Refuses calls without the internal credential. Health and reflection are open."""
 
     def __init__(self, credentials: str | SecretStr) -> None:
         self._expected = f"Bearer {plain(credentials)}".encode()
@@ -97,7 +95,6 @@ class CredentialInterceptor(grpc.aio.ServerInterceptor):
         continuation: Next,
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
-        """Let the call through, or answer UNAUTHENTICATED."""
         if handler_call_details.method.startswith(OPEN_SERVICES):
             return await continuation(handler_call_details)
         given = dict(handler_call_details.invocation_metadata or ()).get("authorization", "")
@@ -112,14 +109,13 @@ async def _refuse(_request: object, context: "grpc.aio.ServicerContext[Any, Any]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Puts a span around each unary call and translates what it raises."""
+    """Opens a span around each unary call and translates its errors. Other handlers pass unchanged."""
 
     async def intercept_service(
         self,
         continuation: Next,
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
-        """Wrap the handler of a unary call; other handlers pass as they are."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or not handler.unary_unary or method.startswith(OPEN_SERVICES):

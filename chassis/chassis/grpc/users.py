@@ -1,4 +1,4 @@
-"""userfc as the other services see it: is this token valid, and who is this user."""
+"""The client of userfc: token validation and user look-up."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,6 @@ DEADLINE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A registered user."""
-
     id: int
     email: str
     name: str
@@ -28,7 +26,7 @@ class User:
 
 
 class UserClient:
-    """Calls userfc by gRPC with a deadline of 2 s. Connects at the first call."""
+    """Calls userfc by gRPC with a deadline of 2 s each. Connects at the first call."""
 
     def __init__(self, addr: str, credentials: str | SecretStr) -> None:
         self._addr = addr
@@ -36,7 +34,7 @@ class UserClient:
         self._channel: grpc.aio.Channel | None = None
 
     async def validate_token(self, token: str) -> bool:
-        """Tell whether the token is valid and not revoked. Raises Unavailable when userfc does not answer."""
+        """Return whether the token is valid and not revoked. Raises Unavailable when userfc does not answer."""
         try:
             answer = await self._stub().ValidateToken(
                 user_pb2.ValidateTokenRequest(token=token), timeout=DEADLINE_S, metadata=metadata(self._credentials)
@@ -46,7 +44,7 @@ class UserClient:
         return bool(answer.valid)
 
     async def get_user(self, user_id: int) -> User:
-        """Give the user. Raises NotFound for an unknown id, Unavailable when userfc does not answer."""
+        """Return the user. Raises NotFound for an unknown id, Unavailable when userfc does not answer."""
         try:
             answer = await self._stub().GetUserInfoByUserId(
                 user_pb2.GetUserInfoRequest(user_id=user_id), timeout=DEADLINE_S, metadata=metadata(self._credentials)
@@ -68,7 +66,6 @@ class UserClient:
             raise Unavailable("userfc is not serving")
 
     async def close(self) -> None:
-        """Close the channel."""
         if self._channel is not None:
             await self._channel.close()
             self._channel = None

@@ -1,4 +1,4 @@
-"""Makes a service's FastAPI application: probes, metrics, one shape of errors, and an OpenAPI document that says so."""
+"""Makes a service's FastAPI application: its routes, the probes, and one shape for every error."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -28,10 +28,7 @@ STATUS: Mapping[Kind, int] = {
     Kind.UNAUTHENTICATED: 401,
     Kind.FORBIDDEN: 403,
     Kind.NOT_FOUND: 404,
-    Kind.METHOD_NOT_ALLOWED: 405,
     Kind.CONFLICT: 409,
-    Kind.PAYLOAD_TOO_LARGE: 413,
-    Kind.UNSUPPORTED_MEDIA: 415,
     Kind.UNPROCESSABLE: 422,
     Kind.RATE_LIMITED: 429,
     Kind.INTERNAL: 500,
@@ -55,7 +52,7 @@ _CODES = {
 
 
 class ErrorBody(BaseModel):
-    """Every error of every route."""
+    """The body of every error of every route."""
 
     error: str
     code: str
@@ -63,7 +60,7 @@ class ErrorBody(BaseModel):
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe refusals for a route's `responses=`; those that follow from its shape need no mention (chassis.openapi)."""
+    """Describe refusals for a route's `responses=`; chassis.http.openapi adds those that follow from its shape."""
     return {status: _described(status) for status in statuses}
 
 
@@ -83,8 +80,8 @@ def create_app(
     title: str = "",
     description: str = "",
 ) -> FastAPI:
-    """Make the application. Routers carry their full prefix themselves, so that metrics name the whole route."""
-    # /docs brings its scripts along, so that a browser without a way to the internet shows it too; ReDoc can't do without.
+    """Make the application. Routers carry their full prefix, so that metrics name the whole route."""
+    # /docs serves its own scripts, so that it works without the internet. ReDoc would need a CDN.
     app = FastAPIOffline(
         static_url="/docs/assets",
         redoc_url=None,
@@ -111,12 +108,11 @@ def create_app(
 
 
 def _request_id(request: Request) -> str:
-    found: str = request.scope.get(REQUEST_ID, "")
-    return found
+    request_id: str = request.scope.get(REQUEST_ID, "")
+    return request_id
 
 
-async def _app_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, AppError)
+async def _app_error(request: Request, error: AppError) -> JSONResponse:
     headers = dict(error.headers)
     if error.retry_after is not None:
         headers.setdefault("Retry-After", str(error.retry_after))
@@ -125,16 +121,14 @@ async def _app_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(STATUS[error.kind], error.code, error.message, _request_id(request), headers)
 
 
-async def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     if any(item["loc"][0] == "path" for item in error.errors()) and any(_fitting(request, named=True)):
-        # PUT /v1/products/search: no id is wrong, this address has a route of its own that does not know the method.
+        # PUT /v1/products/search: the id is not wrong, the address has a route of its own without this method.
         return await _http_error(request, HTTPException(405))
     return error_response(400, "validation_failed", sentence(error.errors()), _request_id(request))
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     code, text = _CODES.get(error.status_code, ("internal_error", "Internal server error"))
     if error.status_code in (400, 415) and isinstance(error.detail, str):
         text = error.detail
@@ -145,7 +139,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _fitting(request: Request, *, named: bool) -> Iterator[RouteContext]:
-    """Find the routes at this address; `named` leaves out those that it only fits as an id."""
+    """Yield the routes at this address; `named` leaves out those that match it as an id only."""
     path = request.url.path
     for route in iter_route_contexts(request.app.routes):
         if route.path and route.methods and (route.path == path if named else compile_path(route.path)[0].match(path)):
@@ -153,7 +147,7 @@ def _fitting(request: Request, *, named: bool) -> Iterator[RouteContext]:
 
 
 def _allowed(request: Request) -> str:
-    """Collect the methods of all routes at this address; Starlette names only the first route's."""
+    """Return the methods of all routes at this address; Starlette names only the first route's."""
     fitting = list(_fitting(request, named=True)) or list(_fitting(request, named=False))
     methods = {method for route in fitting for method in route.methods or ()}
     # The middleware answers HEAD as GET; files are mounted, and a mount names no methods.
@@ -161,7 +155,7 @@ def _allowed(request: Request) -> str:
 
 
 def _patch_openapi(app: FastAPI) -> None:
-    """Complete the document when it is asked for first: by then all routes are there."""
+    """Complete the document at its first request: by then all routes are registered."""
     generate = app.openapi
 
     def document() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Request bodies: at most 1 MiB, JSON only, and nothing in them that JSON or the stores behind don't know."""
+"""Request bodies: at most 1 MiB of JSON, without values that JSON or the databases do not have."""
 
 import json
 from typing import NoReturn
@@ -15,10 +15,10 @@ class TooLarge(Exception):
 
 
 class Body:
-    """The body of one request, read as a whole and checked when somebody asks for it.
+    """The body of one request, read and checked as a whole.
 
-    The size is checked before the handler runs; content type and text only when the body is read, so that a handler
-    can refuse a caller before it looks at what was sent.
+    The size is checked before the handler runs. Content type and text are checked when the body is read, so that a
+    handler can refuse the caller first.
     """
 
     def __init__(self, headers: dict[bytes, bytes], receive: Receive) -> None:
@@ -33,7 +33,7 @@ class Body:
         self.chunked = b"transfer-encoding" in headers
 
     async def read(self) -> bytes:
-        """Read everything. Raises TooLarge as soon as the limit is passed."""
+        """Read the whole body. Raises TooLarge as soon as the limit is passed."""
         if self._read is not None:
             return self._read
         parts: list[bytes] = []
@@ -52,7 +52,7 @@ class Body:
         return self._read
 
     async def receive(self) -> Message:
-        """Be the application's `receive`: the checked body in one message, then what the server says."""
+        """The application's ASGI `receive`: the checked body in one message, then the server's messages."""
         if self._delivered:
             return await self._receive()
         body = await self.read()
@@ -75,7 +75,7 @@ class Body:
 
 
 def _is_utf8(body: bytes) -> bool:
-    """Tell UTF-8 from what Python's JSON reads as well: UTF-16, UTF-32, and surrogates as if they were characters."""
+    """Return whether a body is UTF-8. Python's JSON also reads UTF-16, UTF-32 and encoded surrogates."""
     try:
         body.decode()
     except UnicodeDecodeError:
@@ -84,7 +84,7 @@ def _is_utf8(body: bytes) -> bool:
 
 
 def _check_strictly(body: bytes) -> None:
-    """Refuse what Python's JSON lets pass: NaN, infinities, NUL and half surrogate pairs. Bad JSON is left alone."""
+    """Refuse values that Python's JSON accepts: NaN, infinities, NUL, half surrogate pairs. Other errors pass."""
     try:
         text = json.dumps(json.loads(body, parse_constant=_refuse_constant), ensure_ascii=False)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The one ASGI middleware: request id, body limit, root span, metrics, one log line, and answers to what went wrong."""
+"""The one ASGI middleware: request id, body limit, root span, metrics, one log line, and the answer to failures."""
 
 import re
 import time
@@ -26,7 +26,7 @@ REQUESTS = Histogram(
 
 REQUEST_ID = "chassis.request_id"
 PROBES = frozenset({"/ping", "/health", "/ready", "/metrics"})
-# More than a process can work on within its time limits; beyond it a refusal now is better than an answer too late.
+# More requests than a process can answer within its time limits: the next ones are refused at once.
 MAX_IN_FLIGHT = 256
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _TRACE = ("traceparent", "tracestate")
@@ -41,10 +41,10 @@ def error_response(
 
 
 class _Exchange:
-    """What is known about one request while it is served."""
+    """One request and the answer to it."""
 
     def __init__(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
-        # HEAD is GET without the body, which the server leaves out by itself: its own scope still says HEAD.
+        # HEAD is served as GET. The server leaves the body out: its own scope still says HEAD.
         self.scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         self.started = time.perf_counter()
         given = headers.get(b"x-request-id", b"")
@@ -56,7 +56,7 @@ class _Exchange:
         self.scope[REQUEST_ID] = self.request_id
 
     async def send(self, message: Message) -> None:
-        """Be the application's `send`: adds X-Request-ID and remembers the status."""
+        """The application's ASGI `send`: adds X-Request-ID and records the status."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), self._id_header]
@@ -64,12 +64,12 @@ class _Exchange:
 
     @property
     def route(self) -> str:
-        """The route's template; one name for all that match none, so that metrics stay bounded."""
+        """The route's template, or `unmatched`, so that the number of metrics stays bounded."""
         route: str = getattr(self.scope.get("route"), "path", "unmatched")
         return route
 
     def finish(self, span: Span | None) -> None:
-        """Record the metric, the log line and the span's outcome."""
+        """Record the metric, the log line and the outcome of the span."""
         duration = time.perf_counter() - self.started
         route, status = self.route, self.status
         REQUESTS.labels(self.method, route, str(status)).observe(duration)
@@ -91,14 +91,13 @@ class _Exchange:
 
 
 class ChassisMiddleware:
-    """Wraps the application once; see the module's docstring for what it does."""
+    """Wraps the application. Lifespan events pass unchanged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; lifespan events pass through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -122,7 +121,7 @@ class ChassisMiddleware:
                     exchange.finish(span)
 
     async def _serve(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> None:
-        """Let the application answer, unless too many requests are under way; probes pass at any time."""
+        """Let the application answer, unless MAX_IN_FLIGHT requests are being served. Probes always pass."""
         if self._in_flight >= MAX_IN_FLIGHT and exchange.scope["path"] not in PROBES:
             await self._answer(exchange, receive, 503, "unavailable", "The service is overloaded", {"Retry-After": "1"})
             return

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what FastAPI finds out: every error, a whole example, bounds as they are."""
+"""Completes FastAPI's OpenAPI document: every error, whole examples, exact bounds."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,15 +12,15 @@ _OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 
 
 class _NoExample(LookupError):
-    """A part of a schema says nothing about what it looks like."""
+    """A part of a schema has no example, and none can be composed."""
 
 
 def complete(document: Part, describe: Callable[[int], Part]) -> None:
-    """Complete a document of FastAPI's; `describe(status)` gives the response object of a refusal with that status."""
+    """Complete a document. `describe(status)` returns the response object of a refusal."""
     schemas: Part = document.setdefault("components", {}).setdefault("schemas", {})
     for name in _OF_FASTAPI:
         schemas.pop(name, None)
-    _mend_bounds(document)
+    _write_bounds_as_integers(document)
     for operation in operations(document):
         _forbid_null(operation)
         _add_refusals(operation, describe)
@@ -28,13 +28,12 @@ def complete(document: Part, describe: Callable[[int], Part]) -> None:
 
 
 def operations(document: Part) -> Iterator[Part]:
-    """Walk over the operations of all paths."""
     for path in document.get("paths", {}).values():
         yield from path.values()
 
 
 def _forbid_null(operation: Part) -> None:
-    """Describe optional parameters as what they are when they are there: no text in an address or a header is null."""
+    """Take null out of optional parameters: no value in an address or a header is null."""
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         variants = [part for part in schema.get("anyOf", ()) if part.get("type") != "null"]
@@ -44,7 +43,7 @@ def _forbid_null(operation: Part) -> None:
 
 
 def _add_refusals(operation: Part, describe: Callable[[int], Part]) -> None:
-    """Name the refusals that an operation can't help: FastAPI's own 422 never leaves these applications."""
+    """Add the refusals that follow from an operation's shape, and drop FastAPI's 422, which is never sent."""
     responses = operation["responses"]
     schema = responses.get("422", {}).get("content", {}).get(JSON, {}).get("schema", {})
     if schema.get("$ref", "").endswith("/HTTPValidationError"):
@@ -71,15 +70,13 @@ def _add_examples(operation: Part, schemas: Part) -> None:
 
 
 def example(schema: Part, schemas: Part) -> Any:
-    """Compose an example from those of the parts. Raises LookupError when a part that must be there has none."""
-    for said in ("examples", "enum"):
-        if schema.get(said):
-            return schema[said][0]
+    """Compose an example from those of the parts. Raises LookupError when a required part has none."""
+    if listed := schema.get("examples") or schema.get("enum"):
+        return listed[0]
     if "$ref" in schema:
         return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
-    for said in ("const", "default"):
-        if said in schema:
-            return schema[said]
+    if fixed := [schema[name] for name in ("const", "default") if name in schema]:
+        return fixed[0]
     if "properties" in schema:
         return _object(schema, schemas)
     if "items" in schema:
@@ -102,14 +99,14 @@ def _object(schema: Part, schemas: Part) -> Part:
     return composed
 
 
-def _mend_bounds(part: Any) -> None:
-    """Write whole bounds as integers: FastAPI's model holds them as floats, and the greatest int64 is none."""
+def _write_bounds_as_integers(part: Any) -> None:
+    """Write whole bounds as integers: FastAPI holds them as floats, which can't represent the greatest int64."""
     if isinstance(part, list):
         for inner in part:
-            _mend_bounds(inner)
+            _write_bounds_as_integers(inner)
     elif isinstance(part, dict):
         for name in _BOUNDS:
             if isinstance(part.get(name), float) and part[name].is_integer():
                 part[name] = min(int(part[name]), MAX_INT64)
         for inner in part.values():
-            _mend_bounds(inner)
+            _write_bounds_as_integers(inner)

@@ -27,7 +27,7 @@ class Report:
 
 
 class Readiness:
-    """The checks behind `/ready`. A check passes by returning and fails by raising or by taking over 2 s.
+    """The checks behind `/ready`. A check fails by raising, or by taking more than 2 s.
 
     `migrations` raises unless the database is at the newest revision; it counts as critical.
     """
@@ -37,11 +37,10 @@ class Readiness:
         self._checks: dict[str, tuple[Check, bool]] = {}
 
     def add(self, name: str, check: Check, critical: bool = False) -> None:
-        """Add a dependency. Only a critical one makes the service not ready; any other is reported as degraded."""
+        """Add a dependency. Only a critical one makes the service not ready; others are reported as degraded."""
         self._checks[name] = (check, critical)
 
     async def report(self) -> Report:
-        """Run all checks at the same time."""
         names = list(self._checks)
         reasons = await asyncio.gather(
             *(_reason(name, self._checks[name][0]) for name in names), _reason("migrations", self.migrations)
@@ -57,7 +56,7 @@ class Readiness:
 
 
 async def _reason(name: str, check: Check | None) -> str | None:
-    """Give None when the check passes, else a few words without any driver text; the log has the rest."""
+    """Return None when the check passes, else a short reason. The driver's text goes to the log only."""
     if check is None:
         return None
     try:
@@ -73,20 +72,16 @@ async def _reason(name: str, check: Check | None) -> str | None:
 
 
 class PingView(BaseModel):
-    """The answer of /ping."""
-
     message: Literal["pong"] = "pong"
 
 
 class HealthView(BaseModel):
-    """The answer of /health."""
-
     status: Literal["healthy"] = "healthy"
     service: str = Field(examples=["orderfc"])
 
 
 class ReadyView(BaseModel):
-    """The answer of /ready; a check is `ok`, or says `failed` or `degraded` and why."""
+    """A check is `ok`, or `failed: <reason>` or `degraded: <reason>`."""
 
     status: Literal["ready", "not_ready"]
     checks: dict[str, str] = Field(examples=[{"database": "ok", "kafka": "degraded: unreachable", "redis": "ok"}])
@@ -98,13 +93,13 @@ router = APIRouter(tags=["probes"])
 
 @router.get("/ping", summary="Answer")
 async def ping() -> PingView:
-    """Say that the process answers."""
+    """Answer that the process runs."""
     return PingView()
 
 
 @router.get("/health", summary="Is it alive?")
 async def health(request: Request) -> HealthView:
-    """Say that the process is alive; touches no dependency."""
+    """Answer that the process is alive. Touches no dependency."""
     return HealthView(service=request.app.state.settings.service)
 
 
@@ -115,7 +110,7 @@ async def health(request: Request) -> HealthView:
     summary="Can it work?",
 )
 async def ready(request: Request) -> JSONResponse:
-    """Say whether the service can do its work: 200, or 503 when its own database or its migrations are missing."""
+    """Report whether the service can work: 200, or 503 when its own database or its migrations are missing."""
     readiness: Readiness = request.app.state.readiness
     report = await readiness.report()
     view = ReadyView(
@@ -126,5 +121,4 @@ async def ready(request: Request) -> JSONResponse:
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics() -> Response:
-    """Show all metrics of this process in Prometheus' text format."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -16,16 +16,16 @@ from chassis.ids import uuid7
 
 # Share of the time to stop that requests under way may take.
 HTTP_SHARE = 0.6
-# How long connections that are kept alive may still bring a request, before they are closed without one.
+# How long idle connections may still bring a request before they are closed.
 LINGER_S = 0.5
 LINGER_TICKS = 25
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which answers what is no HTTP (a wrong Content-Length, an unknown method) with JSON."""
+    """uvicorn's protocol with JSON for requests that are not valid HTTP, such as a wrong Content-Length."""
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse and close the connection: where the next request would begin can't be known."""
+    def send_400_response(self, msg: str) -> None:  # uvicorn's signature
+        """Refuse, and close the connection: the start of the next request is unknown."""
         request_id = uuid7().hex
         sentence = "The request is not valid HTTP"
         body = json.dumps(
@@ -44,10 +44,10 @@ class Protocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn whose end nobody notices who asks again when refused; the supervisor decides when, not a signal.
+    """uvicorn with a stop that loses no request. The supervisor stops it, not a signal.
 
-    uvicorn closes its listener while the kernel holds connections that nobody has taken yet, and idle connections on
-    which a request may be on its way; whoever is on them loses it.
+    uvicorn closes its listener although the kernel holds connections that were not accepted yet, and closes idle
+    connections on which a request may be arriving. Both would lose requests (ADR 10).
     """
 
     @contextlib.contextmanager
@@ -55,10 +55,10 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take what was connected before the listener closed, answer it and let each go with its next answer."""
+        """Accept the connections of before the stop, and close each connection with its next answer."""
         loop = asyncio.get_running_loop()
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        for connection in _closed(self.servers):
+        for connection in _close_listeners(self.servers):
             await loop.connect_accepted_socket(self._protocol, connection)
         for _ in range(LINGER_TICKS):
             if self.server_state.connections:
@@ -69,19 +69,19 @@ class Server(uvicorn.Server):
         return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
-def _closed(servers: Sequence[asyncio.Server]) -> list[socket.socket]:
-    """Close listeners, and give the connections that were made with them and not yet taken."""
+def _close_listeners(servers: Sequence[asyncio.Server]) -> list[socket.socket]:
+    """Close the listeners and return the connections in their queues that were not accepted yet."""
     listeners = [socket.socket(fileno=os.dup(each.fileno())) for server in servers for each in server.sockets]
     for server in servers:
         server.close()
-    taken = []
+    connections = []
     for listener in listeners:
-        # Their own descriptors are closed: only this one still holds the queue.
+        # The servers' descriptors are closed; this duplicate keeps the queue open.
         with listener, contextlib.suppress(OSError):
             listener.setblocking(False)
             while True:
-                taken.append(listener.accept()[0])
-    return taken
+                connections.append(listener.accept()[0])
+    return connections
 
 
 def http_server(settings: ServiceSettings, app: FastAPI) -> Server:
@@ -98,7 +98,7 @@ def http_server(settings: ServiceSettings, app: FastAPI) -> Server:
         timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s * HTTP_SHARE)),
         timeout_keep_alive=30,
         server_header=False,
-        # Whose X-Forwarded-For counts is a setting (TRUSTED_PROXIES), not "everybody on this machine".
+        # X-Forwarded-For counts for TRUSTED_PROXIES only, not for every process on this machine.
         proxy_headers=False,
     )
     return Server(config)

@@ -1,4 +1,4 @@
-"""Turns pydantic's validation errors into one sentence for a person that names the field and what is allowed."""
+"""Turns pydantic's validation errors into one sentence that names the field and what is allowed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ _SOURCES = {"body", "query", "path", "header", "cookie"}
 
 
 def sentence(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Describe the first error, for example `quantity: should be less than or equal to 1000`."""
+    """Return a sentence about the first error: `quantity: should be less than or equal to 1000`."""
     if not errors:
         return "The request is malformed"
     error = errors[0]
@@ -23,7 +23,7 @@ def sentence(errors: Sequence[Mapping[str, Any]]) -> str:
         return "The body should be a JSON object"
     text = str(context["error"]) if isinstance(context.get("error"), Exception) else str(error.get("msg", "is wrong"))
     text = text.removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ").split(", unable")[0]
-    # A sentence written by a validator for a person, such as "Password must be ...", already names its field.
+    # A validator's own sentence, such as "Password must be ...", already names its field.
     if kind in ("value_error", "assertion_error") and text[:1].isupper():
         return text
     return f"{field}: {text}" if field else text

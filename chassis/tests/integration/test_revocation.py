@@ -156,7 +156,7 @@ async def test_without_both_changes_wait_and_reads_go_on() -> None:
 
 async def test_the_breaker_spares_callers_and_closes_again(server: Server) -> None:
     client = server.client()
-    assert await client.try_(get, "default") is None
+    assert await client.or_default(get, "default") is None
     server.stop()
     calls = 0
 
@@ -165,24 +165,24 @@ async def test_the_breaker_spares_callers_and_closes_again(server: Server) -> No
         calls += 1
         return await raw.get("k")
 
-    results = [await client.try_(counted, "default") for _ in range(50)]
+    results = [await client.or_default(counted, "default") for _ in range(50)]
     assert set(results) == {"default"}
     assert calls == 1
-    assert client.down
+    assert client._down
     server.start()
     deadline = time.monotonic() + 5
-    while await client.try_(get, "default") == "default":
+    while await client.or_default(get, "default") == "default":
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
-    assert not client.down
+    assert not client._down
     await client.close()
 
 
 async def test_a_rush_of_callers_is_served_and_not_taken_for_an_outage(server: Server) -> None:
     client = server.client()
     await client.raw.set("k", b"1")
-    assert await asyncio.gather(*(client.try_(get, "default") for _ in range(300))) == [b"1"] * 300
-    assert not client.down
+    assert await asyncio.gather(*(client.or_default(get, "default") for _ in range(300))) == [b"1"] * 300
+    assert not client._down
     await client.close()
 
 
@@ -191,7 +191,7 @@ async def test_a_restart_between_two_commands_is_not_noticed(server: Server) -> 
     await client.raw.ping()
     server.stop()
     server.start()
-    assert await client.try_(get, "default") is None
+    assert await client.or_default(get, "default") is None
     await client.close()
 
 
@@ -206,7 +206,7 @@ async def test_a_silent_redis_is_not_waited_for() -> None:
     port = server.sockets[0].getsockname()[1]
     client = RedisClient(ServiceSettings(redis_host="127.0.0.1", redis_port=port))
     async with asyncio.timeout(20):
-        assert await client.try_(get, "default") == "default"
+        assert await client.or_default(get, "default") == "default"
         with pytest.raises(Unavailable):
             await client.ping()
     await client.close()

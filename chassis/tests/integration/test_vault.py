@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load, vault_session
@@ -45,6 +46,7 @@ class Stand(ThreadingHTTPServer):
         self.logins = 0
         self.renewed = 0
         self.revoked: list[str] = []
+        self.refuses_revocation = False
 
     @property
     def address(self) -> str:
@@ -94,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/auth/token/renew-self":
             stand.renewed += 1
             self._answer(200, {"auth": {"client_token": self.headers["X-Vault-Token"]}})
+        elif self.path == "/v1/auth/token/revoke-self" and stand.refuses_revocation:
+            self._answer(500, {"errors": ["internal error"]})
         elif self.path == "/v1/auth/token/revoke-self":
             stand.tokens.discard(self.headers["X-Vault-Token"])
             stand.revoked.append(self.headers["X-Vault-Token"])
@@ -214,6 +218,14 @@ def test_a_wait_that_is_no_number_of_seconds_is_named(
     with pytest.raises(SystemExit) as caught:
         load(Shop)
     assert str(caught.value.code).startswith("shopfc: setting VAULT_WAIT_S: ")
+
+
+def test_a_token_that_can_not_be_revoked_does_not_stop_the_start(stand: Stand, app_role: None) -> None:
+    stand.refuses_revocation = True
+    with capture_logs() as logs:
+        assert load(Shop).jwt_secret.get_secret_value() == "j" * 32
+    assert [entry["event"] for entry in logs] == ["the token for Vault is left to expire"]
+    assert stand.revoked == []
 
 
 async def test_the_watch_keeps_its_login_alive_and_tells_of_newer_secrets(stand: Stand, app_role: None) -> None:

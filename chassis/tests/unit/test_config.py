@@ -6,7 +6,8 @@ from typing import ClassVar
 import pytest
 from pydantic import SecretStr
 
-from chassis.config.settings import ServiceSettings, load, setting
+from chassis.config.declare import setting
+from chassis.config.settings import ServiceSettings, load
 
 STRONG = "x" * 32
 

@@ -84,7 +84,7 @@ class ProductCache:
         """Give a product's answer. Raises what the database raises, never what Redis does."""
         if not self.trusted:
             return await self._uncached(product_id)
-        found = await self._redis.try_(lambda redis: redis.get(value_key(product_id)), _DOWN)
+        found = await self._redis.or_default(lambda redis: redis.get(value_key(product_id)), _DOWN)
         if isinstance(found, bytes):
             READS.labels("cache").inc()
             return found
@@ -101,7 +101,7 @@ class ProductCache:
     async def _version(self, product_id: int) -> bytes | None:
         token = secrets.token_hex(8)
         work = _script(_VERSION, [version_key(product_id)], [token, VERSION_TTL_S])
-        answer = await self._redis.try_(work, None)
+        answer = await self._redis.or_default(work, None)
         return answer if isinstance(answer, bytes) else None
 
     async def _shared(self, product_id: int, version: bytes) -> bytes | None:
@@ -126,7 +126,7 @@ class ProductCache:
         await failpoint("productfc.before_fill")
         if answer is not None:
             work = _script(_FILL, [version_key(product_id), value_key(product_id)], [version, answer, TTL_S])
-            if await self._redis.try_(work, None) is None:
+            if await self._redis.or_default(work, None) is None:
                 self._doubt()
         return answer
 
@@ -182,7 +182,7 @@ class ProductCache:
 
         True means that a new doubt came up meanwhile. Raises what the database raises.
         """
-        run_id = await self._redis.try_(_run_id, None)
+        run_id = await self._redis.or_default(_run_id, None)
         if run_id is None or run_id != self._run_id:
             self._doubts += 1
         if run_id is None or self.trusted:

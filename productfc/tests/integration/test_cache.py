@@ -155,7 +155,7 @@ async def test_an_invalidation_reaches_redis_although_a_read_has_just_failed(
     working = redis.raw.connection_pool
     redis.raw.connection_pool = ConnectionPool(host="127.0.0.1", port=1)
     await cache.get(7)
-    assert redis.down
+    assert redis._down
     redis.raw.connection_pool = working
     await cache.forget([7])
     assert await redis.raw.get(value_key(7)) is None, "another replica would go on serving it"

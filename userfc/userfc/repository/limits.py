@@ -63,7 +63,7 @@ class Limit:
             return (await self._window.get_window_stats(self._item, *name)).reset_time
 
         away = -1.0
-        reset = await self._redis.try_(work, away)
+        reset = await self._redis.or_default(work, away)
         if reset == away:
             SKIPPED.labels(self._name).inc()
         elif reset is not None:

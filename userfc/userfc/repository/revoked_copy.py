@@ -46,7 +46,7 @@ class RevokedCopy:
             filled = await client.get(FILLED)
             return run_id, filled == run_id.encode()
 
-        return await self._redis.try_(ask, None)
+        return await self._redis.or_default(ask, None)
 
     async def fill(self, tokens: Sequence[tuple[str, int]]) -> bool:
         """Write (jti, seconds to remember) pairs in one round trip; False when Redis fails."""
@@ -58,7 +58,7 @@ class RevokedCopy:
             await pipe.execute()
             return True
 
-        return not tokens or await self._redis.try_(write, False)
+        return not tokens or await self._redis.or_default(write, False)
 
     async def mark_filled(self, run_id: str) -> bool:
         """Remember in Redis itself that this Redis process has all of it; False when Redis fails."""
@@ -68,4 +68,4 @@ class RevokedCopy:
             await client.set(FILLED, run_id)
             return True
 
-        return await self._redis.try_(write, False)
+        return await self._redis.or_default(write, False)
