@@ -22,7 +22,7 @@ class Source(PydanticBaseSettingsSource):
 
     def get_field_value(
         self,
-        field: FieldInfo,  # noqa: ARG002  # pydantic's signature
+        field: FieldInfo,
         field_name: str,
     ) -> tuple[Any, str, bool]:
         return None, field_name, False

@@ -24,7 +24,7 @@ LINGER_TICKS = 25
 class Protocol(HttpToolsProtocol):
     """uvicorn's protocol with JSON for requests that are not valid HTTP, such as a wrong Content-Length."""
 
-    def send_400_response(self, msg: str) -> None:  # uvicorn's signature
+    def send_400_response(self, msg: str) -> None:
         """Refuse, and close the connection: the start of the next request is unknown."""
         request_id = uuid7().hex
         sentence = "The request is not valid HTTP"
