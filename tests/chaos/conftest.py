@@ -11,6 +11,7 @@ from fc.demo.seed import seed
 from fc.demo.shop import Shop
 from fc.stack.local import Stack
 from tests.chaos.kit.arena import Arena
+from tests.chaos.kit.health import services_unharmed
 from tests.chaos.kit.network import Network
 from tests.chaos.kit.run import OVERRIDES
 from tests.kit.bus import opened_bus
@@ -43,6 +44,13 @@ async def arena(battlefield: Stack, network: Network) -> AsyncIterator[Arena]:
         opened = Arena(battlefield, network, client, shop, bus)
         await opened.login()
         yield opened
+
+
+@pytest.fixture
+def unharmed_services(arena: Arena) -> Iterator[None]:
+    """Check that the requests of the test do the services no harm."""
+    with services_unharmed(arena):
+        yield
 
 
 # Of these every case runs always: the seeds, and what the auditor is shown by.

@@ -56,9 +56,12 @@ class Arena:
 
     async def complete(self, order: int, who: Customer | None = None, deadline_s: float = 40) -> None:
         """Pay an order and wait until it is completed."""
-        who = who or self.alice
+        await self.pay(order, who, deadline_s)
+        await (who or self.alice).wait_status(order, "completed", deadline_s)
+
+    async def pay(self, order: int, who: Customer | None = None, deadline_s: float = 40) -> None:
+        """Pay the invoice of an order, once there is one."""
         await self.shop.pay((await self.invoice(order, who, deadline_s))["invoice_id"])
-        await who.wait_status(order, "completed", deadline_s)
 
     async def invoice(self, order: int, who: Customer | None = None, deadline_s: float = 40) -> dict[str, Any]:
         """Wait for an order's invoice and return the payment."""

@@ -1,7 +1,12 @@
 """What tests read and arrange in the databases: statements of the superuser, counts of rows."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import redis.asyncio
+
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 
 
@@ -34,3 +39,26 @@ async def row_counts(arena: Arena) -> dict[str, int]:
         for service, names in tables.items()
         for table in names
     }
+
+
+async def cancelled_orders(arena: Arena, orders: list[int], count: int) -> list[int]:
+    """Wait until so many of the orders are cancelled and return those."""
+
+    async def reached() -> list[int]:
+        rows = await arena.sql("orderfc", "SELECT id FROM orders WHERE id = ANY($1::bigint[]) AND status = 3", orders)
+        return [int(row["id"]) for row in rows] if len(rows) >= count else []
+
+    found = list(await poll(reached, f"{count} orders are cancelled", 60, 0.05))
+    assert len(found) == count
+    return found
+
+
+@asynccontextmanager
+async def redis_client(arena: Arena) -> AsyncIterator[redis.asyncio.Redis]:
+    """Connect to Redis without the proxy."""
+    password = arena.stack.programs.environment("productfc")["REDIS_PASSWORD"]
+    client = redis.asyncio.Redis(port=arena.stack.layout.port("redis"), password=password)
+    try:
+        yield client
+    finally:
+        await client.aclose()

@@ -11,6 +11,9 @@ from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.kit.processes import log_by_test
 
+FAILPOINT_HIT = "failpoint hit"
+STOCK_TAKEN = "stock update applied"
+
 
 class LogTail:
     """The lines that programs add to a log from now on."""

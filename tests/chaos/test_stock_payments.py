@@ -1,4 +1,4 @@
-"""Faults where stock and money meet: what was paid and can't be served is seen, and what is over gives its stock back."""
+"""Stock and payment that disagree: a paid order without stock is refunded, an unpaid order returns its stock."""
 
 import asyncio
 from random import Random

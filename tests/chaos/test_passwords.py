@@ -1,8 +1,7 @@
-"""Faults of signing in: passwords that are longer than a hash reads, and more of them than a process can work on."""
+"""Long passwords, and more logins than a process can hash at a time."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from uuid import uuid4
 
 import bcrypt
@@ -10,16 +9,10 @@ import httpx2
 import pytest
 
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.health import services_unharmed
 from tests.chaos.kit.requests import registration
 from tests.kit.answers import INVALID, outcome
 
-
-@pytest.fixture(autouse=True)
-def nothing_is_shaken(arena: Arena) -> Iterator[None]:
-    """See that no service died, failed at a request, or kept what it was sent in memory."""
-    with services_unharmed(arena):
-        yield
+pytestmark = pytest.mark.usefixtures("unharmed_services")
 
 
 async def sign_in(arena: Arena, email: str, password: str) -> httpx2.Response:

@@ -1,7 +1,6 @@
-"""Faults between commit and publish: what was committed is published, what was not is not, and one relay does it."""
+"""Faults between the commit and the publishing of an event: committed events are published, and no others."""
 
 import asyncio
-import signal
 from uuid import uuid4
 
 import orjson
@@ -12,22 +11,9 @@ from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import assert_completed_once, event_id, event_of, inbox_counts
 from tests.chaos.kit.databases import orders_for
 from tests.chaos.kit.locks import COMMIT_FAILS, COMMIT_WAITS, at_commit, commit_gate, wait_for_waiters
-from tests.chaos.kit.logs import LogTail, metric
-from tests.chaos.kit.outboxes import (
-    answered_order,
-    copies_on_topic,
-    end_relay_session,
-    numbered_events,
-    outbox_rows,
-    relay_sessions,
-)
+from tests.chaos.kit.outboxes import answered_order, copies_on_topic, outbox_rows
 from tests.chaos.kit.requests import checkout
 from tests.chaos.kit.stock import ledger
-
-ACTIVE = "relay is active"
-LOST = "relay lost its database session"
-PUBLISHED = "outbox_published_total"
-SLOW = {"FAILPOINTS": "relay.after_send=delay:0.1@*"}
 
 
 async def assert_one_event(arena: Arena, order: int, topic: str) -> None:
@@ -166,76 +152,4 @@ async def test_an_event_that_commits_after_one_with_a_higher_number_is_published
     assert max(event["id"] for event in first) < min(event["id"] for event in second)
     for order in (overtaken, overtaking):
         await arena.complete(order)
-    await arena.exact()
-
-
-@pytest.mark.fault(6)
-async def test_of_two_relays_one_sends_and_the_other_goes_on_in_order_when_it_is_killed(arena: Arena) -> None:
-    async with numbered_events(arena) as events:
-        async with arena.replaced("orderfc", SLOW) as first, arena.replica("orderfc", command="worker") as second:
-            await events.put(1_000, keys=10)
-            await events.published(at_least=100)
-            assert len(await relay_sessions(arena, "orderfc")) == 1
-            assert await metric(arena, second.url, PUBLISHED) == 0
-            first.process.kill()
-            await events.published()
-            assert 0 < await metric(arena, second.url, PUBLISHED, topic=events.topic) <= 900
-        # What the killed one had sent and not marked: at most one event of each key.
-        assert await events.duplicates() <= 10
-    arena.healed()
-    await arena.exact()
-
-
-@pytest.mark.fault(7)
-async def test_a_relay_that_was_frozen_while_another_took_over_marks_nothing_and_stands_by(arena: Arena) -> None:
-    async with numbered_events(arena) as events:
-        async with arena.replaced("orderfc", SLOW) as first, arena.replica("orderfc", command="worker") as second:
-            tail = LogTail.of(arena, "orderfc")
-            await events.put(600, keys=10)
-            await events.published(at_least=100)
-            first.signal(signal.SIGSTOP)
-            holder = await end_relay_session(arena, "orderfc")
-            await tail.wait(ACTIVE)
-            await events.published()
-            assert await metric(arena, second.url, PUBLISHED, topic=events.topic) > 0
-            marks = await events.marks()
-            first.signal(signal.SIGCONT)
-            await tail.wait(LOST)
-            await events.put(100, keys=10)
-            await events.published()
-            assert await relay_sessions(arena, "orderfc") == [holder]
-            assert (await events.marks())[: len(marks)] == marks
-            both = [await metric(arena, each.url, PUBLISHED, topic=events.topic) for each in (first, second)]
-            assert sum(both) == 700, "each event was marked by one of them"
-        # What the frozen one had sent and not marked, and what it had in its hands when it went on.
-        assert await events.duplicates() <= 20
-    arena.healed()
-    await arena.exact()
-
-
-@pytest.mark.fault(14)
-async def test_events_of_a_process_that_has_no_relay_are_found_by_the_relay_of_another(arena: Arena) -> None:
-    port = {"HTTP_PORT": str(arena.stack.layout.port("orderfc"))}
-    async with (
-        arena.stopped("orderfc"),
-        arena.replica("orderfc", port, command="api"),
-        arena.replica("orderfc", command="worker"),
-    ):
-        _, order = await arena.placed()
-        await arena.complete(order)
-    await arena.exact()
-
-
-@pytest.mark.fault(14)
-async def test_a_relay_whose_session_is_ended_opens_another_and_sends_what_nobody_woke_it_for(arena: Arena) -> None:
-    async with numbered_events(arena) as events:
-        for _ in range(3):
-            await end_relay_session(arena, "orderfc")
-            await events.put(30, keys=3)
-            await events.published()
-        arena.healed()
-        assert len(await relay_sessions(arena, "orderfc")) == 1
-        await events.duplicates()
-    _, order = await arena.placed()
-    await arena.complete(order)
     await arena.exact()

@@ -1,4 +1,4 @@
-"""Faults of amounts: what is not exactly what was asked for moves nothing, and sums are exact to the last cent."""
+"""Amounts and currencies: a payment of another amount changes nothing, and sums are exact to the last cent."""
 
 import json
 from collections.abc import AsyncIterator

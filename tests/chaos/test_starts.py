@@ -1,4 +1,4 @@
-"""Faults of starting: services that are there before their servers, databases, tables and topics wait and then work."""
+"""Services that start before their servers, databases, tables or topics wait for them."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Clocks that differ: a service that is five minutes early or late refuses nobody's token and ends nobody's invoice."""
+"""A service whose clock is five minutes off accepts tokens and keeps invoices like any other."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Faults of the messages themselves: doubled, renamed, replayed, old or unreadable, they take effect once or are kept."""
+"""Messages that are copies, replays, old or unreadable: they take effect once or become dead letters."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from fc.platform.sources import Sources
 from fc.platform.topics import CONSUMERS
 from tests.chaos.kit.arena import QUIET_S, Arena
 from tests.chaos.kit.consumers import CONSUMING, assert_completed_once, event_id, event_of, inbox_counts, service_states
-from tests.chaos.kit.logs import LogTail, metric
+from tests.chaos.kit.logs import FAILPOINT_HIT, LogTail, metric
 from tests.chaos.kit.records import Record, forget_group, partitions, put
 from tests.kit.bus import TOPICS, PublishedEvent
 
@@ -61,14 +61,14 @@ async def test_copies_of_an_event_that_are_worked_on_at_the_same_instant_take_ef
         order = await arena.alice.checkout(product, 2)
         for service, topic in topics.items():
             if topic == "payment.success":
-                await arena.shop.pay((await arena.invoice(order))["invoice_id"])
+                await arena.pay(order)
             event = await event_of(arena, order, topic)
             copies = [
                 Record(topic, event.key or b"", event.value, event.headers, partition)
                 for partition in await partitions(arena, topic)
             ]
             await put(arena, copies, producers=2)
-            await tails[service].wait("failpoint hit", len(copies) + 1, event_id=str(event_id(event)))
+            await tails[service].wait(FAILPOINT_HIT, len(copies) + 1, event_id=str(event_id(event)))
         await arena.bus.consumed()
         for topic in topics.values():
             assert set((await inbox_counts(arena, await event_of(arena, order, topic))).values()) == {1}
@@ -187,6 +187,6 @@ async def test_a_handler_that_fails_after_its_commit_is_run_again_without_effect
         for tail in tails.values():
             await tail.wait("handler failed", key=f"order-{order}")
         await arena.bus.consumed()
-        assert [len(tail.lines("failpoint hit")) for tail in tails.values()] == [1, 1, 1]
+        assert [len(tail.lines(FAILPOINT_HIT)) for tail in tails.values()] == [1, 1, 1]
     await assert_completed_once(arena, product, order, quantity=2, stock=3)
     await arena.exact()

@@ -1,4 +1,4 @@
-"""What operators do to topics and groups: dead letters sent again, a group's first start, and more partitions."""
+"""Operations on topics and groups: replayed dead letters, the first start of a group, more partitions."""
 
 import asyncio
 import json

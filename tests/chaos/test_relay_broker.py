@@ -1,4 +1,4 @@
-"""Faults of the broker and of what is sent to it: checkout goes on, the backlog keeps its order, nothing has two effects."""
+"""Faults of the broker: checkouts go on, the backlog keeps its order, and each event has one effect."""
 
 import signal
 from contextlib import AbstractAsyncContextManager
