@@ -67,7 +67,7 @@ class Loop:
 
 
 def backoff(failures: int, first_s: float, cap_s: float) -> float:
-    """Give the seconds to wait after so many failures in a row (1 or more): doubled each time, capped, jittered."""
+    """Return the seconds to wait after so many failures in a row (1 or more): doubled each time, capped, jittered."""
     return min(first_s * 2.0 ** min(failures - 1, 16), cap_s) * random.uniform(0.8, 1.2)
 
 

@@ -1,5 +1,6 @@
 """The inbox: one row per consumer and event, written first in the transaction that carries the effect."""
 
+import asyncpg
 from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, func
 from sqlalchemy.dialects.postgresql import UUID
 
@@ -7,10 +8,14 @@ from chassis.db.database import Tx
 from chassis.events import Message
 
 _FIRST = "INSERT INTO inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
+_PURGE = """
+DELETE FROM inbox WHERE (consumer, event_id) IN (
+  SELECT consumer, event_id FROM inbox WHERE received_at < now() - $1 * interval '1 day' LIMIT $2)
+"""
 
 
 def inbox_table(metadata: MetaData) -> Table:
-    """Declare the inbox of a service; rows are purged after the topics' retention, business guards hold for ever."""
+    """Declare the inbox of a service. Its rows are purged after the topics' retention; business guards need none."""
     return Table(
         "inbox",
         metadata,
@@ -22,8 +27,14 @@ def inbox_table(metadata: MetaData) -> Table:
 
 
 async def first_time(tx: Tx, consumer: str, message: Message) -> bool:
-    """Record the message, and tell whether it is new to this consumer.
+    """Record the message. False when this consumer has applied it before: it is a duplicate.
 
-    A second delivery at the same instant waits here for the first one's commit; False means that it is a duplicate.
+    A second delivery at the same instant waits here until the first one's transaction ends.
     """
     return bool(await tx.driver().fetchval(_FIRST, consumer, message.event_id))
+
+
+async def purge(session: asyncpg.Connection, days: int, limit: int) -> int:
+    """Delete up to `limit` rows of messages received more than `days` ago. Return how many."""
+    status = await session.execute(_PURGE, days, limit)
+    return int(status.split()[-1])

@@ -1,4 +1,4 @@
-"""What an error of the Kafka client says: the broker is away, or one topic can't be written to."""
+"""What an error of the Kafka client means: the broker is away, or one topic can't be written to."""
 
 from aiokafka.errors import (
     BrokerResponseError,
@@ -10,13 +10,13 @@ from aiokafka.errors import (
 
 
 def is_broker_trouble(error: BaseException) -> bool:
-    """Tell whether an error says that the broker is away or slow, rather than that this record is wrong."""
+    """Whether the broker is away or slow, rather than this record wrong."""
     if isinstance(error, KafkaError):
         return bool(getattr(error, "retriable", False)) or isinstance(error, KafkaConnectionError | KafkaTimeoutError)
     return isinstance(error, OSError | TimeoutError)
 
 
 def is_topic_trouble(error: BaseException) -> bool:
-    """Tell whether the broker has answered that one topic can't be written to now, for example that it does not exist."""
+    """Whether the broker has answered that one topic can't be written to now, for example that it does not exist."""
     answered = isinstance(error, BrokerResponseError) and not isinstance(error, RequestTimedOutError)
     return answered and is_broker_trouble(error)

@@ -1,4 +1,4 @@
-"""The producer: it waits for each acknowledgement, and connects again when its connection has died."""
+"""The producer: it waits for each acknowledgement, and connects again after aiokafka's sender has died."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,10 +6,7 @@ from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    BrokerResponseError,
-    KafkaError,
-)
+from aiokafka.errors import BrokerResponseError, KafkaError
 
 from chassis.config.settings import ServiceSettings
 from chassis.kafka.errors import is_broker_trouble
@@ -24,7 +21,7 @@ STOP_TIMEOUT_S = 2
 
 
 class Producer:
-    """Sends with acks=all and linger 0, one send bounded by 12 s; connects when first needed, and anew when it has died.
+    """Sends with acks=all and linger 0; one send takes at most 12 s. Connects at the first send, and after it has died.
 
     aiokafka's idempotent mode is off on purpose: with the broker gone its send and its stop hang without end
     (measured), and the inbox absorbs the duplicates that plain acks=all can make.
@@ -75,12 +72,12 @@ class Producer:
                 raise
 
     async def ping(self) -> None:
-        """Ask the broker for its metadata. Raises when it does not answer."""
+        """Ask the broker for its metadata. Raises as `send` when it does not answer."""
         producer = await self._started()
         await producer.client.fetch_all_metadata()
 
     async def close(self) -> None:
-        """Stop within 2 s, whatever the broker does. A later send connects again."""
+        """Stop within 2 s, also when the broker does not answer. A later send connects again."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await _bounded_stop(producer)
@@ -93,5 +90,5 @@ async def _bounded_stop(producer: AIOKafkaProducer) -> None:
 
 
 def _has_died(error: KafkaError) -> bool:
-    """Tell whether aiokafka's sender has ended, which never comes back, rather than that the broker refused or is away."""
+    """Whether aiokafka's sender has ended for good, rather than the broker being away or refusing the record."""
     return not (is_broker_trouble(error) or isinstance(error, BrokerResponseError))

@@ -1,4 +1,4 @@
-"""The outbox relay: one active per service, it sends what has been committed and marks what has been acknowledged."""
+"""The outbox relay: one active per service, it sends committed events and marks those that Kafka has acknowledged."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -6,18 +6,18 @@ from contextlib import suppress
 from dataclasses import replace
 
 import asyncpg
-import orjson
 import structlog
 from prometheus_client import Counter, Gauge
 
 from chassis.config.settings import ServiceSettings
+from chassis.db import outbox
 from chassis.db.database import Database
 from chassis.db.outbox import OutboxRow
 from chassis.errors import is_transient
 from chassis.events import wire_headers
 from chassis.failpoint import failpoint
 from chassis.kafka.errors import is_broker_trouble, is_topic_trouble
-from chassis.kafka.in_flight import Flight, waves
+from chassis.kafka.in_flight import InFlightSends, Key, key_of, one_per_key
 from chassis.kafka.producer import Producer
 from chassis.loops import backoff, wait_any
 
@@ -28,65 +28,26 @@ FAILED = Counter("outbox_failed_total", "Sends that failed", ["topic"])
 PENDING = Gauge("outbox_pending", "Events committed and not yet acknowledged")
 PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried again every five minutes")
 
-# "outbox": any constant will do, because the lock lives in the service's own database.
-_LOCK = 0x6F7574626F78
 BATCH = 500
 POLL_S = 0.5
 STANDBY_S = 1.0
 BACKOFF_CAP_S = 30
 PARKED_RETRY_S = 300
 
-# How long a batch waits for its slowest send before the next one is read beside it, and the last batch in all.
-PATIENCE_S = 0.2
+# How long a batch waits while none of its sends ends, before the next batch is read beside them.
+SLOW_SEND_S = 0.2
+# How long a relay that stops goes on sending.
 LAST_S = 5
-
-# A key waits while one of its events is backing off, so that its order holds. NOT IN reads those keys once, into a hash;
-# as a join the planner would choose by statistics which say, after a calm hour, that next to nothing waits, and read
-# all that waits for each row of a sudden backlog. The hash must have room, or the same happens.
-_ROOM = "SET work_mem = '64MB'"
-_DUE = """
-SELECT id, event_id, topic, key, payload::text AS payload, headers::text AS headers, created_at, attempts
-FROM outbox
-WHERE published_at IS NULL AND (next_attempt_at IS NULL OR next_attempt_at <= now())
-  AND (topic, key) NOT IN (
-    SELECT topic, key FROM outbox WHERE published_at IS NULL AND parked_at IS NULL AND next_attempt_at > now())
-"""
-_FIRST = _DUE + "ORDER BY id LIMIT $1"
-# Beside sends that are under way: not their keys, and nothing of topics that have too many of them.
-_BESIDE = f"""{_DUE}
-  AND topic <> ALL($2::text[])
-  AND (topic, key) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))
-ORDER BY id LIMIT $1
-"""
-_MARK = (
-    "UPDATE outbox SET published_at = now(), last_error = NULL WHERE id = ANY($1::bigint[]) AND published_at IS NULL"
-)
-_FAIL = """
-UPDATE outbox SET attempts = attempts + 1, last_error = left($2, 500),
-  parked_at = CASE WHEN attempts + 1 >= $3 THEN coalesce(parked_at, now()) END,
-  next_attempt_at = now() + CASE WHEN attempts + 1 >= $3 THEN $5::float8 ELSE $4::float8 END * interval '1 second'
-WHERE id = $1 AND published_at IS NULL
-RETURNING parked_at IS NOT NULL AS parked, parked_at = now() AS newly_parked
-"""
-_RETRY_NOW = """
-UPDATE outbox SET next_attempt_at = now()
-WHERE published_at IS NULL AND next_attempt_at > now() AND topic <> ALL($1::text[])
-"""
-_COUNT = """
-SELECT count(*) FILTER (WHERE parked_at IS NULL) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked
-FROM outbox WHERE published_at IS NULL
-"""
-
 
 Hook = Callable[[asyncpg.Connection, Sequence[OutboxRow]], Awaitable[None]]
 
 
 class Relay:
-    """Polls the outbox in id order by flag (never by a cursor: a later commit may hold the lower id).
+    """Polls the outbox in id order by flag, never by a cursor: a later commit may hold the lower id.
 
-    Everything is done on the session that holds the advisory lock: a relay that lost its session can't mark a row.
+    All statements run on the session that holds the advisory lock: a relay that has lost its session can't mark a row.
     `on_published` and `on_parked` run in the transaction that marks the rows; `on_parked` again at each failure of a
-    parked event, so that what it keeps shows the last one.
+    parked event, so that its record shows the last one.
     """
 
     name = "relay"
@@ -105,17 +66,15 @@ class Relay:
         self._producer = producer
         self._on_published = on_published
         self._on_parked = on_parked
-        self._flight = Flight(self._send)
-        # The broker does not answer; or it does, and says that these topics can't be written to.
-        self._broker_away = False
-        self._refused: set[str] = set()
+        self._in_flight = InFlightSends(self._send)
+        self._broker = _BrokerState()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Relay until `stop` is set; then send what is already committed, for at most 5 s and unless the broker is away."""
+        """Relay until `stop` is set, then send what is committed: for at most 5 s, and not if the broker is away."""
         failures = 0
         while not stop.is_set():
             try:
-                await self._lead(stop)
+                await self._run_as_leader(stop)
                 failures = 0
             except Exception as error:
                 if not is_transient(error):
@@ -124,116 +83,124 @@ class Relay:
                 log.warning("relay lost its database session", error=str(error))
                 await wait_any(backoff(failures, 0.4, 5.0), stop)
 
-    async def _lead(self, stop: asyncio.Event) -> None:
-        connection = await self._db.dedicated()
+    async def _run_as_leader(self, stop: asyncio.Event) -> None:
+        session = await self._db.dedicated()
         try:
-            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+            while not await outbox.try_lock(session):
                 await wait_any(STANDBY_S, stop)
                 if stop.is_set():
                     return
-            await connection.execute(_ROOM)
+            await outbox.set_work_mem(session)
             log.info("relay is active")
-            await self._drain_until(stop, connection)
+            await self._drain_until(stop, session)
         finally:
-            # What is under way can't be marked without this session: the next one sends it again.
-            self._flight.abandon()
+            # Sends in flight can't be marked without this session: the next one sends those events again.
+            self._in_flight.cancel_all()
             with suppress(Exception):
-                await connection.close(timeout=2)
+                await session.close(timeout=2)
 
-    async def _drain_until(self, stop: asyncio.Event, connection: asyncpg.Connection) -> None:
+    async def _drain_until(self, stop: asyncio.Event, session: asyncpg.Connection) -> None:
         while not stop.is_set():
             self._db.relay_wake.clear()
-            if not await self.drain_once(connection):
-                await self._report(connection)
-                await wait_any(POLL_S, stop, self._db.relay_wake, self._flight.ended)
-        if self._broker_away:
+            if not await self.drain_once(session):
+                await self._report(session)
+                await wait_any(POLL_S, stop, self._db.relay_wake, self._in_flight.finished)
+        if self._broker.away:
             log.warning("the broker is away: what is committed goes out after the next start")
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_S):
-                while await self.drain_once(connection) or self._flight:
-                    await wait_any(POLL_S if self._flight else 0, self._flight.ended)
+                while await self.drain_once(session) or self._in_flight:
+                    await wait_any(POLL_S if self._in_flight else 0, self._in_flight.finished)
 
-    async def drain_once(self, connection: asyncpg.Connection) -> bool:
-        """Send one batch, beside what is under way; True when there may be more to send at once."""
-        rows = await self._due(connection)
-        held = self._flight.keys()
-        sent_any = await self._settle(connection, held)
-        for wave in waves(rows):
+    async def drain_once(self, session: asyncpg.Connection) -> bool:
+        """Send one batch, beside the sends in flight. True when there may be more to send at once."""
+        rows = await self._due(session)
+        blocked_keys = self._in_flight.keys()
+        sent_any, failed_keys = await self._settle(session)
+        blocked_keys |= failed_keys
+        for chosen in one_per_key(rows):
             await failpoint("relay.before_send")
-            await self._flight.launch([row for row in wave if (row.topic, row.key) not in held], PATIENCE_S)
+            await self._in_flight.start([row for row in chosen if key_of(row) not in blocked_keys], SLOW_SEND_S)
             await failpoint("relay.after_send")
-            sent_any = await self._settle(connection, held) or sent_any
-            held |= self._flight.keys()
-        return sent_any and (len(rows) == BATCH or bool(held))
+            sent, failed_keys = await self._settle(session)
+            sent_any = sent_any or sent
+            blocked_keys |= failed_keys | self._in_flight.keys()
+        return sent_any and (len(rows) == BATCH or bool(blocked_keys))
 
-    async def _due(self, connection: asyncpg.Connection) -> list[OutboxRow]:
-        if not self._flight:
-            return [_row(record) for record in await connection.fetch(_FIRST, BATCH)]
-        topics, keys = zip(*self._flight.keys(), strict=True)
-        found = await connection.fetch(_BESIDE, BATCH, self._flight.full(), topics, keys)
-        return [_row(record) for record in found]
-
-    async def _settle(self, connection: asyncpg.Connection, held: set[tuple[str, str]]) -> bool:
-        """Record what came of the sends that have ended; keys of failed ones are added to `held`. True if one went out."""
-        sent, failed = self._flight.landed()
-        await self._mark(connection, sent)
-        topics = {row.topic for row in sent}
-        if topics and (self._broker_away or self._refused & topics):
-            # It is back: what waits in a backoff need not wait it out.
-            self._broker_away = False
-            self._refused -= topics
-            await connection.execute(_RETRY_NOW, list(self._refused))
-        for row, error in failed:
-            held.add((row.topic, row.key))
-            await self._fail(connection, row, error)
-        return bool(sent)
+    async def _due(self, session: asyncpg.Connection) -> list[OutboxRow]:
+        if not self._in_flight:
+            return await outbox.due(session, BATCH)
+        return await outbox.due_beside_in_flight(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())
 
     async def _send(self, row: OutboxRow) -> None:
         headers = wire_headers(self._settings.service, row.event_id, row.topic, row.created_at, row.headers)
         encoded = [(name, value.encode()) for name, value in headers.items()]
         await self._producer.send(row.topic, row.payload.encode(), row.key.encode(), encoded)
 
-    async def _mark(self, connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
-        if not rows:
-            return
-        async with connection.transaction():
-            await connection.execute(_MARK, [row.id for row in rows])
+    async def _settle(self, session: asyncpg.Connection) -> tuple[bool, set[Key]]:
+        """Record the sends that have ended. Return whether one was acknowledged, and the keys of those that failed."""
+        sent, failed = self._in_flight.take_finished()
+        if sent:
+            await self._mark_published(session, sent)
+        if self._broker.is_back({row.topic for row in sent}):
+            # Events that are backing off because of the outage need not wait any longer.
+            await outbox.retry_now(session, self._broker.refused_topics)
+        for row, error in failed:
+            await self._record_failure(session, row, error)
+        return bool(sent), {key_of(row) for row, _ in failed}
+
+    async def _mark_published(self, session: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+        async with session.transaction():
+            await outbox.mark_published(session, [row.id for row in rows])
             if self._on_published:
-                await self._on_published(connection, rows)
+                await self._on_published(session, rows)
         for row in rows:
             PUBLISHED.labels(row.topic).inc()
 
-    async def _fail(self, connection: asyncpg.Connection, row: OutboxRow, error: BaseException) -> None:
+    async def _record_failure(self, session: asyncpg.Connection, row: OutboxRow, error: BaseException) -> None:
         FAILED.labels(row.topic).inc()
-        if is_topic_trouble(error):
-            self._refused.add(row.topic)
-        else:
-            self._broker_away = self._broker_away or is_broker_trouble(error)
-        text = f"{type(error).__name__}: {error}"
-        tried = replace(row, attempts=row.attempts + 1, error=text)
-        wait = backoff(tried.attempts, 1.0, BACKOFF_CAP_S)
-        async with connection.transaction():
-            state = await connection.fetchrow(
-                _FAIL, row.id, text, self._settings.outbox_max_tries, wait, float(PARKED_RETRY_S)
+        self._broker.failed(row.topic, error)
+        tried = replace(row, attempts=row.attempts + 1, error=f"{type(error).__name__}: {error}")
+        async with session.transaction():
+            parking = await outbox.record_failure(
+                session,
+                tried,
+                max_tries=self._settings.outbox_max_tries,
+                wait_s=backoff(tried.attempts, 1.0, BACKOFF_CAP_S),
+                parked_wait_s=PARKED_RETRY_S,
             )
-            if state and state["parked"] and self._on_parked:
-                await self._on_parked(connection, [tried])
-        newly_parked = state is not None and state["newly_parked"]
-        (log.error if newly_parked else log.warning)(
-            "event parked" if newly_parked else "event not published",
-            event_id=str(row.event_id), topic=row.topic, key=row.key, attempts=tried.attempts, error=text,
-        )  # fmt: skip
+            if parking.parked and self._on_parked:
+                await self._on_parked(session, [tried])
+        fields = {"event_id": str(row.event_id), "topic": row.topic, "key": row.key, "attempts": tried.attempts}
+        if parking.newly:
+            log.error("event parked", **fields, error=tried.error)
+        else:
+            log.warning("event not published", **fields, error=tried.error)
 
-    async def _report(self, connection: asyncpg.Connection) -> None:
-        counts = await connection.fetchrow(_COUNT)
-        if counts:
-            PENDING.set(counts["pending"])
-            PARKED.set(counts["parked"])
+    async def _report(self, session: asyncpg.Connection) -> None:
+        counts = await outbox.counts(session)
+        PENDING.set(counts.pending)
+        PARKED.set(counts.parked)
 
 
-def _row(record: asyncpg.Record) -> OutboxRow:
-    return OutboxRow(
-        record["id"], record["event_id"], record["topic"], record["key"], record["payload"],
-        orjson.loads(record["headers"]), record["created_at"], record["attempts"],
-    )  # fmt: skip
+class _BrokerState:
+    """What the sends say of the broker: it is away, or it answers and some topics can't be written to."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.refused_topics: set[str] = set()
+
+    def failed(self, topic: str, error: BaseException) -> None:
+        if is_topic_trouble(error):
+            self.refused_topics.add(topic)
+        elif is_broker_trouble(error):
+            self.away = True
+
+    def is_back(self, acknowledged_topics: set[str]) -> bool:
+        """Note acknowledged sends. Whether they end an outage, of the broker or of one of these topics."""
+        if not acknowledged_topics or not (self.away or self.refused_topics & acknowledged_topics):
+            return False
+        self.away = False
+        self.refused_topics -= acknowledged_topics
+        return True

@@ -1,4 +1,4 @@
-"""Topics are created by a command, with their partitions, replication and limits; a service never creates one."""
+"""Topics are created by a command, with partitions, replication and limits. A running service never creates one."""
 
 import asyncio
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
 
 def dlq(topic: str) -> str:
-    """Name the dead letter topic of a topic."""
+    """Return the name of a topic's dead letter topic."""
     return f"{topic}{DLQ_SUFFIX}"
 
 
@@ -28,13 +28,13 @@ async def ensure_topics(settings: ServiceSettings, names: Iterable[str], *, dead
     """Create each topic and its dead letter topic with the configured partitions and replication; return the new ones.
 
     Waits up to `deadline_s` for the broker. Existing topics are left as they are, their limits included: a dead letter
-    topic must take messages of 2 MiB (`max.message.bytes`), or a message of nearly 1 MiB that fails blocks its partition.
+    topic must take messages of 2 MiB (`max.message.bytes`), or a failed message of nearly 1 MiB blocks its partition.
     """
-    wanted = [topic for name in sorted(set(names)) for topic in (name, dlq(name))]
+    topics = [topic for name in sorted(set(names)) for topic in (name, dlq(name))]
     async with asyncio.timeout(deadline_s):
         while True:
             try:
-                return await _create(settings, wanted)
+                return await _create(settings, topics)
             except (KafkaError, OSError, TimeoutError) as error:
                 if not is_broker_trouble(error):
                     raise
@@ -42,11 +42,11 @@ async def ensure_topics(settings: ServiceSettings, names: Iterable[str], *, dead
                 await asyncio.sleep(1)
 
 
-async def _create(settings: ServiceSettings, wanted: list[str]) -> list[str]:
+async def _create(settings: ServiceSettings, topics: list[str]) -> list[str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_broker, request_timeout_ms=ADMIN_TIMEOUT_MS)
     try:
         await admin.start()
-        missing = [topic for topic in wanted if topic not in set(await admin.list_topics())]
+        missing = [topic for topic in topics if topic not in set(await admin.list_topics())]
         if not missing:
             return []
         answer = await admin.create_topics([_new(settings, topic) for topic in missing])

@@ -14,6 +14,7 @@ from orderfc.repository.idempotency import Lease
 
 # Everything hangs on `claimed`: a lease that was lost leaves it empty, and then nothing at all is inserted. The number
 # is taken first because the events carry it; their payloads come without it and get it here.
+# All other events are appended by chassis/db/outbox.py: a change of the table `outbox` concerns both statements.
 _PLACE = """
 WITH numbered AS MATERIALIZED (SELECT nextval('orders_id_seq') AS id),
 claimed AS ({claimed}),

@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 
+from chassis.db import outbox
 from chassis.db.database import Database, Tx
 from chassis.db.outbox import OutboxRow
 from paymentfc.repository import pages
@@ -19,7 +20,6 @@ ON CONFLICT (event_id) DO UPDATE SET error = excluded.error, attempts = excluded
 _SHOWN = "id, event_id, topic, key, payload::text AS payload, error, attempts, retried_at, create_time"
 _ONE = f"SELECT {_SHOWN} FROM failed_events WHERE id = $1"
 _RETRIED = "UPDATE failed_events SET retried_at = now() WHERE event_id = ANY($1::uuid[])"
-_DUE_NOW = "UPDATE outbox SET next_attempt_at = now() WHERE event_id = $1 AND published_at IS NULL RETURNING true"
 
 
 async def add_parked(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
@@ -44,7 +44,7 @@ async def retry(tx: Tx, row_id: int) -> dict[str, Any] | None:
     """Have an event sent at once and say when, if it still waits. Gives the row, None for an unknown id."""
     driver = tx.driver()
     row = await driver.fetchrow(_ONE, row_id)
-    if row and await driver.fetchval(_DUE_NOW, row["event_id"]):
+    if row and await outbox.retry_event(driver, row["event_id"]):
         await driver.execute(_RETRIED, [row["event_id"]])
         row = await driver.fetchrow(_ONE, row_id)
     return dict(row) if row else None

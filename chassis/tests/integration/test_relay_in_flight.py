@@ -12,7 +12,7 @@ from chassis.config.settings import ServiceSettings
 from chassis.db.database import Database, metadata_factory
 from chassis.db.outbox import outbox_table
 from chassis.events import Event
-from chassis.kafka import in_flight as flight
+from chassis.kafka import in_flight
 from chassis.kafka import relay as relay_module
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
@@ -112,7 +112,7 @@ async def test_a_send_that_hangs_and_fails_is_counted_once_and_backs_off(bench: 
 async def test_a_topic_whose_sends_all_hang_leaves_room_for_the_others(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flight, "CAP", 3)
+    monkeypatch.setattr(in_flight, "MAX_PER_TOPIC", 3)
     monkeypatch.setattr(relay_module, "BATCH", 4)
     relay = bench.relay()
     bench.producer.hanging = {key: asyncio.Event() for key in "abcdefgh"}
@@ -121,7 +121,7 @@ async def test_a_topic_whose_sends_all_hang_leaves_room_for_the_others(
     for _ in range(4):
         await relay.drain_once(bench.session)
     assert await bench.published() == ["x1", "y1"]
-    assert len(relay._flight.keys()) == 4, "one batch, though its topic may have 3: it was below that before"
+    assert len(relay._in_flight.keys()) == 4, "one batch, though its topic may have 3: it was below that before"
 
 
 async def test_a_key_whose_first_event_hangs_leaves_room_for_the_others(
@@ -191,10 +191,10 @@ async def test_a_relay_that_is_told_to_stop_does_not_wait_for_a_send_that_hangs(
     relay = bench.relay()
     running = asyncio.create_task(relay.run(stop))
     await bench.publish("a1")
-    await eventually(lambda: bool(relay._flight))
+    await eventually(lambda: bool(relay._in_flight))
     stop.set()
     await asyncio.wait_for(running, 10)
-    assert not relay._flight
+    assert not relay._in_flight
     bench.producer.hanging.clear()
     await bench.relay().drain_once(bench.session)
     assert await bench.published() == ["a1"], "the next start sends it"
@@ -214,7 +214,7 @@ async def test_a_relay_that_is_told_to_stop_while_the_broker_is_away_tries_nothi
     await eventually(has_failed)
     gate.clear()
     await bench.publish("b1")
-    await eventually(lambda: bool(relay._flight))
+    await eventually(lambda: bool(relay._in_flight))
     stop.set()
     async with asyncio.timeout(relay_module.LAST_S / 2):
         await running
