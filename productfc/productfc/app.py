@@ -1,4 +1,4 @@
-"""What productfc is made of: its neighbour, its cache, its handlers and its loop."""
+"""The parts of productfc: its neighbour, its cache, its handlers and its loop."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ SWEEP_INTERVAL_S = 1
 
 
 async def build(settings: Settings) -> Parts:
-    """Open the resources and describe the parts; nothing is connected to yet."""
+    """Open the resources and describe the parts. Nothing connects yet."""
     resources = Resources(settings)
     db = resources.db
     users = resources.add("userfc", UserClient(settings.user_service_addr, settings.grpc_credentials))
@@ -28,14 +28,12 @@ async def build(settings: Settings) -> Parts:
         resources.verifier(users),
         state={"db": db, "cache": cache},
         handlers=kafka.handlers(db, cache),
-        # Products are read and changed in `api` as well, so their invalidations are repeated there too.
+        # `api` reads and changes products too, so its failed invalidations are repeated there as well.
         api_loops=[Loop("cache_sweep", SWEEP_INTERVAL_S, cache.sweep, cache.wake)],
     )
 
 
 def product_cache(db: Database, redis: RedisClient) -> ProductCache:
-    """Make the cache of the answers of GET /v1/products/{id}."""
-
     async def load(product_id: int) -> bytes | None:
         product = await products.by_id(db, product_id)
         return None if product is None else schemas.encode(product)

@@ -2,15 +2,15 @@
 
 from typing import ClassVar
 
-from chassis.config.declare import setting
+from chassis.config.declare import Port, setting
 from chassis.config.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """productfc's own defaults."""
+    """The defaults of productfc."""
 
     service: ClassVar[str] = "productfc"
 
-    http_port: int = setting("app.port", 28081, ge=1, le=65535)
-    db_port: int = setting("database.port", 5434, ge=1, le=65535)
+    http_port: Port = setting("app.port", 28081)
+    db_port: Port = setting("database.port", 5434)
     db_name: str = setting("database.name", "productfc")

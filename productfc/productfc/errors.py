@@ -1,14 +1,30 @@
-"""What productfc refuses, each with a stable code.
+"""The refusals of productfc, each with a stable code.
 
 AppError
 ├── Invalid                 validation_failed
-├── NotFound                not_found           an unknown or archived product, an unknown category
+├── NotFound                not_found
+│   ├── UnknownProduct      not_found           no such product, or an archived one
+│   └── UnknownCategory     not_found           also when a product is to be put into it
 └── Conflict
     ├── CategoryExists      category_exists     the name is taken, compared without case
-    └── CategoryInUse       category_in_use     products that are not archived belong to it
+    └── CategoryInUse       category_in_use     a product that is not archived belongs to it
 """
 
 from chassis.errors import Conflict, NotFound
+
+
+class UnknownProduct(NotFound):
+    """The product does not exist or is archived."""
+
+    def __init__(self, product_id: int) -> None:
+        super().__init__(f"product {product_id} not found")
+
+
+class UnknownCategory(NotFound):
+    """The category does not exist."""
+
+    def __init__(self, category_id: int) -> None:
+        super().__init__(f"category {category_id} not found")
 
 
 class CategoryExists(Conflict):
@@ -21,19 +37,9 @@ class CategoryExists(Conflict):
 
 
 class CategoryInUse(Conflict):
-    """A category can only go when no product is left in it."""
+    """The category can only be deleted when no product on sale belongs to it."""
 
     code = "category_in_use"
 
     def __init__(self, category_id: int) -> None:
         super().__init__(f"category {category_id} still has products")
-
-
-def unknown_product(product_id: int) -> NotFound:
-    """Make the 404 of a product that never was or is archived."""
-    return NotFound(f"product {product_id} not found")
-
-
-def unknown_category(category_id: int) -> NotFound:
-    """Make the 404 of a category, also when a product is to be put into it."""
-    return NotFound(f"category {category_id} not found")

@@ -1,4 +1,4 @@
-"""The event that productfc publishes, and of others' events only the fields that it reads."""
+"""The event that productfc publishes, and the fields that it reads of the events of others."""
 
 from datetime import datetime
 
@@ -16,30 +16,29 @@ CONSUMED = (STOCK_UPDATED, STOCK_ROLLBACK)
 
 
 def order_key(order_id: int) -> str:
-    """Give the Kafka key of everything that concerns an order."""
+    """Return the Kafka key of all events of an order."""
     return f"order-{order_id}"
 
 
 class StockLine(BaseModel):
-    """A line of the stock events; the Go services also call the quantity `qty`."""
+    """A line of the stock events. The Go services also call the quantity `qty`."""
 
     product_id: PositiveId = Field(strict=True)
     quantity: int = Field(strict=True, ge=1, le=2**31 - 1, validation_alias=AliasChoices("quantity", "qty"))
 
     def line(self) -> Line:
-        """Give the line as the domain has it."""
         return Line(self.product_id, self.quantity)
 
 
 class StockUpdated(BaseModel):
-    """What is read of `stock.updated`: an order wants these products."""
+    """`stock.updated` as it is read here: take these products for an order."""
 
     order_id: PositiveId = Field(strict=True)
     products: list[StockLine] = Field(min_length=1)
 
 
 class StockRollback(BaseModel):
-    """What is read of `stock.rollback`: an order gives back whatever it holds; the products only mark a tombstone."""
+    """`stock.rollback` as it is read here: return what the order holds. Only a tombstone uses the products."""
 
     order_id: PositiveId = Field(strict=True)
     products: list[StockLine] = Field(default_factory=list)
@@ -53,7 +52,7 @@ class RejectedLine(BaseModel):
 
 
 class StockRejected(BaseModel):
-    """`stock.rejected`: nothing was taken for the order, and the first reason why. `event_time` is in UTC."""
+    """`stock.rejected`: nothing was taken for the order. `reason` is the first refusal, `event_time` is in UTC."""
 
     order_id: int
     products: list[RejectedLine]

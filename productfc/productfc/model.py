@@ -1,4 +1,4 @@
-"""Products, categories and the rule of the stock ledger: pure objects and functions, no I/O."""
+"""Products, categories and the rules of the stock ledger: pure objects and functions, no I/O."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 MAX_STOCK = 2**31 - 1
+# The product id of a tombstone whose rollback named no products.
 NO_PRODUCT = 0
-"""The product id of a tombstone whose rollback named no products."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product on sale with the category that it is in; `stock` is what nobody has ordered yet."""
+    """A product on sale, with its category. `stock` is free stock: the units that no order holds."""
 
     id: int
     name: str
@@ -25,7 +25,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A category; names are unique without case."""
+    """A category. Names are unique without case."""
 
     id: int
     name: str
@@ -33,14 +33,14 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How many units of a product an order speaks of."""
+    """A product and the quantity of it that an event names."""
 
     product_id: int
     quantity: int
 
 
 class LedgerState(StrEnum):
-    """What became of an order's claim on a product; every state but TAKEN is final."""
+    """The state of an order's claim on a product. Every state except TAKEN is final."""
 
     TAKEN = "TAKEN"
     RELEASED = "RELEASED"
@@ -50,7 +50,7 @@ class LedgerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row of the ledger, of which there is one per order and product."""
+    """A row of the ledger. There is at most one per order and product."""
 
     product_id: int
     quantity: int
@@ -59,7 +59,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a stock event does: ledger rows to write, changes of free stock by product id, and why it was refused."""
+    """The effect of a stock event: ledger rows to write, changes of free stock by product id, and why it is refused."""
 
     entries: Sequence[Entry] = ()
     changes: Mapping[int, int] = field(default_factory=dict)
@@ -70,36 +70,36 @@ NOTHING = Decision()
 
 
 def merge(lines: Iterable[Line]) -> list[Line]:
-    """Sum the lines per product, sorted by product id: the order in which rows are locked."""
+    """Sum the quantities per product, sorted by product id: the order in which rows are locked."""
     total: dict[int, int] = {}
     for line in lines:
         total[line.product_id] = total.get(line.product_id, 0) + line.quantity
     return [Line(product_id, total[product_id]) for product_id in sorted(total)]
 
 
-def decide_take(ledger: Sequence[Entry], wanted: Sequence[Line], free: Mapping[int, int]) -> Decision:
-    """Decide on stock.updated: all lines or none, and only for an order that the ledger does not know.
+def decide_take(ledger: Sequence[Entry], lines: Sequence[Line], free: Mapping[int, int]) -> Decision:
+    """Decide on stock.updated: take all lines or none, and nothing for an order that has ledger rows.
 
-    `wanted` is merged; `free` is the free stock by product id, without the products that don't exist.
+    `lines` are merged. `free` is the free stock by product id, without the products that do not exist.
     """
     if ledger:
         return NOTHING
-    refusal = _refusal(wanted, free)
+    refusal = _refusal(lines, free)
     state = LedgerState.TAKEN if refusal is None else LedgerState.REJECTED
-    entries = [Entry(line.product_id, line.quantity, state) for line in wanted]
-    changes = {line.product_id: -line.quantity for line in wanted} if refusal is None else {}
+    entries = [Entry(line.product_id, line.quantity, state) for line in lines]
+    changes = {line.product_id: -line.quantity for line in lines} if refusal is None else {}
     return Decision(entries, changes, refusal)
 
 
-def decide_return(ledger: Sequence[Entry], named: Sequence[Line]) -> Decision:
-    """Decide on stock.rollback: give back what the order holds, which the ledger knows and the message does not.
+def decide_return(ledger: Sequence[Entry], lines: Sequence[Line]) -> Decision:
+    """Decide on stock.rollback: return what the ledger says the order holds, whatever the message names.
 
-    An order without any ledger row gets tombstones, so that its stock.updated, still on its way, takes nothing.
-    `named` is merged.
+    An order without ledger rows gets tombstones for `lines` (merged), so that a stock.updated that arrives later takes
+    nothing.
     """
     if not ledger:
-        lines = named or [Line(NO_PRODUCT, 0)]
-        return Decision([Entry(line.product_id, line.quantity, LedgerState.TOMBSTONE) for line in lines])
+        tombstones = lines or [Line(NO_PRODUCT, 0)]
+        return Decision([Entry(line.product_id, line.quantity, LedgerState.TOMBSTONE) for line in tombstones])
     held = [entry for entry in ledger if entry.state is LedgerState.TAKEN]
     return Decision(
         [Entry(entry.product_id, entry.quantity, LedgerState.RELEASED) for entry in held],
@@ -107,8 +107,8 @@ def decide_return(ledger: Sequence[Entry], named: Sequence[Line]) -> Decision:
     )
 
 
-def _refusal(wanted: Sequence[Line], free: Mapping[int, int]) -> str | None:
-    for line in wanted:
+def _refusal(lines: Sequence[Line], free: Mapping[int, int]) -> str | None:
+    for line in lines:
         if line.product_id not in free:
             return f"product {line.product_id} does not exist"
         if free[line.product_id] < line.quantity:

@@ -96,7 +96,7 @@ CONTRACT = [
     Fault(
         "a batch read comes in the database's order",
         "productfc/productfc/repository/products.py",
-        "ORDER BY asked.place",
+        "ORDER BY request.place",
         "ORDER BY p.id",
         f"{_PRODUCT_HTTP}::test_a_batch_read_keeps_the_order_asked_and_leaves_out_what_is_not_on_sale",
     ),
@@ -277,9 +277,9 @@ SAGA = [
     Fault(
         "a rollback adds what the message names, whatever the ledger says",
         "productfc/productfc/model.py",
-        "    if not ledger:\n        lines = named",
-        "    if not ledger:\n        return Decision([], {line.product_id: line.quantity for line in named})\n"
-        "        lines = named",
+        "    if not ledger:\n        tombstones = lines or",
+        "    if not ledger:\n        return Decision([], {line.product_id: line.quantity for line in lines})\n"
+        "        tombstones = lines or",
         f"{_STOCK}::test_a_rollback_that_comes_first_keeps_the_order_from_taking",
     ),
     Fault(
@@ -292,8 +292,8 @@ SAGA = [
     Fault(
         "stock is taken line by line",
         "productfc/productfc/model.py",
-        "changes = {line.product_id: -line.quantity for line in wanted} if refusal is None else {}",
-        "changes = {i.product_id: -i.quantity for i in wanted if free.get(i.product_id, 0) >= i.quantity}",
+        "changes = {line.product_id: -line.quantity for line in lines} if refusal is None else {}",
+        "changes = {i.product_id: -i.quantity for i in lines if free.get(i.product_id, 0) >= i.quantity}",
         f"{_STOCK}::test_one_short_product_of_three_takes_nothing_and_is_named",
     ),
     Fault(

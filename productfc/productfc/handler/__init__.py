@@ -1,1 +1,1 @@
-"""The wire of productfc: HTTP and Kafka."""
+"""The HTTP routes and Kafka handlers of productfc."""

@@ -1,4 +1,4 @@
-"""The HTTP routes of productfc; those with a fixed name come before those with an id."""
+"""The HTTP routes of productfc. Routes with a fixed path come before those with an id."""
 
 from typing import Annotated
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from chassis.errors import Invalid
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
 from chassis.ids import PathId
-from productfc.errors import unknown_category, unknown_product
+from productfc.errors import UnknownCategory, UnknownProduct
 from productfc.handler import schemas
 from productfc.model import Category, Product
 from productfc.repository import categories, products
@@ -25,11 +25,18 @@ from productfc.usecase.update_product import update_product
 
 router = APIRouter(prefix="/v1/products")
 ADMIN = [Depends(admin_user)]
-# Only described here: what is refused, and in which words, is decided in _ids.
-IDS = f"^[0-9]{{1,19}}(,[0-9]{{1,19}}){{0,{schemas.MAX_BATCH - 1}}}$"
 ADMIN_ERRORS = errors(403, 404, 409, 503)
+# For the OpenAPI document only: `_parse_ids` checks the value, so that a refusal has a sentence of its own.
+IDS_PATTERN = f"^[0-9]{{1,19}}(,[0-9]{{1,19}}){{0,{schemas.MAX_BATCH - 1}}}$"
 
-
+Ids = Annotated[
+    str,
+    Query(
+        description="Up to 100 ids, separated by commas",
+        examples=["1,2,3"],
+        json_schema_extra={"pattern": IDS_PATTERN},
+    ),
+]
 Cache = Annotated[ProductCache, state("cache")]
 
 
@@ -38,23 +45,17 @@ def _json(content: bytes, status_code: int = 200) -> Response:
 
 
 @router.get("", tags=["products"], response_model=schemas.ProductsView, summary="Read several products")
-async def read_products(
-    db: Db,
-    ids: Annotated[
-        str,
-        Query(description="Up to 100 ids, comma separated", examples=["1,2,3"], json_schema_extra={"pattern": IDS}),
-    ],
-) -> Response:
-    """Read up to 100 products in one call, past the cache: in the order asked, unknown ids left out."""
-    found = await products.by_ids(db, _ids(ids))
-    return _json(orjson.dumps({"products": [schemas.view(product) for product in found]}))
+async def read_products(db: Db, ids: Ids) -> Response:
+    """Read up to 100 products from the database, in the order of the ids. Unknown ids are left out."""
+    batch = await products.by_ids(db, _parse_ids(ids))
+    return _json(orjson.dumps({"products": [schemas.view(product) for product in batch]}))
 
 
-def _ids(text: str) -> list[int]:
+def _parse_ids(text: str) -> list[int]:
     parts = text.split(",")
     if len(parts) > schemas.MAX_BATCH:
         raise Invalid(f"ids: should name at most {schemas.MAX_BATCH} products")
-    # Nineteen digits hold every 64 bit id, and keep a long text from becoming a huge number.
+    # Nineteen digits suffice for every 64 bit id; a longer text is not converted to a huge number.
     if not all(part.isascii() and part.isdigit() and len(part) <= 19 and 0 < int(part) < 2**63 for part in parts):
         raise Invalid("ids: should be positive whole numbers, comma separated")
     return list(dict.fromkeys(int(part) for part in parts))
@@ -63,19 +64,19 @@ def _ids(text: str) -> list[int]:
 @router.get("/search", tags=["products"], response_model=schemas.SearchView, summary="Search products")
 async def search_products(request: Request, db: Db, query: Annotated[schemas.SearchQuery, Query()]) -> Response:
     """Search the products on sale, page by page."""
-    given = request.query_params
-    if repeated := next((name for name in given if len(given.getlist(name)) > 1), None):
+    parameters = request.query_params
+    if repeated := next((name for name in parameters if len(parameters.getlist(name)) > 1), None):
         raise Invalid(f"{repeated}: is given more than once")
-    found, total = await products.search(db, query.search())
+    page, total = await products.search(db, query.search())
     pages = -(-total // query.page_size)
-    following = {**given, "page": str(query.page + 1)}
+    next_page = {**parameters, "page": str(query.page + 1)}
     answer = {
-        "products": [schemas.view(product) for product in found],
+        "products": [schemas.view(product) for product in page],
         "page": query.page,
         "pageSize": query.page_size,
         "totalCount": total,
         "totalPages": pages,
-        "nextPageUrl": f"{request.url.path}?{urlencode(following)}" if query.page < pages else "",
+        "nextPageUrl": f"{request.url.path}?{urlencode(next_page)}" if query.page < pages else "",
     }
     return _json(orjson.dumps(answer))
 
@@ -83,8 +84,7 @@ async def search_products(request: Request, db: Db, query: Annotated[schemas.Sea
 @router.get("/categories", tags=["categories"], summary="List categories")
 async def read_categories(db: Db) -> schemas.CategoriesView:
     """List all categories by name."""
-    found = await categories.every(db)
-    return schemas.CategoriesView(categories=[_category(category) for category in found])
+    return schemas.CategoriesView(categories=[_category(category) for category in await categories.list_all(db)])
 
 
 @router.post(
@@ -93,10 +93,10 @@ async def read_categories(db: Db) -> schemas.CategoriesView:
     tags=["categories"],
     dependencies=ADMIN,
     responses=errors(403, 409, 503),
-    summary="Make a category",
+    summary="Create a category",
 )
 async def post_category(body: schemas.CategoryBody, db: Db) -> schemas.CategoryView:
-    """Make a category; 409 when its name is taken, compared without case."""
+    """Create a category. 409 when the name is taken, compared without case."""
     return _category(await create_category(db, body.name))
 
 
@@ -105,7 +105,7 @@ async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
     """Read a category."""
     category = await categories.by_id(db, category_id)
     if category is None:
-        raise unknown_category(category_id)
+        raise UnknownCategory(category_id)
     return _category(category)
 
 
@@ -117,7 +117,7 @@ async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
     summary="Rename a category",
 )
 async def put_category(category_id: PathId, body: schemas.CategoryBody, db: Db, cache: Cache) -> schemas.CategoryView:
-    """Rename a category; 409 when the name is taken."""
+    """Rename a category. 409 when the name is taken, compared without case."""
     return _category(await update_category(db, cache, category_id, body.name))
 
 
@@ -126,10 +126,10 @@ async def put_category(category_id: PathId, body: schemas.CategoryBody, db: Db, 
     tags=["categories"],
     dependencies=ADMIN,
     responses=ADMIN_ERRORS,
-    summary="Remove a category",
+    summary="Delete a category",
 )
 async def remove_category(category_id: PathId, db: Db) -> schemas.CategoryDeleted:
-    """Remove a category; 409 while products use it."""
+    """Delete a category. 409 while a product on sale belongs to it."""
     await delete_category(db, category_id)
     return schemas.CategoryDeleted()
 
@@ -145,10 +145,10 @@ def _category(category: Category) -> schemas.CategoryView:
     response_model=schemas.ProductView,
     dependencies=ADMIN,
     responses=errors(403, 404, 503),
-    summary="Put a product on sale",
+    summary="Create a product",
 )
 async def post_product(body: schemas.ProductBody, db: Db) -> Response:
-    """Put a product on sale; 404 when its category does not exist."""
+    """Put a product on sale. 404 when its category does not exist."""
     product = await create_product(
         db, NewProduct(body.name, body.description, body.price, body.stock, body.category_id)
     )
@@ -163,10 +163,10 @@ async def post_product(body: schemas.ProductBody, db: Db) -> Response:
     summary="Read a product",
 )
 async def read_product(product_id: PathId, cache: Cache) -> Response:
-    """Read a product, from the cache where it is fresh."""
+    """Read a product on sale. The answer may come from a cache that every change invalidates."""
     content = await cache.get(product_id)
     if content is None:
-        raise unknown_product(product_id)
+        raise UnknownProduct(product_id)
     return _json(content)
 
 
@@ -188,10 +188,10 @@ async def put_product(product_id: PathId, body: schemas.ProductChanges, db: Db, 
     tags=["products"],
     dependencies=ADMIN,
     responses=errors(403, 404, 503),
-    summary="Take a product off sale",
+    summary="Delete a product",
 )
 async def remove_product(product_id: PathId, db: Db, cache: Cache) -> schemas.ProductDeleted:
-    """Take a product off sale; orders that hold it keep working."""
+    """Take a product off sale. Orders that hold it keep their stock."""
     await delete_product(db, cache, product_id)
     return schemas.ProductDeleted()
 

@@ -1,4 +1,4 @@
-"""The parameters, bodies and answers of productfc's HTTP routes."""
+"""The parameters, bodies and answers of the HTTP routes."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -31,7 +31,7 @@ def _bounded(value: Decimal) -> Decimal:
     return value
 
 
-# Lengths stand before the validator, so that their refusals speak of characters.
+# Lengths come before the validator, so that their sentences count characters.
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(storable)]
 Description = Annotated[str, Field(max_length=10_000), AfterValidator(storable)]
 Stock = Annotated[int, Field(strict=True, ge=0, le=MAX_STOCK)]
@@ -42,17 +42,17 @@ SearchPrice = Annotated[
     AfterValidator(_bounded),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": int(MAX_AMOUNT)}),
 ]
-# The bounds are only described here: they depend on the currency, and the usecase refuses what is outside.
+# For the OpenAPI document only: the bounds depend on the currency, and the use-case checks them.
 Price = Annotated[Money, Field(json_schema_extra={"minimum": 0, "maximum": int(MAX_AMOUNT)})]
 
 
 class SearchQuery(BaseModel):
-    """The query of GET /v1/products/search; nothing else is accepted."""
+    """The query of GET /v1/products/search. Other parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: SearchText | None = Field(None, description="A part of the name, without case; % and _ mean themselves")
-    category: SearchText | None = Field(None, description="The exact name of the category")
+    name: SearchText | None = Field(None, description="Part of the name, without case; % and _ are literal")
+    category: SearchText | None = Field(None, description="Exact name of the category")
     min_price: SearchPrice | None = Field(None, description="Inclusive")
     max_price: SearchPrice | None = Field(None, description="Inclusive")
     order_by: Literal["id", "name", "price", "stock"] = Field("id", description="Ties are ordered by id")
@@ -67,7 +67,6 @@ class SearchQuery(BaseModel):
         return self
 
     def search(self) -> Search:
-        """Give the query as the repository has it."""
         return Search(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
@@ -82,7 +81,7 @@ class ProductBody(BaseModel):
 
 
 class ProductChanges(BaseModel):
-    """The body of PUT /v1/products/{id}: what is present changes, what is absent stays; null is refused."""
+    """The body of PUT /v1/products/{id}. Absent fields stay as they are; null is refused."""
 
     name: Name = Field(default_factory=str)
     price: Price = Field(default_factory=Decimal, examples=[42000])
@@ -91,7 +90,7 @@ class ProductChanges(BaseModel):
     category_id: BodyId = Field(default_factory=int)
 
     def changes(self) -> dict[str, Any]:
-        """Give the fields that are present."""
+        """Return the fields that are present."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
@@ -127,7 +126,7 @@ class ProductView(BaseModel):
 
 
 class ProductsView(BaseModel):
-    """The products of a batch read, in the order asked."""
+    """The products of a batch read, in the order of the ids."""
 
     products: list[ProductView]
 
@@ -137,26 +136,26 @@ class SearchView(BaseModel):
 
     products: list[ProductView]
     page: int = Field(examples=[1])
-    pageSize: int = Field(examples=[1])
-    totalCount: int = Field(examples=[2])
-    totalPages: int = Field(examples=[2])
-    nextPageUrl: str = Field(examples=["/v1/products/search?name=mug&page_size=1&page=2"])
+    page_size: int = Field(alias="pageSize", examples=[1])
+    total_count: int = Field(alias="totalCount", examples=[2])
+    total_pages: int = Field(alias="totalPages", examples=[2])
+    next_page_url: str = Field(alias="nextPageUrl", examples=["/v1/products/search?name=mug&page_size=1&page=2"])
 
 
 class ProductDeleted(BaseModel):
-    """The sentence after a product was taken off sale."""
+    """The answer to the deletion of a product."""
 
     message: Literal["Product deleted successfully"] = "Product deleted successfully"
 
 
 class CategoryDeleted(BaseModel):
-    """The sentence after a category was removed."""
+    """The answer to the deletion of a category."""
 
     message: Literal["Product category deleted successfully"] = "Product category deleted successfully"
 
 
 def view(product: Product) -> dict[str, Any]:
-    """Give what ProductView describes, ready for orjson: products are read too often for a model each."""
+    """Return the content of a ProductView for orjson: one model per product is too slow for the most frequent reads."""
     price = product.price
     return {
         "id": product.id,
@@ -170,5 +169,5 @@ def view(product: Product) -> dict[str, Any]:
 
 
 def encode(product: Product) -> bytes:
-    """Give the answer of GET /v1/products/{id}."""
+    """Return the body of GET /v1/products/{id}."""
     return orjson.dumps(view(product))

@@ -1,1 +1,1 @@
-"""Everything that productfc asks PostgreSQL and Redis."""
+"""All SQL and Redis of productfc, in functions named after the question they answer."""

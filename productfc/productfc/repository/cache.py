@@ -1,4 +1,4 @@
-"""Products in Redis, as the bytes of their answers: filled only while nobody has changed them, and never needed."""
+"""Products in Redis, as the bytes of their answers. Changes invalidate them; without Redis the database answers."""
 
 import asyncio
 import secrets
@@ -12,12 +12,12 @@ from redis.asyncio import Redis
 
 from chassis.failpoint import failpoint
 from chassis.redis import FAILURES, RedisClient
-from productfc.repository.shared import Load, SharedLoad
+from productfc.repository.single_flight import Load, SingleFlight, retrieve_exception
 
 log = structlog.get_logger(__name__)
 
-READS = Counter("product_cache_reads_total", "Reads of single products by where they were answered", ["from"])
-SWEEPS = Counter("product_cache_sweeps_total", "Invalidations of everything that has changed lately")
+READS = Counter("product_cache_reads_total", "Reads of single products by source of the answer", ["from"])
+SWEEPS = Counter("product_cache_sweeps_total", "Invalidations of all recently changed products")
 
 TTL_S = 300
 # Longer than any reader can take between reading a version and filling with it.
@@ -26,7 +26,7 @@ VERSION_TTL_S = 3600
 SWEEP_MARGIN_S = 60
 SWEEP_BATCH = 500
 
-# Gives the version, making one when there is none, so that a restarted Redis can't be mistaken for an unchanged one.
+# Returns the version and creates a missing one, so that a restarted Redis is not mistaken for an unchanged product.
 _VERSION = """
 local version = redis.call('GET', KEYS[1])
 if not version then
@@ -42,84 +42,82 @@ return 1
 """
 _DOWN = object()
 
-Changed = Callable[[int], Awaitable[Collection[int]]]
+ChangedSince = Callable[[int], Awaitable[Collection[int]]]
 
 
 def value_key(product_id: int) -> str:
-    """Give the key under which the answer is kept."""
     return f"product:{product_id}"
 
 
 def version_key(product_id: int) -> str:
-    """Give the key of the token that every change replaces; tokens are random, so that none ever comes back."""
+    """Return the key of the version, which every change replaces. Versions are random, so that none is used twice."""
     return f"product:{product_id}:version"
 
 
 class ProductCache:
-    """Reads through Redis and forgets what changes.
+    """A read-through cache of products.
 
-    `load` gives a product's answer from the database (None: there is none); `changed_since` gives the ids of the
-    products that changed in the last so many seconds. While Redis may hold something stale, because an invalidation
-    failed or Redis itself was away, reads go to the database and `sweep` forgets everything that changed lately.
+    `load` reads a product's answer from the database; None means that there is no such product. `changed_since` lists
+    the ids of the products that changed in the last n seconds. After a failed invalidation or a restart of Redis, Redis
+    may hold stale answers: reads then go to the database until `sweep` has invalidated all recent changes.
     """
 
-    def __init__(self, redis: RedisClient, load: Load, changed_since: Changed) -> None:
+    def __init__(self, redis: RedisClient, load: Load, changed_since: ChangedSince) -> None:
         self._redis = redis
         self._load = load
         self._changed_since = changed_since
-        self._flights: dict[tuple[int, bytes], asyncio.Task[bytes | None]] = {}
-        self._load_shared = SharedLoad(load)
-        # Doubts are counted and settled up to a count, so that one which comes up during a sweep outlives it.
-        self._doubts = 1
-        self._settled = 0
+        self._fills: dict[tuple[int, bytes], asyncio.Task[bytes | None]] = {}
+        self._load_uncached = SingleFlight(load)
+        # Each reason for distrust starts a new epoch. A sweep restores trust up to the epoch in which it began, so that
+        # an invalidation that fails during the sweep is not forgotten.
+        self._epoch = 1
+        self._swept_epoch = 0
         self._run_id: str | None = None
         self.wake = asyncio.Event()
 
     @property
     def trusted(self) -> bool:
-        """Tell whether everything that this process knows to have changed is forgotten in Redis."""
-        return self._doubts == self._settled
+        """Whether Redis holds no answer that this process has reason to call stale."""
+        return self._epoch == self._swept_epoch
 
     async def get(self, product_id: int) -> bytes | None:
-        """Give a product's answer. Raises what the database raises, never what Redis does."""
+        """Return a product's answer. Raises what the database raises, but nothing of what Redis raises."""
         if not self.trusted:
             return await self._uncached(product_id)
-        found = await self._redis.or_default(lambda redis: redis.get(value_key(product_id)), _DOWN)
-        if isinstance(found, bytes):
+        answer = await self._redis.or_default(lambda redis: redis.get(value_key(product_id)), _DOWN)
+        if isinstance(answer, bytes):
             READS.labels("cache").inc()
-            return found
-        version = None if found is _DOWN else await self._version(product_id)
+            return answer
+        version = None if answer is _DOWN else await self._version(product_id)
         if version is None:
-            self._doubt()
             return await self._uncached(product_id)
-        return await self._shared(product_id, version)
+        return await self._fill_once(product_id, version)
 
     async def _uncached(self, product_id: int) -> bytes | None:
         READS.labels("database").inc()
-        return await self._load_shared(product_id)
+        return await self._load_uncached(product_id)
 
     async def _version(self, product_id: int) -> bytes | None:
-        token = secrets.token_hex(8)
-        work = _script(_VERSION, [version_key(product_id)], [token, VERSION_TTL_S])
-        answer = await self._redis.or_default(work, None)
-        return answer if isinstance(answer, bytes) else None
+        new_version = secrets.token_hex(8)
+        work = _script(_VERSION, [version_key(product_id)], [new_version, VERSION_TTL_S])
+        version = await self._redis.or_default(work, None)
+        return version if isinstance(version, bytes) else None
 
-    async def _shared(self, product_id: int, version: bytes) -> bytes | None:
-        """Let readers that miss the same version share one query; a reader after a change has another version."""
-        flight = self._flights.get((product_id, version))
-        if flight is None:
+    async def _fill_once(self, product_id: int, version: bytes) -> bytes | None:
+        """Share one query among the readers of a version. A reader that comes after a change has another version."""
+        fill = self._fills.get((product_id, version))
+        if fill is None:
             READS.labels("filled").inc()
-            flight = asyncio.create_task(self._fill(product_id, version))
-            self._flights[product_id, version] = flight
-            flight.add_done_callback(lambda task: self._landed(product_id, version, task))
+            fill = asyncio.create_task(self._fill(product_id, version))
+            self._fills[product_id, version] = fill
+            fill.add_done_callback(lambda task: self._remove_fill(product_id, version, task))
         else:
             READS.labels("shared").inc()
-        return await asyncio.shield(flight)
+        return await asyncio.shield(fill)
 
-    def _landed(self, product_id: int, version: bytes, flight: asyncio.Task[bytes | None]) -> None:
-        del self._flights[product_id, version]
-        if not flight.cancelled():
-            flight.exception()
+    def _remove_fill(self, product_id: int, version: bytes, fill: asyncio.Task[bytes | None]) -> None:
+        del self._fills[product_id, version]
+        retrieve_exception(fill)
 
     async def _fill(self, product_id: int, version: bytes) -> bytes | None:
         answer = await self._load(product_id)
@@ -127,36 +125,36 @@ class ProductCache:
         if answer is not None:
             work = _script(_FILL, [version_key(product_id), value_key(product_id)], [version, answer, TTL_S])
             if await self._redis.or_default(work, None) is None:
-                self._doubt()
+                self._distrust()
         return answer
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[set[int]]:
-        """Surround a transaction that changes products: the ids put into the set are forgotten after it.
+    async def invalidation(self) -> AsyncIterator[set[int]]:
+        """Surround a transaction that changes products; the ids put into the set are invalidated after it.
 
-        A transaction that raises may have committed all the same (the connection was lost while it did).
+        A transaction that raises may have committed nevertheless, when the connection was lost during the commit.
         """
         changed: set[int] = set()
         try:
             yield changed
         except BaseException:
             if changed:
-                self._doubt()
+                self._distrust()
             raise
-        await self.forget(changed)
+        await self.invalidate(changed)
 
-    async def forget(self, product_ids: Collection[int]) -> None:
-        """Make the next reader of each product ask the database. What Redis does not take now, the sweep repeats."""
+    async def invalidate(self, product_ids: Collection[int]) -> None:
+        """Make the next reader of each product ask the database. When Redis fails, the sweep repeats it."""
         if not product_ids:
             return
         done = False
         try:
-            done = await self._invalidate(product_ids)
+            done = await self._replace_versions(product_ids)
         finally:
             if not done:
-                self._doubt()
+                self._distrust()
 
-    async def _invalidate(self, product_ids: Collection[int]) -> bool:
+    async def _replace_versions(self, product_ids: Collection[int]) -> bool:
         async def work(redis: Redis) -> bool:
             async with redis.pipeline(transaction=False) as pipe:
                 for product_id in product_ids:
@@ -166,36 +164,37 @@ class ProductCache:
             return True
 
         try:
-            # Past the breaker: other replicas may reach a Redis that failed us a moment ago, and would serve it.
+            # Without the breaker: other replicas may reach a Redis that failed here a moment ago, and would serve the
+            # stale answer.
             return await work(self._redis.raw)
         except FAILURES as error:
-            log.warning("redis did not take an invalidation", error=f"{type(error).__name__}: {error}")
+            log.warning("cache invalidation failed", error=f"{type(error).__name__}: {error}")
             return False
 
-    def _doubt(self) -> None:
+    def _distrust(self) -> None:
         if self.trusted:
             self.wake.set()
-        self._doubts += 1
+        self._epoch += 1
 
     async def sweep(self) -> bool:
-        """Forget what changed within the life of a cached answer, when in doubt or when Redis has been restarted.
+        """Invalidate all products that changed within the life of a cached answer, when Redis is not trusted.
 
-        True means that a new doubt came up meanwhile. Raises what the database raises.
+        Returns True when a new reason for distrust came up meanwhile. Raises what the database raises.
         """
         run_id = await self._redis.or_default(_run_id, None)
         if run_id is None or run_id != self._run_id:
-            self._doubts += 1
+            self._epoch += 1
         if run_id is None or self.trusted:
             return False
-        seen = self._doubts
+        epoch = self._epoch
         product_ids = list(await self._changed_since(TTL_S + SWEEP_MARGIN_S))
         for start in range(0, len(product_ids), SWEEP_BATCH):
-            if not await self._invalidate(product_ids[start : start + SWEEP_BATCH]):
+            if not await self._replace_versions(product_ids[start : start + SWEEP_BATCH]):
                 return False
         SWEEPS.inc()
         self._run_id = run_id
-        self._settled = seen
-        log.info("forgot the products that changed lately", products=len(product_ids))
+        self._swept_epoch = epoch
+        log.info("recently changed products invalidated", products=len(product_ids))
         return not self.trusted
 
 

@@ -1,4 +1,4 @@
-"""The questions about categories that PostgreSQL answers."""
+"""All SQL on categories."""
 
 import asyncpg
 
@@ -6,67 +6,67 @@ from chassis.db.database import Database, Tx
 from productfc.errors import CategoryExists
 from productfc.model import Category
 
-# Archived products let go of a category that goes; their rows are locked in the order that stock events use.
-_DELETE = """
-WITH gone AS (SELECT id FROM products WHERE category_id = $1 ORDER BY id FOR NO KEY UPDATE)
-UPDATE products SET category_id = NULL WHERE id IN (SELECT id FROM gone)
+_ALL = "SELECT id, name FROM product_categories ORDER BY name, id"
+_BY_ID = "SELECT id, name FROM product_categories WHERE id = $1"
+_LOCK_AGAINST_DELETE = "SELECT 1 FROM product_categories WHERE id = $1 FOR KEY SHARE"
+_LOCK_AGAINST_USE = "SELECT 1 FROM product_categories WHERE id = $1 FOR UPDATE"
+_INSERT = "INSERT INTO product_categories (name) VALUES ($1) RETURNING id"
+_RENAME = "UPDATE product_categories SET name = $2, updated_at = now() WHERE id = $1 RETURNING id, name"
+_HAS_PRODUCTS = "SELECT EXISTS (SELECT 1 FROM products WHERE category_id = $1 AND deleted_at IS NULL)"
+# Archived products leave the category. Their rows are locked in the order that stock events use.
+_REMOVE_PRODUCTS = """
+WITH leaving AS (SELECT id FROM products WHERE category_id = $1 ORDER BY id FOR NO KEY UPDATE)
+UPDATE products SET category_id = NULL WHERE id IN (SELECT id FROM leaving)
 """
+_DELETE = "DELETE FROM product_categories WHERE id = $1"
 
 
-async def every(db: Database) -> list[Category]:
+async def list_all(db: Database) -> list[Category]:
     """List all categories by name."""
     async with db.driver() as connection:
-        rows = await connection.fetch("SELECT id, name FROM product_categories ORDER BY name, id")
-    return [Category(*row) for row in rows]
+        return [Category(*row) for row in await connection.fetch(_ALL)]
 
 
 async def by_id(db: Database, category_id: int) -> Category | None:
-    """Find a category."""
     async with db.driver() as connection:
-        row = await connection.fetchrow("SELECT id, name FROM product_categories WHERE id = $1", category_id)
+        row = await connection.fetchrow(_BY_ID, category_id)
     return None if row is None else Category(*row)
 
 
-async def hold(tx: Tx, category_id: int) -> bool:
-    """Keep a category from being deleted until the transaction ends; False when there is none."""
-    statement = "SELECT 1 FROM product_categories WHERE id = $1 FOR KEY SHARE"
-    return await tx.driver().fetchval(statement, category_id) is not None
+async def lock_against_delete(tx: Tx, category_id: int) -> bool:
+    """Keep a category from being deleted until the transaction ends. False when it does not exist."""
+    return await tx.driver().fetchval(_LOCK_AGAINST_DELETE, category_id) is not None
 
 
-async def lock(tx: Tx, category_id: int) -> bool:
-    """Keep products from being put into a category until the transaction ends; False when there is none."""
-    statement = "SELECT 1 FROM product_categories WHERE id = $1 FOR UPDATE"
-    return await tx.driver().fetchval(statement, category_id) is not None
+async def lock_against_use(tx: Tx, category_id: int) -> bool:
+    """Keep products from being put into a category until the transaction ends. False when it does not exist."""
+    return await tx.driver().fetchval(_LOCK_AGAINST_USE, category_id) is not None
 
 
 async def insert(tx: Tx, name: str) -> Category:
     """Store a category. Raises CategoryExists."""
     try:
-        category_id: int = await tx.driver().fetchval(
-            "INSERT INTO product_categories (name) VALUES ($1) RETURNING id", name
-        )
+        category_id: int = await tx.driver().fetchval(_INSERT, name)
     except asyncpg.UniqueViolationError as error:
         raise CategoryExists(name) from error
     return Category(category_id, name)
 
 
 async def rename(tx: Tx, category_id: int, name: str) -> Category | None:
-    """Rename a category; None when there is none. Raises CategoryExists."""
-    statement = "UPDATE product_categories SET name = $2, updated_at = now() WHERE id = $1 RETURNING id, name"
+    """Rename a category and return it, None when it does not exist. Raises CategoryExists."""
     try:
-        row = await tx.driver().fetchrow(statement, category_id, name)
+        row = await tx.driver().fetchrow(_RENAME, category_id, name)
     except asyncpg.UniqueViolationError as error:
         raise CategoryExists(name) from error
     return None if row is None else Category(*row)
 
 
 async def has_products(tx: Tx, category_id: int) -> bool:
-    """Tell whether a product that is on sale belongs to the category."""
-    statement = "SELECT EXISTS (SELECT 1 FROM products WHERE category_id = $1 AND deleted_at IS NULL)"
-    return bool(await tx.driver().fetchval(statement, category_id))
+    """Whether a product on sale belongs to the category."""
+    return bool(await tx.driver().fetchval(_HAS_PRODUCTS, category_id))
 
 
 async def delete(tx: Tx, category_id: int) -> None:
-    """Delete a category that is locked and has no product on sale."""
+    """Delete a category that the caller has locked against use and that has no product on sale."""
+    await tx.driver().execute(_REMOVE_PRODUCTS, category_id)
     await tx.driver().execute(_DELETE, category_id)
-    await tx.driver().execute("DELETE FROM product_categories WHERE id = $1", category_id)

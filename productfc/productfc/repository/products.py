@@ -1,4 +1,4 @@
-"""The questions about products that PostgreSQL answers."""
+"""All SQL on products, except that of the stock ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,27 +11,29 @@ from chassis.db.database import Database, Tx
 from productfc.model import Product
 
 _COLUMNS = "p.id, p.name, p.description, p.price, p.stock, p.category_id, c.name AS category_name"
-_LIVE = "products p JOIN product_categories c ON c.id = p.category_id WHERE p.deleted_at IS NULL"
-_BY_ID = f"SELECT {_COLUMNS} FROM {_LIVE} AND p.id = $1"
+_ON_SALE = "products p JOIN product_categories c ON c.id = p.category_id WHERE p.deleted_at IS NULL"
+_BY_ID = f"SELECT {_COLUMNS} FROM {_ON_SALE} AND p.id = $1"
 _BY_IDS = f"""
-SELECT {_COLUMNS} FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
-JOIN products p ON p.id = asked.id JOIN product_categories c ON c.id = p.category_id
-WHERE p.deleted_at IS NULL ORDER BY asked.place
+SELECT {_COLUMNS} FROM unnest($1::bigint[]) WITH ORDINALITY AS request (id, place)
+JOIN products p ON p.id = request.id JOIN product_categories c ON c.id = p.category_id
+WHERE p.deleted_at IS NULL ORDER BY request.place
 """
 _INSERT = """
-WITH added AS (
+WITH product AS (
   INSERT INTO products (name, description, price, stock, category_id) VALUES ($1, $2, $3, $4, $5) RETURNING id, stock),
-noted AS (INSERT INTO stock_adjustments (product_id, units, cause) SELECT id, stock, 'created' FROM added WHERE stock <> 0)
-SELECT id FROM added
+adjustment AS (
+  INSERT INTO stock_adjustments (product_id, units, cause) SELECT id, stock, 'created' FROM product WHERE stock <> 0)
+SELECT id FROM product
 """
-# The lock comes first: the difference must be to the stock that this statement replaces.
+# The row is locked first, so that the difference is to the stock that this statement replaces.
 _CHANGE = """
 WITH before AS (SELECT id, stock FROM products WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE),
-changed AS (
+product AS (
   UPDATE products p SET {columns}updated_at = now() FROM before
   WHERE p.id = before.id RETURNING p.id, p.stock - before.stock AS units),
-noted AS (INSERT INTO stock_adjustments (product_id, units, cause) SELECT id, units, 'set' FROM changed WHERE units <> 0)
-SELECT id FROM changed
+adjustment AS (
+  INSERT INTO stock_adjustments (product_id, units, cause) SELECT id, units, 'set' FROM product WHERE units <> 0)
+SELECT id FROM product
 """
 # The only columns that a change may name: they are written into the statement.
 _CHANGEABLE = ("name", "description", "price", "stock", "category_id")
@@ -43,16 +45,15 @@ SELECT p.id FROM products p LEFT JOIN product_categories c ON c.id = p.category_
 WHERE p.updated_at > now() - $1 * interval '1 second' OR c.updated_at > now() - $1 * interval '1 second'
 """
 _IN_CATEGORY = "SELECT id FROM products WHERE category_id = $1"
-_ORDER = {"id": "p.id", "name": "p.name", "price": "p.price", "stock": "p.stock"}
-_SORT = {"asc": "ASC", "desc": "DESC"}
-ORDERS = tuple(_ORDER)
-SORTS = tuple(_SORT)
+# The only texts that a search may put behind ORDER BY.
+_ORDER_COLUMNS = {"id": "p.id", "name": "p.name", "price": "p.price", "stock": "p.stock"}
+_DIRECTIONS = {"asc": "ASC", "desc": "DESC"}
 MAX_OFFSET = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to look for; `page` counts from 1, prices are inclusive."""
+    """The conditions, order and page of a search. `page` counts from 1, prices are inclusive."""
 
     name: str | None = None
     category: str | None = None
@@ -65,67 +66,70 @@ class Search:
 
 
 async def by_id(db: Database, product_id: int) -> Product | None:
-    """Find a product that is on sale."""
+    """Return a product that is on sale."""
     async with db.driver() as connection:
         row = await connection.fetchrow(_BY_ID, product_id)
     return None if row is None else Product(*row)
 
 
 async def by_id_in(tx: Tx, product_id: int) -> Product | None:
-    """Find a product as the transaction sees it."""
+    """Return a product that is on sale, as the transaction sees it."""
     row = await tx.driver().fetchrow(_BY_ID, product_id)
     return None if row is None else Product(*row)
 
 
 async def by_ids(db: Database, product_ids: Sequence[int]) -> list[Product]:
-    """Find products that are on sale, in the order asked; unknown ids are left out."""
+    """Return the products that are on sale, in the order of the ids. Unknown ids are left out."""
     async with db.driver() as connection:
         return [Product(*row) for row in await connection.fetch(_BY_IDS, product_ids)]
 
 
-async def search(db: Database, wanted: Search) -> tuple[list[Product], int]:
-    """Give one page and the number of all matches."""
-    where, values = _conditions(wanted)
-    offset = min((wanted.page - 1) * wanted.page_size, MAX_OFFSET)
-    ties = "" if wanted.order_by == "id" else ", p.id"
+async def search(db: Database, query: Search) -> tuple[list[Product], int]:
+    """Return one page and the number of all matches."""
+    where, values = _conditions(query)
+    offset = min((query.page - 1) * query.page_size, MAX_OFFSET)
+    ties = "" if query.order_by == "id" else ", p.id"
     statement = (
-        f"SELECT {_COLUMNS}, count(*) OVER () FROM {_LIVE}{where}"
-        f" ORDER BY {_ORDER[wanted.order_by]} {_SORT[wanted.sort]}{ties}"
+        f"SELECT {_COLUMNS}, count(*) OVER () FROM {_ON_SALE}{where}"
+        f" ORDER BY {_ORDER_COLUMNS[query.order_by]} {_DIRECTIONS[query.sort]}{ties}"
         f" LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}"
     )
     async with db.driver() as connection:
-        rows = await connection.fetch(statement, *values, wanted.page_size, offset)
+        rows = await connection.fetch(statement, *values, query.page_size, offset)
         if rows or not offset:
             return [Product(*row[:-1]) for row in rows], rows[0][-1] if rows else 0
-        # Behind the last page no row is left to carry the count.
-        return [], await connection.fetchval(f"SELECT count(*) FROM {_LIVE}{where}", *values)
+        # Behind the last page no row carries the count.
+        return [], await connection.fetchval(f"SELECT count(*) FROM {_ON_SALE}{where}", *values)
 
 
-def _conditions(wanted: Search) -> tuple[str, list[Any]]:
+def _conditions(query: Search) -> tuple[str, list[Any]]:
     tests = (
-        ("p.name ILIKE", None if wanted.name is None else f"%{like_literal(wanted.name)}%"),
-        ("c.name =", wanted.category),
-        ("p.price >=", wanted.min_price),
-        ("p.price <=", wanted.max_price),
+        ("p.name ILIKE", None if query.name is None else f"%{escape_like(query.name)}%"),
+        ("c.name =", query.category),
+        ("p.price >=", query.min_price),
+        ("p.price <=", query.max_price),
     )
-    given = [(test, value) for test, value in tests if value is not None]
-    where = "".join(f" AND {test} ${place}" for place, (test, _) in enumerate(given, start=1))
-    return where, [value for _, value in given]
+    conditions = [(test, value) for test, value in tests if value is not None]
+    where = "".join(f" AND {test} ${place}" for place, (test, _) in enumerate(conditions, start=1))
+    return where, [value for _, value in conditions]
 
 
-def like_literal(text: str) -> str:
-    """Escape what LIKE would read as a pattern."""
+def escape_like(text: str) -> str:
+    """Escape the characters that LIKE reads as a pattern."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 async def insert(tx: Tx, *, name: str, description: str, price: Decimal, stock: int, category_id: int) -> int:
-    """Store a product, note its first stock and give its id. The caller holds the category."""
+    """Store a product with the adjustment of its first stock and return its id.
+
+    The caller has locked the category against deletion.
+    """
     product_id: int = await tx.driver().fetchval(_INSERT, name, description, price, stock, category_id)
     return product_id
 
 
 async def change(tx: Tx, product_id: int, changes: Mapping[str, Any]) -> bool:
-    """Change the named columns of a product that is on sale and note what came to its stock; False when there is none."""
+    """Change the named columns of a product on sale and record the adjustment of its stock. False without one."""
     names = [name for name in _CHANGEABLE if name in changes]
     columns = "".join(f"{name} = ${place}, " for place, name in enumerate(names, start=2))
     values = [changes[name] for name in names]
@@ -133,23 +137,22 @@ async def change(tx: Tx, product_id: int, changes: Mapping[str, Any]) -> bool:
 
 
 async def archive(tx: Tx, product_id: int) -> bool:
-    """Take a product off sale for ever; False when there is none."""
+    """Take a product off sale for good. False when no such product is on sale."""
     return await tx.driver().fetchval(_ARCHIVE, product_id) is not None
 
 
-async def in_category(tx: Tx, category_id: int) -> list[int]:
-    """Give the ids of the products in a category, as the transaction sees it."""
+async def ids_in_category(tx: Tx, category_id: int) -> list[int]:
+    """List the ids of a category's products as the transaction sees them."""
     return _ids(await tx.driver().fetch(_IN_CATEGORY, category_id))
 
 
-async def ids_in_category(db: Database, category_id: int) -> list[int]:
-    """Give the ids of the products in a category, as everybody sees it now."""
+async def committed_ids_in_category(db: Database, category_id: int) -> list[int]:
     async with db.driver() as connection:
         return _ids(await connection.fetch(_IN_CATEGORY, category_id))
 
 
 async def changed_since(db: Database, seconds: int) -> list[int]:
-    """Give the ids of the products that look different from `seconds` ago: a full scan, for rare use."""
+    """List the ids of the products whose answer changed in the last `seconds`. A full scan, for rare use."""
     async with db.driver() as connection:
         return _ids(await connection.fetch(_CHANGED_SINCE, seconds))
 

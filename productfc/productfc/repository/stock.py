@@ -1,4 +1,4 @@
-"""The stock ledger in PostgreSQL: few statements, because every order passes here."""
+"""All SQL on the stock ledger: few statements, because every order runs them."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,9 +6,9 @@ from uuid import UUID
 from chassis.db.database import Tx
 from productfc.model import Decision, Entry, LedgerState
 
-# The first half of the advisory lock's key: any constant will do, it only keeps other uses of such locks apart.
+# The first half of the advisory lock's key: an arbitrary constant that keeps these locks apart from others.
 _LOCK_CLASS = 0x53544F43
-# A statement of its own: the next one must see what the lock's last holder has committed.
+# A separate statement, so that the next one sees what the previous holder of the lock has committed.
 _LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
 _FOR_TAKE = """
 WITH held AS MATERIALIZED (SELECT product_id, quantity, state FROM stock_ledger WHERE order_id = $1),
@@ -41,15 +41,15 @@ WHERE l.state = 'TAKEN'
 
 
 async def lock_order(tx: Tx, order_id: int) -> None:
-    """Let the stock events of one order pass one at a time, on whatever connection they come.
+    """Serialize the stock events of one order across all connections.
 
-    Two orders may share a lock, which costs a wait and nothing else.
+    Two orders may share a lock, which costs no more than a wait.
     """
     await tx.driver().execute(_LOCK, _LOCK_CLASS, order_id & 0x7FFFFFFF)
 
 
 async def load_for_take(tx: Tx, order_id: int, product_ids: Sequence[int]) -> tuple[list[Entry], dict[int, int]]:
-    """Give the order's ledger and, when that is empty, the free stock of the products, now locked in id order."""
+    """Return the order's ledger and, when that is empty, the free stock of the products, locked in id order."""
     ledger: list[Entry] = []
     free: dict[int, int] = {}
     for product_id, number, state in await tx.driver().fetch(_FOR_TAKE, order_id, product_ids):
@@ -61,13 +61,13 @@ async def load_for_take(tx: Tx, order_id: int, product_ids: Sequence[int]) -> tu
 
 
 async def load_for_return(tx: Tx, order_id: int) -> list[Entry]:
-    """Give the order's ledger, and lock the products that it holds in id order."""
+    """Return the order's ledger, and lock the products that it holds in id order."""
     rows = await tx.driver().fetch(_FOR_RETURN, order_id)
     return [Entry(product_id, quantity, LedgerState(state)) for product_id, quantity, state, _ in rows]
 
 
 async def save(tx: Tx, order_id: int, event_id: UUID, decision: Decision) -> None:
-    """Write what was decided: stock and ledger in one statement."""
+    """Write a decision: stock and ledger in one statement."""
     await tx.driver().execute(
         _SAVE,
         order_id,

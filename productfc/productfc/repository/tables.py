@@ -1,4 +1,4 @@
-"""The tables of productfc: the source that the migrations are checked against."""
+"""The tables of productfc. Only the migrations and the test that compares them with the database import this."""
 
 from sqlalchemy import (
     BigInteger,
@@ -33,7 +33,7 @@ categories = Table(
     Index("uq_product_categories_lower_name", text("lower(name)"), unique=True),
 )
 
-# No index holds `stock` or `updated_at`, so that a change of stock rewrites no index (PostgreSQL's HOT update).
+# No index contains `stock` or `updated_at`, so that a change of stock writes no index (PostgreSQL's HOT update).
 products = Table(
     "products",
     metadata,
@@ -41,7 +41,7 @@ products = Table(
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=text("''")),
     Column("price", Numeric(14, 2), nullable=False),
-    # Wider than what an administrator may set, because cancelled orders come on top of it.
+    # Wider than what an administrator may set, because the stock of cancelled orders is added to it.
     Column("stock", BigInteger, nullable=False, server_default=text("0")),
     Column("category_id", BigInteger, ForeignKey("product_categories.id")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -66,7 +66,7 @@ stock_ledger = Table(
     "stock_ledger",
     metadata,
     Column("order_id", BigInteger, primary_key=True, autoincrement=False),
-    # No foreign key: a refused or forgotten order may name what never existed, and 0 marks a rollback of nothing.
+    # No foreign key: a rejected order may name an unknown product, and 0 marks a rollback without products.
     Column("product_id", BigInteger, primary_key=True, autoincrement=False),
     Column("quantity", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
@@ -78,7 +78,7 @@ stock_ledger = Table(
     CheckConstraint("state IN ('TAKEN', 'RELEASED', 'TOMBSTONE', 'REJECTED')", name="state"),
 )
 
-# A product's stock is the sum of these, less what the ledger holds as TAKEN: the auditor checks it.
+# A product's stock is the sum of its adjustments less what the ledger holds as TAKEN; `fc audit` checks it.
 stock_adjustments = Table(
     "stock_adjustments",
     metadata,

@@ -1,1 +1,1 @@
-"""The actions of productfc that change something, one file each."""
+"""The write actions of productfc, one file each."""

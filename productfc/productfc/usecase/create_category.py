@@ -1,4 +1,4 @@
-"""An administrator makes a category."""
+"""Creates a category."""
 
 import structlog
 
@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 
 async def create_category(db: Database, name: str) -> Category:
-    """Store the category. Raises CategoryExists for a name that is taken, compared without case."""
+    """Raises CategoryExists when the name is taken, compared without case."""
     async with db.transaction() as tx:
         category = await categories.insert(tx, name)
     log.info("category created", category_id=category.id)

@@ -1,18 +1,18 @@
-"""An administrator puts a product on sale."""
+"""Puts a product on sale."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
 from chassis.db.database import Database
 from chassis.money import check_amount
-from productfc.errors import unknown_category
+from productfc.errors import UnknownCategory
 from productfc.model import Product
 from productfc.repository import categories, products
 
 
 @dataclass(frozen=True, slots=True)
 class NewProduct:
-    """What a product needs to be sold; the price is checked against the platform's currency."""
+    """The fields of a new product. The price is checked against the platform's currency."""
 
     name: str
     description: str
@@ -22,11 +22,11 @@ class NewProduct:
 
 
 async def create_product(db: Database, new: NewProduct) -> Product:
-    """Store the product in its category. Raises Invalid for its price, NotFound for its category."""
+    """Raises Invalid for the price, UnknownCategory for the category."""
     price = check_amount(new.price, db.settings.currency)
     async with db.transaction() as tx:
-        if not await categories.hold(tx, new.category_id):
-            raise unknown_category(new.category_id)
+        if not await categories.lock_against_delete(tx, new.category_id):
+            raise UnknownCategory(new.category_id)
         product_id = await products.insert(
             tx,
             name=new.name,
@@ -37,5 +37,5 @@ async def create_product(db: Database, new: NewProduct) -> Product:
         )
         product = await products.by_id_in(tx, product_id)
     if product is None:
-        raise RuntimeError("a product was not there right after it was stored")
+        raise RuntimeError(f"product {product_id} is missing right after its insert")
     return product

@@ -1,14 +1,14 @@
-"""An administrator takes a product off sale."""
+"""Takes a product off sale."""
 
 from chassis.db.database import Database
-from productfc.errors import unknown_product
+from productfc.errors import UnknownProduct
 from productfc.repository import products
 from productfc.repository.cache import ProductCache
 
 
 async def delete_product(db: Database, cache: ProductCache, product_id: int) -> None:
-    """Archive the product, so that orders which hold it keep working. Raises NotFound."""
-    async with cache.changing() as changed, db.transaction() as tx:
+    """Archive the product, so that orders which hold it keep working. Raises UnknownProduct."""
+    async with cache.invalidation() as changed, db.transaction() as tx:
         if not await products.archive(tx, product_id):
-            raise unknown_product(product_id)
+            raise UnknownProduct(product_id)
         changed.add(product_id)

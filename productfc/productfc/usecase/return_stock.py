@@ -1,4 +1,4 @@
-"""What stock.rollback does: give back exactly what the order holds."""
+"""Applies stock.rollback: returns to stock exactly what the order holds."""
 
 import structlog
 from prometheus_client import Counter
@@ -18,12 +18,12 @@ RETURNS = Counter("stock_returns_total", "Rollbacks applied by outcome", ["outco
 
 
 async def return_stock(db: Database, cache: ProductCache, message: Message, rollback: StockRollback) -> None:
-    """Apply the message once, also to archived products; before its stock.updated it leaves a tombstone."""
-    named = merge(line.line() for line in rollback.products)
-    async with cache.changing() as changed, db.transaction() as tx:
+    """Apply the message once, also to archived products. Before its stock.updated it leaves tombstones."""
+    lines = merge(line.line() for line in rollback.products)
+    async with cache.invalidation() as changed, db.transaction() as tx:
         if not await first_time(tx, Settings.service, message):
             return
-        decision = await give_back(tx, rollback.order_id, named, message.event_id)
+        decision = await give_back(tx, rollback.order_id, lines, message.event_id)
         changed.update(decision.changes)
     outcome = "released" if decision.changes else "tombstone" if decision.entries else "unchanged"
     RETURNS.labels(outcome).inc()

@@ -1,4 +1,4 @@
-"""What stock.updated does: take the order's products from stock, all or nothing, or say why not."""
+"""Applies stock.updated: takes the order's products from stock, all or nothing, or publishes stock.rejected."""
 
 from datetime import UTC, datetime
 
@@ -20,21 +20,21 @@ TAKES = Counter("stock_takes_total", "Stock events applied by outcome", ["outcom
 
 
 async def take_stock(db: Database, cache: ProductCache, message: Message, update: StockUpdated) -> None:
-    """Apply the message once. An order that was heard of before, even its rollback, takes nothing."""
-    wanted = merge(line.line() for line in update.products)
-    async with cache.changing() as changed, db.transaction() as tx:
+    """Apply the message once. An order that has ledger rows, even tombstones, takes nothing."""
+    lines = merge(line.line() for line in update.products)
+    async with cache.invalidation() as changed, db.transaction() as tx:
         if not await first_time(tx, Settings.service, message):
             return
-        decision = await take(tx, update.order_id, wanted, message.event_id)
+        decision = await take(tx, update.order_id, lines, message.event_id)
         changed.update(decision.changes)
         if decision.refusal is not None:
-            await tx.publish(_rejected(update.order_id, wanted, decision.refusal))
+            await tx.publish(_rejected(update.order_id, lines, decision.refusal))
     outcome = "rejected" if decision.refusal else "taken" if decision.changes else "unchanged"
     TAKES.labels(outcome).inc()
     log.info("stock update applied", outcome=outcome, reason=decision.refusal)
 
 
-def _rejected(order_id: int, wanted: list[Line], reason: str) -> Event:
-    products = [RejectedLine(product_id=line.product_id, quantity=line.quantity) for line in wanted]
+def _rejected(order_id: int, lines: list[Line], reason: str) -> Event:
+    products = [RejectedLine(product_id=line.product_id, quantity=line.quantity) for line in lines]
     payload = StockRejected(order_id=order_id, products=products, reason=reason, event_time=datetime.now(UTC))
     return Event.of(STOCK_REJECTED, order_key(order_id), payload)

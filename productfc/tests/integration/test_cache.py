@@ -1,4 +1,4 @@
-"""The cache on a real Redis: a change is visible to the next read, and Redis is never needed."""
+"""The cache on a real Redis: a change is visible to the next read, and without Redis everything works."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from productfc.config import Settings
 from productfc.repository.cache import ProductCache, value_key
 from testkit import eventually
 
-from .conftest import Shop, new_order, opened
+from .conftest import Shop, new_order, open_shop
 
 
 async def test_a_read_fills_the_cache_with_its_bytes_for_five_minutes(shop: Shop, redis: RedisClient) -> None:
@@ -41,7 +41,7 @@ async def test_every_kind_of_change_is_visible_to_the_next_read(shop: Shop) -> N
 
 @dataclass
 class SlowDatabase:
-    """A database of one product, whose readers can be held between the query and the fill."""
+    """A database of one product that can block its readers between the query and the fill."""
 
     answer: bytes = b"old"
     loads: int = 0
@@ -51,7 +51,7 @@ class SlowDatabase:
         self.go.set()
 
     async def load(self, _product_id: int) -> bytes:
-        """Read the answer, then wait for leave to return it."""
+        """Read the answer, then wait for `go` before returning it."""
         self.loads += 1
         answer = self.answer
         self.read.set()
@@ -59,13 +59,11 @@ class SlowDatabase:
         return answer
 
     async def changed_since(self, _seconds: int) -> list[int]:
-        """Give the product, which has always changed lately."""
         return [7]
 
 
 @pytest.fixture
 async def redis(settings: Settings) -> AsyncIterator[RedisClient]:
-    """Give a client of its own."""
     client = RedisClient(settings)
     yield client
     await client.close()
@@ -73,7 +71,7 @@ async def redis(settings: Settings) -> AsyncIterator[RedisClient]:
 
 @pytest.fixture
 async def slow(redis: RedisClient) -> tuple[SlowDatabase, ProductCache]:
-    """Give a slow database under a swept cache."""
+    """A slow database and a cache that has been swept."""
     database = SlowDatabase()
     cache = ProductCache(redis, database.load, database.changed_since)
     await cache.sweep()
@@ -87,7 +85,7 @@ async def test_a_reader_that_is_overtaken_by_a_writer_does_not_store_what_it_rea
     database.go.clear()
     reader = asyncio.create_task(cache.get(7))
     await database.read.wait()
-    async with cache.changing() as changed:
+    async with cache.invalidation() as changed:
         database.answer = b"new"
         changed.add(7)
     late = asyncio.create_task(cache.get(7))
@@ -132,7 +130,7 @@ async def test_an_invalidation_that_failed_is_made_up_for_and_not_trusted_until_
     working = redis.raw.connection_pool
     redis.raw.connection_pool = ConnectionPool(host="127.0.0.1", port=1)
     database.answer = b"new"
-    await cache.forget([7])
+    await cache.invalidate([7])
     assert not cache.trusted
     redis.raw.connection_pool = working
     assert await redis.raw.get(value_key(7)) == b"old"
@@ -157,24 +155,28 @@ async def test_an_invalidation_reaches_redis_although_a_read_has_just_failed(
     await cache.get(7)
     assert redis._down
     redis.raw.connection_pool = working
-    await cache.forget([7])
-    assert await redis.raw.get(value_key(7)) is None, "another replica would go on serving it"
+    await cache.invalidate([7])
+    assert await redis.raw.get(value_key(7)) is None, "another replica would still serve it"
 
 
 async def test_a_transaction_that_fails_after_changing_something_leaves_a_doubt(
     slow: tuple[SlowDatabase, ProductCache],
 ) -> None:
     _, cache = slow
-    with pytest.raises(ConnectionError):
-        async with cache.changing() as changed:
+
+    async def change() -> None:
+        async with cache.invalidation() as changed:
             changed.add(7)
             raise ConnectionError("the answer to COMMIT was lost")
+
+    with pytest.raises(ConnectionError):
+        await change()
     assert not cache.trusted
 
 
 async def test_without_redis_products_are_read_changed_and_taken(settings: Settings) -> None:
     alone = settings.model_copy(update={"redis_port": 1})
-    async with opened(alone) as shop:
+    async with open_shop(alone) as shop:
         await shop.cache.sweep()
         product = await shop.product()
         await shop.deliver("stock.updated", new_order(), [(product, 2)])

@@ -1,4 +1,4 @@
-"""Stock on a real database: events of several orders, at once and again, the inbox purged, conjure and lose nothing."""
+"""Stock on a real database: concurrent and repeated events of several orders lose no unit, inbox purged or not."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from productfc.config import Settings
 from testkit.properties import Burst, Delivery, deliver, examples, schedules
 
-from .conftest import Lines, Shop, new_order, opened
+from .conftest import Lines, Shop, new_order, open_shop
 
 TAKE, RETURN = "stock.updated", "stock.rollback"
 PRODUCTS, ORDERS = range(3), range(4)
@@ -22,7 +22,7 @@ Event = tuple[str, int]
 
 @dataclass
 class World:
-    """One example: real products and orders behind the small numbers that were drawn."""
+    """One example: the real products and orders behind the small numbers of the strategies."""
 
     shop: Shop
     products: list[int]
@@ -31,15 +31,14 @@ class World:
     baskets: list[Lines]
 
     def basket(self, order: int) -> dict[int, int]:
-        """Give what an order wants, by real product id; the number after the last product stands for no product."""
-        wanted: dict[int, int] = {}
+        """Return an order's quantities by real product id. The number after the last product means an unknown one."""
+        quantities: dict[int, int] = {}
         for number, quantity in self.baskets[order]:
             product = self.products[number] if number in PRODUCTS else UNKNOWN
-            wanted[product] = wanted.get(product, 0) + quantity
-        return wanted
+            quantities[product] = quantities.get(product, 0) + quantity
+        return quantities
 
     async def play(self, schedule: list[Burst[Event]]) -> None:
-        """Let everything arrive that the schedule says."""
         example = uuid4()
 
         async def send(delivery: Delivery[Event]) -> None:
@@ -50,7 +49,6 @@ class World:
         await deliver(schedule, send, lambda: self.shop.value("DELETE FROM inbox"))
 
     async def rows(self, order: int) -> list[dict[str, Any]]:
-        """Give the ledger of an order."""
         query = "SELECT product_id, quantity, state FROM stock_ledger WHERE order_id = $1"
         async with self.shop.db.driver() as connection:
             return [dict(row) for row in await connection.fetch(query, self.orders[order])]
@@ -58,32 +56,31 @@ class World:
 
 @pytest.fixture(scope="module")
 async def shop(settings: Settings) -> AsyncIterator[Shop]:
-    """Give productfc for all examples of this module."""
-    async with opened(settings) as shop:
+    """productfc, shared by all examples of this module."""
+    async with open_shop(settings) as shop:
         await shop.cache.sweep()
         yield shop
 
 
 @pytest.fixture(scope="module")
 async def category(shop: Shop) -> int:
-    """Give a category for all products of this module."""
+    """One category for all products of this module."""
     return await shop.category()
 
 
 async def world(shop: Shop, category: int, initial: list[int], baskets: list[Lines]) -> World:
-    """Put products on the shelf."""
     products = [await shop.product(stock=stock, category_id=category) for stock in initial]
     return World(shop, products, [new_order() for _ in ORDERS], initial, baskets)
 
 
 def possible(schedule: list[Burst[Event]], order: int) -> set[str]:
-    """Say how an order may end: its first event decides, and of one burst's events either may be first."""
+    """Return the states in which an order may end: its first event decides, and any event of a burst may be first."""
     bursts = [{topic for topic, number in burst.events if number == order} for burst in schedule]
-    first = next((topics for topics in bursts if topics), set())
-    heard = set().union(*bursts)
+    first = next((burst for burst in bursts if burst), set())
+    topics = set().union(*bursts)
     ends = {"TOMBSTONE"} if RETURN in first else set()
     if TAKE in first:
-        ends |= {"REJECTED", "RELEASED" if RETURN in heard else "TAKEN"}
+        ends |= {"REJECTED", "RELEASED" if RETURN in topics else "TAKEN"}
     return ends or {""}
 
 
@@ -104,7 +101,8 @@ async def test_stock_adds_up_and_every_order_ends_as_a_whole_in_a_state_that_its
     for order in ORDERS:
         rows = await played.rows(order)
         states = {row["state"] for row in rows} or {""}
-        assert len(states) == 1 and states <= possible(schedule, order)
+        assert len(states) == 1
+        assert states <= possible(schedule, order)
         assert {row["product_id"]: row["quantity"] for row in rows} == (played.basket(order) if rows else {})
         assert len(await shop.rejections(played.orders[order])) == (states == {"REJECTED"})
         for row in rows:

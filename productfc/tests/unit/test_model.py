@@ -1,4 +1,4 @@
-"""The rule of the stock ledger, against a model that knows only what an order may end with."""
+"""The rules of the stock ledger, against a model that only states how an order may end."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from productfc.model import Decision, Entry, LedgerState, Line, decide_return, decide_take, merge
 
-WANTED = [Line(1, 2), Line(2, 1)]
+LINES = [Line(1, 2), Line(2, 1)]
 
 
 class Shelf:
@@ -20,7 +20,6 @@ class Shelf:
         self.refusals: list[str] = []
 
     def apply(self, decision: Decision) -> None:
-        """Do what was decided."""
         for product_id, units in decision.changes.items():
             self.free[product_id] += units
         self.ledger.update({entry.product_id: entry for entry in decision.entries})
@@ -28,7 +27,6 @@ class Shelf:
             self.refusals.append(decision.refusal)
 
     def receive(self, event: str, lines: list[Line]) -> None:
-        """Let the order's next event arrive."""
         ledger = list(self.ledger.values())
         if event == "updated":
             self.apply(decide_take(ledger, lines, self.free))
@@ -38,7 +36,6 @@ class Shelf:
 
     @property
     def held(self) -> dict[int, int]:
-        """Give what the ledger says that the order holds."""
         return {e.product_id: e.quantity for e in self.ledger.values() if e.state is LedgerState.TAKEN}
 
 
@@ -48,10 +45,10 @@ def test_any_order_and_number_of_updates_and_rollbacks_ends_in_the_same_stock(fr
         for events in itertools.product(["updated", "rollback"], repeat=length):
             shelf = Shelf(free)
             for event in events:
-                shelf.receive(event, WANTED)
-            enough = all(free.get(line.product_id, -1) >= line.quantity for line in WANTED)
+                shelf.receive(event, LINES)
+            enough = all(free.get(line.product_id, -1) >= line.quantity for line in LINES)
             takes = enough and "rollback" not in events
-            expected = {line.product_id: line.quantity for line in WANTED} if takes else {}
+            expected = {line.product_id: line.quantity for line in LINES} if takes else {}
             assert shelf.held == expected, events
             assert shelf.free == {n: units - expected.get(n, 0) for n, units in free.items()}, events
             assert len(shelf.refusals) == int(events[0] == "updated" and not enough), events
@@ -68,8 +65,8 @@ def test_stock_and_what_the_order_holds_always_add_up(
     free: dict[int, int], events: list[tuple[str, list[Line]]]
 ) -> None:
     shelf = Shelf(free)
-    for event, named in events:
-        shelf.receive(event, merge(named))
+    for event, event_lines in events:
+        shelf.receive(event, merge(event_lines))
         assert {n: shelf.free[n] + shelf.held.get(n, 0) for n in free} == free
 
 

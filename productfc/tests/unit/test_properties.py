@@ -16,7 +16,7 @@ Basket = dict[int, int]
 
 @dataclass(frozen=True)
 class Event:
-    """An event of an order; `lines` is what it names."""
+    """An event of an order, with the lines that it names."""
 
     topic: str
     order: int
@@ -25,23 +25,23 @@ class Event:
 
 @dataclass
 class Shelf:
-    """Stock and ledger in memory: changed as the repository's SQL changes them, and by nothing but decisions."""
+    """Stock and ledger in memory, changed by decisions only, in the way of the repository's SQL."""
 
     free: Basket
     ledger: dict[int, dict[int, Entry]] = field(default_factory=lambda: defaultdict(dict))
     refused: list[int] = field(default_factory=list)
 
     def receive(self, event: Event) -> None:
-        """Let an event arrive."""
         rows, lines = list(self.ledger[event.order].values()), merge(event.lines)
         if event.topic == "stock.updated":
-            named = {line.product_id for line in lines}
-            self.apply(event.order, decide_take(rows, lines, {n: u for n, u in self.free.items() if n in named}))
+            product_ids = {line.product_id for line in lines}
+            free = {product: units for product, units in self.free.items() if product in product_ids}
+            self.apply(event.order, decide_take(rows, lines, free))
         else:
             self.apply(event.order, decide_return(rows, lines))
 
     def apply(self, order: int, decision: Decision) -> None:
-        """Do what was decided: rows are inserted, and changed only while they are TAKEN."""
+        """Insert rows, and change a row only while it is TAKEN."""
         for product, units in decision.changes.items():
             self.free[product] += units
         rows = self.ledger[order]
@@ -52,44 +52,41 @@ class Shelf:
             self.refused.append(order)
 
     def held(self, product: int) -> int:
-        """Give the units of a product that orders hold."""
         entries = [rows[product] for rows in self.ledger.values() if product in rows]
         return sum(entry.quantity for entry in entries if entry.state is LedgerState.TAKEN)
 
     def state(self, order: int) -> str:
-        """Give the one state of an order's rows, "" for none."""
+        """Return the one state of an order's rows, "" without rows."""
         states = {entry.state.value for entry in self.ledger[order].values()}
-        assert len(states) <= 1, "an order is taken, refused or given back as a whole"
+        assert len(states) <= 1, "an order is taken, refused or returned as a whole"
         return states.pop() if states else ""
 
 
 @dataclass
 class Reference:
-    """What the contract says, told per order: the first event decides, and only a taken order can be given back."""
+    """The contract per order: the first event decides, and only a taken order can be returned."""
 
     free: Basket
     state: dict[int, str] = field(default_factory=dict)
     basket: dict[int, Basket] = field(default_factory=dict)
 
     def receive(self, event: Event) -> None:
-        """Let an event arrive."""
-        wanted: Basket = {}
+        units_by_product: Basket = {}
         for line in event.lines:
-            wanted[line.product_id] = wanted.get(line.product_id, 0) + line.quantity
-        known = self.state.get(event.order)
+            units_by_product[line.product_id] = units_by_product.get(line.product_id, 0) + line.quantity
+        state = self.state.get(event.order)
         if event.topic == "stock.rollback":
-            if known == "TAKEN":
+            if state == "TAKEN":
                 self.move(self.basket[event.order], 1)
-            self.state[event.order] = {None: "TOMBSTONE", "TAKEN": "RELEASED"}.get(known, str(known))
-        elif known is None:
-            enough = all(self.free.get(product, -1) >= units for product, units in wanted.items())
+            self.state[event.order] = {None: "TOMBSTONE", "TAKEN": "RELEASED"}.get(state, str(state))
+        elif state is None:
+            enough = all(self.free.get(product, -1) >= units for product, units in units_by_product.items())
             self.state[event.order] = "TAKEN" if enough else "REJECTED"
-            self.basket[event.order] = wanted
+            self.basket[event.order] = units_by_product
             if enough:
-                self.move(wanted, -1)
+                self.move(units_by_product, -1)
 
     def move(self, basket: Basket, sign: int) -> None:
-        """Put a basket back on the shelf, or take it from there."""
         for product, units in basket.items():
             self.free[product] += sign * units
 
@@ -102,7 +99,7 @@ shelves = st.fixed_dictionaries({product: st.integers(0, 12) for product in PROD
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    """Draw events of several orders, each order with one basket that all its stock.updated name; rollbacks name any."""
+    """Draw events of several orders. All stock.updated of an order name one basket; rollbacks name any products."""
     baskets = draw(st.fixed_dictionaries({order: lines for order in ORDERS}))
     events = []
     for order in draw(st.lists(st.sampled_from(ORDERS), max_size=20)):

@@ -1,4 +1,4 @@
-"""The parameters, bodies and messages that productfc accepts, and the answers that it writes without a model."""
+"""The parameters, bodies and messages that productfc accepts, and the answers that it builds without a model."""
 
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from chassis.events import Message, parse
 from productfc.events import StockRollback, StockUpdated
 from productfc.handler.schemas import ProductChanges, ProductView, SearchQuery, encode
 from productfc.model import Product
-from productfc.repository.products import like_literal
+from productfc.repository.products import escape_like
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_refusal_of_an_order_names_what_is_allowed() -> None:
 
 
 def test_like_patterns_are_taken_literally() -> None:
-    assert like_literal(r"50%_\x") == r"50\%\_\\x"
+    assert escape_like(r"50%_\x") == r"50\%\_\\x"
 
 
 @pytest.mark.parametrize("price", ["0", "0.10", "85000.00", "9999999999", "12.5"])
