@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chassis.config.declare import setting
+from chassis.config.declare import Port, setting
 from chassis.config.settings import ServiceSettings
 
 
@@ -11,8 +11,8 @@ class Settings(ServiceSettings):
 
     service: ClassVar[str] = "orderfc"
 
-    http_port: int = setting("app.port", 28082, ge=1, le=65535)
-    db_port: int = setting("database.port", 5435, ge=1, le=65535)
+    http_port: Port = setting("app.port", 28082)
+    db_port: Port = setting("database.port", 5435)
     db_name: str = setting("database.name", "orderfc")
 
     product_host: str = setting("product.host", "http://localhost:28081", pattern="^https?://[^/]+/?$")

@@ -1,22 +1,24 @@
-"""What orderfc refuses, each with a stable code.
+"""The refusals of orderfc, each with a stable code.
 
 AppError
 ├── Invalid             validation_failed
-├── NotFound            not_found               unknown product; an order that is not there, or not the caller's
+├── NotFound
+│   ├── ProductNotFound     not_found               unknown product in a basket
+│   └── OrderNotFound       not_found               unknown order, or another user's
 ├── Conflict
 │   ├── InsufficientStock   insufficient_stock
 │   ├── PriceMismatch       price_mismatch
-│   └── RequestInProgress   request_in_progress     the same idempotency key is being worked on
+│   └── RequestInProgress   request_in_progress     a request with the same idempotency key is running
 ├── Unprocessable
 │   └── KeyReused           idempotency_key_reused  the key was used with another body
-└── Unavailable         unavailable             productfc is slow, down or unintelligible; nothing was written
+└── Unavailable         unavailable             productfc is slow or down, or its answer is invalid; nothing was written
 """
 
 from chassis.errors import Conflict, NotFound, Unprocessable
 
 
 class InsufficientStock(Conflict):
-    """The product exists and has less stock than asked for."""
+    """The product has less stock than the basket asks for."""
 
     code = "insufficient_stock"
 
@@ -25,7 +27,7 @@ class InsufficientStock(Conflict):
 
 
 class PriceMismatch(Conflict):
-    """The customer was shown another price than the product has now."""
+    """The price in the basket is not the product's current price."""
 
     code = "price_mismatch"
 
@@ -34,7 +36,7 @@ class PriceMismatch(Conflict):
 
 
 class RequestInProgress(Conflict):
-    """A request with the same key is still running; it can be repeated in a second."""
+    """A request with the same key is still running; it can be repeated after a second."""
 
     code = "request_in_progress"
     default_retry_after = 1
@@ -52,11 +54,15 @@ class KeyReused(Unprocessable):
         super().__init__("this idempotency key was used with another request body")
 
 
-def unknown_product(product_id: int) -> NotFound:
-    """Make the 404 of a basket that names a product that does not exist."""
-    return NotFound(f"product {product_id} not found")
+class ProductNotFound(NotFound):
+    """The basket names a product that does not exist."""
+
+    def __init__(self, product_id: int) -> None:
+        super().__init__(f"product {product_id} not found")
 
 
-def unknown_order(order_id: int) -> NotFound:
-    """Make the 404 of an order that does not exist or is somebody else's: the two must look the same."""
-    return NotFound(f"order {order_id} not found")
+class OrderNotFound(NotFound):
+    """The order does not exist or belongs to another user; the two answers are the same."""
+
+    def __init__(self, order_id: int) -> None:
+        super().__init__(f"order {order_id} not found")

@@ -1,4 +1,4 @@
-"""The events that orderfc publishes, and of others' events only the fields that it reads."""
+"""The events that orderfc publishes, and the fields that it reads of other services' events."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ CONSUMED = (PAYMENT_SUCCESS, PAYMENT_FAILED, STOCK_REJECTED)
 
 
 def order_key(order_id: int) -> str:
-    """Give the Kafka key of everything that concerns an order; checkout's SQL builds the same text."""
+    """Return the Kafka key of an order's events; checkout's SQL builds the same text."""
     return f"order-{order_id}"
 
 
@@ -33,7 +33,7 @@ class OrderedProduct(BaseModel):
 
 
 class OrderCreated(BaseModel):
-    """`order.created`, without the `order_id`: it is known only inside the statement that stores the order."""
+    """`order.created` without `order_id`, which the statement that stores the order adds."""
 
     user_id: int
     total_amount: Money
@@ -51,14 +51,14 @@ class StockQuantity(BaseModel):
 
 
 class StockUpdated(BaseModel):
-    """`stock.updated`, without the `order_id` for the same reason. `event_time` is in UTC."""
+    """`stock.updated`, also without `order_id`. `event_time` is in UTC."""
 
     products: list[StockQuantity]
     event_time: datetime
 
 
 class StockRollback(BaseModel):
-    """`stock.rollback`: give back what the order holds. `event_time` is in UTC."""
+    """`stock.rollback`: return the stock of an order. `event_time` is in UTC."""
 
     order_id: int
     products: list[StockQuantity]
@@ -66,13 +66,13 @@ class StockRollback(BaseModel):
 
 
 class PaymentResult(BaseModel):
-    """What is read of `payment.success` and `payment.failed`."""
+    """The fields read of `payment.success` and `payment.failed`."""
 
     order_id: PositiveId
     status: str
 
 
 class StockRejected(BaseModel):
-    """What is read of `stock.rejected`."""
+    """The field read of `stock.rejected`."""
 
     order_id: PositiveId

@@ -1,4 +1,4 @@
-"""The order: its status and how it may change, the basket and how it is priced. Pure: no I/O, no SQLAlchemy."""
+"""The order: its status and transitions, the basket and its prices. Pure: no I/O."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from enum import IntEnum, StrEnum
 
 from chassis.errors import Invalid
 from chassis.money import check_amount
-from orderfc.errors import InsufficientStock, PriceMismatch, unknown_product
+from orderfc.errors import InsufficientStock, PriceMismatch, ProductNotFound
 
 MAX_LINES = 100
 MAX_QUANTITY = 1000
 
 
 class Status(IntEnum):
-    """The status of an order, with the numbers of the Go system. PROCESSING is never entered by this system."""
+    """The status of an order, with the numbers of the Go system. PROCESSING is never entered here."""
 
     CREATED = 0
     PROCESSING = 1
@@ -24,14 +24,12 @@ class Status(IntEnum):
 
     @property
     def wire(self) -> str:
-        """The name that clients see."""
         return self.name.lower()
 
 
 class Cause(StrEnum):
-    """What the other services tell about an order; also the `cause` column of its history."""
+    """What changes the status of an order; also the `cause` column of its history."""
 
-    CHECKOUT = "checkout"
     PAID = "paid"
     PAYMENT_FAILED = "payment_failed"
     STOCK_REJECTED = "stock_rejected"
@@ -39,40 +37,38 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What a cause does to an order: its new status (None = stays), and whether its stock is given back."""
+    """The effect of a cause on an order: its new status (None: unchanged), and whether its stock is returned."""
 
     status: Status | None = None
     publish_rollback: bool = False
 
 
-# The status is all the memory that is needed: completed = paid came, cancelled = failed or rejected came, failed = both
-# came. So a repeated cause changes nothing even when the inbox has been purged, and every order of arrival ends the
-# same.
+# The status alone records which causes have arrived: completed = paid, cancelled = failed or rejected, failed = both. So
+# a repeated cause changes nothing even when the inbox has been purged, and the causes commute.
 _TRANSITIONS: Mapping[tuple[Status, Cause], Transition] = {
     (Status.CREATED, Cause.PAID): Transition(Status.COMPLETED),
     (Status.CREATED, Cause.PAYMENT_FAILED): Transition(Status.CANCELLED, publish_rollback=True),
     (Status.CREATED, Cause.STOCK_REJECTED): Transition(Status.CANCELLED),
     (Status.COMPLETED, Cause.PAYMENT_FAILED): Transition(Status.FAILED, publish_rollback=True),
     (Status.COMPLETED, Cause.STOCK_REJECTED): Transition(Status.FAILED),
-    # Cancelling has already given the stock back, or found that none was taken.
+    # Cancelling has already returned the stock, or none was taken.
     (Status.CANCELLED, Cause.PAID): Transition(Status.FAILED),
 }
-_STAYS = Transition()
+_UNCHANGED = Transition()
 
 
 def transition(status: Status, cause: Cause) -> Transition:
-    """Tell what a cause does to an order in a status."""
-    return _TRANSITIONS.get((status, cause), _STAYS)
+    return _TRANSITIONS.get((status, cause), _UNCHANGED)
 
 
 def may_become(target: Status) -> tuple[Status, ...]:
-    """Give the statuses from which an order may reach `target`: the guard of the UPDATE."""
+    """Return the statuses from which an order may reach `target`: the guard of the UPDATE."""
     return tuple(sorted({status for (status, _), change in _TRANSITIONS.items() if change.status is target}))
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One line of a basket; `price` is what the customer was shown, if the client says it."""
+class BasketLine:
+    """One line of a basket; `price` is the price that the customer saw, None when the client does not send it."""
 
     product_id: int
     quantity: int
@@ -81,7 +77,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What productfc says about a product now."""
+    """A product as productfc answers it now."""
 
     id: int
     name: str
@@ -91,7 +87,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of an order, with name and price as they were at checkout."""
+    """One line of an order, with name and price of the time of checkout."""
 
     product_id: int
     name: str
@@ -111,57 +107,55 @@ class Draft:
 
     @property
     def total_amount(self) -> Decimal:
-        """The sum of the lines."""
         return sum((line.price * line.quantity for line in self.lines), Decimal(0))
 
     @property
     def total_quantity(self) -> int:
-        """The number of pieces."""
         return sum(line.quantity for line in self.lines)
 
 
-def merge(lines: Iterable[Wanted]) -> tuple[Wanted, ...]:
-    """Make one line of each product, in the order of their first mention.
+def merge(lines: Iterable[BasketLine]) -> tuple[BasketLine, ...]:
+    """Return one line per product, in the order of first mention.
 
-    Raises Invalid for two different prices of one product, and for more pieces of it than a line may have.
+    Raises Invalid for two different prices of one product, and for a quantity outside 1..1000.
     """
-    merged: dict[int, Wanted] = {}
+    merged: dict[int, BasketLine] = {}
     for line in lines:
-        seen = merged.get(line.product_id)
-        if seen is None:
+        earlier = merged.get(line.product_id)
+        if earlier is None:
             merged[line.product_id] = line
             continue
-        if seen.price is not None and line.price is not None and seen.price != line.price:
+        if earlier.price is not None and line.price is not None and earlier.price != line.price:
             raise Invalid(f"items: product {line.product_id} is given with two different prices")
-        price = seen.price if seen.price is not None else line.price
-        merged[line.product_id] = Wanted(line.product_id, seen.quantity + line.quantity, price)
+        price = earlier.price if earlier.price is not None else line.price
+        merged[line.product_id] = BasketLine(line.product_id, earlier.quantity + line.quantity, price)
     for line in merged.values():
         if not 1 <= line.quantity <= MAX_QUANTITY:
             raise Invalid(f"items: the quantity of product {line.product_id} must be from 1 to {MAX_QUANTITY}")
     return tuple(merged.values())
 
 
-def priced(basket: Sequence[Wanted], products: Mapping[int, Product]) -> tuple[Line, ...]:
-    """Price a merged basket by what productfc says.
+def price_basket(basket: Sequence[BasketLine], products: Mapping[int, Product]) -> tuple[Line, ...]:
+    """Price a merged basket with productfc's answer.
 
-    Raises NotFound for an unknown product (looked at for all lines first), InsufficientStock, PriceMismatch.
+    Raises ProductNotFound (checked for all lines first), InsufficientStock, PriceMismatch.
     """
-    for wanted in basket:
-        if wanted.product_id not in products:
-            raise unknown_product(wanted.product_id)
-    lines = []
-    for wanted in basket:
-        product = products[wanted.product_id]
-        if product.stock < wanted.quantity:
-            raise InsufficientStock(product.id)
-        if wanted.price is not None and wanted.price != product.price:
-            raise PriceMismatch(product.id)
-        lines.append(Line(product.id, product.name, wanted.quantity, product.price))
-    return tuple(lines)
+    for line in basket:
+        if line.product_id not in products:
+            raise ProductNotFound(line.product_id)
+    return tuple(_priced(line, products[line.product_id]) for line in basket)
+
+
+def _priced(line: BasketLine, product: Product) -> Line:
+    if product.stock < line.quantity:
+        raise InsufficientStock(product.id)
+    if line.price is not None and line.price != product.price:
+        raise PriceMismatch(product.id)
+    return Line(product.id, product.name, line.quantity, product.price)
 
 
 def check_total(draft: Draft) -> None:
-    """Raise Invalid unless the total is more than 0, at most 9,999,999,999 and expressible in the currency."""
+    """Raise Invalid unless the total is over 0, at most 9,999,999,999 and expressible in the currency."""
     if draft.total_amount == 0:
         raise Invalid("The total must be more than 0")
     check_amount(draft.total_amount, draft.currency)

@@ -1,4 +1,4 @@
-"""productfc as checkout sees it: one batch read per checkout, bounded in time and in number."""
+"""The client of productfc: one batch read per checkout, bounded in time and in number."""
 
 import asyncio
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ class _Batch(BaseModel):
 
 
 class ProductClient:
-    """Reads products over one shared keep-alive client. Time limit and concurrency are those of the settings."""
+    """Reads products over one shared keep-alive client, with the settings' time limit and concurrency."""
 
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._timeout_s = settings.product_timeout_s
@@ -48,8 +48,7 @@ class ProductClient:
     async def by_id(self, product_ids: Iterable[int]) -> dict[int, Product]:
         """Read at most 100 products in one call; unknown ids are missing from the answer.
 
-        Raises Unavailable when productfc gives no intelligible answer within the time limit, waiting for a free slot
-        included.
+        Raises Unavailable without a valid answer within the time limit, which includes the wait for a free slot.
         """
         ids = ",".join(str(product_id) for product_id in product_ids)
         try:
@@ -62,24 +61,23 @@ class ProductClient:
         try:
             batch = _Batch.model_validate_json(answer.content)
         except ValidationError as error:
-            raise _unavailable("unintelligible", f"{error.error_count()} fields do not fit") from error
+            raise _unavailable("invalid_answer", f"{error.error_count()} fields do not fit") from error
         CALLS.labels("answered").inc()
         return {item.id: Product(item.id, item.name, item.price, item.stock) for item in batch.products}
 
     async def _get(self, ids: str) -> httpx2.Response:
-        """Ask, and ask once more when the connection ended under the question: so does one of several when restarted."""
+        """Read, and once more when the connection ended: a replica that restarts closes its connections."""
         try:
             return await self._http.get("/v1/products", params={"ids": ids}, headers=telemetry.inject({}))
         except (httpx2.NetworkError, httpx2.RemoteProtocolError):
             return await self._http.get("/v1/products", params={"ids": ids}, headers=telemetry.inject({}))
 
     async def ping(self) -> None:
-        """Ask productfc whether it lives. Raises httpx2.HTTPError when it does not answer."""
+        """Raise httpx2.HTTPError when productfc does not answer."""
         answer = await self._http.get("/ping")
         answer.raise_for_status()
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._http.aclose()
 
 

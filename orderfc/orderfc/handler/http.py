@@ -12,7 +12,7 @@ from chassis.errors import Invalid
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
 from chassis.ids import PathId, digits
-from orderfc.errors import unknown_order
+from orderfc.errors import OrderNotFound
 from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView
 from orderfc.model import Status
 from orderfc.repository import orders
@@ -55,11 +55,11 @@ async def checkout(
     place: Place,
     idempotency_key: Key = None,
 ) -> CheckoutAnswer:
-    """Check the basket with productfc and place the order. The customer is the token's, never the body's."""
+    """Check the basket with productfc and place the order. The customer is the token's user, never the body's."""
     outcome = await place(
         CheckoutRequest(
             user_id=user.user_id,
-            items=[item.wanted() for item in body.items],
+            items=[item.line() for item in body.items],
             payment_method=body.payment_method,
             shipping_address=body.shipping_address,
             key=_one_key(idempotency_key, body.idempotency_token),
@@ -74,7 +74,7 @@ async def checkout(
 def _one_key(header: str | None, token: str | None) -> str | None:
     if header is None:
         return token
-    # HTTP headers arrive as bytes that the framework reads as Latin-1; a body's text is UTF-8.
+    # The framework decodes headers as Latin-1; the text of a body is UTF-8.
     try:
         header = header.encode("latin-1").decode()
     except UnicodeError as error:
@@ -111,9 +111,9 @@ async def history(
 ) -> list[OrderView]:
     """List the caller's orders, newest first; the `Link` header leads to the next page."""
     status = None if query.status is None else _status(query.status)
-    found = await orders.history(db, user.user_id, before_id=query.before_id, status=status, limit=query.limit + 1)
-    page = [OrderView.model_validate_json(shown) for shown in found[: query.limit]]
-    if len(found) > query.limit:
+    views = await orders.history(db, user.user_id, before_id=query.before_id, status=status, limit=query.limit + 1)
+    page = [OrderView.model_validate_json(view) for view in views[: query.limit]]
+    if len(views) > query.limit:
         parameters: dict[str, str | int] = {"limit": query.limit, "before_id": page[-1].order_id}
         if status is not None:
             parameters = {"status": status.wire, **parameters}
@@ -121,9 +121,9 @@ async def history(
     return page
 
 
-def _status(given: str) -> Status:
+def _status(text: str) -> Status:
     for status in Status:
-        if given in (status.wire, str(int(status))):
+        if text in (status.wire, str(int(status))):
             return status
     raise Invalid(f"status: must be one of {', '.join(STATUS_NAMES)} or a number from 0 to {len(STATUS_NAMES) - 1}")
 
@@ -131,7 +131,7 @@ def _status(given: str) -> Status:
 @router.get("/{order_id}", responses=errors(404), summary="Read one order")
 async def order(order_id: PathId, user: CurrentUser, db: Db) -> OrderView:
     """Read an order of the caller; an administrator may read any."""
-    shown = await orders.shown(db, order_id, None if user.is_admin else user.user_id)
-    if shown is None:
-        raise unknown_order(order_id)
-    return OrderView.model_validate_json(shown)
+    view = await orders.view(db, order_id, None if user.is_admin else user.user_id)
+    if view is None:
+        raise OrderNotFound(order_id)
+    return OrderView.model_validate_json(view)

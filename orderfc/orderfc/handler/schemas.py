@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from chassis.ids import PositiveId, Text, TrimmedText
 from chassis.money import Money
-from orderfc.model import MAX_LINES, MAX_QUANTITY, Status, Wanted
+from orderfc.model import MAX_LINES, MAX_QUANTITY, BasketLine, Status
 
 STATUS_NAMES = [status.wire for status in Status]
 
@@ -23,19 +23,18 @@ StatusName = Annotated[str, BeforeValidator(_name), Field(json_schema_extra={"en
 
 
 class CheckoutItem(BaseModel):
-    """A line of the basket; `price` is what the customer was shown and is compared with today's."""
+    """A line of the basket. `price` is the price that the customer saw; it must be the current one."""
 
     product_id: PositiveId = Field(strict=True, examples=[1])
     quantity: int = Field(strict=True, ge=1, le=MAX_QUANTITY, examples=[2])
     price: Money | None = Field(None, examples=[45000])
 
-    def wanted(self) -> Wanted:
-        """Give the line as the domain has it."""
-        return Wanted(self.product_id, self.quantity, self.price)
+    def line(self) -> BasketLine:
+        return BasketLine(self.product_id, self.quantity, self.price)
 
 
 class CheckoutBody(BaseModel):
-    """The body of POST /v1/orders/checkout. Fields that are not named here are ignored, `user_id` among them."""
+    """The body of POST /v1/orders/checkout. Other fields, such as `user_id`, are ignored."""
 
     items: list[CheckoutItem] = Field(min_length=1, max_length=MAX_LINES)
     payment_method: Annotated[TrimmedText, Field(min_length=1, max_length=64)] = Field(examples=["BANK_TRANSFER"])
@@ -47,13 +46,13 @@ class CheckoutBody(BaseModel):
     )
 
     def request_hash(self) -> bytes:
-        """Hash the JSON value that remains after validation, the key left out: 32 bytes."""
+        """Return the SHA-256 (32 bytes) of the validated JSON value without the key."""
         value = self.model_dump(mode="json", exclude={"idempotency_token"})
         return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 class CheckoutAnswer(BaseModel):
-    """The answer of a checkout, first or replayed."""
+    """The answer of a checkout, also of a replayed one."""
 
     message: Literal["Order created successfully"] = "Order created successfully"
     order_id: int = Field(examples=[1001])
@@ -68,7 +67,7 @@ class LineView(BaseModel):
 
 
 class StepView(BaseModel):
-    """A status that the order has entered, and when (UTC)."""
+    """A status of the order, and the time (UTC) when it was entered."""
 
     status: StatusName
     timestamp: UtcTime = Field(examples=["2026-11-25T08:30:00.125000Z"])

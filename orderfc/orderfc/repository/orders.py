@@ -1,4 +1,4 @@
-"""All SQL on orders: the one statement of checkout, the locked read and guarded write of a transition, the reads."""
+"""All SQL on orders: checkout's one statement, the locked read and guarded write of a transition, the reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from orderfc.events import ORDER_CREATED, STOCK_UPDATED
 from orderfc.model import Cause, Draft, Status
 from orderfc.repository.idempotency import Lease
 
-# Everything hangs on `claimed`: a lease that was lost leaves it empty, and then nothing at all is inserted. The number
-# is taken first because the events carry it; their payloads come without it and get it here.
-# All other events are appended by chassis/db/outbox.py: a change of the table `outbox` concerns both statements.
+# When the lease was lost, `claimed` is empty and nothing is inserted. The number is taken first because the events carry
+# it; it is added to their payloads here. This is the only INSERT into `outbox` outside chassis/db/outbox.py: it saves
+# checkout a round trip.
 _PLACE = """
 WITH numbered AS MATERIALIZED (SELECT nextval('orders_id_seq') AS id),
 claimed AS ({claimed}),
@@ -48,8 +48,8 @@ INSERT INTO order_history (order_id, status, cause) SELECT id, $2, $4 FROM chang
 """
 _QUANTITIES = "SELECT product_id, quantity FROM order_items WHERE order_id = $1 ORDER BY product_id"
 
-# As text, because the pool's own JSON reader would make binary floats of the amounts.
-_SHOWN = """
+# As text: the driver's JSON decoder would turn amounts into binary floats.
+_VIEW = """
 SELECT json_build_object(
   'order_id', o.id, 'total_amount', o.total_amount, 'total_qty', o.total_qty, 'payment_method', o.payment_method,
   'shipping_address', o.shipping_address, 'status', o.status,
@@ -59,11 +59,11 @@ SELECT json_build_object(
     FROM order_items i WHERE i.order_id = o.id),
   'history', (
     SELECT json_agg(json_build_object('status', h.status, 'timestamp', h.created_at) ORDER BY h.id)
-    FROM order_history h WHERE h.order_id = o.id))::text AS shown
+    FROM order_history h WHERE h.order_id = o.id))::text AS view
 FROM orders o
 """
-_ONE = f"{_SHOWN} WHERE o.id = $1 AND ($2::bigint IS NULL OR o.user_id = $2)"
-_PAGE = f"""{_SHOWN}
+_ONE = f"{_VIEW} WHERE o.id = $1 AND ($2::bigint IS NULL OR o.user_id = $2)"
+_PAGE = f"""{_VIEW}
 WHERE o.user_id = $1 AND ($2::bigint IS NULL OR o.id < $2) AND ($3::smallint IS NULL OR o.status = $3)
 ORDER BY o.id DESC LIMIT $4"""
 
@@ -80,7 +80,7 @@ class Payloads:
 async def place(db: Database, draft: Draft, payloads: Payloads, lease: Lease | None) -> int | None:
     """Store the order with its items, first history row and events, and mark the key done, in one statement.
 
-    Returns the order's number; None when the lease was lost, and then nothing was written.
+    Returns the order's number, or None when the lease was lost and nothing was written.
     """
     event_ids: list[UUID] = [uuid7(), uuid7()]
     arguments = [
@@ -124,15 +124,15 @@ async def quantities(tx: Tx, order_id: int) -> list[tuple[int, int]]:
     return [(row["product_id"], row["quantity"]) for row in rows]
 
 
-async def shown(db: Database, order_id: int, owner: int | None) -> str | None:
-    """Read an order as JSON text (statuses as numbers); None when there is none, or none of this owner."""
+async def view(db: Database, order_id: int, owner: int | None) -> str | None:
+    """Read an order as JSON text, statuses as numbers; None for an unknown order or one of another owner."""
     async with db.driver() as connection:
-        found: str | None = await connection.fetchval(_ONE, order_id, owner)
-    return found
+        text: str | None = await connection.fetchval(_ONE, order_id, owner)
+    return text
 
 
 async def history(db: Database, user_id: int, *, before_id: int | None, status: Status | None, limit: int) -> list[str]:
-    """Read a user's newest orders as JSON text each, at most `limit`, older than `before_id`: one statement."""
+    """Read a user's orders as JSON texts, newest first: at most `limit`, older than `before_id`."""
     async with db.driver() as connection:
         rows = await connection.fetch(_PAGE, user_id, before_id, None if status is None else int(status), limit)
-    return [row["shown"] for row in rows]
+    return [row["view"] for row in rows]

@@ -1,4 +1,4 @@
-"""The rule of one order: load it locked, decide by the transition table, save guarded."""
+"""The rule of one order: load it locked, decide by the transition table, save it guarded."""
 
 from chassis.db.database import Tx
 from chassis.errors import NotYet
@@ -6,10 +6,10 @@ from orderfc.model import Cause, Transition, may_become, transition
 from orderfc.repository import orders
 
 
-async def settle(tx: Tx, order_id: int, cause: Cause) -> Transition:
-    """Apply what another service says about an order, and tell what changed.
+async def apply_cause(tx: Tx, order_id: int, cause: Cause) -> Transition:
+    """Apply a cause to an order and return the transition.
 
-    Raises NotYet for an order that is not known here.
+    Raises NotYet for an order that is not stored yet.
     """
     status = await orders.locked_status(tx, order_id)
     if status is None:

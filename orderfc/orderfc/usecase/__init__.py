@@ -1,1 +1,1 @@
-"""What orderfc does: one file per write action."""
+"""The write actions of orderfc, one file each."""

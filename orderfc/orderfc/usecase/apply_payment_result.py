@@ -1,4 +1,4 @@
-"""What payment.success and payment.failed do: complete, cancel or fail the order, and give its stock back."""
+"""payment.success and payment.failed: complete, cancel or fail the order, and return its stock."""
 
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from orderfc import events
 from orderfc.config import Settings
 from orderfc.model import Cause
 from orderfc.repository import orders
-from orderfc.service.orders import settle
+from orderfc.service.orders import apply_cause
 
 log = structlog.get_logger(__name__)
 
@@ -23,9 +23,9 @@ EXPECTED = {
 
 
 async def apply_payment_result(db: Database, message: Message, result: events.PaymentResult) -> None:
-    """Apply a payment's end to its order, once.
+    """Apply the result of a payment to its order, once.
 
-    Raises InvalidMessage (`status_mismatch`) when the status does not fit the topic, NotYet for an unknown order.
+    Raises InvalidMessage (`status_mismatch`) for a status of another topic, NotYet for an unknown order.
     """
     cause, statuses = EXPECTED[message.topic]
     if result.status not in statuses:
@@ -33,7 +33,7 @@ async def apply_payment_result(db: Database, message: Message, result: events.Pa
     async with db.transaction() as tx:
         if not await first_time(tx, Settings.service, message):
             return
-        change = await settle(tx, result.order_id, cause)
+        change = await apply_cause(tx, result.order_id, cause)
         if change.publish_rollback:
             await _publish_rollback(tx, result.order_id)
     log.info("payment result applied", cause=cause, status=change.status.wire if change.status else "unchanged")

@@ -1,4 +1,4 @@
-"""What stock.rejected does: cancel the order, or fail it when it is paid; nothing was taken, so nothing goes back."""
+"""stock.rejected: cancel the order, or fail it when it is paid. No stock was taken, so none is returned."""
 
 import structlog
 
@@ -8,15 +8,15 @@ from chassis.events import Message
 from orderfc.config import Settings
 from orderfc.events import StockRejected
 from orderfc.model import Cause
-from orderfc.service.orders import settle
+from orderfc.service.orders import apply_cause
 
 log = structlog.get_logger(__name__)
 
 
 async def apply_stock_rejected(db: Database, message: Message, rejected: StockRejected) -> None:
-    """Apply a refusal of stock to its order, once. Raises NotYet for an unknown order."""
+    """Apply the rejection to its order, once. Raises NotYet for an unknown order."""
     async with db.transaction() as tx:
         if not await first_time(tx, Settings.service, message):
             return
-        change = await settle(tx, rejected.order_id, Cause.STOCK_REJECTED)
+        change = await apply_cause(tx, rejected.order_id, Cause.STOCK_REJECTED)
     log.info("stock rejection applied", status=change.status.wire if change.status else "unchanged")

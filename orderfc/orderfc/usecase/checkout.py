@@ -1,4 +1,4 @@
-"""Checkout: price a basket by productfc's answer, then store the order, its events and its key in one statement."""
+"""Checkout: price a basket with productfc's answer, then store the order, its events and its key in one statement."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
 from orderfc.errors import KeyReused, RequestInProgress
-from orderfc.model import Draft, Wanted, check_total, merge, priced
+from orderfc.model import BasketLine, Draft, check_total, merge, price_basket
 from orderfc.repository import idempotency, orders
 from orderfc.repository.idempotency import Lease
 
@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CheckoutRequest:
-    """What a customer asks for. `request_hash` (32 bytes) stands for the whole body; `key` is None without one."""
+    """A checkout request. `request_hash` (32 bytes) identifies the body; `key` is the idempotency key, if any."""
 
     user_id: int
-    items: Sequence[Wanted]
+    items: Sequence[BasketLine]
     payment_method: str
     shipping_address: str
     key: str | None
@@ -36,14 +36,14 @@ class CheckoutRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The order's number, and whether it comes from an earlier request with the same key."""
+    """The order's number. `replayed`: an earlier request with the same key placed it."""
 
     order_id: int
     replayed: bool = False
 
 
 class Checkout:
-    """Places orders."""
+    """Places orders. Its state is the tasks that free keys of failed requests."""
 
     def __init__(self, settings: Settings, db: Database, products: ProductClient) -> None:
         self._settings = settings
@@ -52,10 +52,10 @@ class Checkout:
         self._freeing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, request: CheckoutRequest) -> Outcome:
-        """Place an order, or answer what the same key was answered before.
+        """Place an order, or return the outcome of an earlier request with the same key.
 
-        Raises Invalid, NotFound, InsufficientStock, PriceMismatch, Unavailable, KeyReused, RequestInProgress; whatever
-        is raised, nothing was written and the key is free again, unless another request holds it.
+        Raises Invalid, ProductNotFound, InsufficientStock, PriceMismatch, Unavailable, KeyReused, RequestInProgress.
+        Then nothing was written, and the key is free again unless another request holds it.
         """
         basket = merge(request.items)
         for line in basket:
@@ -65,9 +65,9 @@ class Checkout:
             return Outcome(await self._place(request, basket, None))
         lease = Lease(request.user_id, request.key, request.request_hash)
         try:
-            found = await idempotency.reserve(self._db, lease, self._settings.idempotency_lease_s)
-            if not found.acquired:
-                return _answered_before(found)
+            reservation = await idempotency.reserve(self._db, lease, self._settings.idempotency_lease_s)
+            if not reservation.acquired:
+                return _earlier_outcome(reservation)
             return Outcome(await self._place(request, basket, lease))
         except (KeyReused, RequestInProgress):
             raise
@@ -75,11 +75,11 @@ class Checkout:
             await self._free(lease)
             raise
 
-    async def _place(self, request: CheckoutRequest, basket: Sequence[Wanted], lease: Lease | None) -> int:
+    async def _place(self, request: CheckoutRequest, basket: Sequence[BasketLine], lease: Lease | None) -> int:
         products = await self._products.by_id(line.product_id for line in basket)
         draft = Draft(
             user_id=request.user_id,
-            lines=priced(basket, products),
+            lines=price_basket(basket, products),
             currency=self._settings.currency,
             payment_method=request.payment_method,
             shipping_address=request.shipping_address,
@@ -95,7 +95,7 @@ class Checkout:
         return order_id
 
     async def _free(self, lease: Lease) -> None:
-        """Free the key even while this request is being cancelled; a key that can't be freed waits for its lease."""
+        """Free the key, also while this request is being cancelled. A key that can't be freed waits for its lease."""
         task = asyncio.create_task(self._try_free(lease))
         self._freeing.add(task)
         task.add_done_callback(self._freeing.discard)
@@ -105,16 +105,16 @@ class Checkout:
         try:
             await idempotency.free(self._db, lease)
         except Exception as error:
-            # The refusal that led here matters more than this.
+            # The caller gets the error that led here, not this one.
             log.warning("idempotency key stays until its lease ends", error=str(error))
 
 
-def _answered_before(found: idempotency.Reservation) -> Outcome:
-    if not found.same_request:
+def _earlier_outcome(reservation: idempotency.Reservation) -> Outcome:
+    if not reservation.same_request:
         raise KeyReused
-    if found.order_id is None:
+    if reservation.order_id is None:
         raise RequestInProgress
-    return Outcome(found.order_id, replayed=True)
+    return Outcome(reservation.order_id, replayed=True)
 
 
 def _payloads(draft: Draft) -> orders.Payloads:

@@ -9,7 +9,7 @@ import pytest
 from orderfc.config import Settings
 from orderfc.errors import RequestInProgress
 from orderfc.handler.schemas import CheckoutBody
-from orderfc.model import Wanted
+from orderfc.model import BasketLine
 from orderfc.repository import idempotency
 from orderfc.repository.idempotency import Lease
 from orderfc.usecase.checkout import Checkout, CheckoutRequest
@@ -21,7 +21,7 @@ HASH = CheckoutBody.model_validate(body()).request_hash()
 
 def request(user: dict[str, str], key: str | None = "key") -> CheckoutRequest:
     return CheckoutRequest(
-        int(user["X-Test-User"]), [Wanted(1, 1)], "BANK_TRANSFER", "Jalan Merdeka 1, Jakarta", key, HASH
+        int(user["X-Test-User"]), [BasketLine(1, 1)], "BANK_TRANSFER", "Jalan Merdeka 1, Jakarta", key, HASH
     )
 
 

@@ -16,7 +16,7 @@ from chassis.db.database import Database
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
 from orderfc.handler.kafka import handlers
-from orderfc.model import Status, Wanted
+from orderfc.model import BasketLine, Status
 from orderfc.usecase.checkout import Checkout, CheckoutRequest
 from testkit.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
 
@@ -42,7 +42,7 @@ class Store:
 
     async def place(self, basket: list[tuple[int, int]]) -> int:
         """Place an order of (product id, quantity) pairs."""
-        items = [Wanted(product_id, quantity) for product_id, quantity in basket]
+        items = [BasketLine(product_id, quantity) for product_id, quantity in basket]
         return (await self.checkout(CheckoutRequest(1, items, "CARD", "here", None, b""))).order_id
 
     async def play(self, schedule: list[Burst[str]], order_id: int) -> None:

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from chassis.errors import AppError, Invalid, NotFound
 from orderfc.errors import InsufficientStock, PriceMismatch
 from orderfc.model import (
+    BasketLine,
     Cause,
     Draft,
     Line,
     Product,
     Status,
     Transition,
-    Wanted,
     check_total,
     may_become,
     merge,
-    priced,
+    price_basket,
     transition,
 )
 
@@ -101,50 +101,50 @@ def test_any_longer_run_of_events_keeps_the_same_rule(causes: list[Cause]) -> No
 
 
 def test_a_product_named_twice_becomes_one_line_in_the_order_of_first_mention() -> None:
-    merged = merge([Wanted(2, 1), Wanted(1, 2, Decimal(5)), Wanted(2, 3, Decimal(7))])
-    assert merged == (Wanted(2, 4, Decimal(7)), Wanted(1, 2, Decimal(5)))
+    merged = merge([BasketLine(2, 1), BasketLine(1, 2, Decimal(5)), BasketLine(2, 3, Decimal(7))])
+    assert merged == (BasketLine(2, 4, Decimal(7)), BasketLine(1, 2, Decimal(5)))
 
 
 @pytest.mark.parametrize(
     "lines",
     [
-        [Wanted(1, 1, Decimal(5)), Wanted(1, 1, Decimal(6))],
-        [Wanted(1, 600), Wanted(1, 401)],
-        [Wanted(1, 0)],
-        [Wanted(1, -1)],
-        [Wanted(1, 2**31)],
+        [BasketLine(1, 1, Decimal(5)), BasketLine(1, 1, Decimal(6))],
+        [BasketLine(1, 600), BasketLine(1, 401)],
+        [BasketLine(1, 0)],
+        [BasketLine(1, -1)],
+        [BasketLine(1, 2**31)],
     ],
 )
-def test_a_basket_that_contradicts_itself_or_asks_too_much_is_refused(lines: list[Wanted]) -> None:
+def test_a_basket_that_contradicts_itself_or_asks_too_much_is_refused(lines: list[BasketLine]) -> None:
     with pytest.raises(Invalid):
         merge(lines)
 
 
 def test_the_same_price_written_differently_is_one_price() -> None:
-    assert merge([Wanted(1, 1, Decimal("5.0")), Wanted(1, 1, Decimal(5))]) == (Wanted(1, 2, Decimal(5)),)
+    assert merge([BasketLine(1, 1, Decimal("5.0")), BasketLine(1, 1, Decimal(5))]) == (BasketLine(1, 2, Decimal(5)),)
 
 
 PRODUCTS = {1: Product(1, "Kopi", Decimal(150000), 5), 2: Product(2, "Teh", Decimal(0), 1)}
 
 
 def test_lines_are_priced_by_the_product_not_by_the_client() -> None:
-    lines = priced([Wanted(1, 5), Wanted(2, 1, Decimal(0))], PRODUCTS)
+    lines = price_basket([BasketLine(1, 5), BasketLine(2, 1, Decimal(0))], PRODUCTS)
     assert lines == (Line(1, "Kopi", 5, Decimal(150000)), Line(2, "Teh", 1, Decimal(0)))
 
 
 @pytest.mark.parametrize(
     ("basket", "error", "sentence"),
     [
-        ([Wanted(1, 6)], InsufficientStock, "product stock is not enough for product 1"),
-        ([Wanted(1, 5, Decimal(149999))], PriceMismatch, "price mismatch for product 1"),
-        ([Wanted(1, 6), Wanted(9, 1)], NotFound, "product 9 not found"),
+        ([BasketLine(1, 6)], InsufficientStock, "product stock is not enough for product 1"),
+        ([BasketLine(1, 5, Decimal(149999))], PriceMismatch, "price mismatch for product 1"),
+        ([BasketLine(1, 6), BasketLine(9, 1)], NotFound, "product 9 not found"),
     ],
 )
 def test_a_basket_that_can_not_be_served_is_refused_with_the_product_named(
-    basket: list[Wanted], error: type[AppError], sentence: str
+    basket: list[BasketLine], error: type[AppError], sentence: str
 ) -> None:
     with pytest.raises(error) as raised:
-        priced(basket, PRODUCTS)
+        price_basket(basket, PRODUCTS)
     assert raised.value.message == sentence
 
 

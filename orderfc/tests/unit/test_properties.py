@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from chassis.errors import Invalid
 from orderfc.model import (
+    BasketLine,
     Cause,
     Draft,
     Line,
     Product,
     Status,
-    Wanted,
     check_total,
     may_become,
     merge,
-    priced,
+    price_basket,
     transition,
 )
 
@@ -90,7 +90,7 @@ def test_a_repeated_event_changes_nothing_even_when_others_came_in_between(
 
 
 @st.composite
-def baskets(draw: st.DrawFn) -> tuple[str, list[Wanted], dict[int, int]]:
+def baskets(draw: st.DrawFn) -> tuple[str, list[BasketLine], dict[int, int]]:
     """Draw a currency, a basket that names products more than once, and each product's price in the smallest unit."""
     currency = draw(st.sampled_from(sorted(DECIMALS)))
     prices = draw(st.dictionaries(st.integers(1, 9), st.integers(0, MAX_TOTAL * 10 ** DECIMALS[currency]), min_size=1))
@@ -98,7 +98,7 @@ def baskets(draw: st.DrawFn) -> tuple[str, list[Wanted], dict[int, int]]:
     for product_id, quantity, shown in draw(
         st.lists(st.tuples(st.sampled_from(sorted(prices)), st.integers(1, 40), st.booleans()), min_size=1, max_size=20)
     ):
-        wanted.append(Wanted(product_id, quantity, amount(prices[product_id], currency) if shown else None))
+        wanted.append(BasketLine(product_id, quantity, amount(prices[product_id], currency) if shown else None))
     return currency, wanted, prices
 
 
@@ -107,7 +107,7 @@ def amount(units: int, currency: str) -> Decimal:
     return Decimal(units).scaleb(-DECIMALS[currency])
 
 
-def pieces(lines: list[Wanted] | tuple[Wanted, ...]) -> dict[int, int]:
+def pieces(lines: list[BasketLine] | tuple[BasketLine, ...]) -> dict[int, int]:
     """Count the pieces of each product."""
     count: dict[int, int] = {}
     for line in lines:
@@ -117,7 +117,7 @@ def pieces(lines: list[Wanted] | tuple[Wanted, ...]) -> dict[int, int]:
 
 @given(baskets())
 def test_merging_keeps_the_pieces_of_every_product_in_one_line_each(
-    basket: tuple[str, list[Wanted], dict[int, int]],
+    basket: tuple[str, list[BasketLine], dict[int, int]],
 ) -> None:
     _, wanted, _ = basket
     merged = merge(wanted)
@@ -130,11 +130,11 @@ def test_merging_keeps_the_pieces_of_every_product_in_one_line_each(
 
 @given(baskets())
 def test_a_total_is_exact_to_the_last_unit_and_accepted_only_within_its_limits(
-    basket: tuple[str, list[Wanted], dict[int, int]],
+    basket: tuple[str, list[BasketLine], dict[int, int]],
 ) -> None:
     currency, wanted, prices = basket
     shelf = {number: Product(number, "x", amount(units, currency), 10_000) for number, units in prices.items()}
-    draft = Draft(1, priced(merge(wanted), shelf), currency, "CARD", "here")
+    draft = Draft(1, price_basket(merge(wanted), shelf), currency, "CARD", "here")
     units = sum(prices[number] * quantity for number, quantity in pieces(wanted).items())
     assert draft.total_amount.scaleb(DECIMALS[currency]) == units
     assert draft.total_quantity == sum(line.quantity for line in wanted)
