@@ -37,7 +37,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The effect of a cause on an order: its new status (None: unchanged), and whether its stock is returned."""
+    """The effect of a cause: the order's new status (None: unchanged), and whether its stock is returned."""
 
     status: Status | None = None
     publish_rollback: bool = False

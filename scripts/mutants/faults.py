@@ -152,7 +152,7 @@ CONTRACT = [
     Fault(
         "a repeated key with another body is ordered again",
         "orderfc/orderfc/usecase/checkout.py",
-        "    if not found.same_request:\n",
+        "    if not reservation.same_request:\n",
         "    if False:\n",
         f"{_KEYS}::test_another_body_under_a_used_key_is_422_and_changes_nothing",
     ),
