@@ -1,1 +1,1 @@
-"""The event contract, made from the services' own event models: JSON Schemas, AsyncAPI, and what must not change."""
+"""The event contract, made from the services' event models and code: JSON Schemas, AsyncAPI, saga, compatibility."""

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document of the platform: topics and dead letter topics, who sends and receives, every message."""
+"""The AsyncAPI 3.0 document: topics and dead letter topics, the services that send and receive, every message."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,14 +24,14 @@ _ABOUT = """\
 Six topics join the services. The key on every topic is `order-<order_id>`: events of one order keep their order within
 a topic, and no order holds across topics. Delivery is at least once, `ce_id` tells duplicates.
 
-Fields are only ever added. A consumer ignores what it does not know, takes `qty` where `quantity` is missing, and
+Fields are only added. A consumer ignores unknown fields, takes `qty` where `quantity` is missing, and
 accepts messages without headers, whose id it then derives from topic, partition and offset.
 
-What can't be applied goes to `<topic>.dlq`, written by the service that gave it up."""
+A message that cannot be applied goes to `<topic>.dlq`, written by the service that failed to apply it."""
 
 
 def document(examples: Mapping[str, Any]) -> Part:
-    """Make the document; `examples` are the golden examples by topic."""
+    """Return the document; `examples` are the golden examples by topic."""
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Go Commerce in Python: events", "version": "1.0.0", "description": _ABOUT},

@@ -1,4 +1,4 @@
-"""What the published models do not say of their fields: the meaning, and the bounds that checkout holds them to.
+"""What the published models do not say of their fields: the meaning, and the bounds that checkout enforces.
 
 A field has the same meaning on every topic. Fields are named by path: `order_id`, `products[].quantity`.
 """
@@ -34,7 +34,7 @@ BY_TOPIC: Mapping[str, Mapping[str, Fact]] = {
             "exclusiveMinimum": 0,
             "maximum": int(MAX_AMOUNT),
         },
-        "payment_method": {"description": "What the customer chose.", "minLength": 1, "maxLength": 64},
+        "payment_method": {"description": "The method that the customer chose.", "minLength": 1, "maxLength": 64},
         "shipping_address": {"description": "Where the order goes.", "minLength": 1, "maxLength": 1000},
         "currency": {"description": "ISO 4217 code of all amounts.", "pattern": "^[A-Z]{3}$"},
         "products[].name": {"description": "The product's name at checkout."},
@@ -46,16 +46,16 @@ BY_TOPIC: Mapping[str, Mapping[str, Fact]] = {
     },
     "stock.updated": _BASKET,
     "stock.rollback": _BASKET,
-    "payment.success": {"status": {"description": "What became of the payment."}},
+    "payment.success": {"status": {"description": "The result of the payment."}},
     "payment.failed": {
-        "status": {"description": "What became of the payment."},
+        "status": {"description": "The result of the payment."},
         "reason": {"description": "A stable code: `expired`, `invoice_refused` or `gateway_unavailable`."},
     },
-    "stock.rejected": {"reason": {"description": "A sentence for a person: what was not there."}},
+    "stock.rejected": {"reason": {"description": "A sentence for a person: what was not in stock."}},
 }
 
 
 def facts_of(topic: str) -> dict[str, dict[str, Any]]:
-    """Give what is known of a topic's fields by path, and of fields that other topics have."""
+    """Return the facts about a topic's fields by path; fields that other topics have are included."""
     own = BY_TOPIC.get(topic, {})
     return {path: {**_EVERYWHERE.get(path, {}), **own.get(path, {})} for path in (*_EVERYWHERE, *own)}

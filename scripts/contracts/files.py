@@ -1,4 +1,4 @@
-"""The contract's files: what they should hold now, what they hold, and what in between would break somebody."""
+"""The contract's files: their text as the code implies it, their text as it is, and changes that break a reader."""
 
 import difflib
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 from contracts.asyncapi import document
 from contracts.compatibility import incompatibilities
@@ -16,14 +17,16 @@ from contracts.topics import TOPICS, readers_of
 ROOT = Path(__file__).resolve().parents[2]
 
 ASYNCAPI = Path("docs/asyncapi.yaml")
+SAGA = Path("docs/saga.md")
 _EVENTS = Path("protos/events")
 _ENDING = ".schema.json"
 _YAML_HEAD = "# Made by `python -m contracts write` from the services' event models. Do not edit.\n"
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes for people: what occurs twice is repeated, text of several lines keeps them."""
+    """Writes for people: repeats parts in place of YAML aliases, and keeps the lines of a text."""
 
+    @override
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
@@ -36,7 +39,7 @@ _Dumper.add_representer(str, _text)
 
 
 def schema_file(topic: str) -> Path:
-    """Name the schema of a topic, relative to the checkout."""
+    """Return the path of a topic's schema, relative to the checkout."""
     return _EVENTS / f"{topic}{_ENDING}"
 
 
@@ -51,8 +54,11 @@ def asyncapi(text: str) -> dict[str, Any]:
     return read
 
 
-def wanted(root: Path) -> dict[Path, str]:
-    """Make all generated files from the models and the golden examples below `root`: text by relative path."""
+def generated(root: Path) -> dict[Path, str]:
+    """Return the text of all generated files by relative path.
+
+    They are made from the models and from the golden examples and sources below `root`. Raises Disagreement.
+    """
     files = {
         schema_file(topic.name): json.dumps(published(topic), indent=2, ensure_ascii=False) + "\n" for topic in TOPICS
     }
@@ -62,7 +68,7 @@ def wanted(root: Path) -> dict[Path, str]:
 
 
 def committed(root: Path) -> dict[str, Schema]:
-    """Read the schemas of what was published before, by topic."""
+    """Read the committed schemas by topic: those of what was published before."""
     return {
         path.name.removesuffix(_ENDING): json.loads(path.read_text("utf-8"))
         for path in sorted((root / _EVENTS).glob(f"*{_ENDING}"))
@@ -70,7 +76,7 @@ def committed(root: Path) -> dict[str, Schema]:
 
 
 def broken(root: Path) -> list[str]:
-    """Say what the models as they are now would break, given what was published before."""
+    """Return a sentence for each reader that the models would break, given what was published before."""
     before = committed(root)
     now = {topic.name: published(topic) for topic in TOPICS}
     sentences = []
@@ -81,17 +87,16 @@ def broken(root: Path) -> list[str]:
 
 
 def differences(root: Path, files: Mapping[Path, str]) -> list[str]:
-    """Compare the files below `root` with what they should hold: lines of a unified diff, none when all are current."""
+    """Return a unified diff, as lines, between the files below `root` and their expected text."""
     lines: list[str] = []
     for path, text in files.items():
-        there = (root / path).read_text("utf-8") if (root / path).exists() else ""
+        present = (root / path).read_text("utf-8") if (root / path).exists() else ""
         lines += difflib.unified_diff(
-            there.splitlines(), text.splitlines(), f"{path} (as it is)", f"{path} (as it should be)", lineterm=""
+            present.splitlines(), text.splitlines(), f"{path} (as it is)", f"{path} (as it should be)", lineterm=""
         )
     return lines
 
 
 def write(root: Path, files: Mapping[Path, str]) -> None:
-    """Write the files below `root`."""
     for path, text in files.items():
         (root / path).write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""The fewest fields that the services of the Go system need, which may run beside these on the same topics."""
+"""The fields that the services of the Go system need; they may run beside these services on the same topics."""
 
 from datetime import datetime
 from typing import Literal

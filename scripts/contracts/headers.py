@@ -1,4 +1,4 @@
-"""The headers of events and of dead letters: their schemas, and examples made by the code that makes the real ones."""
+"""The headers of events and of dead letters: their schemas, and examples from the code that writes the real ones."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -50,17 +50,17 @@ def event_headers() -> Schema:
 
 
 def headers_of(topic: Topic) -> Schema:
-    """Say what the headers of one topic's events have that others' have not."""
+    """Describe the header values that only one topic's events have."""
     return {"type": "object", "properties": {"ce_type": {"const": topic.name}, "ce_source": {"const": topic.producer}}}
 
 
 def example_headers(topic: Topic) -> dict[str, str]:
-    """Make the headers of an example event, as the relay does."""
+    """Return the headers of an example event, as the relay writes them."""
     return wire_headers(topic.producer, _EVENT_ID, topic.name, _TIME, {"traceparent": _TRACE})
 
 
 def dead_letter_headers() -> Schema:
-    """Describe what a dead letter has beside the headers of its original: why it died, where and when."""
+    """Describe the headers of a dead letter beside those of its original: why it failed, where and when."""
     reasons = "\n".join(["A stable code:", "", *(f"- `{code}`: {meaning}" for code, meaning in REASONS.items())])
     properties = {
         "x-reason": _text(reasons, enum=list(REASONS)),
@@ -70,14 +70,14 @@ def dead_letter_headers() -> Schema:
         "x-source-offset": _text("Its offset there.", pattern="^[0-9]+$"),
         "x-handler": _text("Consumer group and topic of the handler that could not apply it.", enum=handlers()),
         "x-attempts": _text("How often the handler was run.", pattern="^[0-9]+$"),
-        "x-failed-at": _text("When it was given up: RFC 3339, UTC.", format="date-time"),
+        "x-failed-at": _text("When it was written to the dead letter topic: RFC 3339, UTC.", format="date-time"),
     }
     about = "The headers of the original as they were, if it had any, and these."
     return {"type": "object", "description": about, "properties": properties, "required": list(properties)}
 
 
 def example_dead_letter(topic: Topic) -> dict[str, str]:
-    """Make the headers of the dead letter that the value `{}` becomes."""
+    """Return the headers of the dead letter of the value `{}`."""
     return {
         **example_headers(topic),
         "x-reason": "invalid_payload",
@@ -92,5 +92,5 @@ def example_dead_letter(topic: Topic) -> dict[str, str]:
 
 
 def handlers() -> list[str]:
-    """Name all handlers as dead letters do: `productfc.stock.updated`."""
+    """Return the names of all handlers as dead letters write them: `productfc.stock.updated`."""
     return [f"{reader.service}.{reader.topic}" for reader in READERS if not reader.in_go]

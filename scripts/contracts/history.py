@@ -1,4 +1,4 @@
-"""Finds what a change of a published event takes from those who read it: fields may be added, and nothing else."""
+"""Finds what a change of a published event takes away from its readers: fields may be added, nothing else."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from contracts.schemas import Schema
 
 @dataclass(frozen=True)
 class Change:
-    """A field that is no longer what was published, and how: `was removed`."""
+    """A field that differs from what was published, and how: `was removed`."""
 
     path: str
     what: str
 
 
 def changes(before: Schema, now: Schema, path: str = "") -> Iterator[Change]:
-    """Compare two schemas of one topic. Bounds are not compared: they are judged against those who rely on them."""
+    """Compare two schemas of one topic. Bounds are not compared here: `reading` checks them against the readers."""
     if kind(before) != kind(now):
         yield Change(path, f"changed from {kind(before)} to {kind(now)}")
         return

@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts.schemas import Schema
 
-# A keyword of a reader's schema that is not among these is a problem: what isn't understood can't be vouched for.
+# Any other keyword in a reader's schema is a problem, because it cannot be checked.
 _SAYS_NOTHING = frozenset({"description", "examples", "$schema", "title", "default"})
 _UNDERSTOOD = frozenset({"type", "enum", "const", "format", "pattern", "properties", "required", "items"})
 _CLOSED = "additionalProperties"
@@ -27,7 +27,7 @@ _BOUNDS: dict[str, tuple[tuple[str, Callable[[Any, Any], bool]], ...]] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a field can't be read: `published` tells what is sent, `reads` what the reader does with it."""
+    """Why a field cannot be read: `published` describes the producer's side, `reads` the reader's."""
 
     path: str
     published: str
@@ -35,7 +35,7 @@ class Problem:
 
 
 def kind(schema: Schema) -> str:
-    """Name the type of a schema: `integer`, `string (date-time)`, `number or null`, `anything`."""
+    """Return the type of a schema in words: `integer`, `string (date-time)`, `number or null`, `anything`."""
     if "anyOf" in schema:
         return " or ".join(kind(variant) for variant in schema["anyOf"])
     name = schema.get("type", "anything")
@@ -43,46 +43,46 @@ def kind(schema: Schema) -> str:
 
 
 def values(schema: Schema) -> list[Any] | None:
-    """Give the only values that a schema allows, None when it lists none."""
+    """Return the only values that a schema allows, None when it lists none."""
     return [schema["const"]] if "const" in schema else schema.get("enum")
 
 
 def listed(of: list[Any]) -> str:
-    """Write values as text: `EXPIRED, FAILED`."""
+    """Return values as text: `EXPIRED, FAILED`."""
     return ", ".join(sorted(str(value) for value in of))
 
 
-def unreadable(sent: Schema, wanted: Schema, path: str = "") -> Iterator[Problem]:
-    """Find the fields of `sent` that a reader of `wanted` could not read; `path` is where both are."""
+def unreadable(sent: Schema, needed: Schema, path: str = "") -> Iterator[Problem]:
+    """Find the fields of `sent` that a reader of `needed` cannot read; `path` leads to both."""
     for variant in sent.get("anyOf", [sent]):
-        fitting = [part for part in wanted.get("anyOf", [wanted]) if _same_type(variant, part)]
+        fitting = [part for part in needed.get("anyOf", [needed]) if _same_type(variant, part)]
         if fitting:
             yield from min((list(_unreadable(variant, part, path)) for part in fitting), key=len)
         else:
-            yield Problem(path, f"may be {kind(variant)}", f"reads {kind(wanted)}")
+            yield Problem(path, f"may be {kind(variant)}", f"reads {kind(needed)}")
 
 
-def _same_type(sent: Schema, wanted: Schema) -> bool:
-    if "type" not in wanted:
+def _same_type(sent: Schema, needed: Schema) -> bool:
+    if "type" not in needed:
         return True
-    return sent.get("type") == wanted["type"] or (sent.get("type"), wanted["type"]) == ("integer", "number")
+    return sent.get("type") == needed["type"] or (sent.get("type"), needed["type"]) == ("integer", "number")
 
 
-def _unreadable(sent: Schema, wanted: Schema, path: str) -> Iterator[Problem]:
-    if unknown := set(wanted) - _SAYS_NOTHING - _UNDERSTOOD - set(_BOUNDS) - {_CLOSED}:
-        yield Problem(path, "can't be judged", f"declares {listed(list(unknown))}")
-    yield from _values(sent, wanted, path)
-    yield from _bounds(sent, wanted, path)
-    yield from _fields(sent, wanted, path)
-    if "items" in wanted:
-        yield from unreadable(sent.get("items", {}), wanted["items"], f"{path}[]")
+def _unreadable(sent: Schema, needed: Schema, path: str) -> Iterator[Problem]:
+    if unknown := set(needed) - _SAYS_NOTHING - _UNDERSTOOD - set(_BOUNDS) - {_CLOSED}:
+        yield Problem(path, "cannot be judged", f"declares {listed(list(unknown))}")
+    yield from _values(sent, needed, path)
+    yield from _bounds(sent, needed, path)
+    yield from _fields(sent, needed, path)
+    if "items" in needed:
+        yield from unreadable(sent.get("items", {}), needed["items"], f"{path}[]")
 
 
-def _values(sent: Schema, wanted: Schema, path: str) -> Iterator[Problem]:
+def _values(sent: Schema, needed: Schema, path: str) -> Iterator[Problem]:
     for keyword in ("format", "pattern"):
-        if keyword in wanted and sent.get(keyword) != wanted[keyword]:
-            yield Problem(path, f"has {keyword} {sent.get(keyword, 'free')}", f"reads {wanted[keyword]}")
-    accepted, possible = values(wanted), values(sent)
+        if keyword in needed and sent.get(keyword) != needed[keyword]:
+            yield Problem(path, f"has {keyword} {sent.get(keyword, 'free')}", f"reads {needed[keyword]}")
+    accepted, possible = values(needed), values(sent)
     if accepted is None:
         return
     takes = f"takes only {listed(accepted)}"
@@ -92,31 +92,29 @@ def _values(sent: Schema, wanted: Schema, path: str) -> Iterator[Problem]:
         yield Problem(path, f"may be {listed(others)}", takes)
 
 
-def _bounds(sent: Schema, wanted: Schema, path: str) -> Iterator[Problem]:
+def _bounds(sent: Schema, needed: Schema, path: str) -> Iterator[Problem]:
     for bound, guarantees in _BOUNDS.items():
-        if bound not in wanted:
+        if bound not in needed:
             continue
-        given = {name: sent[name] for name, _ in guarantees if name in sent}
-        if not any(name in given and holds(given[name], wanted[bound]) for name, holds in guarantees):
-            said = ", ".join(f"{name} {limit}" for name, limit in given.items()) or f"no {bound}"
-            yield Problem(path, f"has {said}", f"takes {bound} {wanted[bound]}")
+        limits = {name: sent[name] for name, _ in guarantees if name in sent}
+        if not any(name in limits and holds(limits[name], needed[bound]) for name, holds in guarantees):
+            published = ", ".join(f"{name} {limit}" for name, limit in limits.items()) or f"no {bound}"
+            yield Problem(path, f"has {published}", f"takes {bound} {needed[bound]}")
 
 
-def _fields(sent: Schema, wanted: Schema, path: str) -> Iterator[Problem]:
-    there, asked = sent.get("properties", {}), wanted.get("properties", {})
-    for name, part in asked.items():
+def _fields(sent: Schema, needed: Schema, path: str) -> Iterator[Problem]:
+    sent_fields, needed_fields = sent.get("properties", {}), needed.get("properties", {})
+    for name, part in needed_fields.items():
         inner = f"{path}.{name}" if path else name
-        needs = name in wanted.get("required", ())
-        if name not in there:
-            if needs:
+        required = name in needed.get("required", ())
+        if name not in sent_fields:
+            if required:
                 yield Problem(inner, "is missing", "requires it")
             continue
-        if needs and name not in sent.get("required", ()):
+        if required and name not in sent.get("required", ()):
             yield Problem(inner, "is not always there", "requires it")
-        yield from unreadable(there[name], part, inner)
-    if wanted.get(_CLOSED, True) is not True:
-        for name in there:
-            if name not in asked:
-                yield Problem(
-                    f"{path}.{name}" if path else name, "is published", "refuses fields that it does not know"
-                )
+        yield from unreadable(sent_fields[name], part, inner)
+    if needed.get(_CLOSED, True) is not True:
+        for name in sent_fields:
+            if name not in needed_fields:
+                yield Problem(f"{path}.{name}" if path else name, "is published", "refuses unknown fields")

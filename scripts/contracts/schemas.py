@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import DataclassField, ModelField, TypedDictField
+from typing_extensions import override
 
 from contracts.facts import facts_of
 from contracts.topics import Reader, Topic
@@ -19,6 +20,7 @@ _FIRST = ("$schema", "title", "type", "description")
 class _WholeModel(GenerateJsonSchema):
     """Events are published whole: a default makes a field no less present."""
 
+    @override
     def field_is_required(self, field: ModelField | DataclassField | TypedDictField, total: bool) -> bool:
         return field.get("serialization_exclude_if") is None
 

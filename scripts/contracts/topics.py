@@ -1,4 +1,4 @@
-"""The event contract as a table: who publishes what on which topic, and who reads which fields of it."""
+"""The event contract as a table: the producer and the model of each topic, and the fields that each reader needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,24 +10,28 @@ import paymentfc.events
 import productfc.events
 from contracts import go
 
-# What orderfc's handlers take is narrower than the model they parse: the status has to fit the topic.
+# orderfc's handlers accept less than the model that they parse: the status has to fit the topic.
 from orderfc.usecase.apply_payment_result import EXPECTED as PAYMENT_RESULTS
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic and the model that its producer publishes; `added` names integer fields that the producer's SQL adds."""
+    """A topic and the model that its producer publishes.
+
+    `compensation` says what undoes the effect of its events, `added` names integer fields that the producer's SQL adds.
+    """
 
     name: str
     producer: str
     payload: type[BaseModel]
     meaning: str
+    compensation: str
     added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What one consumer reads of a topic; `takes` limits a text field to the values that the code behind it accepts.
+    """What one consumer reads of a topic; `takes` limits a text field to the values that its code accepts.
 
     `in_go` marks a service of the Go system.
     """
@@ -50,6 +54,7 @@ TOPICS = (
         "orderfc",
         orderfc.events.OrderCreated,
         "An order was accepted: make its invoice.",
+        "`stock.rejected` closes the payment",
         ("order_id",),
     ),
     Topic(
@@ -57,12 +62,37 @@ TOPICS = (
         "orderfc",
         orderfc.events.StockUpdated,
         "Take this stock for the order, all of it or nothing.",
+        "`stock.rollback` returns the stock",
         ("order_id",),
     ),
-    Topic("stock.rollback", "orderfc", orderfc.events.StockRollback, "Give back what this order holds."),
-    Topic("payment.success", "paymentfc", paymentfc.events.PaymentSuccess, "The money has arrived."),
-    Topic("payment.failed", "paymentfc", paymentfc.events.PaymentFailed, "The money will not arrive."),
-    Topic("stock.rejected", "productfc", productfc.events.StockRejected, "The stock was not there; nothing was taken."),
+    Topic(
+        "stock.rollback",
+        "orderfc",
+        orderfc.events.StockRollback,
+        "Give back what this order holds.",
+        "none: it compensates `stock.updated`",
+    ),
+    Topic(
+        "payment.success",
+        "paymentfc",
+        paymentfc.events.PaymentSuccess,
+        "The money has arrived.",
+        "refund of a failed order",
+    ),
+    Topic(
+        "payment.failed",
+        "paymentfc",
+        paymentfc.events.PaymentFailed,
+        "The money will not arrive.",
+        "none: no money was paid",
+    ),
+    Topic(
+        "stock.rejected",
+        "productfc",
+        productfc.events.StockRejected,
+        "The stock was not there; nothing was taken.",
+        "none: no stock was taken",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Checks a document against AsyncAPI 3.0: its JSON Schema, and that every reference leads somewhere.
+"""Checks a document against AsyncAPI 3.0: its JSON Schema, and that every reference resolves.
 
 The schema is kept here (see asyncapi_3_0_0/README.md) so that checks and tests need neither a network nor Node.
 """
@@ -21,10 +21,10 @@ def _validator() -> Draft7Validator:
 
 
 def invalid(document: dict[str, Any]) -> list[str]:
-    """Give a line for what is wrong with a document, none for a valid one."""
+    """Return a line for each error of a document."""
     error = best_match(_validator().iter_errors(document))
     wrong = [f"{error.json_path}: {error.message}"] if error else []
-    return wrong + [f"{ref}: leads nowhere" for ref in _references(document) if not _found(document, ref)]
+    return wrong + [f"{ref}: does not resolve" for ref in _references(document) if not _resolves(document, ref)]
 
 
 def _references(part: Any) -> Iterator[str]:
@@ -38,7 +38,7 @@ def _references(part: Any) -> Iterator[str]:
             yield from _references(inner)
 
 
-def _found(document: dict[str, Any], ref: str) -> bool:
+def _resolves(document: dict[str, Any], ref: str) -> bool:
     """Follow a reference within the document; none of its names has a `/` or a `~` in it."""
     part: Any = document
     for name in ref.removeprefix("#/").split("/"):

@@ -13,24 +13,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Root = Annotated[Path, typer.Option(help="The checkout whose files are meant.")]
+Root = Annotated[Path, typer.Option(help="The checkout to read and write.")]
 
 _MAX_LINES = 60
 
 
 @app.command()
 def write(root: Root = documents.ROOT) -> None:
-    """Make the documents from the services' applications."""
-    made = documents.wanted()
-    changed = documents.differences(root, made)
-    documents.write(root, made)
+    """Write the documents from the services' applications."""
+    generated = documents.generated()
+    changed = documents.differences(root, generated)
+    documents.write(root, generated)
     typer.echo("Written." if changed else "All files were current.")
 
 
 @app.command()
 def check(root: Root = documents.ROOT) -> None:
-    """Tell whether the documents are current; ends with 1 and shows what differs otherwise."""
-    lines = documents.differences(root, documents.wanted())
+    """Check that the documents are current; otherwise print the differences and exit with 1."""
+    lines = documents.differences(root, documents.generated())
     if lines:
         more = [f"... and {len(lines) - _MAX_LINES} more lines"] if len(lines) > _MAX_LINES else []
         typer.echo(

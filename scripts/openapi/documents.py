@@ -1,4 +1,4 @@
-"""Makes each service's OpenAPI document, and finds where the files in docs/openapi/ say something else."""
+"""Makes each service's OpenAPI document and compares it with its file in docs/openapi/."""
 
 import difflib
 import json
@@ -18,42 +18,43 @@ Document = dict[str, Any]
 
 
 def document(service: str) -> Document:
-    """Make the document of a service; nothing is connected to, and no setting shows in it."""
-    made: Service = import_module(f"{service}.app").SERVICE
-    return made.application(load(made.settings)).openapi()
+    """Return the document of a service. It depends on no setting, and nothing is connected to."""
+    definition: Service = import_module(f"{service}.app").SERVICE
+    return definition.application(load(definition.settings)).openapi()
 
 
-def text(made: Document) -> str:
-    """Write a document as its file holds it: in the order in which it was made, which is always the same."""
-    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+def text(content: Document) -> str:
+    """Return a document as the text of its file; the order of its keys is always the same."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def wanted() -> dict[Path, str]:
-    """Make all files: text by path relative to the checkout."""
+def generated() -> dict[Path, str]:
+    """Return the text of all files by path relative to the checkout."""
     return {FOLDER / f"{service}.json": text(document(service)) for service in SERVICES}
 
 
 def differences(root: Path, files: Mapping[Path, str]) -> list[str]:
-    """Give a unified diff, as lines, of what the files below `root` hold and what they should hold."""
-    return [line for path, made in files.items() for line in _difference(root, path, made)] + _strangers(root, files)
+    """Return a unified diff, as lines, between the files below `root` and their expected text."""
+    return [line for path, expected in files.items() for line in _difference(root, path, expected)] + _others(
+        root, files
+    )
 
 
-def _difference(root: Path, path: Path, made: str) -> Iterator[str]:
-    there = (root / path).read_text("utf-8") if (root / path).is_file() else ""
-    if there != made:
-        # Split at line feeds alone, so that an end of file without one shows as well.
+def _difference(root: Path, path: Path, expected: str) -> Iterator[str]:
+    present = (root / path).read_text("utf-8") if (root / path).is_file() else ""
+    if present != expected:
+        # Split at line feeds alone, so that a missing line feed at the end of the file shows as well.
         yield from difflib.unified_diff(
-            there.split("\n"), made.split("\n"), f"{path} (file)", f"{path} (service)", lineterm=""
+            present.split("\n"), expected.split("\n"), f"{path} (file)", f"{path} (service)", lineterm=""
         )
 
 
-def _strangers(root: Path, files: Mapping[Path, str]) -> list[str]:
-    found = (path.relative_to(root) for path in sorted((root / FOLDER).glob("*.json")))
-    return [f"{path} belongs to no service" for path in found if path not in files]
+def _others(root: Path, files: Mapping[Path, str]) -> list[str]:
+    present = (path.relative_to(root) for path in sorted((root / FOLDER).glob("*.json")))
+    return [f"{path} belongs to no service" for path in present if path not in files]
 
 
 def write(root: Path, files: Mapping[Path, str]) -> None:
-    """Write all files below `root`."""
-    for path, made in files.items():
+    for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(made, "utf-8")
+        (root / path).write_text(content, "utf-8")

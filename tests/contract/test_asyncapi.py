@@ -27,7 +27,7 @@ from chassis.kafka.producer import Producer
 from chassis.kafka.topics import dlq
 from chassis.service import Service
 from contracts.facts import BY_TOPIC
-from contracts.files import ASYNCAPI, ROOT, asyncapi, differences, golden, wanted
+from contracts.files import ASYNCAPI, ROOT, asyncapi, differences, generated, golden
 from contracts.headers import REASONS
 from contracts.schemas import fields, published
 from contracts.topics import READERS, TOPICS, Topic
@@ -128,7 +128,7 @@ def test_a_spoiled_document_is_not_valid(spoil: Callable[[dict[str, Any]], objec
 
 
 def test_the_committed_files_are_those_that_the_event_models_make() -> None:
-    assert differences(ROOT, wanted(ROOT)) == []
+    assert differences(ROOT, generated(ROOT)) == []
 
 
 def test_channels_are_the_topics_that_the_services_create_and_their_dead_letter_topics() -> None:

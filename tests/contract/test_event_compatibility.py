@@ -1,4 +1,4 @@
-"""A change of an event that breaks somebody is refused, and the sentence names the field and whom it breaks."""
+"""A change of an event that breaks a reader is refused; the sentence names the field and the readers."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -167,7 +167,7 @@ def test_a_field_that_nobody_here_reads_is_refused_too_because_it_was_published(
     class TimeAsText(Timeless):
         event_time: str
 
-    left = "nobody here reads it, but others may"
+    left = "no service here reads it, but others may"
     assert after("stock.rejected", Timeless) == [f"stock.rejected: field event_time was removed; {left}"]
     assert after("stock.rejected", TimeAsText) == [
         f"stock.rejected: field event_time changed from string (date-time) to string; {left}"
@@ -236,7 +236,7 @@ class Odd(PaymentResult):
         (Reader("productfc", "stock.updated", Needy), ["field warehouse is missing; productfc requires it"]),
         (
             Reader("productfc", "stock.updated", Strict),
-            ["field event_time is published; productfc refuses fields that it does not know"],
+            ["field event_time is published; productfc refuses unknown fields"],
         ),
         (
             Reader("productfc", "stock.updated", Small),
@@ -245,7 +245,7 @@ class Odd(PaymentResult):
         (Reader("orderfc", "payment.failed", ByText), ["field order_id may be integer; orderfc reads string"]),
         (
             Reader("orderfc", "payment.failed", Odd),
-            ["field order_id can't be judged; orderfc declares multipleOf"],
+            ["field order_id cannot be judged; orderfc declares multipleOf"],
         ),
         (
             Reader("orderfc", "payment.failed", PaymentResult, {"status": frozenset({"FAILED"})}),

@@ -1,4 +1,4 @@
-"""`python -m contracts`: stale files fail with a difference, what breaks somebody is neither passed nor written."""
+"""`python -m contracts`: stale files fail with a difference, a change that breaks a reader is neither passed nor written."""
 
 import shutil
 import subprocess
@@ -49,7 +49,7 @@ def test_check_and_write_refuse_what_was_published_before_and_is_gone_and_write_
     for command in ("check", "write"):
         code, output = run(command, checkout)
         assert code == 1
-        assert "payment.failed: field cause was renamed to reason; nobody here reads it, but others may" in output
+        assert "payment.failed: field cause was renamed to reason; no service here reads it, but others may" in output
         assert (
             "payment.failed: in messages published before, field reason is missing; orderfc (Go) requires it" in output
         )
@@ -61,7 +61,7 @@ def test_a_schema_whose_topic_is_gone_is_missed(checkout: Path) -> None:
     code, output = run("check", checkout)
     assert (code, output.splitlines()[0]) == (
         1,
-        "stock.moved: the topic is no longer published; nobody here reads it, but others may",
+        "stock.moved: the topic is no longer published; no service here reads it, but others may",
     )
 
 
@@ -77,4 +77,4 @@ def test_the_command_runs_as_a_module() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "contracts", "check"], capture_output=True, text=True, check=False, timeout=60
     )
-    assert (done.returncode, done.stdout) == (0, "The event contract is current and breaks nobody.\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "The event contract is current and breaks no reader.\n"), done.stderr

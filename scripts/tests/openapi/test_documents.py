@@ -62,14 +62,14 @@ def test_a_stale_document_fails_the_check_and_is_shown(checkout: Path, old: str,
 def test_a_missing_document_and_a_missing_line_end_fail_the_check(checkout: Path, service: str) -> None:
     file = checkout / documents.FOLDER / f"{service}.json"
     file.write_text(file.read_text("utf-8").rstrip("\n"), "utf-8")
-    assert documents.differences(checkout, documents.wanted())
+    assert documents.differences(checkout, documents.generated())
     file.unlink()
-    assert documents.differences(checkout, documents.wanted())
+    assert documents.differences(checkout, documents.generated())
 
 
 def test_a_document_that_belongs_to_no_service_fails_the_check(checkout: Path) -> None:
     (checkout / documents.FOLDER / "cartfc.json").write_text("{}\n", "utf-8")
-    assert documents.differences(checkout, documents.wanted()) == ["docs/openapi/cartfc.json belongs to no service"]
+    assert documents.differences(checkout, documents.generated()) == ["docs/openapi/cartfc.json belongs to no service"]
 
 
 def test_no_server_and_no_setting_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,10 +78,10 @@ def test_no_server_and_no_setting_is_needed(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket.socket, "bind", refuse)
-    before = documents.wanted()
+    before = documents.generated()
     monkeypatch.setenv("CURRENCY", "USD")
     monkeypatch.setenv("DB_HOST", "nowhere.invalid")
-    assert documents.wanted() == before
+    assert documents.generated() == before
 
 
 def operations() -> Iterator[Any]:
@@ -143,6 +143,6 @@ def test_the_schemes_are_named_and_nothing_else_is_asked_for(service: str) -> No
     document = documents.document(service)
     schemes = document["components"]["securitySchemes"]
     assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
-    used = {name for path in document["paths"].values() for operation in path.values()
-            for asked in operation.get("security", ()) for name in asked}  # fmt: skip
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    used = {name for operation in operations for required in operation.get("security", ()) for name in required}
     assert used == set(schemes) == ({"bearer", "callback"} if service == "paymentfc" else {"bearer"})
