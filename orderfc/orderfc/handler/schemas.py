@@ -1,14 +1,14 @@
 """The bodies of orderfc's HTTP routes."""
 
 import hashlib
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from chassis.ids import PositiveId, Text, TrimmedText
 from chassis.money import Money
+from chassis.times import UtcTime
 from orderfc.model import MAX_LINES, MAX_QUANTITY, BasketLine, Status
 
 STATUS_NAMES = [status.wire for status in Status]
@@ -18,7 +18,6 @@ def _name(value: Any) -> Any:
     return Status(value).wire if isinstance(value, int) else value
 
 
-UtcTime = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
 StatusName = Annotated[str, BeforeValidator(_name), Field(json_schema_extra={"enum": STATUS_NAMES})]
 
 
