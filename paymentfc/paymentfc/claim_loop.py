@@ -1,4 +1,4 @@
-"""A background loop over claimed work: as many items at once as there are slots; a slow one holds up none else."""
+"""A background loop over claimed work: several items at the same time, so that a slow one does not delay the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,44 +16,36 @@ T = TypeVar("T")
 
 
 class ClaimLoop(Generic[T]):
-    """Claims up to the number of free slots and works on each item in its own task.
+    """Claims as many items as it has free slots, and works on each in a task of its own.
 
-    An item whose work fails is left to its lease; the loop goes on. `claim(limit)` commits its claim before returning.
+    `claim(limit)` commits its claim before it returns. An item whose work fails is free again when its lease ends; the
+    loop goes on.
     """
 
     def __init__(
         self,
         name: str,
+        interval_s: float,
         claim: Callable[[int], Awaitable[Sequence[T]]],
         work: Callable[[T], Awaitable[object]],
-        *,
-        interval_s: float = 60,
         wake: asyncio.Event | None = None,
         slots: int = SLOTS,
     ) -> None:
         self.name = name
-        self._interval_s = interval_s
         self._claim = claim
         self._work = work
         self._wake = wake or asyncio.Event()
         self._slots = slots
+        self._loop = Loop(name, interval_s, self._fill, self._wake)
         self._running: set[asyncio.Task[None]] = set()
         self._more = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Claim every `interval_s` seconds and when woken, until `stop` is set; then finish what is claimed."""
+        """Claim every `interval_s` seconds and when woken, until `stop` is set; then finish the claimed items."""
         try:
-            await Loop(self.name, self._interval_s, self._fill, self._wake).run(stop)
+            await self._loop.run(stop)
         finally:
             await asyncio.gather(*self._running, return_exceptions=True)
-
-    async def drain(self) -> int:
-        """Work on everything that is due now, and return how many items that was."""
-        count = 0
-        while items := await self._claim(self._slots):
-            await asyncio.gather(*(self._work(item) for item in items))
-            count += len(items)
-        return count
 
     async def _fill(self) -> None:
         free = self._slots - len(self._running)
@@ -71,7 +63,7 @@ class ClaimLoop(Generic[T]):
         try:
             await self._work(item)
         except Exception as error:
-            log.error("background work failed, its lease will end", loop=self.name, exc_info=error)
+            log.error("background work failed, free again when its lease ends", loop=self.name, exc_info=error)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

@@ -1,4 +1,4 @@
-"""The settings of paymentfc, on top of what every service has."""
+"""The settings of paymentfc, on top of those that every service reads."""
 
 import os
 from typing import Annotated, Any, ClassVar
@@ -7,35 +7,36 @@ from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from chassis.config.declare import PositiveInt, setting
+from chassis.config.declare import Port, PositiveInt, setting
 from chassis.config.settings import ServiceSettings
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _ShutWebhook(PydanticBaseSettingsSource):
-    """Comes before the development defaults, so that a webhook token that is set to nothing gets none of them.
+class _EmptyWebhookToken(PydanticBaseSettingsSource):
+    """Keeps a webhook token that the environment sets to "", instead of the development default.
 
-    Elsewhere an empty variable counts as not given; here the published default would open what was to be shut.
+    For other settings an empty variable means that it is not set. Here the development default, which is published,
+    would accept callbacks that were to be refused.
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
+        raise NotImplementedError("only the inherited __call__ uses this")
 
     def __call__(self) -> dict[str, Any]:
-        given = {name.lower(): value for name, value in os.environ.items()}
+        variables = {name.lower(): value for name, value in os.environ.items()}
         production = self.current_state.get("environment") == "production"
-        shut = given.get("xendit_webhook_token") == "" and not production
-        return {"xendit_webhook_token": ""} if shut else {}
+        empty = variables.get("xendit_webhook_token") == "" and not production
+        return {"xendit_webhook_token": ""} if empty else {}
 
 
 class Settings(ServiceSettings):
-    """What paymentfc can be told; intervals and durations are in seconds."""
+    """paymentfc's own settings and defaults; intervals and durations are in seconds."""
 
     service: ClassVar[str] = "paymentfc"
 
-    http_port: Annotated[int, Field(ge=1, le=65535)] = setting("app.port", 28083)
-    db_port: Annotated[int, Field(ge=1, le=65535)] = setting("database.port", 5436)
+    http_port: Port = setting("app.port", 28083)
+    db_port: Port = setting("database.port", 5436)
     db_name: str = setting("database.name", "paymentfc")
 
     mongo_uri: SecretStr = setting("mongo.uri", dev="mongodb://localhost:27017", secret=False)
@@ -59,8 +60,8 @@ class Settings(ServiceSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], *given: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put one source more in front of the last, which has the development defaults."""
-        *sources, development = super().settings_customise_sources(settings_cls, *given, **named)
-        return *sources, _ShutWebhook(settings_cls), development
+        """Insert one source before the last, which has the development defaults."""
+        *others, development = super().settings_customise_sources(settings_cls, *sources, **named)
+        return *others, _EmptyWebhookToken(settings_cls), development

@@ -1,4 +1,4 @@
-"""The refusals of the payment service, and what can go wrong with the payment gateway.
+"""The refusals of the payment service, and the failures of the payment gateway.
 
 AppError
 ├── Unauthenticated
@@ -7,63 +7,92 @@ AppError
 │   └── NotACallback           validation_failed
 ├── NotFound
 │   ├── PaymentNotFound        not_found
-│   └── NoSuchRow              not_found: an anomaly or a failed event that is not there
+│   ├── InvoiceNotFound        not_found
+│   ├── AnomalyNotFound        not_found
+│   └── FailedEventNotFound    not_found
 ├── Conflict
 │   └── PaymentClosed          payment_closed
 └── Unavailable
     ├── InvoiceNotReady        unavailable
-    ├── GatewayUnavailable     unavailable: no answer, or none that says what happened
+    ├── GatewayUnavailable     unavailable: no answer, or one that leaves the result of the call open
     │   └── GatewayBusy        unavailable: over the gateway's rate limit (429)
     └── AuditUnavailable       unavailable
-Refused                        the gateway's own "no" (4xx but 429): the same call can't succeed; counts as a try
+Refused                        the gateway refused (4xx except 429): the same call cannot succeed; counts as a try
 """
 
 from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable
 
 
 def cleaned(text: str) -> str:
-    """Replace what PostgreSQL can't store in a foreign text: NUL, and halves of surrogate pairs."""
+    """Replace what PostgreSQL cannot store in a foreign text: NUL, and halves of surrogate pairs."""
     return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 class InvalidCallbackToken(Unauthenticated):
-    """The callback does not carry our token."""
-
     code = "invalid_callback_token"
+
+    def __init__(self) -> None:
+        super().__init__("invalid callback token")
 
 
 class NotACallback(Invalid):
-    """The body is not an invoice callback."""
+    def __init__(self, problem: str = "the body is not valid JSON") -> None:
+        super().__init__(problem)
 
 
 class PaymentNotFound(NotFound):
-    """There is no payment of that order, or none that this caller may see."""
+    """The order has no payment, or not one that the caller may see: the two must look the same."""
+
+    def __init__(self, order_id: int) -> None:
+        super().__init__(f"there is no payment for order {order_id}")
 
 
-class NoSuchRow(NotFound):
-    """There is no row with that id in one of the lists for administrators."""
+class InvoiceNotFound(NotFound):
+    """The payment has no invoice yet."""
+
+    def __init__(self, order_id: int) -> None:
+        super().__init__(f"there is no invoice for order {order_id}")
+
+
+class AnomalyNotFound(NotFound):
+    def __init__(self, anomaly_id: int) -> None:
+        super().__init__(f"there is no anomaly {anomaly_id}")
+
+
+class FailedEventNotFound(NotFound):
+    def __init__(self, row_id: int) -> None:
+        super().__init__(f"there is no failed event {row_id}")
 
 
 class PaymentClosed(Conflict):
-    """The payment is paid, expired or failed: there is nothing left to invoice."""
+    """The payment is paid, expired or failed and needs no invoice."""
 
     code = "payment_closed"
 
+    def __init__(self, order_id: int, status: str) -> None:
+        super().__init__(f"the payment of order {order_id} is {status}")
+
 
 class InvoiceNotReady(Unavailable):
-    """The invoice can't be made now; the background goes on trying."""
+    """The invoice cannot be made now; the background loops go on trying."""
+
+    def __init__(self) -> None:
+        super().__init__("the invoice can't be made now, please try again")
 
 
 class GatewayUnavailable(Unavailable):
-    """No answer from the gateway, or one that leaves open what happened: network, 429, 5xx, unreadable."""
+    """The gateway did not answer, or its answer leaves the result open: network error, 429, 5xx, unreadable body."""
 
 
 class GatewayBusy(GatewayUnavailable):
-    """The gateway's rate limit is reached: more calls now would only take from each other."""
+    """The gateway's rate limit is reached; further calls would only use up what is left for others."""
 
 
 class AuditUnavailable(Unavailable):
-    """MongoDB does not answer."""
+    """MongoDB did not answer, or did not confirm a write."""
+
+    def __init__(self, problem: str = "the audit log is not available") -> None:
+        super().__init__(problem)
 
 
 class Refused(Exception):
@@ -76,5 +105,5 @@ class Refused(Exception):
 
     @property
     def no_such_invoice(self) -> bool:
-        """Tell whether the gateway itself knows no such invoice: a proxy's 404 says nothing about invoices."""
+        """Whether the gateway itself has no such invoice; a 404 of a proxy says nothing about invoices."""
         return self.status == 404 and self.code == "INVOICE_NOT_FOUND_ERROR"

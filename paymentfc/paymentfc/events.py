@@ -1,4 +1,4 @@
-"""What paymentfc publishes, and of others' events only the fields that it reads."""
+"""The events that paymentfc publishes, and of others' events only the fields that it reads."""
 
 from typing import Annotated, Literal
 
@@ -13,6 +13,9 @@ ORDER_CREATED = "order.created"
 STOCK_REJECTED = "stock.rejected"
 PAYMENT_SUCCESS = "payment.success"
 PAYMENT_FAILED = "payment.failed"
+
+PUBLISHED = (PAYMENT_SUCCESS, PAYMENT_FAILED)
+CONSUMED = (ORDER_CREATED, STOCK_REJECTED)
 
 
 class Line(BaseModel):
@@ -67,18 +70,18 @@ class PaymentFailed(BaseModel):
 
 
 def order_key(order_id: int) -> str:
-    """Give the Kafka key of everything that concerns an order."""
+    """The Kafka key of all events of an order."""
     return f"order-{order_id}"
 
 
 def succeeded(payment: Payment) -> Event:
-    """Make payment.success, in the trace of the checkout."""
+    """Make payment.success, as part of the checkout's trace."""
     body = PaymentSuccess(order_id=payment.order_id)
     return Event.of(PAYMENT_SUCCESS, order_key(payment.order_id), body, traceparent=payment.traceparent)
 
 
 def failed(payment: Payment, status: Status, reason: str) -> Event:
-    """Make payment.failed, in the trace of the checkout; `status` is FAILED or EXPIRED."""
+    """Make payment.failed, as part of the checkout's trace; `status` is FAILED or EXPIRED."""
     word: Literal["FAILED", "EXPIRED"] = "EXPIRED" if status is Status.EXPIRED else "FAILED"
     body = PaymentFailed(order_id=payment.order_id, status=word, reason=reason)
     return Event.of(PAYMENT_FAILED, order_key(payment.order_id), body, traceparent=payment.traceparent)

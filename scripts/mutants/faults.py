@@ -46,16 +46,16 @@ CONTRACT = [
     ),
     Fault(
         "a payment is shown to anybody who is signed in",
-        "paymentfc/paymentfc/handler/http.py",
-        "if found is None or not (user.is_admin or found.user_id == user.user_id):",
-        "if found is None:",
+        "paymentfc/paymentfc/repository/payments.py",
+        "None if caller.is_admin else caller.user_id",
+        "None",
         f"{_PAY_HTTP}::test_the_owner_and_an_administrator_see_a_payment_and_nobody_else",
     ),
     Fault(
         "an invoice is made for anybody who is signed in",
         "paymentfc/paymentfc/usecase/request_invoice.py",
-        "if payment is None or not (admin or payment.user_id == user_id):",
-        "if payment is None:",
+        "payment = await payments.of_caller(db, order_id, caller)",
+        "payment = await payments.by_order(db, order_id)",
         f"{_PAY_HTTP}::test_an_invoice_is_made_from_our_own_records_whatever_the_body_claims",
     ),
     Fault(
@@ -206,8 +206,8 @@ AUDITED = [
     Fault(
         "the outbox row is written outside the transaction",
         "paymentfc/paymentfc/usecase/receive_callback.py",
-        "            await tx.publish(*settled.events)\n",
-        "            async with self._db.transaction() as other:\n                await other.publish(*settled.events)\n",
+        "        await tx.publish(*applied.events)\n",
+        "        async with db.transaction() as other:\n            await other.publish(*applied.events)\n",
         f"{_PROMISES}::test_an_event_is_committed_with_its_state_or_not_at_all",
         "event_success",
     ),

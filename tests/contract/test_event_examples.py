@@ -108,7 +108,7 @@ async def test_the_handlers_of_the_services_read_what_the_contract_says_of_them(
     tables: list[tuple[str, ModuleType, Callable[[], Any]]] = [
         ("orderfc", orderfc.handler.kafka, lambda: orderfc.handler.kafka.handlers(NOTHING)),
         ("productfc", productfc.handler.kafka, lambda: productfc.handler.kafka.handlers(NOTHING, NOTHING)),
-        ("paymentfc", paymentfc.handler.kafka, lambda: paymentfc.handler.kafka.handlers(NOTHING, NOTHING)),
+        ("paymentfc", paymentfc.handler.kafka, lambda: paymentfc.handler.kafka.handlers(*[NOTHING] * 4)),
     ]
     seen = []
     for service, module, handlers in tables:

@@ -24,7 +24,7 @@ CALLS = Counter("xendit_calls_total", "Calls of Xendit by outcome", ["call", "ou
 
 TIMEOUT_S = 5.0
 CALL_LIMIT_S = 10.0
-# More lines than Xendit takes: the total is right without them.
+# The most items that Xendit accepts. An invoice with more lines goes without them; its total is the same.
 MAX_ITEMS = 75
 MAX_NAME = 256
 
@@ -42,9 +42,9 @@ class Draft:
 
 
 class Xendit:
-    """Calls Xendit with Basic authentication and limits of 5 s for each phase of a call and 10 s for all of it.
+    """Calls Xendit with Basic authentication, within 5 s for each phase of a call and 10 s for the whole call.
 
-    Raises Refused for an answer that says no (4xx but 429), GatewayUnavailable for everything that leaves it open.
+    Raises Refused for a refusal (4xx except 429), GatewayUnavailable for everything that leaves the result open.
     """
 
     def __init__(self, base_url: str, secret_key: str) -> None:
@@ -61,28 +61,26 @@ class Xendit:
         return _invoice(await self._call("create", "POST", "/v2/invoices", body=_body(draft)))
 
     async def find(self, external_id: str) -> list[Invoice]:
-        """Give all invoices with this external id, newest first: Xendit does not keep it unique."""
+        """Return all invoices with this external id, newest first: Xendit does not keep it unique."""
         try:
-            found = await self._call("find", "GET", "/v2/invoices", params={"external_id": external_id})
+            answer = await self._call("find", "GET", "/v2/invoices", params={"external_id": external_id})
         except Refused as error:
-            # What the list says when nothing matches is not documented; an invoice by id answers so.
+            # Undocumented for a list without a match; a single invoice is answered like this.
             if error.no_such_invoice:
                 return []
             raise
-        if not isinstance(found, list):
+        if not isinstance(answer, list):
             raise GatewayUnavailable("Xendit's list of invoices is not a list")
-        return [invoice for invoice in map(_invoice, found) if invoice.external_id == external_id]
+        return [invoice for invoice in map(_invoice, answer) if invoice.external_id == external_id]
 
     async def get(self, invoice_id: str) -> Invoice:
-        """Read one invoice."""
         return _invoice(await self._call("get", "GET", f"/v2/invoices/{quote(invoice_id, safe='')}"))
 
     async def expire(self, invoice_id: str) -> Invoice:
-        """Expire a PENDING invoice; on any error its status has to be read: expiry races with payment."""
+        """Expire a PENDING invoice. After an error its status must be read: expiry races with payment."""
         return _invoice(await self._call("expire", "POST", f"/invoices/{quote(invoice_id, safe='')}/expire!"))
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._client.aclose()
 
     async def _call(
@@ -109,7 +107,7 @@ class Xendit:
 
 
 def _failure(status: int, body: object) -> Exception:
-    """Tell a refusal from trouble; the body may lack any of its fields."""
+    """Return Refused or GatewayUnavailable; the body may lack any of its fields."""
     fields = body if isinstance(body, dict) else {}
     code = cleaned(str(fields.get("error_code") or "UNKNOWN"))
     message = str(fields.get("message") or fields.get("error_message") or "no message")
@@ -146,12 +144,12 @@ def _body(draft: Draft) -> bytes:
 
 
 def _number(amount: Decimal) -> int | float:
-    """Give the JSON number of an amount; a float's shortest text has the same digits."""
+    """Return the JSON number of an amount; the shortest text of a float has the same digits."""
     return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
 class _Reader:
-    """Reads the fields of an invoice leniently: unknown ones are ignored, only what we rely on must be there."""
+    """Reads the fields of an invoice: unknown ones are ignored, only those that paymentfc needs must be readable."""
 
     def __init__(self, body: object) -> None:
         if not isinstance(body, dict):

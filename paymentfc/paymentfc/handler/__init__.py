@@ -1,1 +1,1 @@
-"""The wire: HTTP routes and Kafka messages in, one usecase each."""
+"""The edges: HTTP routes and Kafka messages, each with one use-case or repository function behind it."""

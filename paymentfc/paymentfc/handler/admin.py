@@ -1,12 +1,12 @@
-"""The routes of paymentfc for administrators: what failed, what does not add up, and what was done about it."""
+"""The routes of paymentfc for administrators: failed payments, anomalies, parked events and the audit log."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query
 
 from chassis.auth.tokens import AdminUser
-from chassis.db.database import Database
 from chassis.http.app import errors
+from chassis.http.dependencies import Db, state
 from chassis.ids import PathId
 from paymentfc.handler.admin_schemas import (
     AnomalyList,
@@ -28,15 +28,7 @@ from paymentfc.usecase.retry_event import retry_event
 router = APIRouter(prefix="/v1/payments", tags=["administration"])
 
 
-async def _db(request: Request) -> Database:
-    return cast("Database", request.app.state.db)
-
-
-async def _audit_log(request: Request) -> AuditLog:
-    return cast("AuditLog", request.app.state.audit_log)
-
-
-Db = Annotated[Database, Depends(_db)]
+Log = Annotated[AuditLog, state("audit_log")]
 
 
 @router.get("/failed", responses=errors(403), summary="List failed payments")
@@ -47,15 +39,14 @@ async def failed(_: AdminUser, db: Db, query: Annotated[PageQuery, Query()]) -> 
 
 @router.get("/anomalies", responses=errors(403), summary="List anomalies")
 async def list_anomalies(_: AdminUser, db: Db, query: Annotated[AnomalyQuery, Query()]) -> AnomalyList:
-    """List what Xendit said that does not fit our records, newest first."""
-    found = await anomalies.page(db, query.page, query.page_size, resolved=query.resolved)
-    return AnomalyList.model_validate(found)
+    """List callbacks and invoices of Xendit that contradict our records, newest first."""
+    return AnomalyList.model_validate(await anomalies.page(db, query.page, query.page_size, resolved=query.resolved))
 
 
 @router.post("/anomalies/{anomaly_id}/resolve", responses=errors(403, 404, 503), summary="Resolve an anomaly")
 async def resolve(anomaly_id: PathId, body: Resolution, user: AdminUser, db: Db) -> AnomalyView:
-    """Say what was done about an anomaly; the first note stays."""
-    return AnomalyView.model_validate(await resolve_anomaly(db, anomaly_id, body.note, user.user_id))
+    """Note what was done about an anomaly; the first note stays."""
+    return AnomalyView.model_validate(await resolve_anomaly(db, user.user_id, anomaly_id, body.note))
 
 
 @router.get("/failed-events", responses=errors(403), summary="List parked events")
@@ -67,13 +58,11 @@ async def list_failed_events(_: AdminUser, db: Db, query: Annotated[PageQuery, Q
 @router.post("/failed-events/{row_id}/retry", responses=errors(403, 404, 503), summary="Send a parked event now")
 async def retry(row_id: PathId, user: AdminUser, db: Db) -> FailedEventView:
     """Send a parked event now."""
-    return FailedEventView.model_validate(await retry_event(db, row_id, user.user_id))
+    return FailedEventView.model_validate(await retry_event(db, user.user_id, row_id))
 
 
 @router.get("/audit-logs", responses=errors(403, 503), summary="Read the audit log")
-async def audit_logs(
-    _: AdminUser, log: Annotated[AuditLog, Depends(_audit_log)], query: Annotated[AuditQuery, Query()]
-) -> AuditList:
-    """List the steps of payments' lives, newest first; 503 while MongoDB is down."""
-    found = await log.page(query.page, query.page_size, order_id=query.order_id, event=query.event)
-    return AuditList.model_validate(found)
+async def audit_logs(_: AdminUser, log: Log, query: Annotated[AuditQuery, Query()]) -> AuditList:
+    """List the recorded steps of payments, newest first; 503 while MongoDB is down."""
+    page = await log.page(query.page, query.page_size, order_id=query.order_id, event=query.event)
+    return AuditList.model_validate(page)

@@ -1,14 +1,14 @@
-"""The shapes of paymentfc's lists for administrators."""
+"""The queries and answers of paymentfc's routes for administrators."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chassis.ids import PathId, TrimmedText, digits
 from chassis.money import Money
+from chassis.times import UtcTime
 from paymentfc.model.callback import AnomalyKind
 from paymentfc.model.payment import Status
 from paymentfc.repository.audit import AuditEvent
@@ -21,24 +21,21 @@ def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str) else value
 
 
-UtcTime = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
-
-
 class PageQuery(BaseModel):
-    """Which page is wanted."""
+    """The page of a list to read."""
 
     page: PathId = 1
     page_size: Annotated[int, Field(ge=1, le=100), BeforeValidator(digits)] = 20
 
 
 class AnomalyQuery(PageQuery):
-    """Which anomalies are wanted."""
+    """The page and filter of the list of anomalies."""
 
     resolved: bool | None = Field(None, description="Only those that are resolved, or only those that are not")
 
 
 class AuditQuery(PageQuery):
-    """Which audit entries are wanted."""
+    """The page and filters of the audit log."""
 
     order_id: PathId | None = None
     event: AuditEvent | None = None
@@ -78,13 +75,12 @@ class FailedPayments(BaseModel):
 
     @classmethod
     def of(cls, page: Page[dict[str, Any]]) -> "FailedPayments":
-        """Show a page of rows."""
         rows = [FailedPayment.model_validate(row) for row in page.items]
         return cls(total_failed_payments=page.total, payment_list=rows)
 
 
 class AnomalyView(BaseModel):
-    """Something that a person has to look at, and what was done about it."""
+    """A contradiction between Xendit and our records, and what was done about it."""
 
     id: int = Field(examples=[3])
     order_id: int | None = Field(examples=[1001])
@@ -104,7 +100,7 @@ class Resolution(BaseModel):
 
 
 class FailedEventView(BaseModel):
-    """An event that was parked; `retried_at` is when it was last sent again, by a person or by itself."""
+    """An event that was parked; `retried_at` is when it was last sent again, by an administrator or by the relay."""
 
     id: int = Field(examples=[5])
     event_id: UUID = Field(examples=["01a210a9-9ec2-78c3-b1f9-482d059d4740"])
@@ -120,7 +116,7 @@ class FailedEventView(BaseModel):
 
 
 class AuditEntry(BaseModel):
-    """One step of a payment's life."""
+    """One recorded step of a payment."""
 
     event_id: UUID = Field(examples=["01a210a9-9ec2-78c3-b1f9-482d059d4740"])
     order_id: int | None = Field(examples=[1001])

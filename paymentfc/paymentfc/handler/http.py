@@ -1,58 +1,54 @@
 """The HTTP routes of paymentfc."""
 
 import hmac
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Security
+from fastapi import APIRouter, Request, Security
 from fastapi.responses import Response
 from fastapi.security import APIKeyHeader
 
 from chassis.auth.tokens import CurrentUser
-from chassis.db.database import Database
+from chassis.grpc.users import UserClient
 from chassis.http.app import errors
+from chassis.http.dependencies import Db, state
 from chassis.ids import PathId
-from paymentfc.errors import InvalidCallbackToken, PaymentNotFound
+from paymentfc.errors import InvalidCallbackToken
 from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, PaymentView, Processed, read_callback
 from paymentfc.pdf.document import render
 from paymentfc.repository import payments
-from paymentfc.usecase.describe_invoice import DescribeInvoice
-from paymentfc.usecase.receive_callback import ReceiveCallback
-from paymentfc.usecase.request_invoice import RequestInvoice
+from paymentfc.usecase.check_invoices import CheckInvoices
+from paymentfc.usecase.create_invoice import CreateInvoice
+from paymentfc.usecase.describe_invoice import describe_invoice
+from paymentfc.usecase.receive_callback import receive_callback
+from paymentfc.usecase.request_invoice import request_invoice
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
+Create = Annotated[CreateInvoice, state("create_invoice")]
+Checks = Annotated[CheckInvoices, state("check_invoices")]
+Users = Annotated[UserClient, state("users")]
+WebhookToken = Annotated[str, state("webhook_token")]
+
 PDF = "application/pdf"
 TOKEN_HEADER = b"x-callback-token"
-# Only for the document: the header's own bytes are compared, see _same.
+# Only for the OpenAPI document: the bytes of the header are compared, see _same.
 _callback_token = APIKeyHeader(
     name=TOKEN_HEADER.decode(),
     scheme_name="callback",
     auto_error=False,
-    description="What Xendit sends along with a callback, see XENDIT_WEBHOOK_TOKEN",
+    description="The token that Xendit sends with each callback, see XENDIT_WEBHOOK_TOKEN",
 )
 _PROCESSED = b'{"message":"webhook processed"}'
 
 
-async def _db(request: Request) -> Database:
-    return cast("Database", request.app.state.db)
-
-
-async def _request_invoice(request: Request) -> RequestInvoice:
-    return cast("RequestInvoice", request.app.state.request_invoice)
-
-
-async def _describe_invoice(request: Request) -> DescribeInvoice:
-    return cast("DescribeInvoice", request.app.state.describe_invoice)
-
-
-def _given_token(request: Request) -> bytes | None:
-    """Give the header's own bytes: a token outside ASCII must be compared as it was sent."""
+def _received_token(request: Request) -> bytes | None:
+    """Return the bytes of the header: a token outside ASCII must be compared as it was sent."""
     return next((value for name, value in request.headers.raw if name == TOKEN_HEADER), None)
 
 
-def _same(given: bytes | None, expected: str) -> bool:
+def _same(received: bytes | None, expected: str) -> bool:
     """Compare in constant time; an empty expectation matches nothing."""
-    return bool(expected) and hmac.compare_digest(given or b"", expected.encode())
+    return bool(expected) and hmac.compare_digest(received or b"", expected.encode())
 
 
 @router.post(
@@ -67,22 +63,19 @@ def _same(given: bytes | None, expected: str) -> bool:
     },
     summary="Receive Xendit's callback",
 )
-async def webhook(request: Request) -> Response:
-    """Receive Xendit's invoice callback: 200 once its outcome is durable, whatever it is."""
-    if not _same(_given_token(request), request.app.state.webhook_token):
-        raise InvalidCallbackToken("invalid callback token")
+async def webhook(request: Request, db: Db, token: WebhookToken) -> Response:
+    """Receive an invoice callback of Xendit. 200 means that the callback and its effects are stored."""
+    if not _same(_received_token(request), token):
+        raise InvalidCallbackToken
     callback, text = read_callback(await request.body())
-    receive: ReceiveCallback = request.app.state.receive_callback
-    await receive(callback, text, request.headers.get("webhook-id", "")[:255] or None)
+    await receive_callback(db, callback, text, request.headers.get("webhook-id", "")[:255] or None)
     return Response(_PROCESSED, media_type="application/json")
 
 
 @router.post("/invoice", responses=errors(404, 409, 503), summary="Get an invoice to pay")
-async def invoice(
-    body: InvoiceRequest, user: CurrentUser, request_invoice: Annotated[RequestInvoice, Depends(_request_invoice)]
-) -> InvoiceView:
-    """Give the order's live invoice, or make it now."""
-    return InvoiceView.of(await request_invoice(body.order_id, user_id=user.user_id, admin=user.is_admin))
+async def invoice(body: InvoiceRequest, user: CurrentUser, db: Db, create: Create, checks: Checks) -> InvoiceView:
+    """Return the order's live invoice, or make one now."""
+    return InvoiceView.of(await request_invoice(db, create, checks, user, body.order_id))
 
 
 @router.get(
@@ -91,19 +84,14 @@ async def invoice(
     responses={200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}, **errors(404, 503)},
     summary="Download an invoice as PDF",
 )
-async def invoice_pdf(
-    order_id: PathId, user: CurrentUser, describe: Annotated[DescribeInvoice, Depends(_describe_invoice)]
-) -> Response:
-    """Give the invoice of an order as a PDF, in every status, to its owner or an administrator."""
-    document = await describe(order_id, user_id=user.user_id, admin=user.is_admin)
+async def invoice_pdf(order_id: PathId, user: CurrentUser, db: Db, users: Users) -> Response:
+    """Return the invoice of an order as a PDF, in every status, to its owner or an administrator."""
+    document = await describe_invoice(db, users, user, order_id)
     headers = {"Content-Disposition": f'attachment; filename="invoice_{order_id}.pdf"'}
     return Response(await render(document), media_type=PDF, headers=headers)
 
 
 @router.get("/{order_id}", responses=errors(404), summary="Read the payment of an order")
-async def payment(order_id: PathId, user: CurrentUser, db: Annotated[Database, Depends(_db)]) -> PaymentView:
-    """Show the payment of an order to its owner or an administrator."""
-    found = await payments.by_order(db, order_id)
-    if found is None or not (user.is_admin or found.user_id == user.user_id):
-        raise PaymentNotFound(f"there is no payment for order {order_id}")
-    return PaymentView.model_validate(found)
+async def payment(order_id: PathId, user: CurrentUser, db: Db) -> PaymentView:
+    """Return the payment of an order to its owner or an administrator."""
+    return PaymentView.model_validate(await payments.of_caller(db, order_id, user))

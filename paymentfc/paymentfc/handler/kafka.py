@@ -1,19 +1,36 @@
-"""The table topic -> handler: each message is parsed and given to one usecase."""
+"""The messages that paymentfc consumes: each is parsed and given to one use-case."""
 
+import asyncio
+from functools import partial
+
+from structlog.contextvars import bind_contextvars
+
+from chassis.db.database import Database
 from chassis.events import Message, parse
 from chassis.kafka.consumer import Handler
-from paymentfc.events import ORDER_CREATED, STOCK_REJECTED, OrderCreated, StockRejected
-from paymentfc.usecase.close_rejected_order import CloseRejectedOrder
-from paymentfc.usecase.register_payment import RegisterPayment
+from paymentfc import events
+from paymentfc.config import Settings
+from paymentfc.usecase.close_rejected_order import close_rejected_order
+from paymentfc.usecase.register_payment import register_payment
 
 
-def handlers(register: RegisterPayment, close_rejected: CloseRejectedOrder) -> dict[str, Handler]:
-    """Give the handler of each topic that this service consumes."""
+def handlers(
+    db: Database, settings: Settings, wake_invoices: asyncio.Event, wake_closings: asyncio.Event
+) -> dict[str, Handler]:
+    """Return the table topic -> handler. The events wake the loops that make and that expire invoices."""
+    return {
+        events.ORDER_CREATED: partial(order_created, db, settings, wake_invoices),
+        events.STOCK_REJECTED: partial(stock_rejected, db, wake_closings),
+    }
 
-    async def order_created(message: Message) -> None:
-        await register(parse(message, OrderCreated), message)
 
-    async def stock_rejected(message: Message) -> None:
-        await close_rejected(parse(message, StockRejected), message)
+async def order_created(db: Database, settings: Settings, wake: asyncio.Event, message: Message) -> None:
+    order = parse(message, events.OrderCreated)
+    bind_contextvars(order_id=order.order_id)
+    await register_payment(db, settings, wake, message, order)
 
-    return {ORDER_CREATED: order_created, STOCK_REJECTED: stock_rejected}
+
+async def stock_rejected(db: Database, wake: asyncio.Event, message: Message) -> None:
+    rejected = parse(message, events.StockRejected)
+    bind_contextvars(order_id=rejected.order_id)
+    await close_rejected_order(db, wake, message, rejected)

@@ -1,4 +1,4 @@
-"""The shapes of paymentfc's HTTP bodies."""
+"""The HTTP bodies of paymentfc."""
 
 import json
 from datetime import datetime
@@ -18,7 +18,7 @@ MAX_DIGITS = 40
 
 
 def _number(value: object) -> object:
-    """Take JSON numbers only, and only those that can be written down: text is no amount."""
+    """Accept finite JSON numbers of a bounded size only: text is not an amount."""
     if isinstance(value, bool) or not isinstance(value, Decimal):
         raise ValueError("must be a number")
     if not value.is_finite() or len(value.as_tuple().digits) > MAX_DIGITS or abs(value.adjusted()) > 1_000_000:
@@ -48,36 +48,36 @@ def _no_constant(name: str) -> Any:
 
 
 def read_callback(body: bytes) -> tuple[Callback, str]:
-    """Read a callback and its text. Raises NotACallback, naming the field, for anything else."""
+    """Return the callback and the text of its body. Raises NotACallback, which names the field."""
     try:
         text = body.decode()
         parsed = json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant)
-        found = CallbackBody.model_validate(parsed)
+        fields = CallbackBody.model_validate(parsed)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise NotACallback(f"{where}: {str(first['msg']).removeprefix('Value error, ')}") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise NotACallback("the body is not valid JSON") from error
+        raise NotACallback from error
     callback = Callback(
-        invoice_id=found.id,
-        external_id=found.external_id,
-        status=found.status,
-        amount=found.amount,
-        paid_amount=found.paid_amount,
-        currency=found.currency or "",
+        invoice_id=fields.id,
+        external_id=fields.external_id,
+        status=fields.status,
+        amount=fields.amount,
+        paid_amount=fields.paid_amount,
+        currency=fields.currency or "",
     )
     return callback, text
 
 
 class Processed(BaseModel):
-    """The sentence after a callback's outcome was recorded."""
+    """The answer to a callback."""
 
     message: Literal["webhook processed"] = "webhook processed"
 
 
 class InvoiceRequest(BaseModel):
-    """Whose invoice is wanted; amount and payer come from our own records."""
+    """The order to invoice; amount and payer come from our own records."""
 
     order_id: PositiveId = Field(strict=True, examples=[1001])
 
@@ -91,12 +91,11 @@ class InvoiceView(BaseModel):
 
     @classmethod
     def of(cls, payment: Payment) -> "InvoiceView":
-        """Show the invoice of a payment that has one."""
         return cls(id=payment.invoice_id or "", invoice_url=payment.invoice_url or "", status=payment.status)
 
 
 class PaymentView(BaseModel):
-    """A payment as its owner sees it; `invoice_url` is null while the invoice is still to be made."""
+    """A payment as its owner sees it; `invoice_url` is null until the invoice exists."""
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -1,1 +1,1 @@
-"""All SQL and MongoDB statements, named after the question they answer."""
+"""All SQL and MongoDB statements; the functions are named after the question they answer."""

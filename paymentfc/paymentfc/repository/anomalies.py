@@ -1,4 +1,4 @@
-"""The rows of payment_anomalies: one per distinct (invoice, kind, amount, currency)."""
+"""The rows of `payment_anomalies`: one per distinct (invoice, kind, amount, currency)."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from paymentfc.model.payment import Payment
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page
 
-# Money for a case that was seen without any, even for one that is resolved, is news: its row is open again.
+# Money for a case recorded without any opens its row again, also a resolved one.
 _ADD = """
 INSERT INTO payment_anomalies AS known
   (order_id, payment_id, external_id, invoice_id, kind, expected, received, amount, currency, paid)
@@ -32,8 +32,8 @@ _ONE = f"SELECT {_SHOWN} FROM payment_anomalies WHERE id = $1"
 
 
 async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None) -> bool:
-    """Record an anomaly; False when the same case is recorded already, and no money has come to it since."""
-    found = await tx.driver().fetchval(
+    """Record an anomaly; False when the same case is recorded already and no money has come since."""
+    row_id = await tx.driver().fetchval(
         _ADD,
         payment.order_id if payment else None,
         payment.id if payment else None,
@@ -46,22 +46,22 @@ async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | N
         callback.currency,
         callback.says_paid,
     )
-    return found is not None
+    return row_id is not None
 
 
 async def attach(tx: Tx, payment: Payment, invoice_id: str, *, resolved: bool) -> None:
-    """Name the order of a callback that was unknown so far; resolved when the callback was applied to it."""
+    """Set the order of an anomaly recorded before its payment existed; `resolved`: its callback was applied."""
     kind = AnomalyKind.UNKNOWN_INVOICE.value
     await tx.driver().execute(_ATTACH, invoice_id, kind, payment.order_id, payment.id, resolved)
 
 
 async def page(db: Database, number: int, size: int, *, resolved: bool | None) -> Page[dict[str, Any]]:
-    """Read a page of anomalies: all of them, or only those that are (not) resolved."""
+    """Read a page of anomalies, newest first; `resolved` None reads all of them."""
     return await pages.read(db, _SHOWN, _OPEN, [resolved], number, size)
 
 
 async def resolve(tx: Tx, anomaly_id: int, note: str) -> dict[str, Any] | None:
-    """Mark an anomaly as dealt with, once: a second note changes nothing. Gives the row, None for an unknown id."""
+    """Resolve an anomaly and return its row, None for an unknown id; a second note changes nothing."""
     await tx.driver().execute(_RESOLVE, anomaly_id, note)
     row = await tx.driver().fetchrow(_ONE, anomaly_id)
     return dict(row) if row else None

@@ -1,4 +1,4 @@
-"""The audit log: written as rows beside the change it tells of, delivered to MongoDB afterwards."""
+"""The audit log: rows written in the transaction of the change they describe, delivered to MongoDB afterwards."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,9 +31,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
 """
 _ADD_PUBLISHED = """
 INSERT INTO audit_outbox (event_id, order_id, payment_id, user_id, external_id, event, actor, metadata)
-SELECT given.event_id, given.order_id, p.id, p.user_id, p.external_id, $4, 'relay', given.metadata
-FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[]) AS given (event_id, order_id, metadata)
-LEFT JOIN payments p ON p.order_id = given.order_id
+SELECT event.id, event.order_id, p.id, p.user_id, p.external_id, $4, 'relay', event.metadata
+FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[]) AS event (id, order_id, metadata)
+LEFT JOIN payments p ON p.order_id = event.order_id
 ON CONFLICT (event_id) DO NOTHING
 """
 _DUE = """
@@ -49,7 +49,7 @@ WHERE id = $1
 
 
 class AuditEvent(StrEnum):
-    """The steps of a payment's life that are kept for ever."""
+    """The steps of a payment that are kept for ever."""
 
     PAYMENT_CREATED = "payment.created"
     INVOICE_CREATED = "invoice.created"
@@ -62,10 +62,7 @@ class AuditEvent(StrEnum):
 
 
 async def add(tx: Tx, event: AuditEvent, about: Payment | str, actor: str, **metadata: object) -> None:
-    """Write an audit row in the transaction of the change that it tells of.
-
-    It is about a payment, or about the external id of a callback that has none.
-    """
+    """Write an audit row about a payment, or about the external id of a callback that has no payment."""
     payment = about if isinstance(about, Payment) else None
     await tx.driver().execute(
         _ADD,
@@ -81,7 +78,7 @@ async def add(tx: Tx, event: AuditEvent, about: Payment | str, actor: str, **met
 
 
 async def add_published(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
-    """Relay hook: write one row per event that Kafka has acknowledged, in the transaction that marks it."""
+    """Relay hook: write one row per published event, in the transaction that marks it as published."""
     ids, orders, metadata = [], [], []
     for row in rows:
         order_id = orjson.loads(row.payload).get("order_id")
@@ -92,20 +89,20 @@ async def add_published(connection: asyncpg.Connection, rows: Sequence[OutboxRow
 
 
 async def due(db: Database, limit: int) -> list[tuple[int, dict[str, Any]]]:
-    """Give the oldest entries that are not delivered yet, as (row id, MongoDB document)."""
+    """Return the oldest entries that are not delivered yet, as (row id, MongoDB document)."""
     async with db.driver() as connection:
         rows = await connection.fetch(_DUE, limit)
     return [(row["id"], _document(row)) for row in rows]
 
 
 async def delivered(db: Database, ids: Sequence[int]) -> None:
-    """Remove entries that MongoDB holds."""
+    """Delete entries that MongoDB has stored."""
     async with db.driver() as connection:
         await connection.execute(_DELIVERED, list(ids))
 
 
 async def refused(db: Database, row_id: int, error: str) -> None:
-    """Keep an entry that MongoDB does not take, for a later try; the others go on."""
+    """Store MongoDB's error with an entry that it refused; the entry is tried again later."""
     async with db.driver() as connection:
         await connection.execute(_REFUSED, row_id, error)
 
@@ -135,7 +132,7 @@ class AuditLog:
     async def append(self, documents: Sequence[dict[str, Any]]) -> dict[int, str]:
         """Store documents that are not stored yet; return {position: error} of those that MongoDB refuses.
 
-        Raises AuditUnavailable when MongoDB does not answer; what was stored by then is met as a duplicate later.
+        Raises AuditUnavailable when MongoDB does not answer; documents stored by then are duplicates of the next try.
         """
         try:
             await self._ensure_indexes()
@@ -146,40 +143,38 @@ class AuditLog:
                 raise AuditUnavailable("the audit log did not confirm the write") from error
             return {item["index"]: str(item.get("errmsg")) for item in failures if item.get("code") != DUPLICATE_KEY}
         except (PyMongoError, OSError) as error:
-            raise AuditUnavailable("the audit log is not available") from error
+            raise AuditUnavailable from error
         return {}
 
     async def page(
         self, number: int, size: int, *, order_id: int | None, event: AuditEvent | None
     ) -> Page[dict[str, Any]]:
         """Read a page of entries, newest first. Raises AuditUnavailable when MongoDB does not answer."""
-        wanted = {"order_id": order_id, "event": event.value if event else None}
-        query = {name: value for name, value in wanted.items() if value is not None}
+        filters = {"order_id": order_id, "event": event.value if event else None}
+        query = {name: value for name, value in filters.items() if value is not None}
         try:
             total = await self._collection.count_documents(query)
-            found = (
-                self._collection.find(query, {"_id": False}).sort(_NEWEST_FIRST).skip(offset(number, size)).limit(size)
-            )
-            items = await found.to_list() if offset(number, size) < total else []
+            skip = offset(number, size)
+            documents = self._collection.find(query, {"_id": False}).sort(_NEWEST_FIRST).skip(skip).limit(size)
+            items = await documents.to_list() if skip < total else []
         except (PyMongoError, OSError) as error:
-            raise AuditUnavailable("the audit log is not available") from error
+            raise AuditUnavailable from error
         return Page(items, total, number, size)
 
     async def _ensure_indexes(self) -> None:
         if not self._indexed:
             await self._collection.create_index([("event_id", ASCENDING)], unique=True)
-            # The list's order, behind each of its filters.
+            # Each filter of the list, followed by its order.
             for filtered in ([], [("order_id", ASCENDING)], [("event", ASCENDING)]):
                 await self._collection.create_index([*filtered, *_NEWEST_FIRST])
             self._indexed = True
 
     async def ping(self) -> None:
-        """Ask MongoDB for an answer. Raises AuditUnavailable without one."""
+        """Raises AuditUnavailable when MongoDB does not answer."""
         try:
             await self._client.admin.command("ping")
         except (PyMongoError, OSError) as error:
-            raise AuditUnavailable("the audit log is not available") from error
+            raise AuditUnavailable from error
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._client.close()

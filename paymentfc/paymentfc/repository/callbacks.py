@@ -1,4 +1,4 @@
-"""The rows of payment_callbacks: everything that Xendit told us, once per distinct case."""
+"""The rows of `payment_callbacks`: every callback of Xendit, one row per distinct case."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +16,7 @@ _COUNT_AGAIN = """
 UPDATE payment_callbacks SET deliveries = deliveries + 1
 WHERE invoice_id = $1 AND external_id = $2 AND status = $3 AND amount = $4 AND currency = $5
 """
-_SETTLE = "UPDATE payment_callbacks SET outcome = $2, applied_time = now() WHERE id = $1"
+_SET_OUTCOME = "UPDATE payment_callbacks SET outcome = $2, applied_time = now() WHERE id = $1"
 _WAITING = """
 SELECT id, invoice_id, external_id, status, asked_amount, amount, currency FROM payment_callbacks
 WHERE external_id = $1 AND outcome = 'waiting' ORDER BY id
@@ -25,31 +25,30 @@ WHERE external_id = $1 AND outcome = 'waiting' ORDER BY id
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A callback and the row that keeps it."""
+    """A callback with the id of its row."""
 
     id: int
     callback: Callback
 
 
 async def add(tx: Tx, callback: Callback, body: str, webhook_id: str | None) -> Stored | None:
-    """Store a callback; None when the same case is stored already (a repeat, only counted)."""
+    """Store a callback; None for a repeated one, which is only counted."""
     amount = amount_text(callback.judged_amount)
     key = (callback.invoice_id, callback.external_id, callback.status, amount)
     driver = tx.driver()
-    found = await driver.fetchval(_ADD, *key, amount_text(callback.amount), callback.currency, body, webhook_id)
-    if found is None:
+    row_id = await driver.fetchval(_ADD, *key, amount_text(callback.amount), callback.currency, body, webhook_id)
+    if row_id is None:
         await driver.execute(_COUNT_AGAIN, *key, callback.currency)
         return None
-    return Stored(found, callback)
+    return Stored(row_id, callback)
 
 
-async def settle(tx: Tx, stored: Stored, outcome: Outcome) -> None:
-    """Note what became of a callback."""
-    await tx.driver().execute(_SETTLE, stored.id, outcome.value)
+async def set_outcome(tx: Tx, stored: Stored, outcome: Outcome) -> None:
+    await tx.driver().execute(_SET_OUTCOME, stored.id, outcome.value)
 
 
 async def waiting(tx: Tx, ext_id: str) -> list[Stored]:
-    """Give the callbacks that came before their payment, in the order of arrival."""
+    """Return the callbacks that came before their payment, in the order of arrival."""
     rows = await tx.driver().fetch(_WAITING, ext_id)
     return [
         Stored(

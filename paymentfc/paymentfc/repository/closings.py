@@ -1,4 +1,4 @@
-"""The rows of invoice_closings: invoices to be expired at Xendit, and looked at once more a day later."""
+"""The rows of `invoice_closings`: invoices to be expired at Xendit, and read once more a day later."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from paymentfc.model.payment import Payment
 
 
 class Step(StrEnum):
-    """What is next for an invoice that nobody shall pay any more."""
+    """The next step for an invoice that must not be paid any more."""
 
     EXPIRE = "expire"
     LOOK_AGAIN = "look_again"
@@ -17,7 +17,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """One claimed step; `attempts` counts this one."""
+    """One claimed step; `attempts` includes this one."""
 
     invoice_id: str
     external_id: str
@@ -37,42 +37,42 @@ UPDATE invoice_closings SET due_at = now() + $2 * interval '1 second', attempts 
 FROM due WHERE invoice_id = due_id
 RETURNING invoice_id, external_id, step, attempts
 """
-# Both only from the step that was claimed: a worker that took longer than its lease may have been overtaken.
+# _MOVE and _POSTPONE: only from the claimed step, because after its lease another worker may have gone on.
 _MOVE = """
 UPDATE invoice_closings SET step = $2, due_at = now() + $3 * interval '1 second', attempts = 0, last_error = NULL,
   done_at = CASE WHEN $2 = 'done' THEN now() END
 WHERE invoice_id = $1 AND step = $4
 """
-_LATER = """
+_POSTPONE = """
 UPDATE invoice_closings SET due_at = now() + $2 * interval '1 second', last_error = left($3, 500)
 WHERE invoice_id = $1 AND step = $4
 """
-_IS_STRAY = "SELECT EXISTS (SELECT 1 FROM invoice_closings WHERE invoice_id = $1)"
+_IS_LISTED = "SELECT EXISTS (SELECT 1 FROM invoice_closings WHERE invoice_id = $1)"
 
 
 async def add(tx: Tx, payment: Payment, invoice_id: str, step: Step, in_s: float = 0.0) -> None:
-    """Have an invoice expired, or looked at again, in `in_s` seconds; a no-op when it is listed already."""
+    """List an invoice to be expired, or read again, in `in_s` seconds; a no-op when it is listed already."""
     await tx.driver().execute(_ADD, invoice_id, payment.id, payment.external_id, step.value, in_s)
 
 
 async def claim(db: Database, limit: int, lease_s: float) -> list[Closing]:
-    """Claim due steps; others get them after `lease_s` seconds."""
+    """Claim due steps; they are free again after `lease_s` seconds."""
     async with db.driver() as connection:
         rows = await connection.fetch(_CLAIM, limit, lease_s)
     return [Closing(row["invoice_id"], row["external_id"], Step(row["step"]), row["attempts"]) for row in rows]
 
 
 async def move(tx: Tx, closing: Closing, step: Step, in_s: float = 0.0) -> None:
-    """Go on to the next step, due in `in_s` seconds."""
+    """Set the next step, due in `in_s` seconds."""
     await tx.driver().execute(_MOVE, closing.invoice_id, step.value, in_s, closing.step.value)
 
 
-async def later(db: Database, closing: Closing, wait_s: float, error: str) -> None:
-    """Try the same step again in `wait_s` seconds."""
+async def postpone(db: Database, closing: Closing, wait_s: float, error: str) -> None:
+    """Have the same step done again in `wait_s` seconds."""
     async with db.driver() as connection:
-        await connection.execute(_LATER, closing.invoice_id, wait_s, error, closing.step.value)
+        await connection.execute(_POSTPONE, closing.invoice_id, wait_s, error, closing.step.value)
 
 
 async def is_listed(tx: Tx, invoice_id: str) -> bool:
-    """Tell whether we have this invoice closed ourselves."""
-    return bool(await tx.driver().fetchval(_IS_STRAY, invoice_id))
+    """Whether this service closes, or has closed, the invoice."""
+    return bool(await tx.driver().fetchval(_IS_LISTED, invoice_id))

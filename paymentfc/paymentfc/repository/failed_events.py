@@ -1,4 +1,4 @@
-"""The rows of failed_events: what could not be published in the configured tries, for a person to see and retry."""
+"""The rows of `failed_events`: events not published in the configured tries, for an administrator to retry."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,25 +23,25 @@ _RETRIED = "UPDATE failed_events SET retried_at = now() WHERE event_id = ANY($1:
 
 
 async def add_parked(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
-    """Relay hook: record parked events, in the transaction that parks them; the outbox row stays and is tried on."""
+    """Relay hook: record parked events in the transaction that parks them; the relay goes on trying them."""
     for row in rows:
         await connection.execute(_ADD, row.event_id, row.topic, row.key, row.payload, row.error, row.attempts)
 
 
 async def note_published(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
-    """Relay hook: note when events that had failed before went out after all."""
+    """Relay hook: set the time at which events that had failed before were published."""
     late = [row.event_id for row in rows if row.attempts]
     if late:
         await connection.execute(_RETRIED, late)
 
 
 async def page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:
-    """Read a page of the events that were parked at some time."""
+    """Read a page of the events that were parked at some time, newest first."""
     return await pages.read(db, _SHOWN, "FROM failed_events", [], number, size)
 
 
 async def retry(tx: Tx, row_id: int) -> dict[str, Any] | None:
-    """Have an event sent at once and say when, if it still waits. Gives the row, None for an unknown id."""
+    """Make an event due if it is not published yet, and return its row; None for an unknown id."""
     driver = tx.driver()
     row = await driver.fetchrow(_ONE, row_id)
     if row and await outbox.retry_event(driver, row["event_id"]):

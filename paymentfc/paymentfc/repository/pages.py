@@ -1,4 +1,4 @@
-"""One page of a table, newest first, and the number of all rows: what every list for administrators is."""
+"""One page of a table, newest first, with the number of all rows: the form of every list for administrators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from chassis.db.database import Database
 
 T = TypeVar("T")
 
-# Behind this many rows PostgreSQL's bigint would overflow; no table is that long.
+# The largest bigint of PostgreSQL: a greater offset would be an error.
 MAX_OFFSET = 2**63 - 1
 
 
@@ -23,7 +23,6 @@ class Page(Generic[T]):
 
 
 def offset(number: int, size: int) -> int:
-    """Give how many rows stand before a page."""
     return min((number - 1) * size, MAX_OFFSET)
 
 

@@ -1,4 +1,4 @@
-"""The rows of payment_requests: who is to be invoiced, claimed with a lease and written back only by its holder."""
+"""The rows of `payment_requests`: invoices to be made, claimed with a lease and written back only by its holder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -9,7 +9,7 @@ from chassis.db.database import Database, Tx
 
 
 class RequestStatus(StrEnum):
-    """PENDING and FAILED wait for an invoice, VERIFY for a last look for twins; the others are done with."""
+    """PENDING and FAILED wait for an invoice, VERIFY for a last look-up of surplus invoices; the others are final."""
 
     PENDING = "PENDING"
     FAILED = "FAILED"
@@ -21,7 +21,7 @@ class RequestStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A request that this worker holds until its lease ends; `attempts` counts this one, `tries` refusals so far."""
+    """A request that this worker holds until its lease ends; `attempts` includes this one, `tries` counts refusals."""
 
     id: int
     payment_id: int
@@ -36,7 +36,7 @@ _COLUMNS = ", ".join(field.name for field in fields(Claim))
 _TAKE = "lease_until = now() + $2 * interval '1 second', lease_token = $3, attempts = attempts + 1, update_time = now()"
 _FREE = "(lease_until IS NULL OR lease_until <= now())"
 _ADD = "INSERT INTO payment_requests (payment_id, order_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-# A subquery in WHERE may be run anew for each row, and each run skips what the former ones have locked: a CTE runs once.
+# A CTE runs once. A subquery in WHERE may run once per row, and each run skips what the earlier ones have locked.
 _CLAIM = f"""
 WITH due AS MATERIALIZED (
   SELECT id AS due_id FROM payment_requests
@@ -68,12 +68,11 @@ _OLDER_THAN = "SELECT create_time <= now() - $2 * interval '1 second' FROM payme
 
 
 async def add(tx: Tx, payment_id: int, order_id: int) -> None:
-    """Ask for the invoice of a payment."""
     await tx.driver().execute(_ADD, payment_id, order_id)
 
 
 async def claim(db: Database, statuses: Sequence[RequestStatus], limit: int, lease_s: float) -> list[Claim]:
-    """Claim due requests that nobody holds, committed at once: the calls happen outside of any transaction."""
+    """Claim due requests that have no holder. The claim is committed: calls of Xendit happen outside a transaction."""
     words = [status.value for status in statuses]
     async with db.driver() as connection:
         rows = await connection.fetch(_CLAIM, limit, lease_s, uuid4(), words)
@@ -81,26 +80,23 @@ async def claim(db: Database, statuses: Sequence[RequestStatus], limit: int, lea
 
 
 async def claim_order(db: Database, order_id: int, lease_s: float) -> Claim | None:
-    """Claim the request of one order; None when it is done with, backing off, or held by another worker."""
+    """Claim the request of one order; None when it is done, in its backoff, or held by another worker."""
     async with db.driver() as connection:
         row = await connection.fetchrow(_CLAIM_ONE, order_id, lease_s, uuid4())
     return Claim(**row) if row else None
 
 
-async def finish(tx: Tx, held: Claim, status: RequestStatus, *, again_in_s: float = 0.0) -> None:
-    """Write the end of a request (or VERIFY, due in `again_in_s` seconds), if it is still held."""
-    await tx.driver().execute(_FINISH, held.id, held.lease_token, status.value, again_in_s)
+async def finish(tx: Tx, claim: Claim, status: RequestStatus, *, again_in_s: float = 0.0) -> None:
+    """Write the end of a request (or VERIFY, due in `again_in_s` seconds), if it is still claim."""
+    await tx.driver().execute(_FINISH, claim.id, claim.lease_token, status.value, again_in_s)
 
 
-async def postpone(tx: Tx, held: Claim, status: RequestStatus, error: str, wait_s: float, *, refused: bool) -> bool:
-    """Write what went wrong and when to try again; False when another worker holds the request now."""
-    return bool(
-        await tx.driver().fetchval(
-            _POSTPONE, held.id, held.lease_token, status.value, wait_s, error, 1 if refused else 0
-        )
-    )
+async def postpone(tx: Tx, claim: Claim, status: RequestStatus, error: str, wait_s: float, *, refused: bool) -> bool:
+    """Store the error, due again in `wait_s` seconds; False when another worker holds the request by now."""
+    arguments = (claim.id, claim.lease_token, status.value, wait_s, error, int(refused))
+    return bool(await tx.driver().fetchval(_POSTPONE, *arguments))
 
 
 async def is_older_than(tx: Tx, payment_id: int, age_s: float) -> bool:
-    """Tell by the database's clock whether the payment has waited longer than `age_s` seconds."""
+    """Whether the payment is older than `age_s` seconds by the clock of the database."""
     return bool(await tx.driver().fetchval(_OLDER_THAN, payment_id, age_s))

@@ -1,1 +1,1 @@
-"""The rules of the payment: load locked, decide, save."""
+"""The rules of the payment: load locked, decide, save. The caller publishes the events and commits."""

@@ -1,4 +1,4 @@
-"""Applies to a locked payment what the gateway says of an invoice, for webhook, sweep, check and look-up alike."""
+"""Applies what the gateway says of an invoice to a locked payment, for webhook, sweep, status check and look-up."""
 
 from dataclasses import dataclass, replace
 
@@ -21,15 +21,15 @@ DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What a callback came to, and the events that its transaction has to publish."""
+class Applied:
+    """The effect of a callback, and the events that its transaction has to publish."""
 
     outcome: Outcome
     events: tuple[Event, ...] = ()
 
 
-async def settle(tx: Tx, payment: Payment, callback: Callback, actor: str) -> Settled:
-    """Decide on a callback and save what follows. The payment must be locked by this transaction."""
+async def apply_callback(tx: Tx, payment: Payment, callback: Callback, actor: str) -> Applied:
+    """Decide on a callback and save the effects. The payment must be locked by this transaction."""
     surplus = payment.invoice_id not in (None, callback.invoice_id)
     stray = surplus and await closings.is_listed(tx, callback.invoice_id)
     decision = decide(payment, callback, stray=stray)
@@ -41,10 +41,10 @@ async def settle(tx: Tx, payment: Payment, callback: Callback, actor: str) -> Se
             decision = Decision(Outcome.ANOMALY, (unknown,))
     for anomaly in decision.anomalies:
         await record(tx, anomaly, callback, payment, actor)
-    return Settled(decision.outcome, await _follow(tx, decision.outcome, payment, callback, actor))
+    return Applied(decision.outcome, await _move(tx, decision.outcome, payment, callback, actor))
 
 
-async def _follow(tx: Tx, outcome: Outcome, payment: Payment, callback: Callback, actor: str) -> tuple[Event, ...]:
+async def _move(tx: Tx, outcome: Outcome, payment: Payment, callback: Callback, actor: str) -> tuple[Event, ...]:
     if outcome is Outcome.PAID and await payments.pay(tx, payment.id):
         TRANSITIONS.labels(Status.PAID.value).inc()
         facts = {"invoice_id": callback.invoice_id, "amount": payment.amount, "status": callback.status}
@@ -53,7 +53,7 @@ async def _follow(tx: Tx, outcome: Outcome, payment: Payment, callback: Callback
     if outcome is Outcome.EXPIRED:
         return await close(tx, payment, Status.EXPIRED, Reason.EXPIRED, actor, at_gateway=True)
     if outcome is Outcome.LATE and await payments.mark_paid_late(tx, payment.id):
-        # The order learns that money came although it is dead: it becomes `failed`, refund due.
+        # The order is closed already; with this event it becomes `failed`, and the money is to be refunded.
         return (succeeded(payment),)
     return ()
 
@@ -63,8 +63,8 @@ async def close(
 ) -> tuple[Event, ...]:
     """Close an open payment unpaid and have its invoice closed too; a no-op for a payment that is not open.
 
-    `at_gateway` tells that the invoice is dead there already. stock.rejected has told the order by itself, so that
-    reason publishes nothing.
+    `at_gateway`: the invoice is closed there already. STOCK_REJECTED publishes nothing, because the order reads
+    stock.rejected itself.
     """
     if not await payments.close(tx, payment.id, status, reason):
         return ()
@@ -79,7 +79,7 @@ async def close(
 
 
 async def close_invoice(tx: Tx, payment: Payment, invoice: Invoice) -> None:
-    """Have an invoice expired that must not be paid; an expired one is read once more later, for late money."""
+    """Have an invoice expired that must not be paid; an expired one is read again a day later, for late money."""
     if invoice.status == EXPIRED_WORD:
         await closings.add(tx, payment, invoice.id, Step.LOOK_AGAIN, DAY_S)
     elif not invoice.is_final:
@@ -87,11 +87,10 @@ async def close_invoice(tx: Tx, payment: Payment, invoice: Invoice) -> None:
 
 
 async def record(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None, actor: str) -> None:
-    """Record an anomaly once per distinct case, and tell the audit log of it."""
+    """Record an anomaly, with its audit entry, once per distinct case."""
     if not await anomalies.add(tx, anomaly, callback, payment):
         return
     ANOMALIES.labels(anomaly.kind.value).inc()
-    await audit.add(
-        tx, AuditEvent.PAYMENT_ANOMALY, payment or callback.external_id, actor, kind=anomaly.kind.value,
-        expected=anomaly.expected, received=anomaly.received, invoice_id=callback.invoice_id,
-    )  # fmt: skip
+    facts = {"kind": anomaly.kind.value, "expected": anomaly.expected, "received": anomaly.received}
+    about = payment or callback.external_id
+    await audit.add(tx, AuditEvent.PAYMENT_ANOMALY, about, actor, **facts, invoice_id=callback.invoice_id)

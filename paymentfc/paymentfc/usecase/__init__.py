@@ -1,1 +1,1 @@
-"""One business action per file: the transaction's border, the order of steps, the calls outside of it."""
+"""One business action per file: the border of the transaction, the order of steps, the calls outside it."""

@@ -1,4 +1,4 @@
-"""order.created: stores the PENDING payment and the request for its invoice, then wakes the loop that makes it."""
+"""order.created: stores the PENDING payment and the request for its invoice, and wakes the loop that makes it."""
 
 import asyncio
 
@@ -15,64 +15,60 @@ from paymentfc.model.callback import Outcome
 from paymentfc.model.payment import Payment, Reason, Status, external_id
 from paymentfc.repository import anomalies, audit, callbacks, payments, requests
 from paymentfc.repository.audit import AuditEvent
-from paymentfc.service.settlement import close, settle
+from paymentfc.service.settlement import apply_callback, close
 
 log = structlog.get_logger(__name__)
 
 ACTOR = "order.created"
 
 
-class RegisterPayment:
-    """The consumer's action; `wake` is the hint to the invoice loop, not used in batch mode."""
+async def register_payment(
+    db: Database, settings: Settings, wake: asyncio.Event, message: Message, order: OrderCreated
+) -> None:
+    """Apply the event once. Raises InvalidMessage for an amount that no invoice can have.
 
-    def __init__(self, db: Database, settings: Settings, wake: asyncio.Event) -> None:
-        self._db = db
-        self._currency = settings.currency
-        self._wake = None if settings.disable_create_invoice_directly else wake
+    `wake` wakes the loop that makes invoices; in batch mode the loop finds the request at its next interval.
+    """
+    _check(order, settings.currency)
+    async with db.transaction() as tx:
+        if not await first_time(tx, Settings.service, message):
+            return
+        if await payments.lock_order(tx, external_id(order.order_id)):
+            return
+        payment = await payments.add(tx, order, settings.currency, message.headers.get("traceparent"))
+        if payment is None:
+            return
+        await audit.add(tx, AuditEvent.PAYMENT_CREATED, payment, ACTOR, amount=payment.amount)
+        await tx.publish(*await _catch_up(tx, payment))
+    if not settings.disable_create_invoice_directly:
+        wake.set()
+    log.info("payment registered")
 
-    async def __call__(self, order: OrderCreated, message: Message) -> None:
-        """Apply the event once. Raises InvalidMessage for an amount that can't be invoiced."""
-        self._check(order)
-        async with self._db.transaction() as tx:
-            if not await first_time(tx, "paymentfc", message):
-                return
-            if await payments.lock_order(tx, external_id(order.order_id)):
-                return
-            payment = await payments.add(tx, order, self._currency, message.headers.get("traceparent"))
-            if payment is None:
-                return
-            await audit.add(tx, AuditEvent.PAYMENT_CREATED, payment, ACTOR, amount=payment.amount)
-            events = await self._catch_up(tx, payment)
-            await tx.publish(*events)
-        if self._wake is not None:
-            self._wake.set()
-        log.info("payment registered", order_id=order.order_id)
 
-    def _check(self, order: OrderCreated) -> None:
-        if (order.currency or self._currency) != self._currency:
-            raise InvalidMessage("unsupported_currency", f"currency {order.currency} is not {self._currency}")
-        if order.total_amount <= 0:
-            raise InvalidMessage("invalid_payload", "total_amount must be more than 0")
-        try:
-            check_amount(order.total_amount, self._currency)
-        except Invalid as error:
-            raise InvalidMessage("invalid_payload", f"total_amount: {error.message}") from error
+def _check(order: OrderCreated, currency: str) -> None:
+    if (order.currency or currency) != currency:
+        raise InvalidMessage("unsupported_currency", f"currency {order.currency} is not {currency}")
+    if order.total_amount <= 0:
+        raise InvalidMessage("invalid_payload", "total_amount must be more than 0")
+    try:
+        check_amount(order.total_amount, currency)
+    except Invalid as error:
+        raise InvalidMessage("invalid_payload", f"total_amount: {error.message}") from error
 
-    async def _catch_up(self, tx: Tx, payment: Payment) -> list[Event]:
-        """Apply what came before the order did: a rejection, callbacks; ask for an invoice if it is still wanted."""
-        events: list[Event] = []
-        if await payments.was_rejected(tx, payment.order_id):
-            events += await close(tx, payment, Status.FAILED, Reason.STOCK_REJECTED, ACTOR)
-        current: Payment | None = await payments.lock_order(tx, payment.external_id)
-        for stored in await callbacks.waiting(tx, payment.external_id):
-            if current is None:
-                break
-            settled = await settle(tx, current, stored.callback, ACTOR)
-            await callbacks.settle(tx, stored, settled.outcome)
-            applied = settled.outcome is not Outcome.ANOMALY
-            await anomalies.attach(tx, payment, stored.callback.invoice_id, resolved=applied)
-            events += settled.events
-            current = await payments.lock_order(tx, payment.external_id)
-        if current is not None and current.is_open:
-            await requests.add(tx, payment.id, payment.order_id)
-        return events
+
+async def _catch_up(tx: Tx, payment: Payment) -> list[Event]:
+    """Apply a rejection and callbacks that arrived before the order, then request the invoice if it is still needed."""
+    events: list[Event] = []
+    if await payments.was_rejected(tx, payment.order_id):
+        events += await close(tx, payment, Status.FAILED, Reason.STOCK_REJECTED, ACTOR)
+    for stored in await callbacks.waiting(tx, payment.external_id):
+        payment = await payments.lock_payment(tx, payment.order_id)
+        applied = await apply_callback(tx, payment, stored.callback, ACTOR)
+        await callbacks.set_outcome(tx, stored, applied.outcome)
+        resolved = applied.outcome is not Outcome.ANOMALY
+        await anomalies.attach(tx, payment, stored.callback.invoice_id, resolved=resolved)
+        events += applied.events
+    payment = await payments.lock_payment(tx, payment.order_id)
+    if payment.is_open:
+        await requests.add(tx, payment.id, payment.order_id)
+    return events

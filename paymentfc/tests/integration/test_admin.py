@@ -1,4 +1,4 @@
-"""The lists for administrators: what failed, what does not add up, what could not be sent, and the audit log."""
+"""The lists for administrators: failed payments, anomalies, parked events and the audit log."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,17 +6,17 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from chassis.db.outbox import OutboxRow
 from chassis.events import Event
-from paymentfc.app import note_published
 from paymentfc.config import Settings
-from paymentfc.repository import failed_events
+from paymentfc.repository import failed_events, published
 from paymentfc.repository.audit import AuditLog
-from paymentfc.usecase.deliver_audit import DeliverAudit
+from paymentfc.usecase.deliver_audit import deliver_audit
 from testkit import free_port
 
-from .conftest import Bench, bearer
+from .bench import Bench, bearer
 
 LISTS = ("failed", "anomalies", "failed-events", "audit-logs")
 
@@ -59,9 +59,17 @@ async def test_failed_and_expired_payments_are_listed_newest_first_with_their_tr
     [row] = body["payment_list"]
     assert (row["order_id"], row["status"], row["notes"]) == (rejected.order_id, "FAILED", "stock_rejected")
     assert set(row) == {
-        "id", "order_id", "user_id", "amount", "user_email", "status", "retry_count", "notes", "create_time",
+        "id",
+        "order_id",
+        "user_id",
+        "amount",
+        "user_email",
+        "status",
+        "retry_count",
+        "notes",
+        "create_time",
         "update_time",
-    }  # fmt: skip
+    }
     assert (row["amount"], row["user_email"], row["retry_count"]) == (150000, "user3@example.com", 0)
 
     second = (await http.get("/v1/payments/failed", params={"page": 2, "page_size": 1}, headers=admin)).json()
@@ -79,8 +87,16 @@ async def test_an_anomaly_is_resolved_once_and_keeps_its_first_note(
     assert (found["total"], found["page"], found["page_size"]) == (1, 1, 20)
     [row] = found["items"]
     assert set(row) == {
-        "id", "order_id", "external_id", "kind", "expected", "received", "resolved_at", "note", "create_time",
-    }  # fmt: skip
+        "id",
+        "order_id",
+        "external_id",
+        "kind",
+        "expected",
+        "received",
+        "resolved_at",
+        "note",
+        "create_time",
+    }
     assert (row["kind"], row["expected"], row["received"]) == ("amount_mismatch", "150000", "149999")
     assert (row["order_id"], row["resolved_at"], row["note"]) == (payment.order_id, None, None)
 
@@ -115,7 +131,7 @@ async def test_an_unknown_row_is_404_and_an_id_that_is_none_400(
 
 
 async def _parked(bench: Bench) -> OutboxRow:
-    """Publish an event that the relay then can't send."""
+    """Publish an event and park it, as the relay does after its last try."""
     async with bench.db.transaction() as tx:
         event = Event.of("payment.success", "order-77", '{"order_id": 77, "status": "PAID"}')
         await tx.publish(event)
@@ -138,8 +154,16 @@ async def test_a_parked_event_is_listed_and_retried_at_once(
     parked = await _parked(bench)
     [row] = (await http.get("/v1/payments/failed-events", headers=admin)).json()["items"]
     assert set(row) == {
-        "id", "event_id", "topic", "key", "payload", "error", "attempts", "retried_at", "create_time",
-    }  # fmt: skip
+        "id",
+        "event_id",
+        "topic",
+        "key",
+        "payload",
+        "error",
+        "attempts",
+        "retried_at",
+        "create_time",
+    }
     assert (row["event_id"], row["topic"], row["key"]) == (str(parked.event_id), "payment.success", "order-77")
     assert (row["payload"], row["error"], row["attempts"]) == (
         {"order_id": 77, "status": "PAID"},
@@ -158,27 +182,35 @@ async def test_a_parked_event_is_listed_and_retried_at_once(
 async def test_a_parked_event_that_goes_out_by_itself_says_when(bench: Bench) -> None:
     parked = await _parked(bench)
     async with bench.db.driver() as connection:
-        await note_published(connection, [parked])
+        await published.note_published(connection, [parked])
     [row] = await bench.rows("SELECT retried_at FROM failed_events WHERE event_id = $1", parked.event_id)
     assert row["retried_at"] is not None
     assert await bench.audits(77) == ["event.published"]
 
 
 async def test_audit_entries_are_filtered_by_order_and_event_and_paged(
-    http: httpx2.AsyncClient, bench: Bench, admin: dict[str, str], mongo_uri: str
+    app: FastAPI, http: httpx2.AsyncClient, bench: Bench, admin: dict[str, str], mongo_uri: str
 ) -> None:
     log = AuditLog(mongo_uri)
-    http._transport.app.state.audit_log = log  # type: ignore[attr-defined]
+    app.state.audit_log = log
     try:
         payment = await bench.invoiced(order_id=uuid4().int % 2**40)
         await bench.callback(payment)
-        await DeliverAudit(bench.db, log)()
+        await deliver_audit(bench.db, log)
         url = f"/v1/payments/audit-logs?order_id={payment.order_id}"
         found = (await http.get(url, headers=admin)).json()
         assert [row["event"] for row in found["items"]] == ["payment.paid", "invoice.created", "payment.created"]
         assert set(found["items"][0]) == {
-            "event_id", "order_id", "payment_id", "user_id", "external_id", "event", "actor", "metadata", "create_time",
-        }  # fmt: skip
+            "event_id",
+            "order_id",
+            "payment_id",
+            "user_id",
+            "external_id",
+            "event",
+            "actor",
+            "metadata",
+            "create_time",
+        }
         assert found["items"][0]["create_time"].endswith("Z")
         page = (await http.get(f"{url}&page=2&page_size=2", headers=admin)).json()
         assert ([row["event"] for row in page["items"]], page["total"]) == (["payment.created"], 3)
@@ -190,16 +222,15 @@ async def test_audit_entries_are_filtered_by_order_and_event_and_paged(
 
 
 async def test_without_mongodb_only_the_audit_log_is_503(
-    http: httpx2.AsyncClient, admin: dict[str, str], bench: Bench
+    app: FastAPI, http: httpx2.AsyncClient, admin: dict[str, str]
 ) -> None:
     log = AuditLog(f"mongodb://127.0.0.1:{free_port()}")
-    http._transport.app.state.audit_log = log  # type: ignore[attr-defined]
+    app.state.audit_log = log
     try:
         answer = await http.get("/v1/payments/audit-logs", headers=admin)
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert "retry-after" in answer.headers
         assert (await http.get("/v1/payments/failed", headers=admin)).status_code == 200
         assert (await http.get("/v1/payments/anomalies", headers=admin)).status_code == 200
-        assert bench.db is not None
     finally:
         await log.close()

@@ -6,7 +6,7 @@ import pytest
 
 from paymentfc.model.callback import Outcome
 
-from .conftest import Bench
+from .bench import Bench
 
 OPEN = "SELECT kind, received, paid FROM payment_anomalies WHERE external_id = $1 AND resolved_at IS NULL"
 

@@ -1,4 +1,4 @@
-"""The audit log reaches MongoDB: each entry exactly once, also when it was away or failed after storing."""
+"""The audit log in MongoDB: each entry once, also after an outage or a failure that follows the write."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -12,17 +12,17 @@ from chassis.db.outbox import OutboxRow
 from paymentfc.errors import AuditUnavailable
 from paymentfc.repository import audit, failed_events
 from paymentfc.repository.audit import COLLECTION, DATABASE, AuditLog
-from paymentfc.usecase.deliver_audit import DeliverAudit
+from paymentfc.usecase.deliver_audit import deliver_audit
 from testkit import free_port
 
-from .conftest import Bench
+from .bench import Bench
 
 Collection = Any
 
 
 @pytest.fixture
 async def mongo(mongo_uri: str) -> AsyncIterator[Collection]:
-    """Give the collection as MongoDB holds it."""
+    """The collection in MongoDB."""
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo_uri, tz_aware=True)
     yield client[DATABASE][COLLECTION]
     await client.close()
@@ -30,20 +30,19 @@ async def mongo(mongo_uri: str) -> AsyncIterator[Collection]:
 
 @pytest.fixture
 async def audit_log(mongo_uri: str) -> AsyncIterator[AuditLog]:
-    """Give the service's own side of it."""
+    """The collection as the service uses it."""
     log = AuditLog(mongo_uri)
     yield log
     await log.close()
 
 
 class FailsAfterStoring:
-    """Stores everything, and says that it did not."""
+    """Stores everything and then fails."""
 
     def __init__(self, log: AuditLog) -> None:
         self._log = log
 
     async def append(self, documents: Sequence[dict[str, Any]]) -> dict[int, str]:
-        """Do, then raise."""
         await self._log.append(documents)
         raise AuditUnavailable("cut")
 
@@ -60,13 +59,12 @@ async def test_entries_wait_while_mongodb_is_down_and_arrive_once_each(
     payment = await bench.invoiced(user_id=user)
     away = AuditLog(f"mongodb://127.0.0.1:{free_port()}")
     with pytest.raises(AuditUnavailable):
-        await DeliverAudit(bench.db, away)()
+        await deliver_audit(bench.db, away)
     await bench.callback(payment)
     with pytest.raises(AuditUnavailable):
-        await DeliverAudit(bench.db, FailsAfterStoring(audit_log))()
-    deliver = DeliverAudit(bench.db, audit_log)
-    assert await deliver() is False
-    assert await deliver() is False
+        await deliver_audit(bench.db, FailsAfterStoring(audit_log))
+    assert await deliver_audit(bench.db, audit_log) is False
+    assert await deliver_audit(bench.db, audit_log) is False
     assert await _events(mongo, payment.order_id, user) == ["payment.created", "invoice.created", "payment.paid"]
     assert await bench.rows("SELECT id FROM audit_outbox") == []
     await away.close()
@@ -78,7 +76,7 @@ async def test_an_entry_says_who_did_what_to_which_payment(
     user = uuid4().int % 2**31
     payment = await bench.invoiced(user_id=user)
     await bench.callback(payment)
-    await DeliverAudit(bench.db, audit_log)()
+    await deliver_audit(bench.db, audit_log)
     document = await mongo.find_one({"order_id": payment.order_id, "user_id": user, "event": "payment.paid"})
     assert document["payment_id"] == payment.id
     assert document["external_id"] == payment.external_id
@@ -111,7 +109,7 @@ async def test_a_parked_event_is_recorded_once_with_its_last_error(bench: Bench)
 
 async def test_the_lists_of_the_audit_log_have_indexes(bench: Bench, audit_log: AuditLog, mongo: Collection) -> None:
     await bench.invoiced()
-    await DeliverAudit(bench.db, audit_log)()
+    await deliver_audit(bench.db, audit_log)
     keys = [index["key"] for index in (await mongo.index_information()).values()]
     newest_first = [("create_time", -1), ("event_id", -1)]
     for wanted in (newest_first, [("order_id", 1), *newest_first], [("event", 1), *newest_first]):

@@ -1,17 +1,16 @@
-"""Payments in batch: one path for both modes, several replicas, backoff, and what ends the trying."""
+"""Batch mode and retries: one path for both modes, several replicas, backoff, and the end of the retries."""
 
 import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
 
-from paymentfc.claim_loop import ClaimLoop
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Payment, Status
 from paymentfc.repository.requests import RequestStatus
 from testkit import eventually
 
-from .conftest import Bench, replicas, running
+from .bench import Bench, drain, replicas, running
 
 MANY = 60
 AGE = "UPDATE payments SET create_time = now() - $1 * interval '1 second'"
@@ -19,12 +18,10 @@ IN_BATCH, DIRECTLY = {"disable_create_invoice_directly": True}, {"disable_create
 
 
 async def has_url(bench: Bench, payment: Payment) -> bool:
-    """Tell whether the customer could pay."""
     return (await bench.payment(payment.order_id)).invoice_url is not None
 
 
 async def count(bench: Bench, table_and_condition: str) -> int:
-    """Count rows."""
     [row] = await bench.rows(f"SELECT count(*) AS n FROM {table_and_condition}")
     return int(row["n"])
 
@@ -159,7 +156,7 @@ async def test_the_fourth_refusal_fails_the_payment_and_publishes_it_once_whoeve
         for tries in range(1, 5):
             assert (await bench.payment(payment.order_id)).status is Status.PENDING
             await bench.execute("UPDATE payment_requests SET next_attempt_at = now()")
-            claims = (ClaimLoop("w", service.create.claim_new, service.create.make).drain() for service in services)
+            claims = (drain(service.create.claim_new, service.create.make) for service in services)
             retries = (service.retry() for service in services)
             await asyncio.gather(*(claims if tries == 1 else retries))
             assert (await bench.request(payment.order_id))["tries"] == tries
@@ -209,8 +206,8 @@ async def test_the_expiry_sweep_in_three_replicas_closes_each_payment_once(bench
         await bench.expire_locally(payment)
     bench.xendit.calls.clear()
     async with replicas(bench) as services:
-        sweeps = (ClaimLoop("s", service.checks.claim_past_expiry, service.checks.sweep) for service in services)
-        assert sum(await asyncio.gather(*(sweep.drain() for sweep in sweeps))) == 20
+        sweeps = (drain(service.checks.claim_past_expiry, service.checks.sweep) for service in services)
+        assert sum(await asyncio.gather(*sweeps)) == 20
     assert bench.xendit.calls.count("expire") == 20
     for payment in made:
         assert [event["status"] for event in await bench.events(payment.order_id)] == ["EXPIRED"]
@@ -235,11 +232,11 @@ async def test_a_lost_webhook_is_made_up_for_by_the_status_check(
 ) -> None:
     payment = await bench.invoiced()
     bench.xendit.change(payment.invoice_id, status=at_xendit, paid_amount=payment.amount)
-    checks = [ClaimLoop("check", service.checks.claim_open, service.checks.check) for service in [bench.other()] * 3]
-    assert sum([await check.drain() for check in checks]) == 0
+    checks = bench.other().checks
+    assert await drain(checks.claim_open, checks.check) == 0
     age = "UPDATE payments SET invoice_time = now() - $1 * interval '1 second'"
     await bench.execute(age, bench.settings.scheduler_status_min_age_s)
-    assert sum(await asyncio.gather(*(check.drain() for check in checks))) == 1
+    assert sum(await asyncio.gather(*(drain(checks.claim_open, checks.check) for _ in range(3)))) == 1
     assert (await bench.payment(payment.order_id)).status is ends
     assert [found["status"] for found in await bench.events(payment.order_id)] == [event]
     assert await bench.anomalies(payment.order_id) == []
@@ -248,6 +245,6 @@ async def test_a_lost_webhook_is_made_up_for_by_the_status_check(
 async def test_an_invoice_that_is_still_open_is_left_open_by_the_status_check(bench: Bench) -> None:
     payment = await bench.invoiced()
     await bench.execute("UPDATE payments SET invoice_time = now() - interval '1 hour'")
-    assert await ClaimLoop("check", bench.checks.claim_open, bench.checks.check).drain() == 1
+    assert await drain(bench.checks.claim_open, bench.checks.check) == 1
     assert (await bench.payment(payment.order_id)).status is Status.PENDING
     assert bench.xendit.calls[-1:] == ["get"]

@@ -1,16 +1,15 @@
-"""Claims take what is due and no more than they are asked for; a backoff is waited out, a limit of Xendit respected."""
+"""Claims: at most the limit, nothing twice, no earlier than the backoff, and a pause after a 429 of Xendit."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from paymentfc.claim_loop import ClaimLoop
 from paymentfc.errors import GatewayUnavailable
 from paymentfc.model.invoices import Invoice
 from paymentfc.repository import closings
 from paymentfc.repository.closings import Step
 
-from .conftest import Bench
+from .bench import Bench, drain
 
 LIMIT, MANY = 4, 40
 CLAIMS: dict[str, Callable[[Bench], Callable[[int], Awaitable[Sequence[object]]]]] = {
@@ -22,7 +21,7 @@ CLAIMS: dict[str, Callable[[Bench], Callable[[int], Awaitable[Sequence[object]]]
 
 
 async def _make_due(bench: Bench) -> None:
-    """Make payments that every claim finds due."""
+    """Make payments that are due for every claim."""
     made = [await bench.order() for _ in range(MANY)]
     sql = """
     UPDATE payments SET invoice_id = 'i' || id, invoice_time = now() - interval '2 min', expires_at = now()
@@ -35,7 +34,7 @@ async def _make_due(bench: Bench) -> None:
 
 
 async def _pretend_tiny(bench: Bench) -> None:
-    """Let the planner expect one row in each table, as after a purge: it then runs a subquery anew for each row."""
+    """Make the planner expect one row in each table, as after a purge: it then runs a subquery once per row."""
     sql = "UPDATE pg_class SET reltuples = 1, relpages = 1000 WHERE relname = ANY($1::text[])"
     await bench.execute("ANALYZE")
     await bench.execute(sql, ["payments", "payment_requests", "invoice_closings"])
@@ -80,7 +79,7 @@ async def test_a_round_of_status_checks_ends_when_xendit_says_that_it_is_too_muc
     await bench.execute("UPDATE payments SET invoice_time = now() - interval '2 minutes'")
     bench.xendit.calls.clear()
     bench.xendit.faults = ["", "", "busy"]
-    await ClaimLoop("check", bench.checks.claim_open, bench.checks.check, slots=4).drain()
+    await drain(bench.checks.claim_open, bench.checks.check, slots=4)
     assert bench.xendit.calls == ["get"] * 4
     left = "SELECT count(*) AS n FROM payments WHERE check_after IS NULL"
     assert await bench.rows(left) == [{"n": 26}]

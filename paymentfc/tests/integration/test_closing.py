@@ -4,7 +4,7 @@ from paymentfc.errors import Refused
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Status
 
-from .conftest import Bench
+from .bench import Bench
 
 STEPS = "SELECT step FROM invoice_closings WHERE invoice_id = $1"
 

@@ -7,7 +7,7 @@ from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Status
 from paymentfc.repository.requests import RequestStatus
 
-from .conftest import Bench
+from .bench import Bench
 
 
 async def test_an_order_gets_an_invoice_of_its_amount_for_its_payer(bench: Bench) -> None:
@@ -20,8 +20,10 @@ async def test_an_order_gets_an_invoice_of_its_amount_for_its_payer(bench: Bench
     assert payment.expires_at is not None
     draft = bench.xendit.drafts[0]
     assert (draft.external_id, draft.amount, draft.payer_email) == (
-        payment.external_id, Decimal(150000), "user3@example.com",
-    )  # fmt: skip
+        payment.external_id,
+        Decimal(150000),
+        "user3@example.com",
+    )
     assert payment.user_email == "user3@example.com"
     assert bench.xendit.calls == ["create"]
 
@@ -59,7 +61,7 @@ async def test_a_twin_that_a_slow_create_left_behind_is_found_and_expired(bench:
 async def test_the_webhook_may_come_before_create_returns(bench: Bench) -> None:
     async def pay_at_once(made: Invoice) -> None:
         callback = Callback(made.id, made.external_id, "PAID", made.amount, made.amount, "IDR")
-        assert await bench.receive(callback, "{}", None) is Outcome.PAID
+        assert await bench.receive(callback) is Outcome.PAID
 
     bench.xendit.on_create = pay_at_once
     payment = await bench.invoiced()

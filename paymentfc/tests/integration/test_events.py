@@ -14,26 +14,30 @@ from chassis.errors import InvalidMessage
 from chassis.events import Message
 from paymentfc.config import Settings
 from paymentfc.events import ORDER_CREATED, STOCK_REJECTED
-from paymentfc.handler.kafka import handlers
 from paymentfc.model.payment import Status
 from paymentfc.repository import payments
 from paymentfc.repository.tables import metadata
 from testkit.databases import schema_drift
 
-from .conftest import Bench
+from .bench import Bench
 
 
 def received(topic: str, value: object, offset: int = 0) -> Message:
-    """Make a message as a Go producer sends it: without headers."""
+    """Return a message as the Go producer sends it: without headers."""
     raw = value if isinstance(value, bytes | None) else json.dumps(value).encode()
     return Message.received(topic, 0, offset, b"order-1", raw)
 
 
 async def test_an_order_of_the_go_service_is_enough(bench: Bench) -> None:
     order_id = bench.new_id()
-    value = {"order_id": order_id, "user_id": 3, "total_amount": 150000.0, "payment_method": "BANK_TRANSFER",
-             "shipping_address": "Jl. Sudirman 1"}  # fmt: skip
-    await handlers(bench.register, bench.reject)[ORDER_CREATED](received(ORDER_CREATED, value, order_id))
+    value = {
+        "order_id": order_id,
+        "user_id": 3,
+        "total_amount": 150000.0,
+        "payment_method": "BANK_TRANSFER",
+        "shipping_address": "Jl. Sudirman 1",
+    }
+    await bench.handlers[ORDER_CREATED](received(ORDER_CREATED, value, order_id))
     await bench.invoice()
     payment = await bench.payment(order_id)
     assert (payment.status, payment.amount) == (Status.PENDING, Decimal(150000))
@@ -42,29 +46,40 @@ async def test_an_order_of_the_go_service_is_enough(bench: Bench) -> None:
 
 async def test_lines_are_read_with_either_name_of_the_quantity_and_shown_on_the_invoice(bench: Bench) -> None:
     order_id = bench.new_id()
-    lines = [{"product_id": 1, "name": "Kopi", "qty": 2, "price": 50000},
-             {"product_id": 2, "name": "Teh", "quantity": 1, "price": 50000}]  # fmt: skip
+    lines = [
+        {"product_id": 1, "name": "Kopi", "qty": 2, "price": 50000},
+        {"product_id": 2, "name": "Teh", "quantity": 1, "price": 50000},
+    ]
     value = {"order_id": order_id, "user_id": 3, "total_amount": 150000, "currency": "IDR", "products": lines, "new": 1}
-    await handlers(bench.register, bench.reject)[ORDER_CREATED](received(ORDER_CREATED, value, order_id))
+    await bench.handlers[ORDER_CREATED](received(ORDER_CREATED, value, order_id))
     await bench.invoice()
     assert [(line.name, line.quantity, line.price) for line in bench.xendit.drafts[0].lines] == [
-        ("Kopi", 2, Decimal(50000)), ("Teh", 1, Decimal(50000)),
-    ]  # fmt: skip
+        ("Kopi", 2, Decimal(50000)),
+        ("Teh", 1, Decimal(50000)),
+    ]
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"total_amount": 0}, {"total_amount": -1}, {"total_amount": 0.5}, {"total_amount": "150000"},
-        {"total_amount": 1e300}, {"total_amount": None}, {"currency": "USD"}, {"order_id": 0}, {"order_id": 2**63},
-        {"user_id": None}, {"products": [{"product_id": 1, "quantity": 0}]},
+        {"total_amount": 0},
+        {"total_amount": -1},
+        {"total_amount": 0.5},
+        {"total_amount": "150000"},
+        {"total_amount": 1e300},
+        {"total_amount": None},
+        {"currency": "USD"},
+        {"order_id": 0},
+        {"order_id": 2**63},
+        {"user_id": None},
+        {"products": [{"product_id": 1, "quantity": 0}]},
     ],
-)  # fmt: skip
+)
 async def test_an_order_that_can_never_be_invoiced_is_refused_at_once(bench: Bench, change: dict[str, Any]) -> None:
     order_id = bench.new_id()
     value = {"order_id": order_id, "user_id": 3, "total_amount": 150000, **change}
     with pytest.raises(InvalidMessage):
-        await handlers(bench.register, bench.reject)[ORDER_CREATED](received(ORDER_CREATED, value))
+        await bench.handlers[ORDER_CREATED](received(ORDER_CREATED, value))
     assert await payments.by_order(bench.db, order_id) is None
 
 
@@ -72,7 +87,7 @@ async def test_an_order_that_can_never_be_invoiced_is_refused_at_once(bench: Ben
 @pytest.mark.parametrize("value", [None, b"", b"{", b"\xff", b"[]", b"{}"])
 async def test_what_can_not_be_read_is_refused_at_once(bench: Bench, topic: str, value: bytes | None) -> None:
     with pytest.raises(InvalidMessage):
-        await handlers(bench.register, bench.reject)[topic](received(topic, value))
+        await bench.handlers[topic](received(topic, value))
 
 
 async def test_the_migrations_make_exactly_the_tables_that_the_code_declares_and_can_be_undone(

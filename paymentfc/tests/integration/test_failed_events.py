@@ -1,20 +1,19 @@
-"""Events that can't be sent: on the list with their last error, stamped only when they really are sent again."""
+"""Parked events: listed with their last error, and with the time at which they were sent again."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 import pytest
 
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
-from paymentfc.app import note_published
-from paymentfc.repository import failed_events
+from paymentfc.repository import failed_events, published
 from paymentfc.usecase.retry_event import retry_event
 
-from .conftest import Bench
+from .bench import Bench
 
 
 class Broker(Producer):
-    """Takes nothing while it is away."""
+    """Fails every send while `away`."""
 
     def __init__(self) -> None:
         self.away = True
@@ -33,11 +32,15 @@ class Sending:
         self.broker = Broker()
         self._db = bench.db
         self._relay = Relay(
-            bench.settings, bench.db, self.broker, on_published=note_published, on_parked=failed_events.add_parked
+            bench.settings,
+            bench.db,
+            self.broker,
+            on_published=published.note_published,
+            on_parked=failed_events.add_parked,
         )
 
     async def __call__(self) -> None:
-        """Try once to send everything that waits."""
+        """Try once to send every waiting event."""
         connection = await self._db.dedicated()
         await connection.execute("UPDATE outbox SET next_attempt_at = NULL WHERE published_at IS NULL")
         await self._relay.drain_once(connection)
@@ -45,17 +48,16 @@ class Sending:
 
 
 @pytest.fixture
-async def sending(bench: Bench) -> AsyncIterator[Sending]:
-    """Give a relay with one event that it could not send in the configured tries."""
+async def sending(bench: Bench) -> Sending:
+    """A relay with one event that it could not send in the configured tries."""
     await bench.callback(await bench.invoiced())
     await bench.execute("UPDATE outbox SET attempts = $1", bench.settings.outbox_max_tries - 1)
-    made = Sending(bench)
-    await made()
-    yield made
+    sending = Sending(bench)
+    await sending()
+    return sending
 
 
 async def row(bench: Bench) -> dict[str, object]:
-    """Give the one failed event."""
     [found] = await bench.rows("SELECT id, attempts, error, retried_at FROM failed_events")
     return found
 
@@ -68,7 +70,7 @@ async def test_a_parked_event_shows_its_later_failures(bench: Bench, sending: Se
 
 
 async def test_a_retry_makes_a_waiting_event_due_and_says_when(bench: Bench, sending: Sending) -> None:
-    shown = await retry_event(bench.db, int(str((await row(bench))["id"])), admin_id=9)
+    shown = await retry_event(bench.db, 9, int(str((await row(bench))["id"])))
     assert shown["retried_at"] is not None
     assert shown == {**shown, **await row(bench)}
     due = "SELECT count(*) AS n FROM outbox WHERE published_at IS NULL AND next_attempt_at <= now()"
@@ -80,7 +82,7 @@ async def test_a_retry_of_an_event_that_is_out_changes_nothing(bench: Bench, sen
     await sending()
     sent = await row(bench)
     assert sent["retried_at"] is not None
-    shown = await retry_event(bench.db, int(str(sent["id"])), admin_id=9)
+    shown = await retry_event(bench.db, 9, int(str(sent["id"])))
     assert shown["retried_at"] == sent["retried_at"]
     assert await row(bench) == sent
     assert await bench.rows("SELECT 1 FROM outbox WHERE published_at IS NULL") == []

@@ -1,26 +1,27 @@
-"""The routes over HTTP: who may see what, and what is said to Xendit."""
+"""The routes over HTTP: access rules, and the answers to Xendit."""
 
 import json
 from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from paymentfc.config import Settings
 
-from .conftest import TOKEN, Bench, bearer
+from .bench import Bench, bearer
+from .conftest import TOKEN
 
 WEBHOOK = "/v1/payments/xendit/webhook"
 
 
 def callback(invoice_id: str | None, external_id: str, **fields: Any) -> bytes:
-    """Make a callback's body."""
     body = {"id": invoice_id, "external_id": external_id, "status": "PAID", "amount": 150000, "currency": "IDR"}
     return json.dumps({**body, **fields}).encode()
 
 
 def with_token(token: bytes | None = TOKEN.encode()) -> dict[bytes, bytes]:
-    """Make the headers of a callback; a token outside ASCII goes as the bytes that it is."""
+    """Return the headers of a callback; a token outside ASCII is sent as its bytes."""
     return {b"content-type": b"application/json", **({} if token is None else {b"x-callback-token": token})}
 
 
@@ -44,8 +45,8 @@ async def test_any_other_token_is_401_before_the_body_is_looked_at(
     assert set(answer.json()) == {"error", "code", "request_id"}
 
 
-async def test_an_empty_configured_token_refuses_everybody(http: httpx2.AsyncClient) -> None:
-    http._transport.app.state.webhook_token = ""  # type: ignore[attr-defined]
+async def test_an_empty_configured_token_refuses_everybody(app: FastAPI, http: httpx2.AsyncClient) -> None:
+    app.state.webhook_token = ""
     for token in (None, b""):
         assert (await http.post(WEBHOOK, content=b"{}", headers=with_token(token))).status_code == 401
 
@@ -58,8 +59,10 @@ async def test_a_body_that_is_no_callback_is_400(http: httpx2.AsyncClient, body:
 
 
 @pytest.mark.parametrize("token", [None, b"", b"development-webhook-token"])
-async def test_without_a_token_of_ours_every_callback_is_401(http: httpx2.AsyncClient, token: bytes | None) -> None:
-    http._transport.app.state.webhook_token = ""  # type: ignore[attr-defined]
+async def test_without_a_token_of_ours_every_callback_is_401(
+    app: FastAPI, http: httpx2.AsyncClient, token: bytes | None
+) -> None:
+    app.state.webhook_token = ""
     answer = await http.post(WEBHOOK, content=callback("a", "order-1"), headers=with_token(token))
     assert answer.status_code == 401
 
@@ -100,9 +103,7 @@ async def test_no_invoice_while_xendit_is_down_is_503_with_retry_after(
 ) -> None:
     payment = await bench.order()
     bench.xendit.faults = ["down"]
-    answer = await http.post(
-        "/v1/payments/invoice", json={"order_id": payment.order_id}, headers=bearer(settings, 3)
-    )  # fmt: skip
+    answer = await http.post("/v1/payments/invoice", json={"order_id": payment.order_id}, headers=bearer(settings, 3))
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
 

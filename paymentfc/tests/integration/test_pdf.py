@@ -1,4 +1,4 @@
-"""The invoice as a PDF: who gets it, when it exists, and what a reader finds in it."""
+"""The invoice as a PDF: access rules, when it exists, and its contents."""
 
 import re
 import subprocess
@@ -14,45 +14,45 @@ from paymentfc.model.document import InvoiceDocument, InvoiceLine
 from paymentfc.model.payment import Status
 from paymentfc.pdf.document import draw
 from paymentfc.pdf.elements import money
-from paymentfc.usecase.describe_invoice import DescribeInvoice
 
-from .conftest import Bench, bearer
+from .bench import Bench, bearer
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 
 
 def read(pdf: bytes) -> str:
-    """Give the text that a reader sees, by poppler."""
+    """Return the text that poppler reads."""
     done = subprocess.run(["pdftotext", "-layout", "-", "-"], input=pdf, capture_output=True, check=True)
     return done.stdout.decode()
 
 
 def document(**fields: Any) -> InvoiceDocument:
-    """Make an invoice of two mugs."""
     sound: dict[str, Any] = {
-        "order_id": 7, "status": Status.PENDING, "currency": "IDR", "total": Decimal(90_000),
-        "lines": [InvoiceLine("Ceramic Mug", 2, Decimal(45_000))], "customer": "Alice", "email": "alice@example.com",
-        "address": "Jalan Merdeka 1, Jakarta", "payment_method": "BANK_TRANSFER",
-        "invoice_id": "6748105a77f16ebe0cc583a7", "issued": NOW, "due": NOW + timedelta(days=1), "paid": None,
-    }  # fmt: skip
+        "order_id": 7,
+        "status": Status.PENDING,
+        "currency": "IDR",
+        "total": Decimal(90_000),
+        "lines": [InvoiceLine("Ceramic Mug", 2, Decimal(45_000))],
+        "customer": "Alice",
+        "email": "alice@example.com",
+        "address": "Jalan Merdeka 1, Jakarta",
+        "payment_method": "BANK_TRANSFER",
+        "invoice_id": "6748105a77f16ebe0cc583a7",
+        "issued": NOW,
+        "due": NOW + timedelta(days=1),
+        "paid": None,
+    }
     return InvoiceDocument(**{**sound, **fields})
 
 
-@pytest.fixture
-def served(http: httpx2.AsyncClient, bench: Bench) -> httpx2.AsyncClient:
-    """The application, with the bench's idea of userfc."""
-    http._transport.app.state.describe_invoice = DescribeInvoice(bench.db, bench.users)  # type: ignore[attr-defined]
-    return http
-
-
 async def test_the_owner_and_an_administrator_get_it_in_every_status_and_nobody_else(
-    served: httpx2.AsyncClient, bench: Bench, settings: Settings
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings
 ) -> None:
     payment = await bench.invoiced()
     url = f"/v1/payments/invoice/{payment.order_id}/pdf"
     for status in ("PENDING", "PAID"):
         for headers in (bearer(settings, 3), bearer(settings, 9, "admin")):
-            answer = await served.get(url, headers=headers)
+            answer = await http.get(url, headers=headers)
             assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
             expected = f'attachment; filename="invoice_{payment.order_id}.pdf"'
             assert answer.headers["content-disposition"] == expected
@@ -63,26 +63,26 @@ async def test_the_owner_and_an_administrator_get_it_in_every_status_and_nobody_
             assert f"INV-{payment.order_id:06d}" in text
             assert "Rp 150.000" in text
         await bench.callback(payment)
-    assert (await served.get(url, headers=bearer(settings, 4))).status_code == 404
-    assert (await served.get(url)).status_code == 401
+    assert (await http.get(url, headers=bearer(settings, 4))).status_code == 404
+    assert (await http.get(url)).status_code == 401
 
 
 async def test_before_the_first_invoice_and_for_an_unknown_order_it_is_404(
-    served: httpx2.AsyncClient, bench: Bench, settings: Settings
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings
 ) -> None:
     payment = await bench.order()
     for order_id in (payment.order_id, 999_999_999):
-        answer = await served.get(f"/v1/payments/invoice/{order_id}/pdf", headers=bearer(settings, 3))
+        answer = await http.get(f"/v1/payments/invoice/{order_id}/pdf", headers=bearer(settings, 3))
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert (await served.get("/v1/payments/invoice/x/pdf", headers=bearer(settings, 3))).status_code == 400
+    assert (await http.get("/v1/payments/invoice/x/pdf", headers=bearer(settings, 3))).status_code == 400
 
 
 async def test_without_userfc_the_invoice_names_the_customer_by_number(
-    served: httpx2.AsyncClient, bench: Bench, settings: Settings
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings
 ) -> None:
     payment = await bench.invoiced()
     bench.users.away = True
-    answer = await served.get(f"/v1/payments/invoice/{payment.order_id}/pdf", headers=bearer(settings, 3))
+    answer = await http.get(f"/v1/payments/invoice/{payment.order_id}/pdf", headers=bearer(settings, 3))
     assert answer.status_code == 200
     assert "Customer 3" in read(answer.content)
 

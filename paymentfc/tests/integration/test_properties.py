@@ -1,4 +1,4 @@
-"""Payments on a real database: webhooks, polls and events, at once and again, their traces purged, lose no money."""
+"""Payments on a real database: callbacks, polls and events in any order, concurrent and repeated, lose no money."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from paymentfc.model.payment import Payment, Status
 from paymentfc.usecase.check_invoices import CheckInvoices
 from testkit.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
 
-from .conftest import Bench
+from .bench import Bench
 from .fakes import FakeXendit
 
 PAID_WORDS, AMOUNT = ("PAID", "SETTLED"), 150_000
@@ -28,7 +28,7 @@ ORDER, REJECTION = "order.created", "stock.rejected"
 
 @dataclass(frozen=True)
 class News:
-    """What a payment hears: a webhook, a poll or a sweep of the gateway, or an event; `twin`: of an unknown invoice."""
+    """One input of a payment: a webhook, a poll, a sweep or an event; `twin`: about an unknown invoice."""
 
     channel: str
     word: str = ""
@@ -38,17 +38,17 @@ class News:
 
     @property
     def status(self) -> str:
-        """What the gateway says in the end: a sweep expires what it finds open."""
+        """The status at the gateway afterwards: a sweep expires an open invoice."""
         return "EXPIRED" if (self.channel, self.word) == ("sweep", "PENDING") else self.word
 
     @property
     def fits(self) -> bool:
-        """Whether the money is ours."""
+        """Whether amount and currency are those of the payment."""
         return (self.amount, self.currency) == (AMOUNT, "IDR")
 
     @property
     def leads_to(self) -> Status | None:
-        """Where this takes an open payment."""
+        """The status that an open payment takes; None for no change."""
         if self.channel == REJECTION:
             return Status.FAILED
         if not self.fits or self.twin:
@@ -57,7 +57,7 @@ class News:
 
     @property
     def anomalies(self) -> set[str]:
-        """What a person must see of it, whatever else happens."""
+        """The kinds of anomaly that must be recorded in any case."""
         if self.channel == REJECTION:
             return set()
         if self.twin:
@@ -69,37 +69,36 @@ class News:
 
 
 def received(topic: str, order_id: int, delivery: Delivery[News], example: Any) -> Message:
-    """Make the message of an event."""
     return Message(topic, 0, 0, f"order-{order_id}", b"{}", {}, delivery.event_id(example))
 
 
 async def gateway_says(bench: Bench, payment: Payment, news: News) -> None:
-    """Let a poll or a sweep find an invoice as the news has it, at a gateway of its own."""
+    """Run a poll or a sweep that reads an invoice with the status and amount of `news`."""
     xendit = FakeXendit()
-    found = {"id": payment.invoice_id, "currency": news.currency, "paid_amount": None}
+    fields = {"id": payment.invoice_id, "currency": news.currency, "paid_amount": None}
     made = xendit.put(payment.external_id, Decimal(news.amount), news.word)
     xendit.invoices[str(payment.invoice_id)] = made
-    xendit.change(payment.invoice_id, **found)
+    xendit.change(payment.invoice_id, **fields)
     checks = CheckInvoices(bench.db, xendit, bench.settings)
     await (checks.sweep(payment) if news.channel == "sweep" else checks.check(payment))
 
 
 async def play(bench: Bench, schedule: list[Burst[News]], payment: Payment | int, ours: str) -> None:
-    """Let everything arrive; `payment` may be the number of an order that is not known yet."""
+    """Run the schedule; `payment` may be the number of an order that is not registered yet."""
     example, order_id = uuid4(), payment if isinstance(payment, int) else payment.order_id
 
     async def send(delivery: Delivery[News]) -> None:
         news = delivery.event
         if news.channel == ORDER:
             order = OrderCreated(order_id=order_id, user_id=3, total_amount=Decimal(AMOUNT))
-            await bench.register(order, received(ORDER, order_id, delivery, example))
+            await bench.register(received(ORDER, order_id, delivery, example), order)
         elif news.channel == REJECTION:
             rejected = StockRejected(order_id=order_id, reason="out of stock")
-            await bench.reject(rejected, received(REJECTION, order_id, delivery, example))
+            await bench.reject(received(REJECTION, order_id, delivery, example), rejected)
         elif news.channel == "webhook":
             invoice = f"twin-{order_id}" if news.twin else ours
             said = Callback(invoice, f"order-{order_id}", news.word, Decimal(news.amount), None, news.currency)
-            await bench.receive(said, "{}", None)
+            await bench.receive(said)
         else:
             assert isinstance(payment, Payment)
             await gateway_says(bench, payment, news)
@@ -112,19 +111,19 @@ async def play(bench: Bench, schedule: list[Burst[News]], payment: Payment | int
 
 
 async def anomalies(bench: Bench, order_id: int) -> list[tuple[Any, ...]]:
-    """Give the distinct cases of an order, sorted."""
+    """Return the anomalies of an order, sorted."""
     sql = "SELECT invoice_id, kind, amount, currency FROM payment_anomalies WHERE external_id = $1"
     return sorted(tuple(row.values()) for row in await bench.rows(sql, f"order-{order_id}"))
 
 
 async def topics(bench: Bench, order_id: int) -> list[object]:
-    """Give the topics of an order's events, sorted."""
+    """Return the topics of an order's events, sorted."""
     return sorted(event["topic"] for event in await bench.events(order_id))
 
 
 @pytest.fixture(scope="module")
 async def bench(settings: Settings) -> AsyncIterator[Bench]:
-    """Give a bench for all examples of this module."""
+    """One bench for all examples of this module."""
     db = Database(settings)
     yield Bench(settings, db)
     await db.close()
@@ -161,8 +160,9 @@ async def test_an_invoiced_payment_ends_as_the_first_news_says_and_every_other_c
     assert (found.late_paid_at is not None) is (paid and found.status is not Status.PAID)
     expected = {
         (f"twin-{number}" if news.twin else ours, kind, str(news.amount), news.currency)
-        for news in told for kind in news.anomalies
-    }  # fmt: skip
+        for news in told
+        for kind in news.anomalies
+    }
     expected |= {(ours, "paid_after_close", str(AMOUNT), "IDR")} if refund else set()
     assert await anomalies(bench, number) == sorted(expected)
 

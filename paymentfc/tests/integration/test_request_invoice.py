@@ -10,26 +10,26 @@ from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Status
 from paymentfc.usecase import request_invoice
 
-from .conftest import Bench
+from .bench import Bench
 
 
 async def test_asking_for_an_invoice_makes_it_now_and_gives_it_again(bench: Bench) -> None:
     payment = await bench.order()
-    answers = await asyncio.gather(*(bench.ask(payment.order_id, user_id=3, admin=False) for _ in range(5)))
+    answers = await asyncio.gather(*(bench.ask(payment.order_id) for _ in range(5)))
     assert len({answer.invoice_id for answer in answers}) == 1
     assert bench.xendit.calls == ["create"]
     with pytest.raises(PaymentNotFound):
-        await bench.ask(payment.order_id, user_id=4, admin=False)
+        await bench.ask(payment.order_id, user_id=4)
     await bench.callback(answers[0])
     with pytest.raises(PaymentClosed):
-        await bench.ask(payment.order_id, user_id=4, admin=True)
+        await bench.ask(payment.order_id, user_id=4, role="admin")
 
 
 async def test_asking_for_an_invoice_while_xendit_is_down_says_so(bench: Bench) -> None:
     payment = await bench.order()
     bench.xendit.faults = ["down"]
     with pytest.raises(InvoiceNotReady):
-        await bench.ask(payment.order_id, user_id=3, admin=False)
+        await bench.ask(payment.order_id)
 
 
 async def test_asking_again_and_again_after_a_refusal_does_not_use_up_the_tries(
@@ -42,7 +42,7 @@ async def test_asking_again_and_again_after_a_refusal_does_not_use_up_the_tries(
     bench.xendit.faults = ["refuse", "", "refuse", "", "refuse", "", "refuse"]
     for _ in range(4):
         with pytest.raises(InvoiceNotReady):
-            await patient.ask(payment.order_id, user_id=3, admin=False)
+            await patient.ask(payment.order_id)
     assert (await bench.request(payment.order_id))["tries"] == 1
     assert (await bench.payment(payment.order_id)).status is Status.PENDING
 
@@ -60,7 +60,7 @@ async def test_asking_while_xendit_hangs_ends_in_time_and_leaves_the_request_to_
     payment = await bench.order()
     async with asyncio.timeout(10):
         with pytest.raises(InvoiceNotReady):
-            await bench.ask(payment.order_id, user_id=3, admin=False)
+            await bench.ask(payment.order_id)
     request = await bench.request(payment.order_id)
     assert (request["status"], request["tries"], request["lease_token"]) == ("FAILED", 0, None)
 
@@ -71,7 +71,7 @@ async def test_what_is_left_of_the_time_after_waiting_for_another_worker_must_be
     monkeypatch.setattr(request_invoice, "LIMIT_S", 0.3)
     payment = await bench.order()
     with pytest.raises(InvoiceNotReady):
-        await bench.ask(payment.order_id, user_id=3, admin=False)
+        await bench.ask(payment.order_id)
     assert bench.xendit.calls == []
 
 
@@ -83,7 +83,7 @@ async def test_a_payment_past_its_expiry_is_settled_as_xendit_says_instead_of_gi
     bench.xendit.change(payment.invoice_id, status=at_xendit)
     await bench.expire_locally(payment)
     with pytest.raises(PaymentClosed, match=ends.value):
-        await bench.ask(payment.order_id, user_id=3, admin=False)
+        await bench.ask(payment.order_id)
     assert (await bench.payment(payment.order_id)).status is ends
     assert bench.xendit.live(payment.external_id) == []
 
@@ -93,7 +93,7 @@ async def test_a_payment_past_its_expiry_waits_while_xendit_can_not_be_asked(ben
     await bench.expire_locally(payment)
     bench.xendit.faults = ["down"]
     with pytest.raises(InvoiceNotReady):
-        await bench.ask(payment.order_id, user_id=3, admin=False)
+        await bench.ask(payment.order_id)
     assert (await bench.payment(payment.order_id)).status is Status.PENDING
 
 
@@ -110,4 +110,4 @@ async def test_a_sweep_that_hangs_does_not_hold_up_the_one_who_asked(
     bench.xendit.instead["get"] = hang
     async with asyncio.timeout(10):
         with pytest.raises(InvoiceNotReady):
-            await bench.ask(payment.order_id, user_id=3, admin=False)
+            await bench.ask(payment.order_id)

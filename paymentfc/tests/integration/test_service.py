@@ -1,184 +1,37 @@
 """The whole process, as it is run, with a real broker, database, audit log and Xendit's simulator."""
 
 import asyncio
-import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import grpc.aio
-import httpx2
 import pytest
-from aiokafka import AIOKafkaConsumer
 from pymongo import AsyncMongoClient
 
-from chassis.auth.tokens import encode_token
-from chassis.config.settings import load
-from chassis.events import wire_headers
-from chassis.grpc.server import server as grpc_server
-from chassis.ids import uuid7
-from chassis.kafka.producer import Producer
-from chassis.kafka.topics import ensure_topics
-from chassis.pb import user_pb2, user_pb2_grpc
-from paymentfc.app import SERVICE
-from paymentfc.config import Settings
 from paymentfc.repository.audit import COLLECTION, DATABASE
 from testkit import eventually, free_port
 
-from .conftest import TRACE, Bench
-
-KEY, TOKEN = "xnd_development_test", "test-token"
-
-
-class Users(user_pb2_grpc.UserServiceServicer):
-    """userfc, as far as an invoice needs it."""
-
-    async def GetUserInfoByUserId(self, request: Any, _context: object) -> Any:
-        return user_pb2.GetUserInfoResult(id=request.user_id, email="payer@example.com", name="P", role="user")
-
-
-def _register(server: grpc.aio.Server) -> None:
-    user_pb2_grpc.add_UserServiceServicer_to_server(Users(), server)
-
-
-@dataclass
-class Stack:
-    """Addresses of one running service and of what it stands on."""
-
-    settings: Settings
-    env: dict[str, str]
-    http: httpx2.AsyncClient
-    sim: httpx2.AsyncClient
-    producer: Producer
-
-    async def publish(self, topic: str, order_id: int, **fields: Any) -> None:
-        """Publish an event about an order as another service would."""
-        body = json.dumps({"order_id": order_id, **fields}).encode()
-        headers = wire_headers("orderfc", uuid7(), topic, datetime.now(UTC), {"traceparent": TRACE})
-        encoded = [(name, value.encode()) for name, value in headers.items()]
-        await self.producer.send(topic, body, f"order-{order_id}".encode(), encoded)
-
-    async def order(self) -> int:
-        """Publish order.created of a new order of user 3."""
-        order_id = 1_000_000 + uuid4().int % 1_000_000_000
-        await self.publish("order.created", order_id, user_id=3, total_amount=150000, currency="IDR")
-        return order_id
-
-    async def payment(self, order_id: int, status: str = "PENDING", *, invoice: bool = True) -> dict[str, Any]:
-        """Wait until the payment has a status, and its invoice where one is expected."""
-        token = encode_token(self.settings.jwt_secret, user_id=3, email="payer@example.com", role="user")
-
-        async def found() -> dict[str, Any] | None:
-            answer = await self.http.get(f"/v1/payments/{order_id}", headers={"authorization": f"Bearer {token}"})
-            body: dict[str, Any] = answer.json()
-            there = answer.status_code == 200 and body["status"] == status and (body["invoice_url"] or not invoice)
-            return body if there else None
-
-        return dict(await eventually(found, 30))
-
-    async def invoices(self, order_id: int) -> list[dict[str, Any]]:
-        """Give the order's invoices as the simulator, an independent witness, has them."""
-        found = (await self.sim.get("/_sim/invoices")).json()
-        return [invoice for invoice in found if invoice["external_id"] == f"order-{order_id}"]
-
-    async def act(self, invoice_id: str, action: str, **body: Any) -> None:
-        """Do what a payer or an operator does at the simulator."""
-        (await self.sim.post(f"/_sim/invoices/{invoice_id}/{action}", json=body)).raise_for_status()
-
-    async def faults(self, **switches: Any) -> None:
-        """Make the simulator misbehave."""
-        (await self.sim.put("/_sim/faults", json=switches)).raise_for_status()
-
-
-@asynccontextmanager
-async def running(module: str, env: dict[str, str], url: str, log: Path, *arguments: str) -> AsyncIterator[None]:
-    """Run a program until it has answered and the block has ended."""
-    with log.open("ab") as out:
-        process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=env, stdout=out, stderr=out)
-    try:
-        async with httpx2.AsyncClient() as client:
-
-            async def answers() -> bool:
-                assert process.poll() is None, log.read_text()[-3000:]
-                try:
-                    return (await client.get(url)).status_code == 200
-                except httpx2.HTTPError:
-                    return False
-
-            await eventually(answers, 40)
-        yield
-    finally:
-        process.terminate()
-        assert await asyncio.to_thread(process.wait, 25) in (0, -15), log.read_text()[-3000:]
+from .bench import TRACE, Bench
+from .stack import Stack, published, running, started
 
 
 @pytest.fixture(scope="module")
 async def stack(
-    make_database: Callable[[str], Awaitable[dict[str, Any]]], kafka_broker: str, mongo_uri: str,
-    redis_server: dict[str, Any], tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Stack]:  # fmt: skip
-    """Give one service with everything it needs."""
+    make_database: Callable[[str], Awaitable[dict[str, Any]]],
+    kafka_broker: str,
+    mongo_uri: str,
+    redis_server: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Stack]:
+    """One running service with all its dependencies."""
+    servers = {**redis_server, "kafka_broker": kafka_broker, "mongo_uri": mongo_uri}
     folder = tmp_path_factory.mktemp("paymentfc")
-    http_port, sim_port, users_port = free_port(), free_port(), free_port()
-    given = {
-        **await make_database("paymentfc"), **redis_server, "kafka_broker": kafka_broker, "mongo_uri": mongo_uri,
-        "http_host": "127.0.0.1", "http_port": http_port, "user_service_addr": f"127.0.0.1:{users_port}",
-        "xendit_base_url": f"http://127.0.0.1:{sim_port}", "xendit_secret_api_key": KEY, "xendit_webhook_token": TOKEN,
-        "scheduler_pending_interval_s": 0.5, "scheduler_retry_interval_s": 0.2, "payment_retry_backoff_s": 0.1,
-        "scheduler_expiry_interval_s": 0.5,
-    }  # fmt: skip
-    settings = load(Settings, **given)
-    env = {**os.environ, **{name.upper(): str(value) for name, value in given.items()}}
-    sim_env = {**os.environ, "XENDIT_SIM_PORT": str(sim_port), "XENDIT_SIM_KEY": KEY,
-               "XENDIT_SIM_CALLBACK_TOKEN": TOKEN,
-               "XENDIT_SIM_CALLBACK_URL": f"http://127.0.0.1:{http_port}/v1/payments/xendit/webhook"}  # fmt: skip
-    await ensure_topics(settings, SERVICE.topics)
-    users = await grpc_server(
-        settings,
-        {"user.UserService": _register},
-        port=users_port,
-    )
-    await users.start()
-    urls = f"http://127.0.0.1:{http_port}", f"http://127.0.0.1:{sim_port}"
-    producer = Producer(settings)
-    async with (
-        running("xendit_sim", sim_env, f"{urls[1]}/_sim/invoices", folder / "sim.log"),
-        running("paymentfc", env, f"{urls[0]}/ready", folder / "paymentfc.log", "serve"),
-        httpx2.AsyncClient(base_url=urls[0]) as http,
-        httpx2.AsyncClient(base_url=urls[1]) as sim,
-    ):
-        yield Stack(settings, env, http, sim, producer)
-    await producer.close()
-    await users.stop(grace=1)
-
-
-async def published(stack: Stack, topic: str, order_id: int) -> list[dict[str, str]]:
-    """Read a topic from its beginning and give the headers of each event about an order."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=stack.settings.kafka_broker, auto_offset_reset="earliest")
-    await consumer.start()
-    found: list[dict[str, str]] = []
-    deadline = time.monotonic() + 15
-    try:
-        while time.monotonic() < deadline:
-            batches = await consumer.getmany(timeout_ms=1500)
-            records = [record for batch in batches.values() for record in batch]
-            for record in records:
-                if record.key == f"order-{order_id}".encode():
-                    found.append({name: value.decode() for name, value in record.headers})
-            if found and not records:
-                break
-    finally:
-        await consumer.stop()
-    return found
+    async with started({**await make_database("paymentfc"), **servers}, folder) as stack:
+        yield stack
 
 
 async def test_an_order_is_invoiced_paid_told_and_audited(stack: Stack, mongo_uri: str) -> None:

@@ -11,7 +11,7 @@ from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Payment, Status
 from paymentfc.repository.requests import RequestStatus
 
-from .conftest import Bench
+from .bench import Bench
 
 
 async def settled(bench: Bench, payment: Payment) -> Payment:

@@ -2,13 +2,14 @@
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from paymentfc.model.callback import Outcome
 from paymentfc.model.payment import Status
 
-from .conftest import TRACE, Bench
+from .bench import TRACE, Bench
 
 SUCCESS = {"status": "PAID", "topic": "payment.success"}
 
@@ -79,11 +80,11 @@ async def test_paid_after_expired_is_an_anomaly_and_tells_the_order_once(bench: 
     ],
 )
 async def test_what_does_not_fit_is_recorded_once_per_case_and_moves_nothing(
-    bench: Bench, fields: dict[str, object], kinds: list[str]
+    bench: Bench, fields: dict[str, Any], kinds: list[str]
 ) -> None:
     payment = await bench.invoiced()
     for _ in range(3):
-        await bench.callback(payment, **{"status": "PAID", **fields})  # type: ignore[arg-type]
+        await bench.callback(payment, **{"status": "PAID", **fields})
     assert await bench.anomalies(payment.order_id) == kinds
     assert (await bench.payment(payment.order_id)).status is Status.PENDING
     assert await bench.events(payment.order_id) == []

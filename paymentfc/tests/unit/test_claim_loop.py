@@ -1,4 +1,4 @@
-"""The loop over claimed work: slots are bounded, nothing waits for a slow item, nothing dies of a failing one."""
+"""The claim loop: slots are bounded, a slow item delays no other, a failing item ends nothing else."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from testkit import eventually
 
 
 class Queue:
-    """Items to be claimed, and what happened to them."""
+    """Items to be claimed, and the items done."""
 
     def __init__(self, *items: str) -> None:
         self.waiting = deque(items)
@@ -18,11 +18,10 @@ class Queue:
         self.release = asyncio.Event()
 
     async def claim(self, limit: int) -> list[str]:
-        """Give up to `limit` items."""
         return [self.waiting.popleft() for _ in range(min(limit, len(self.waiting)))]
 
     async def work(self, item: str) -> None:
-        """Do an item: `slow` waits to be released, `bad` fails."""
+        """Work on an item: `slow` waits for `release`, `bad` fails."""
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
         try:
@@ -39,7 +38,7 @@ class Queue:
 async def test_slots_bound_the_work_and_a_slow_item_holds_up_none_of_the_others() -> None:
     queue = Queue("slow", *(f"item-{number}" for number in range(50)))
     stop = asyncio.Event()
-    running = asyncio.create_task(ClaimLoop("t", queue.claim, queue.work, slots=4).run(stop))
+    running = asyncio.create_task(ClaimLoop("t", 60, queue.claim, queue.work, slots=4).run(stop))
     await eventually(lambda: len(queue.done) == 50)
     assert queue.most_at_once == 4
     stop.set()
@@ -56,7 +55,7 @@ async def test_more_items_than_were_asked_for_are_worked_off_before_the_next_cla
         return await queue.claim(10)
 
     stop, wake = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(ClaimLoop("t", generous, queue.work, wake=wake, slots=4).run(stop))
+    running = asyncio.create_task(ClaimLoop("t", 60, generous, queue.work, wake=wake, slots=4).run(stop))
     await eventually(lambda: queue.at_once == 10)
     wake.set()
     await eventually(lambda: not wake.is_set())
@@ -70,7 +69,7 @@ async def test_more_items_than_were_asked_for_are_worked_off_before_the_next_cla
 async def test_a_failing_item_ends_neither_the_loop_nor_the_others() -> None:
     queue = Queue("bad", "good")
     stop, wake = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(ClaimLoop("t", queue.claim, queue.work, wake=wake).run(stop))
+    running = asyncio.create_task(ClaimLoop("t", 60, queue.claim, queue.work, wake=wake).run(stop))
     await eventually(lambda: queue.done == ["good"])
     queue.waiting.append("woken")
     wake.set()

@@ -1,7 +1,6 @@
 """The payment's state machine: every pair of statuses, every kind of amount, and random sequences of callbacks."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import product
 
@@ -10,25 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paymentfc.model.callback import AnomalyKind, Callback, Decision, Outcome, amount_text, decide
-from paymentfc.model.payment import Payment, Status
+from paymentfc.model.payment import Status
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from .samples import payment
+
 WORDS = ("PENDING", "PAID", "SETTLED", "EXPIRED", "REFUNDED")
-
-
-def payment(status: Status = Status.PENDING, *, invoice_id: str | None = "inv-1", amount: str = "150000.00") -> Payment:
-    """Make a payment of 150,000 rupiah."""
-    return Payment(
-        id=1, order_id=7, user_id=3, user_email=None, external_id="order-7", amount=Decimal(amount), currency="IDR",
-        status=status, reason=None, invoice_id=invoice_id, invoice_url=None, expires_at=None, paid_at=None,
-        late_paid_at=None, retry_count=0, traceparent=None, create_time=NOW, update_time=NOW,
-    )  # fmt: skip
 
 
 def callback(
     status: str = "PAID", amount: str = "150000", paid: str | None = None, currency: str = "IDR", invoice: str = "inv-1"
 ) -> Callback:
-    """Make a callback about order-7."""
     return Callback(invoice, "order-7", status, Decimal(amount), Decimal(paid) if paid else None, currency)
 
 

@@ -1,8 +1,7 @@
-"""Random news of a payment from webhooks and polls, against what the contract says of the first news that decides."""
+"""Random callbacks and polls of a payment: the first one that decides is final, and no money is lost."""
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,32 +14,23 @@ from paymentfc.model.callback import KNOWN_WORDS, Anomaly, AnomalyKind, Callback
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import MAX_ID, Payment, Status, external_id, named_order
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from .samples import payment
+
 OURS, OTHER = "inv-1", "inv-2"
 AMOUNT = Decimal("150000.00")
 PAID_WORDS = ("PAID", "SETTLED")
 
 
-def payment(invoice_id: str | None = OURS) -> Payment:
-    """Make an open payment of 150,000 rupiah."""
-    return Payment(
-        id=1, order_id=7, user_id=3, user_email=None, external_id="order-7", amount=AMOUNT, currency="IDR",
-        status=Status.PENDING, reason=None, invoice_id=invoice_id, invoice_url=None, expires_at=None, paid_at=None,
-        late_paid_at=None, retry_count=0, traceparent=None, create_time=NOW, update_time=NOW,
-    )  # fmt: skip
-
-
 @dataclass
 class Book:
-    """A payment changed only by decisions, as settlement changes it, and what was recorded on the way."""
+    """A payment that only decisions change, as settlement changes it, and its anomalies."""
 
     payment: Payment
     moves: int = 0
     late: bool = False
     anomalies: list[Anomaly] = field(default_factory=list)
 
-    def hear(self, callback: Callback) -> None:
-        """Apply what the gateway says."""
+    def apply(self, callback: Callback) -> None:
         decision = decide(self.payment, callback)
         if decision.adopt:
             self.payment = replace(self.payment, invoice_id=callback.invoice_id)
@@ -50,18 +40,16 @@ class Book:
         self.anomalies += decision.anomalies
 
     def move(self, status: Status) -> None:
-        """Leave PENDING."""
         assert self.payment.status is Status.PENDING, f"a decision moves a payment that is {self.payment.status}"
         self.payment = replace(self.payment, status=status)
         self.moves += 1
 
     def reject(self) -> None:
-        """Let stock.rejected close the payment, which it does only while it is open."""
+        """Close the payment as stock.rejected does: only while it is open."""
         if self.payment.is_open:
             self.move(Status.FAILED)
 
     def kinds(self, *kinds: AnomalyKind) -> list[Anomaly]:
-        """Give the anomalies of these kinds."""
         return [anomaly for anomaly in self.anomalies if anomaly.kind in kinds]
 
 
@@ -79,8 +67,11 @@ webhooks = st.builds(
 )
 polls = st.builds(
     lambda word, asked, paid, currency: Invoice(OURS, "order-7", word, asked, currency, paid).as_callback("IDR"),
-    words, amounts, st.none() | amounts, st.sampled_from(["IDR", "USD", ""]),
-)  # fmt: skip
+    words,
+    amounts,
+    st.none() | amounts,
+    st.sampled_from(["IDR", "USD", ""]),
+)
 news = (
     st.lists(webhooks | polls, max_size=12)
     .flatmap(
@@ -91,7 +82,7 @@ news = (
 
 
 def fits(callback: Callback) -> bool:
-    """Say whether the money is ours to the last unit; an expired invoice got none, so what was asked counts."""
+    """Whether amount and currency are exactly ours; for an expired invoice the asked amount counts."""
     money = callback.amount
     if callback.paid_amount is not None and callback.status != "EXPIRED":
         money = callback.paid_amount
@@ -99,26 +90,25 @@ def fits(callback: Callback) -> bool:
 
 
 def pays(callback: Callback, invoice_id: str = OURS) -> bool:
-    """Say whether this is exactly the money that the payment waits for."""
+    """Whether this is exactly the money of the payment."""
     return callback.invoice_id == invoice_id and callback.status in PAID_WORDS and fits(callback)
 
 
 def ends(callback: Callback, invoice_id: str = OURS) -> bool:
-    """Say whether this is the end of our invoice without money."""
+    """Whether this is the expiry of our invoice."""
     return callback.invoice_id == invoice_id and callback.status == "EXPIRED" and fits(callback)
 
 
-def heard(told: list[Callback], invoice_id: str | None = OURS) -> Book:
-    """Let everything arrive in turn."""
-    book = Book(payment(invoice_id))
+def applied(told: list[Callback], invoice_id: str | None = OURS) -> Book:
+    book = Book(payment(invoice_id=invoice_id))
     for callback in told:
-        book.hear(callback)
+        book.apply(callback)
     return book
 
 
 @given(news)
 def test_the_first_news_that_decides_is_the_end_and_only_pending_ever_moves(told: list[Callback]) -> None:
-    book = heard(told)
+    book = applied(told)
     first = next((callback for callback in told if pays(callback) or ends(callback)), None)
     expected = Status.PENDING if first is None else Status.PAID if pays(first) else Status.EXPIRED
     assert book.payment.status is expected
@@ -127,7 +117,7 @@ def test_the_first_news_that_decides_is_the_end_and_only_pending_ever_moves(told
 
 @given(news)
 def test_money_that_matches_is_never_lost(told: list[Callback]) -> None:
-    book = heard(told)
+    book = applied(told)
     if any(pays(callback) for callback in told):
         assert book.payment.status is Status.PAID or (book.late and book.kinds(AnomalyKind.PAID_AFTER_CLOSE))
     else:
@@ -143,14 +133,14 @@ def test_money_for_a_closed_payment_is_an_anomaly_every_time_and_for_no_other(to
             book.reject()
         closed = book.payment.status in (Status.EXPIRED, Status.FAILED)
         before = len(book.kinds(AnomalyKind.PAID_AFTER_CLOSE))
-        book.hear(callback)
+        book.apply(callback)
         assert len(book.kinds(AnomalyKind.PAID_AFTER_CLOSE)) - before == (closed and pays(callback))
 
 
 @given(news)
 def test_whatever_does_not_fit_is_recorded_and_nothing_else_is(told: list[Callback]) -> None:
     for callback in told:
-        book = heard([callback])
+        book = applied([callback])
         foreign, unknown = callback.invoice_id != OURS, callback.status not in KNOWN_WORDS
         kinds = {anomaly.kind for anomaly in book.anomalies}
         if foreign or unknown:
@@ -162,7 +152,7 @@ def test_whatever_does_not_fit_is_recorded_and_nothing_else_is(told: list[Callba
 
 @given(news)
 def test_the_first_invoice_whose_money_fits_becomes_ours_when_we_did_not_know_it(told: list[Callback]) -> None:
-    book = heard(told, None)
+    book = applied(told, None)
     decided = ("PAID", "SETTLED", "EXPIRED")
     first = next((callback for callback in told if callback.status in decided and fits(callback)), None)
     assert book.payment.invoice_id == (first.invoice_id if first else None)
@@ -174,8 +164,10 @@ def test_the_first_invoice_whose_money_fits_becomes_ours_when_we_did_not_know_it
 
 decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.builds(
     lambda sign, number, exponent: Decimal((sign, tuple(map(int, str(number))), exponent)),
-    st.integers(0, 1), st.integers(0, 10**45), st.integers(-400, 400),
-)  # fmt: skip
+    st.integers(0, 1),
+    st.integers(0, 10**45),
+    st.integers(-400, 400),
+)
 
 
 @given(decimals, decimals, st.integers(0, 6))
@@ -208,9 +200,11 @@ json_values = st.recursive(
 )
 fields = st.fixed_dictionaries(
     {},
-    optional={name: json_values | st.sampled_from(["PAID", "order-7", 150000, "x" * 256])
-              for name in ("id", "external_id", "status", "amount", "paid_amount", "currency", "more")},
-)  # fmt: skip
+    optional={
+        name: json_values | st.sampled_from(["PAID", "order-7", 150000, "x" * 256])
+        for name in ("id", "external_id", "status", "amount", "paid_amount", "currency", "more")
+    },
+)
 bodies = st.binary(max_size=60) | json_values.map(json.dumps).map(str.encode) | fields.map(json.dumps).map(str.encode)
 
 

@@ -1,4 +1,4 @@
-"""What is taken for an invoice callback, and what is not."""
+"""The reading of callbacks: accepted and refused bodies."""
 
 import json
 from decimal import Decimal
@@ -10,9 +10,16 @@ from paymentfc.errors import NotACallback
 from paymentfc.handler.schemas import read_callback
 
 BODY: dict[str, Any] = {
-    "id": "6748105a77f16ebe0cc583a7", "external_id": "order-7", "user_id": "x", "status": "PAID", "amount": 150000,
-    "paid_amount": 150000, "currency": "IDR", "merchant_name": "Shop", "unknown": {"nested": [1, 2]},
-}  # fmt: skip
+    "id": "6748105a77f16ebe0cc583a7",
+    "external_id": "order-7",
+    "user_id": "x",
+    "status": "PAID",
+    "amount": 150000,
+    "paid_amount": 150000,
+    "currency": "IDR",
+    "merchant_name": "Shop",
+    "unknown": {"nested": [1, 2]},
+}
 
 
 def test_the_official_sample_is_read_with_exact_amounts_and_kept_as_it_came() -> None:
@@ -57,13 +64,19 @@ def test_missing_fields_make_it_no_callback_and_are_named(field: str) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"null", b"[]", b"{", b"\xff", b'"text"', b"[" * 100_000,
+        b"",
+        b"null",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'"text"',
+        b"[" * 100_000,
         b'{"id":"a","external_id":"b","status":"PAID","amount":NaN}',
         b'{"id":"a","external_id":"b","status":"PAID","amount":Infinity}',
         b'{"id":"a","external_id":"b","status":"PAID","amount":1e99999999999999999999}',
         b'{"id":"a","external_id":"b","status":"PAID","amount":' + b"9" * 50 + b"}",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_json_or_no_number_is_refused(raw: bytes) -> None:
     with pytest.raises(NotACallback):
         read_callback(raw)

@@ -1,4 +1,4 @@
-"""The Xendit client: what it sends, what it reads, and how it tells a refusal from an open outcome."""
+"""The Xendit client: its requests, the answers it reads, and refusals apart from open results."""
 
 import asyncio
 import base64
@@ -17,39 +17,53 @@ from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused
 from paymentfc.events import Line
 
 INVOICE = {
-    "id": "6748105a77f16ebe0cc583a7", "external_id": "order-7", "status": "PENDING", "amount": 150000,
+    "id": "6748105a77f16ebe0cc583a7",
+    "external_id": "order-7",
+    "status": "PENDING",
+    "amount": 150000,
     "currency": "IDR",
-    "expiry_date": "2026-11-29T06:40:26.353Z", "created": "2026-11-28T06:40:26.508Z", "invoice_url": "https://x/web/1",
-}  # fmt: skip
+    "expiry_date": "2026-11-29T06:40:26.353Z",
+    "created": "2026-11-28T06:40:26.508Z",
+    "invoice_url": "https://x/web/1",
+}
 
 Answer = Callable[[httpx2.Request], httpx2.Response]
 
 
 def client(answer: Answer) -> Xendit:
-    """Make a client whose network is a function."""
+    """Return a client whose network is a function."""
     xendit = Xendit("https://api.xendit.co/", "xnd_key")
     xendit._client._transport = httpx2.MockTransport(answer)
     xendit._client._mounts = {}
     return xendit
 
 
+def answering(status: int, **body: Any) -> Answer:
+    return lambda _: httpx2.Response(status, **body)
+
+
 def draft(lines: int = 1, amount: str = "150000.00", **change: Any) -> Draft:
-    """Make a draft for order-7."""
     items = [Line(product_id=number + 1, name="Kopi", quantity=1, price=Decimal(1)) for number in range(lines)]
-    given = {"external_id": "order-7", "amount": Decimal(amount), "currency": "IDR", "duration_s": 86400,
-             "payer_email": "a@example.com", "lines": items}  # fmt: skip
-    return Draft(**{**given, **change})
+    fields = {
+        "external_id": "order-7",
+        "amount": Decimal(amount),
+        "currency": "IDR",
+        "duration_s": 86400,
+        "payer_email": "a@example.com",
+        "lines": items,
+    }
+    return Draft(**{**fields, **change})
 
 
-async def sent(given: Draft) -> tuple[httpx2.Request, dict[str, Any]]:
-    """Create an invoice and give the request that went out."""
+async def sent(draft: Draft) -> tuple[httpx2.Request, dict[str, Any]]:
+    """Create an invoice and return the request that was sent."""
     seen: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append(request)
         return httpx2.Response(200, json=INVOICE)
 
-    await client(answer).create(given)
+    await client(answer).create(draft)
     return seen[0], json.loads(seen[0].content)
 
 
@@ -103,14 +117,14 @@ async def test_find_takes_xendits_own_404_for_an_empty_list_and_no_other_answer(
     assert await client(lambda _: httpx2.Response(404, json=body)).find("order-7") == []
     for status, answer in ((404, {"error_code": "DATA_NOT_FOUND"}), (404, None), (403, body)):
         with pytest.raises(Refused):
-            await client(lambda _, s=status, a=answer: httpx2.Response(s, json=a)).find("order-7")  # type: ignore[misc]
+            await client(answering(status, json=answer)).find("order-7")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
 async def test_4xx_is_a_refusal_even_without_a_readable_body(status: int) -> None:
     for content in (b"{}", b"<html>", b"[]", b'{"error_code":null,"errors":["x"]}'):
         with pytest.raises(Refused) as caught:
-            await client(lambda _, c=content: httpx2.Response(status, content=c)).get("a")  # type: ignore[misc]
+            await client(answering(status, content=content)).get("a")
         assert caught.value.status == status
 
 
