@@ -43,8 +43,8 @@ class Transition:
     publish_rollback: bool = False
 
 
-# The status alone records which causes have arrived: completed = paid, cancelled = failed or rejected, failed = both. So
-# a repeated cause changes nothing even when the inbox has been purged, and the causes commute.
+# The status alone records which causes have arrived: completed = paid, cancelled = failed or rejected, failed = both.
+# So a repeated cause changes nothing even when the inbox has been purged, and the causes commute.
 _TRANSITIONS: Mapping[tuple[Status, Cause], Transition] = {
     (Status.CREATED, Cause.PAID): Transition(Status.COMPLETED),
     (Status.CREATED, Cause.PAYMENT_FAILED): Transition(Status.CANCELLED, publish_rollback=True),

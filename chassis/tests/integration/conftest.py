@@ -1,4 +1,4 @@
-"""What tests of the Kafka side share: settings and topics of their own, a running consumer, and what the broker holds."""
+"""Fixtures of the Kafka tests: settings and topics of their own, a running consumer, and what the broker holds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -51,7 +51,7 @@ class Topic:
             await consumer.stop()
 
     async def committed(self, group: str) -> int | None:
-        """Give the offset that a group has committed."""
+        """Return the offset that a group has committed."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.broker, group_id=group, enable_auto_commit=False)
         await consumer.start()
         try:
@@ -99,13 +99,13 @@ class Member:
 
 @pytest.fixture
 def kafka_settings(kafka_broker: str) -> ServiceSettings:
-    """Give settings for topics of one partition, and members whose session ends after 6 s."""
+    """Return settings for topics of one partition, and members whose session ends after 6 s."""
     return load(ServiceSettings, kafka_broker=kafka_broker, kafka_partitions=1, kafka_session_timeout_ms=6000)
 
 
 @pytest.fixture
 async def topic(kafka_settings: ServiceSettings) -> AsyncIterator[Topic]:
-    """Give a topic of the test's own."""
+    """Return a topic of the test's own."""
     name = f"t-{uuid4().hex[:10]}"
     await ensure_topics(kafka_settings, [name])
     producer = AIOKafkaProducer(bootstrap_servers=kafka_settings.kafka_broker, max_request_size=4 * 1024 * 1024)
@@ -118,7 +118,7 @@ async def topic(kafka_settings: ServiceSettings) -> AsyncIterator[Topic]:
 
 @pytest.fixture
 async def proxy(kafka_broker: str) -> AsyncIterator[Proxy]:
-    """Give a proxy in front of the broker; members that still use it leave before it closes."""
+    """Return a proxy in front of the broker; members that still use it leave before it closes."""
     host, _, port = kafka_broker.rpartition(":")
     async with Proxy(host, int(port), kafka=True) as opened:
         yield opened
@@ -129,7 +129,7 @@ Join = Callable[..., Member]
 
 @pytest.fixture
 async def join(topic: Topic, proxy: Proxy) -> AsyncIterator[Join]:
-    """Give a function that starts a member of the test's group, through another broker address if one is given."""
+    """Return a function that starts a member of the test's group, through another broker address if one is given."""
     members: list[Member] = []
 
     def start(broker: str | None = None, **changed: Any) -> Member:
@@ -144,7 +144,7 @@ async def join(topic: Topic, proxy: Proxy) -> AsyncIterator[Join]:
 
 @pytest.fixture
 async def database(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
-    """Give an empty database."""
+    """Return an empty database."""
     opened = Database(load(ServiceSettings, **await make_database("chassis")))
     yield opened
     await opened.close()

@@ -1,4 +1,4 @@
-"""A service that stops loses no request: who is connected is answered, who comes later is refused and goes elsewhere."""
+"""A service that stops loses no request: connected clients are answered, later ones are refused."""
 
 import asyncio
 import signal

@@ -53,7 +53,7 @@ async def bodyless() -> str:
 
 @router.get("/broken")
 async def broken() -> int:
-    """Fail with a text that nobody may see."""
+    """Fail with a text that must not be shown."""
     raise RuntimeError("SELECT password FROM users")
 
 
@@ -77,7 +77,7 @@ async def later() -> int:
 
 @router.get("/trace")
 async def traced() -> str:
-    """Give the trace id."""
+    """Return the trace id."""
     return f"{trace.get_current_span().get_span_context().trace_id:032x}"
 
 

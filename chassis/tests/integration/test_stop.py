@@ -63,16 +63,19 @@ class Running:
 
 @pytest.fixture
 async def service(topic: Topic, proxy: Proxy, database: Database) -> AsyncIterator[Any]:
-    """Give a function that starts the service; settings can be changed."""
+    """Return a function that starts the service; settings can be changed."""
     metadata = metadata_factory()
     outbox_table(metadata)
     await create_tables(database.settings, metadata)
 
     def start(**changed: Any) -> Running:
         given = database.settings.model_dump() | {
-            "kafka_broker": proxy.address, "kafka_session_timeout_ms": 60_000,
-            "http_host": "127.0.0.1", "http_port": free_port(), **changed,
-        }  # fmt: skip
+            "kafka_broker": proxy.address,
+            "kafka_session_timeout_ms": 60_000,
+            "http_host": "127.0.0.1",
+            "http_port": free_port(),
+            **changed,
+        }
         settings = load(ServiceSettings, **given)
         return Running(settings, topic, Database(settings))
 

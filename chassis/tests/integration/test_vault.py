@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_PUT = do_POST
 
     def do_GET(self) -> None:
-        """Give the secret."""
+        """Return the secret."""
         if self._refused():
             return
         if self.path.split("?")[0] == "/v1/secret/data/shopfc":

@@ -25,7 +25,7 @@ CLAIMS: dict[str, Any] = {
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Give the claims of a good token of now; `iat` and `exp` are in seconds from now, None leaves a claim out."""
+    """Return the claims of a good token of now; `iat` and `exp` are in seconds from now, None leaves a claim out."""
     now = int(time.time())
     made = {name: value for name, value in (CLAIMS | changes).items() if value is not None}
     return made | {name: now + made[name] for name in ("iat", "exp") if isinstance(made.get(name), int)}

@@ -29,7 +29,7 @@ class Echo:
 
 @pytest.fixture
 async def echo() -> AsyncIterator[Echo]:
-    """Give a running echo server."""
+    """Return a running echo server."""
     running = Echo()
     server = await asyncio.start_server(running.serve, "127.0.0.1", 0)
     running.port = server.sockets[0].getsockname()[1]
@@ -39,7 +39,7 @@ async def echo() -> AsyncIterator[Echo]:
 
 @pytest.fixture
 async def proxy(echo: Echo) -> AsyncIterator[Proxy]:
-    """Give a proxy in front of the echo server."""
+    """Return a proxy in front of the echo server."""
     async with Proxy("127.0.0.1", echo.port) as made:
         yield made
 

@@ -13,8 +13,8 @@ from orderfc.model import Cause, Draft, Status
 from orderfc.repository.idempotency import Lease
 
 # When the lease was lost, `claimed` is empty and nothing is inserted. The number is taken first because the events
-# carry it; it is added to their payloads here. This is the only INSERT into `outbox` outside chassis/db/outbox.py: it saves
-# checkout a round trip.
+# carry it; it is added to their payloads here. This is the only INSERT into `outbox` outside chassis/db/outbox.py: it
+# saves checkout a round trip.
 _PLACE = """
 WITH numbered AS MATERIALIZED (SELECT nextval('orders_id_seq') AS id),
 claimed AS ({claimed}),

@@ -117,13 +117,13 @@ def message(topic: str, value: bytes, event_id: str | None = None) -> Message:
 
 @pytest.fixture(scope="session")
 async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> Settings:
-    """Give the settings of a fresh, migrated database."""
+    """Return the settings of a fresh, migrated database."""
     return Settings(**await make_database("orderfc"))
 
 
 @pytest.fixture
 async def shop(settings: Settings) -> AsyncIterator[Shop]:
-    """Give orderfc's HTTP application with productfc played by `Productfc`, and product 1 on the shelf."""
+    """Return orderfc's HTTP application with productfc played by `Productfc`, and product 1 on the shelf."""
     process = await SERVICE.open(settings, workers=False)
     productfc = Productfc()
     productfc.stock(1)

@@ -21,7 +21,7 @@ ONE = {"product_id": 1, "quantity": 1}
 
 
 def shape(value: Any) -> Any:
-    """Give the names and types of a JSON value, with one element for a list."""
+    """Return the names and types of a JSON value, with one element for a list."""
     if isinstance(value, dict):
         return {name: shape(part) for name, part in value.items()}
     if isinstance(value, list):
@@ -36,8 +36,9 @@ async def test_a_checkout_writes_the_order_its_history_and_both_events_in_the_go
     answer = await shop.checkout(user, asked)
     order_id = answer.json()["order_id"]
     assert (answer.status_code, answer.json()) == (
-        201, {"message": "Order created successfully", "order_id": order_id},
-    )  # fmt: skip
+        201,
+        {"message": "Order created successfully", "order_id": order_id},
+    )
     assert "Idempotent-Replayed" not in answer.headers
     events = await shop.rows(
         "SELECT topic, payload::text, headers::text, published_at FROM outbox WHERE key = $1 ORDER BY id",
@@ -92,11 +93,19 @@ async def test_the_trace_of_the_request_goes_to_productfc_and_into_the_events(sh
 REFUSED: list[tuple[dict[str, Any], int, str, str | None]] = [
     (body({"product_id": 9, "quantity": 1}), 404, "not_found", "product 9 not found"),
     (body({"product_id": 1, "quantity": 11}), 409, "insufficient_stock", "product stock is not enough for product 1"),
-    (body(ONE | {"quantity": 6}, ONE | {"quantity": 5}), 409, "insufficient_stock",
-     "product stock is not enough for product 1"),
+    (
+        body(ONE | {"quantity": 6}, ONE | {"quantity": 5}),
+        409,
+        "insufficient_stock",
+        "product stock is not enough for product 1",
+    ),
     (body(ONE | {"price": 149999}), 409, "price_mismatch", "price mismatch for product 1"),
-    (body(ONE | {"price": 1}, ONE | {"price": 2}), 400, "validation_failed",
-     "items: product 1 is given with two different prices"),
+    (
+        body(ONE | {"price": 1}, ONE | {"price": 2}),
+        400,
+        "validation_failed",
+        "items: product 1 is given with two different prices",
+    ),
     (body(ONE | {"price": 0.5}), 400, "validation_failed", None),
     (body(ONE | {"price": -1}), 400, "validation_failed", None),
     (body(ONE | {"price": "150000"}), 400, "validation_failed", None),
@@ -114,9 +123,13 @@ REFUSED: list[tuple[dict[str, Any], int, str, str | None]] = [
     (body(shipping_address="x" * 1001), 400, "validation_failed", None),
     (body(idempotency_token=""), 400, "validation_failed", None),
     (body(idempotency_token="x" * 256), 400, "validation_failed", None),
-    (body(idempotency_token="another"), 400, "validation_failed",
-     "Idempotency-Key and idempotency_token are both given and differ"),
-]  # fmt: skip
+    (
+        body(idempotency_token="another"),
+        400,
+        "validation_failed",
+        "Idempotency-Key and idempotency_token are both given and differ",
+    ),
+]
 
 
 @pytest.mark.parametrize(("asked", "status", "code", "sentence"), REFUSED)

@@ -108,7 +108,7 @@ async def test_a_cancelled_request_frees_its_key(shop: Shop) -> None:
 
 async def test_an_unexpected_error_is_a_plain_500_and_frees_the_key(shop: Shop) -> None:
     async def broken(_request: httpx2.Request) -> httpx2.Response:
-        raise ZeroDivisionError("driver text that nobody may see")
+        raise ZeroDivisionError("driver text that must not be shown")
 
     user = shop.user()
     shop.productfc.answer = broken

@@ -61,7 +61,7 @@ class Store:
         await deliver(schedule, send, purge)
 
     async def history(self, order_id: int) -> list[tuple[Status, str]]:
-        """Give the (status, cause) rows of an order's history; the last one is where the order stands."""
+        """Return the (status, cause) rows of an order's history; the last one is where the order stands."""
         async with self.db.driver() as connection:
             rows = await connection.fetch(
                 "SELECT status, cause FROM order_history WHERE order_id = $1 ORDER BY id", order_id
@@ -72,7 +72,7 @@ class Store:
         return steps
 
     async def published(self, order_id: int, topic: str) -> list[dict[str, Any]]:
-        """Give an order's events of a topic, amounts exact."""
+        """Return an order's events of a topic, amounts exact."""
         query = "SELECT payload::text FROM outbox WHERE key = $1 AND topic = $2 ORDER BY id"
         async with self.db.driver() as connection:
             rows = await connection.fetch(query, f"order-{order_id}", topic)
@@ -81,7 +81,7 @@ class Store:
 
 @pytest.fixture(scope="module")
 async def store(settings: Settings) -> AsyncIterator[Store]:
-    """Give a store whose shelves are full."""
+    """Return a store whose shelves are full."""
     db, productfc = Database(settings), Productfc()
     for product_id, price in PRICES.items():
         productfc.stock(product_id, price=price, stock=10_000)
@@ -95,7 +95,7 @@ baskets = st.lists(st.tuples(st.sampled_from(sorted(PRICES)), st.integers(1, 50)
 
 
 def summed(basket: list[tuple[int, int]]) -> list[dict[str, int]]:
-    """Give a basket as the stock events name it: one line per product."""
+    """Return a basket as the stock events name it: one line per product."""
     total: dict[int, int] = {}
     for product_id, quantity in basket:
         total[product_id] = total.get(product_id, 0) + quantity

@@ -71,9 +71,23 @@ async def test_history_filters_by_name_or_number(shop: Shop, status: str, count:
 
 @pytest.mark.parametrize(
     "query",
-    ["status=", "status=5", "status=-1", "status=paid", "status=Created", "limit=0", "limit=101", "limit=x", "limit=",
-     "before_id=0", "before_id=-1", "before_id=x", "before_id=9223372036854775808", "before_id="],
-)  # fmt: skip
+    [
+        "status=",
+        "status=5",
+        "status=-1",
+        "status=paid",
+        "status=Created",
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=",
+        "before_id=0",
+        "before_id=-1",
+        "before_id=x",
+        "before_id=9223372036854775808",
+        "before_id=",
+    ],
+)
 async def test_a_query_outside_the_allowed_values_is_400(shop: Shop, query: str) -> None:
     answer = await shop.http.get(f"/v1/orders/history?{query}", headers=shop.user())
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed")

@@ -149,7 +149,7 @@ def test_a_total_finer_than_its_currency_is_refused(thousandths: int, currency: 
 
 
 def accepted(draft: Draft) -> bool:
-    """Tell whether the total is one that an order may have."""
+    """Whether the total is one that an order may have."""
     try:
         check_total(draft)
     except Invalid:

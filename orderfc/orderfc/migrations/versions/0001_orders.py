@@ -42,7 +42,7 @@ UP = (
       created_at timestamptz NOT NULL DEFAULT clock_timestamp())
     """,
     "CREATE UNIQUE INDEX uq_order_history_order_id_status ON order_history (order_id, status)",
-    # The history is append only: nobody rewrites what happened, not even by mistake.
+    # The history is append only.
     """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION '% is append only', TG_TABLE_NAME; END $$
