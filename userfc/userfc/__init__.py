@@ -1,1 +1,1 @@
-"""userfc: registration, login, log-out, and who a user is."""
+"""userfc: registration, login, log-out and user data."""

@@ -1,4 +1,4 @@
-"""What userfc is made of: its HTTP state, its gRPC server and its loops."""
+"""The parts of userfc: the state of its routes, its gRPC server and its loops."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from userfc.handler.grpc import NAME, UserServicer
 from userfc.repository.limits import Limits
 from userfc.repository.revoked_copy import RevokedCopy
 from userfc.service.passwords import Passwords
-from userfc.service.revocations import OwnDatabase
+from userfc.service.revocations import DatabaseAuthority
 from userfc.start import Start
 from userfc.usecase.purge_revocations import purge_revocations
 from userfc.usecase.refill_revocations import refill_revocations, repeat_revocations
@@ -25,13 +25,13 @@ PURGE_INTERVAL_S = 600
 
 
 async def build(settings: Settings) -> Parts:
-    """Open the resources and describe the parts; the loops wait for a database that is away."""
+    """Open the resources and describe the parts. The loops wait for a database that is down."""
     resources = Resources(settings)
     db, copy, passwords = resources.db, RevokedCopy(resources.redis), Passwords()
     resources.close.append(passwords.close)
     start = Start(settings, db, passwords)
     resources.ready.migrations = start.ready
-    verifier = resources.verifier(OwnDatabase(db, TokenVerifier(settings.jwt_secret)), cache_s=0)
+    verifier = resources.verifier(DatabaseAuthority(db, TokenVerifier(settings.jwt_secret)), cache_s=0)
     servicer = UserServicer(db, verifier)
     grpc_server = await grpc.server(settings, {NAME: partial(add_UserServiceServicer_to_server, servicer)})
     await start.attempt()
@@ -49,7 +49,7 @@ async def build(settings: Settings) -> Parts:
             "jwt_secret": settings.jwt_secret,
         },
         grpc=grpc_server,
-        # Log-outs happen in `api` as well, so their copy in Redis is repaired there too.
+        # `api` handles log-outs too, so it also repairs their copy in Redis.
         api_loops=[
             Loop("revocations_refill", REFILL_INTERVAL_S, start.before(refill), copy.wake),
             Loop("revocations_repeat", REPEAT_INTERVAL_S, start.before(repeat)),
@@ -63,5 +63,5 @@ SERVICE = Service(
     Settings,
     build,
     routers=[http.router],
-    description="Registration, login, log-out, and who a user is.",
+    description="Registration, login, log-out and user data.",
 )

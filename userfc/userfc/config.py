@@ -9,8 +9,8 @@ from chassis.config.declare import Port, setting
 from chassis.config.settings import ServiceSettings
 from userfc.model import check_password, normal_email
 
-# The password that .env.example and the seed use; everybody knows it.
-DEVELOPMENT_ADMIN_PASSWORD = "admin12345"
+# .env.example and the seed publish this password of the administrator, so production refuses it.
+PUBLISHED_PASSWORDS = frozenset({"admin12345"})
 
 
 def _limit(value: str) -> str:
@@ -32,7 +32,7 @@ Password = Annotated[SecretStr, AfterValidator(_password)]
 
 
 class Settings(ServiceSettings):
-    """userfc's own defaults, its administrator and its rate limits."""
+    """The defaults of userfc, its administrator and its rate limits."""
 
     service: ClassVar[str] = "userfc"
 
@@ -50,8 +50,8 @@ class Settings(ServiceSettings):
     trusted_proxies: tuple[IPvAnyNetwork, ...] = setting("limits.trusted_proxies", ())
 
     @model_validator(mode="after")
-    def _refuse_known_admin_password(self) -> Self:
+    def _refuse_published_password(self) -> Self:
         password = self.admin_password.get_secret_value() if self.admin_password else None
-        if self.environment == "production" and password == DEVELOPMENT_ADMIN_PASSWORD:
+        if self.environment == "production" and password in PUBLISHED_PASSWORDS:
             raise ValueError("setting ADMIN_PASSWORD: is the development default, which production refuses")
         return self

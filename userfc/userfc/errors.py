@@ -1,27 +1,53 @@
-"""What userfc refuses, each with a stable code.
+"""The refusals of userfc, each with a stable code.
 
 AppError
 ├── Invalid                 validation_failed
+│   └── TokenWithoutId      validation_failed     a token that cannot be revoked by its id
 ├── Unauthenticated         unauthenticated
-│   └── BadCredentials      invalid_credentials   unknown user and wrong password alike
-├── NotFound                not_found             an unknown user id (gRPC)
+│   ├── BadCredentials      invalid_credentials   unknown user and wrong password alike
+│   └── UnknownTokenUser    invalid_token         a valid token of a user who does not exist
+├── NotFound                not_found
+│   └── UnknownUser         not_found             (gRPC)
 ├── Conflict
 │   └── EmailTaken          email_taken           compared without case
 └── RateLimited             rate_limited
-    ├── TooManyTries        rate_limited          an address or an account has used up its window
-    └── PasswordsBusy       rate_limited          more passwords wait to be hashed than can be soon
+    ├── TooManyTries        rate_limited          the window of an address or an account is used up
+    └── PasswordsBusy       rate_limited          the queue in front of password hashing is full
 """
 
-from chassis.errors import Conflict, NotFound, RateLimited, Unauthenticated
+from chassis.errors import Conflict, Invalid, NotFound, RateLimited, Unauthenticated
+
+
+class TokenWithoutId(Invalid):
+    """The token has no usable `jti`, so that it cannot be revoked."""
+
+    def __init__(self) -> None:
+        super().__init__("This token has no id (jti) and can't be logged out; it ends by itself")
 
 
 class BadCredentials(Unauthenticated):
-    """Unknown user or wrong password; nobody is told which."""
+    """The user is unknown or the password is wrong; the answer does not tell which."""
 
     code = "invalid_credentials"
 
     def __init__(self) -> None:
         super().__init__("invalid email or password")
+
+
+class UnknownTokenUser(Unauthenticated):
+    """The token is valid and its user does not exist."""
+
+    code = "invalid_token"
+
+    def __init__(self) -> None:
+        super().__init__("The token's user does not exist")
+
+
+class UnknownUser(NotFound):
+    """No user has this id."""
+
+    def __init__(self, user_id: int) -> None:
+        super().__init__(f"user {user_id} not found")
 
 
 class EmailTaken(Conflict):
@@ -34,7 +60,7 @@ class EmailTaken(Conflict):
 
 
 class TooManyTries(RateLimited):
-    """A rate limit is used up; `reset_s` is the number of seconds until there is room again."""
+    """A rate limit is used up. `reset_s` is the number of seconds until the next try is allowed."""
 
     def __init__(self, *, limit: int, reset_s: int) -> None:
         headers = {"RateLimit-Limit": str(limit), "RateLimit-Remaining": "0", "RateLimit-Reset": str(reset_s)}
@@ -46,8 +72,3 @@ class PasswordsBusy(RateLimited):
 
     def __init__(self) -> None:
         super().__init__("Too many sign-ins at once; try again in a moment", retry_after=1)
-
-
-def unknown_user(user_id: int) -> NotFound:
-    """Make the refusal of an id that belongs to nobody."""
-    return NotFound(f"user {user_id} not found")

@@ -1,4 +1,4 @@
-"""A user, and the rules for names, e-mail addresses and passwords: pure, without any I/O."""
+"""Users and the rules for e-mail addresses and passwords: pure objects and functions, no I/O."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,12 +8,12 @@ from email_validator import EmailNotValidError, validate_email
 MAX_NAME = 255
 MIN_PASSWORD = 8
 MAX_PASSWORD = 128
-# RFC 3696's largest address with room to spare: longer text is nobody's address and is not parsed.
+# The longest address by RFC 3696. Longer texts are refused without being parsed.
 MAX_EMAIL = 320
 
 
 class Role(StrEnum):
-    """What a user may do; an admin may do everything."""
+    """The role of a user. An admin has all permissions."""
 
     USER = "user"
     ADMIN = "admin"
@@ -31,7 +31,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user with what is needed to sign in; `password_hash` never leaves the service."""
+    """A user with the password hash, which never leaves the service."""
 
     user: User
     password_hash: str
@@ -39,7 +39,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """Who asks to be registered: name trimmed, e-mail normalised, password as typed."""
+    """A registration: name trimmed, e-mail address normalised, password as typed."""
 
     name: str
     email: str
@@ -47,25 +47,25 @@ class NewUser:
 
 
 def normal_email(text: str) -> str:
-    """Give the form in which an address is stored and compared: trimmed, checked, lower case.
+    """Return the form in which an address is stored and compared: trimmed, checked, lower case.
 
-    Raises ValueError for what is not an address. No name server is asked.
+    Raises ValueError for a text that is not an address. No name server is queried.
     """
     trimmed = text.strip()
     try:
         if len(trimmed) > MAX_EMAIL:
             raise EmailNotValidError(trimmed[:MAX_EMAIL])
-        # "test environment" only means that the reserved domain .test is an address like any other.
-        found = validate_email(trimmed, check_deliverability=False, test_environment=True)
+        # `test_environment` allows the reserved domain .test and nothing else.
+        address = validate_email(trimmed, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise ValueError("is not a valid e-mail address") from None
-    if found.domain == "test":
+    if address.domain == "test":
         raise ValueError("is not a valid e-mail address")
-    return found.normalized.lower()
+    return address.normalized.lower()
 
 
 def comparable_email(text: str) -> str:
-    """Give what a login's address is compared by; never refuses, because accounts may be older than the rules."""
+    """Return the form of a login's address. Malformed ones are not refused: old accounts may have them."""
     try:
         return normal_email(text)
     except ValueError:

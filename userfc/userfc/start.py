@@ -1,4 +1,4 @@
-"""What must hold before userfc is ready: the database is migrated and the configured administrator exists."""
+"""The start of userfc: the database is migrated and the configured administrator exists before it is ready."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ Work = Callable[[], Awaitable[object]]
 
 
 class Start:
-    """Checks the migrations, and makes the administrator once."""
+    """Checks the migrations, and creates the administrator once."""
 
     def __init__(self, settings: Settings, db: Database, passwords: Passwords) -> None:
         self._settings = settings
@@ -28,7 +28,7 @@ class Start:
         self._done = False
 
     async def ready(self) -> None:
-        """Check the migrations, and make the administrator the first time. Raises what /ready reports."""
+        """Check the migrations, and create the administrator the first time. Raises what /ready reports."""
         await migrations.check_current(self._db, self._settings.service)
         async with self._lock:
             if not self._done:
@@ -36,7 +36,7 @@ class Start:
                 self._done = True
 
     async def attempt(self) -> None:
-        """Do the same before the first request. A database that is away is no error: the loops try again."""
+        """Try to complete the start. An outage of the database is no error: the loops try again."""
         try:
             await self._complete()
         except Exception as error:
@@ -45,7 +45,7 @@ class Start:
             log.warning("waiting for the database", error=f"{type(error).__name__}: {error}")
 
     def before(self, work: Work) -> Work:
-        """Return `work` with the start before it: it raises Unavailable until the start is complete."""
+        """Return a function that completes the start and then calls `work`. It raises Unavailable until then."""
 
         async def run() -> object:
             await self._complete()
@@ -66,4 +66,4 @@ class Start:
         if email is not None and password is not None:
             await ensure_admin(self._db, self._passwords, email, password.get_secret_value())
         elif email is not None or password is not None:
-            log.warning("no administrator is made: ADMIN_EMAIL and ADMIN_PASSWORD belong together")
+            log.warning("administrator not created: ADMIN_EMAIL and ADMIN_PASSWORD are required together")

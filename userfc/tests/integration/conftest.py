@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -16,6 +16,7 @@ from chassis.db.database import Database
 from chassis.grpc.users import UserClient
 from chassis.service import Process
 from testkit import free_port
+from testkit.proxy import Proxy
 from userfc.app import SERVICE
 from userfc.config import Settings
 from userfc.repository.revoked_copy import RevokedCopy
@@ -29,7 +30,7 @@ Answer = tuple[int, dict[str, Any]]
 
 @dataclass
 class Userfc:
-    """A running userfc, and hands for tests."""
+    """A running userfc, and what tests do with it."""
 
     settings: Settings
     process: Process
@@ -42,7 +43,7 @@ class Userfc:
         self.db, self.copy = self.process.app.state.db, self.process.app.state.copy
 
     async def call(self, method: str, path: str, token: str = "", **options: Any) -> Answer:
-        """Make a request; give status and body, without the id that every refusal has (/ready's 503 is a report)."""
+        """Make a request and return status and body, without the request id of a refusal (a 503 of /ready has none)."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = await self.http.request(method, path, headers={**headers, **options.pop("headers", {})}, **options)
         body = answer.json()
@@ -51,7 +52,7 @@ class Userfc:
         return answer.status_code, body
 
     async def register(self, email: str = "", password: str = PASSWORD, name: str = "Ann") -> str:
-        """Register somebody; give the address."""
+        """Register a user and return the address."""
         email = email or new_email()
         body = {"name": name, "email": email, "password": password, "confirm_password": password}
         status, answer = await self.call("POST", "/v1/register", json=body)
@@ -59,29 +60,28 @@ class Userfc:
         return email
 
     async def login(self, email: str, password: str = PASSWORD) -> Answer:
-        """Sign in."""
         return await self.call("POST", "/v1/login", json={"email": email, "password": password})
 
     async def token(self, email: str = "") -> str:
-        """Register somebody new (or not) and sign in."""
+        """Sign in, by default as a new user, and return the token."""
         status, answer = await self.login(email or await self.register())
         assert status == 200
         return str(answer["token"])
 
     async def execute(self, query: str, *arguments: object) -> Any:
-        """Run a statement on the database; give the first value."""
+        """Run a statement and return its first value."""
         async with self.db.driver() as connection:
             return await connection.fetchval(query, *arguments)
 
 
 def new_email() -> str:
-    """Make an address of a test's own."""
+    """Return an address that no other test uses."""
     return f"user-{uuid4().hex[:12]}@example.com"
 
 
 @asynccontextmanager
 async def opened(settings: Settings, *, work: bool = False) -> AsyncIterator[Userfc]:
-    """Run userfc: HTTP in process, gRPC on a port, and with `work` its background tasks."""
+    """Run userfc: HTTP in process, gRPC on a port, and its background tasks with `work`."""
     settings = settings.model_copy(update={"grpc_port": free_port(), "http_host": "127.0.0.1"})
     process = await SERVICE.open(settings, workers=True)
     assert process.grpc is not None
@@ -104,78 +104,25 @@ async def opened(settings: Settings, *, work: bool = False) -> AsyncIterator[Use
             await asyncio.gather(*running)
 
 
-class Proxy:
-    """Stands in front of Redis and can be taken away; it keeps its port meanwhile, so that nobody else gets it."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.port = 0
-        self._target = (host, port)
-        self._up = True
-        self._clients: set[asyncio.StreamWriter] = set()
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator["Proxy"]:
-        """Take connections, on a port of its own, until the block ends."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            self.down()
-
-    def up(self) -> None:
-        """Let connections through again."""
-        self._up = True
-
-    def down(self) -> None:
-        """Reset every connection, and the new ones as they come."""
-        self._up = False
-        for writer in self._clients:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._up:
-            writer.transport.abort()
-            return
-        self._clients.add(writer)
-        try:
-            there, out = await asyncio.open_connection(*self._target)
-            await asyncio.gather(self._copy(reader, out), self._copy(there, writer))
-        finally:
-            self._clients.discard(writer)
-            writer.close()
-
-    @staticmethod
-    async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        try:
-            with suppress(OSError):
-                while data := await source.read(65536):
-                    target.write(data)
-                    await target.drain()
-        finally:
-            target.close()
-
-
 @pytest.fixture(scope="session")
 async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]], redis_server: dict[str, Any]) -> Settings:
-    """Give the settings of a fresh, migrated database and a Redis, without rate limits."""
-    given = {**await make_database("userfc"), **redis_server}
+    """Settings of a fresh, migrated database and a Redis, without rate limits."""
+    values = {**await make_database("userfc"), **redis_server}
     for limit in ("login_limit_per_address", "login_limit_per_account", "register_limit_per_address"):
-        given[limit] = NO_LIMIT
-    return Settings(**given)
+        values[limit] = NO_LIMIT
+    return Settings(**values)
 
 
 @pytest.fixture
 async def userfc(settings: Settings) -> AsyncIterator[Userfc]:
-    """Give userfc without its background work."""
+    """userfc without its background work."""
     async with opened(settings) as running:
         yield running
 
 
 @pytest.fixture
 async def redis(redis_server: dict[str, Any]) -> AsyncIterator[Redis]:
-    """Give a client of the Redis that all services share."""
+    """A client of the Redis that all services share."""
     client = Redis(
         host=redis_server["redis_host"], port=redis_server["redis_port"], password=redis_server["redis_password"]
     )
@@ -185,6 +132,6 @@ async def redis(redis_server: dict[str, Any]) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def proxy(redis_server: dict[str, Any]) -> AsyncIterator[Proxy]:
-    """Give a way to Redis that is up."""
-    async with Proxy(redis_server["redis_host"], redis_server["redis_port"]).listening() as made:
-        yield made
+    """A proxy in front of Redis."""
+    async with Proxy(redis_server["redis_host"], redis_server["redis_port"]) as proxy:
+        yield proxy

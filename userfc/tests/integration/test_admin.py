@@ -1,4 +1,4 @@
-"""The administrator of the settings exists, whoever else was there before and however many start at once."""
+"""The administrator of the settings exists, whoever registered the address before and however many replicas start."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,12 +17,11 @@ from .conftest import Userfc, new_email, opened
 
 
 def with_admin(settings: Settings, email: str, password: str) -> Settings:
-    """Name an administrator."""
     return settings.model_copy(update={"admin_email": email, "admin_password": SecretStr(password)})
 
 
 async def info(userfc: Userfc, email: str, password: str) -> dict[str, Any]:
-    """Sign in and read who that is."""
+    """Sign in and read the user."""
     status, answer = await userfc.login(email, password)
     assert status == 200, answer
     return (await userfc.call("GET", "/v1/user-info", answer["token"]))[1]
@@ -51,7 +50,7 @@ async def test_a_changed_password_in_the_settings_is_the_administrators_password
 @pytest.mark.parametrize("legacy", [False, True])
 async def test_who_took_the_address_first_does_not_become_administrator(
     settings: Settings, userfc: Userfc, legacy: bool
-) -> None:  # fmt: skip
+) -> None:
     email = await userfc.register(password="squatter password")
     if legacy:
         stored = bcrypt.hashpw(b"squatter password", bcrypt.gensalt(4, b"2a")).decode()

@@ -1,4 +1,4 @@
-"""The gRPC port, over the loopback interface."""
+"""The gRPC methods, over the loopback interface."""
 
 import time
 from collections.abc import AsyncIterator
@@ -21,9 +21,9 @@ from .conftest import Userfc, opened
 
 @pytest.fixture
 async def wire(userfc: Userfc) -> AsyncIterator[grpc.aio.Channel]:
-    """Give a bare channel."""
-    async with channel(f"127.0.0.1:{userfc.settings.grpc_port}") as made:
-        yield made
+    """A channel without credentials."""
+    async with channel(f"127.0.0.1:{userfc.settings.grpc_port}") as open_channel:
+        yield open_channel
 
 
 async def test_a_user_is_found_by_id(userfc: Userfc) -> None:

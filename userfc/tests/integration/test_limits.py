@@ -1,4 +1,4 @@
-"""Rate limits: per address, per account, for all at once, and none without Redis."""
+"""Rate limits: per address, per account, across replicas, and none without Redis."""
 
 import asyncio
 
@@ -75,7 +75,7 @@ async def test_registrations_of_one_address_are_limited(settings: Settings) -> N
 
 
 def skipped() -> float:
-    """Read the metric."""
+    """Return the number of requests that were not limited."""
     return REGISTRY.get_sample_value("rate_limit_skipped_total", {"limit": "login_address"}) or 0
 
 

@@ -1,4 +1,4 @@
-"""The migrations make what the tables declare, and can be undone."""
+"""The migrations create the declared tables, and can be undone."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

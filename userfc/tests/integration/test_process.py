@@ -1,4 +1,4 @@
-"""userfc as it is run: one command to migrate, one to serve, HTTP and gRPC at once, and a stop in order."""
+"""userfc as a process: it migrates, serves HTTP and gRPC, stops in order, and logs no secret."""
 
 import asyncio
 import os
@@ -20,10 +20,10 @@ async def test_the_service_migrates_serves_and_stops(
     make_database: Callable[[str], Awaitable[dict[str, Any]]], redis_server: dict[str, Any], tmp_path: Path
 ) -> None:
     http, rpc = free_port(), free_port()
-    given = {**await make_database("chassis"), **redis_server, "http_host": "127.0.0.1", "http_port": http}
-    given |= {"grpc_port": rpc, "grpc_credentials": CREDENTIAL, "jwt_secret": "s" * 40}
-    given |= {"admin_email": "root@example.com", "admin_password": "root password"}
-    environment = {**os.environ, **{name.upper(): str(value) for name, value in given.items()}}
+    settings = {**await make_database("chassis"), **redis_server, "http_host": "127.0.0.1", "http_port": http}
+    settings |= {"grpc_port": rpc, "grpc_credentials": CREDENTIAL, "jwt_secret": "s" * 40}
+    settings |= {"admin_email": "root@example.com", "admin_password": "root password"}
+    environment = {**os.environ, **{name.upper(): str(value) for name, value in settings.items()}}
     command = [sys.executable, "-m", "userfc"]
     await asyncio.to_thread(subprocess.run, [*command, "migrate"], env=environment, check=True, cwd=tmp_path)
     with (tmp_path / "log").open("wb") as log:
@@ -51,7 +51,7 @@ async def test_the_service_migrates_serves_and_stops(
         assert await asyncio.to_thread(process.wait, 20) == 0
     finally:
         process.kill()
-    written = (tmp_path / "log").read_text()
-    assert token not in written
-    assert "root password" not in written
-    assert CREDENTIAL not in written
+    output = (tmp_path / "log").read_text()
+    assert token not in output
+    assert "root password" not in output
+    assert CREDENTIAL not in output

@@ -1,4 +1,4 @@
-"""Log-out: refused everywhere from then on, whatever happens to Redis."""
+"""Log-out: every service refuses the token from then on, whatever happens to Redis."""
 
 import asyncio
 from typing import Any
@@ -13,18 +13,18 @@ from chassis.config.settings import ServiceSettings
 from chassis.errors import Unauthenticated
 from chassis.redis import RedisClient
 from testkit import eventually
+from testkit.proxy import Proxy
 from userfc.config import Settings
 from userfc.repository import tokens
 from userfc.usecase.purge_revocations import purge_revocations
 from userfc.usecase.refill_revocations import refill_revocations, repeat_revocations
 
-from .conftest import Proxy, Userfc, new_email, opened
+from .conftest import Userfc, new_email, opened
 
 GONE = (401, {"error": "The token is no longer valid", "code": "invalid_token"})
 
 
 def jti(userfc: Userfc, token: str) -> str:
-    """Read a token's id."""
     return TokenVerifier(userfc.settings.jwt_secret).decode(token).jti
 
 
@@ -41,7 +41,7 @@ async def test_a_token_that_was_logged_out_is_refused_everywhere_and_others_are_
     assert 3900 < await redis.ttl(key(jti(userfc, token))) <= 3600 + 361
     assert (await userfc.call("GET", "/v1/user-info", other))[0] == 200
 
-    # A neighbour that has nobody to ask believes Redis once userfc has filled it.
+    # A service without an authority trusts Redis once userfc has filled it.
     await refill_revocations(userfc.db, userfc.copy)
     neighbour = RedisClient(ServiceSettings(**redis_server))
     verifier = TokenVerifier(userfc.settings.jwt_secret, Revocations(neighbour))
@@ -60,7 +60,7 @@ async def test_logging_out_twice_at_once_is_one_log_out(userfc: Userfc) -> None:
 
 
 def named(userfc: Userfc, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Make a token with this id."""
+    """Make a token with this `jti`."""
     monkeypatch.setattr("chassis.auth.tokens.uuid4", lambda: name)
     return encode_token(userfc.settings.jwt_secret, user_id=1, email="a", role="user")
 
@@ -102,18 +102,18 @@ async def test_a_token_whose_id_no_store_takes_is_malformed_with_redis_and_witho
 async def test_redis_away_log_out_works_and_redis_learns_of_it_when_it_is_back(
     settings: Settings, proxy: Proxy, redis: Redis
 ) -> None:
-    behind = settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": proxy.port})
+    behind = settings.model_copy(update={"redis_host": proxy.host, "redis_port": proxy.port})
     async with opened(behind, work=True) as userfc:
         await eventually(lambda: not userfc.copy.stale)
         token, other = await userfc.token(), await userfc.token()
-        proxy.down()
+        await proxy.refuse()
         assert await userfc.call("POST", "/v1/logout", token) == (200, {"message": "Logged out"})
         assert await userfc.call("GET", "/v1/user-info", token) == GONE
         assert not await userfc.rpc.validate_token(token)
         assert (await userfc.call("GET", "/v1/user-info", other))[0] == 200
         assert not await redis.exists(key(jti(userfc, token)))
         assert (await userfc.call("GET", "/ready"))[0] == 200
-        proxy.up()
+        await proxy.restore()
         assert await eventually(lambda: redis.exists(key(jti(userfc, token))))
         assert await userfc.call("GET", "/v1/user-info", token) == GONE
         assert not await redis.exists(key(jti(userfc, other)))
@@ -133,7 +133,7 @@ async def test_a_redis_that_takes_no_token_is_not_believed_until_it_has_them_all
             for mutating in (False, True):
                 with pytest.raises(Unauthenticated):
                     await elsewhere.verify(token, mutating=mutating)
-            # Nor after the refill has tried in vain.
+            # The refill fails as well and does not restore the trust.
             userfc.copy.wake.set()
             await eventually(lambda: userfc.copy.stale)
             assert not await redis.exists(FILLED)
@@ -146,7 +146,7 @@ async def test_a_redis_that_takes_no_token_is_not_believed_until_it_has_them_all
 
 @pytest.mark.parametrize("lost", ["everything", "restarted"])
 async def test_a_redis_that_lost_its_data_is_filled_again(settings: Settings, redis: Redis, lost: str) -> None:
-    # An earlier test's mark would let this one wipe Redis while the first fill is still under way.
+    # With the mark of an earlier test this test would wipe Redis while the first fill is still running.
     await redis.delete(FILLED)
     async with opened(settings, work=True) as userfc:
         tokens = [await userfc.token(), await userfc.token()]

@@ -1,4 +1,4 @@
-"""Whose address counts: a header says nothing unless a trusted proxy wrote it."""
+"""The client address: X-Forwarded-For counts only when a trusted proxy has written it."""
 
 from ipaddress import ip_network
 
@@ -11,7 +11,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
 
 @pytest.mark.parametrize(
-    ("peer", "forwarded", "found"),
+    ("peer", "forwarded", "address"),
     [
         ("203.0.113.7", [], "203.0.113.7"),
         ("203.0.113.7", ["198.51.100.1"], "203.0.113.7"),
@@ -30,10 +30,10 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
         ("", ["198.51.100.1"], "unknown"),
     ],
 )
-def test_the_client_is_the_last_hop_that_no_trusted_proxy_is(peer: str, forwarded: list[str], found: str) -> None:
+def test_the_client_is_the_last_hop_that_no_trusted_proxy_is(peer: str, forwarded: list[str], address: str) -> None:
     headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
     request = Request({"type": "http", "headers": headers, "client": (peer, 1) if peer else None})
-    assert client_address(request, PROXIES) == found
+    assert client_address(request, PROXIES) == address
 
 
 def test_without_trusted_proxies_the_header_is_never_read() -> None:

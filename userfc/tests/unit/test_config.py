@@ -1,4 +1,4 @@
-"""The settings that only userfc has."""
+"""The settings of userfc."""
 
 from ipaddress import ip_network
 

@@ -1,4 +1,4 @@
-"""The rules for addresses and passwords."""
+"""The rules for e-mail addresses and passwords."""
 
 import pytest
 
@@ -22,9 +22,23 @@ def test_an_address_is_stored_trimmed_and_in_lower_case(typed: str, stored: str)
 
 @pytest.mark.parametrize(
     "typed",
-    ["", " ", "ann", "ann@", "@example.com", "ann@localhost", "ann@test", "a b@example.com", "a@b@example.com",
-     "ann@example.com\x00", "ann@127.0.0.1", "ann@example", "a" * 400 + "@example.com", "Ann <ann@example.com>"],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "ann",
+        "ann@",
+        "@example.com",
+        "ann@localhost",
+        "ann@test",
+        "a b@example.com",
+        "a@b@example.com",
+        "ann@example.com\x00",
+        "ann@127.0.0.1",
+        "ann@example",
+        "a" * 400 + "@example.com",
+        "Ann <ann@example.com>",
+    ],
+)
 def test_what_is_no_address_is_refused_and_can_still_be_compared(typed: str) -> None:
     with pytest.raises(ValueError, match="is not a valid e-mail address"):
         normal_email(typed)

@@ -1,4 +1,4 @@
-"""Hashes: what is written, what is still read, and that a refusal costs the same for everybody."""
+"""Password hashes: new ones, those of the Go system, and the equal cost of every refusal."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 
 from testkit import eventually
 from userfc.errors import PasswordsBusy
-from userfc.service.passwords import NOBODY_BCRYPT, Passwords
+from userfc.service.passwords import DUMMY_BCRYPT, Passwords
 
 
 class CountingArgon2(Argon2Hasher):
@@ -21,31 +21,29 @@ class CountingArgon2(Argon2Hasher):
         super().__init__(time_cost=1, memory_cost=64, parallelism=1)
         self.checks = 0
 
-    def verify(self, password: str | bytes, hash: str | bytes) -> bool:
-        """Count and check."""
+    def verify(self, password: str | bytes, stored: str | bytes) -> bool:
         self.checks += 1
-        return super().verify(password, hash)
+        return super().verify(password, stored)
 
 
 class CountingBcrypt(BcryptHasher):
-    """Bcrypt that counts its checks by cost."""
+    """Bcrypt that counts its checks."""
 
     def __init__(self) -> None:
         super().__init__()
         self.checks = 0
 
-    def verify(self, password: str | bytes, hash: str | bytes) -> bool:
-        """Count and check."""
+    def verify(self, password: str | bytes, stored: str | bytes) -> bool:
         self.checks += 1
-        return super().verify(password, hash)
+        return super().verify(password, stored)
 
 
 @pytest.fixture(scope="module")
 async def passwords() -> AsyncIterator[Passwords]:
-    """The real parameters."""
-    made = Passwords()
-    yield made
-    await made.close()
+    """Passwords with the real parameters."""
+    real = Passwords()
+    yield real
+    await real.close()
 
 
 def go_hash(password: bytes, cost: int = 4) -> str:
@@ -58,7 +56,7 @@ async def test_a_new_hash_is_argon2id_with_owasp_parameters_and_its_own_salt(pas
     assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert first != second
     checked = await passwords.check("a password", first, check_bcrypt=False)
-    assert (checked.ok, checked.renewed) == (True, None)
+    assert (checked.ok, checked.new_hash) == (True, None)
     assert not (await passwords.check("A password", first, check_bcrypt=False)).ok
 
 
@@ -78,11 +76,11 @@ async def test_a_go_hash_verifies_and_is_renewed(passwords: Passwords, length: i
     assert stored.startswith("$2a$04$")
     checked = await passwords.check(typed, stored, check_bcrypt=True)
     assert checked.ok
-    assert checked.renewed is not None
-    assert checked.renewed.startswith("$argon2id$")
-    assert (await passwords.check(typed, checked.renewed, check_bcrypt=True)).renewed is None
+    assert checked.new_hash is not None
+    assert checked.new_hash.startswith("$argon2id$")
+    assert (await passwords.check(typed, checked.new_hash, check_bcrypt=True)).new_hash is None
     wrong = await passwords.check("not it at all", stored, check_bcrypt=True)
-    assert (wrong.ok, wrong.renewed) == (False, None)
+    assert (wrong.ok, wrong.new_hash) == (False, None)
 
 
 async def test_a_go_hash_sees_the_first_72_bytes_only_and_its_renewal_sees_all(passwords: Passwords) -> None:
@@ -91,7 +89,7 @@ async def test_a_go_hash_sees_the_first_72_bytes_only_and_its_renewal_sees_all(p
     assert checked.ok
     assert (await passwords.check("x" * 70 + "äöü", go_hash(typed.encode()), check_bcrypt=True)).ok
     assert not (await passwords.check("x" * 71 + "ä", go_hash(typed.encode()), check_bcrypt=True)).ok
-    assert not (await passwords.check("x" * 70 + "ä", checked.renewed, check_bcrypt=True)).ok
+    assert not (await passwords.check("x" * 70 + "ä", checked.new_hash, check_bcrypt=True)).ok
 
 
 @pytest.mark.parametrize("stored", ["", "plain text", "$2a$10$short", "$argon2id$v=19$m=19456,t=2,p=1$x$y", "$1$abc$d"])
@@ -114,12 +112,12 @@ async def test_a_refusal_costs_the_same_checks_for_everybody(check_bcrypt: bool,
 
 
 def test_nobodys_bcrypt_hash_costs_what_the_go_systems_hashes_cost() -> None:
-    assert BcryptHasher.identify(NOBODY_BCRYPT)
-    assert NOBODY_BCRYPT.startswith("$2a$10$")
+    assert BcryptHasher.identify(DUMMY_BCRYPT)
+    assert DUMMY_BCRYPT.startswith("$2a$10$")
 
 
 class Blocked(Argon2Hasher):
-    """Hashes nothing before it is let go."""
+    """Argon2 that blocks each hash until `go` is set."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=64, parallelism=1)
@@ -127,7 +125,6 @@ class Blocked(Argon2Hasher):
         self.go.set()
 
     def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
-        """Wait and hash."""
         self.go.wait(10)
         return super().hash(password, salt=salt)
 
@@ -149,8 +146,8 @@ async def test_more_than_the_queue_holds_are_refused_and_a_caller_who_leaves_mak
     argon2.go.set()
     assert await waiting
 
-    async def room() -> bool:
+    async def has_free_slot() -> bool:
         return bool(await passwords.hash("four"))
 
-    assert await eventually(room)
+    assert await eventually(has_free_slot)
     await passwords.close()

@@ -1,4 +1,4 @@
-"""What a registration's body must be."""
+"""The body of a registration: accepted and refused values."""
 
 import pytest
 from pydantic import ValidationError
@@ -21,10 +21,21 @@ def test_names_of_1_to_255_characters_are_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", "   "), ("name", "x" * 256), ("name", 7), ("name", None), ("name", "a\x00b"), ("email", 7),
-     ("email", ["ann@example.com"]), ("password", 12345678), ("password", None), ("password", "pass\x00word"),
-     ("confirm_password", "password2"), ("confirm_password", None)],
-)  # fmt: skip
+    [
+        ("name", "   "),
+        ("name", "x" * 256),
+        ("name", 7),
+        ("name", None),
+        ("name", "a\x00b"),
+        ("email", 7),
+        ("email", ["ann@example.com"]),
+        ("password", 12345678),
+        ("password", None),
+        ("password", "pass\x00word"),
+        ("confirm_password", "password2"),
+        ("confirm_password", None),
+    ],
+)
 def test_anything_else_is_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError):
         RegisterBody.model_validate({**GOOD, field: value})

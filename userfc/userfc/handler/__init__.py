@@ -1,1 +1,1 @@
-"""The wire: HTTP and gRPC in, usecases called, answers out."""
+"""The HTTP routes and gRPC methods of userfc."""

@@ -1,4 +1,4 @@
-"""The gRPC methods that the other services call; the chassis checks the credential and translates refusals."""
+"""The gRPC methods that the other services call. The chassis checks the credential and translates refusals."""
 
 from typing import Any, TypeAlias
 
@@ -8,9 +8,9 @@ from chassis.auth.tokens import TokenVerifier
 from chassis.db.database import Database
 from chassis.errors import Invalid, Unauthenticated
 from chassis.pb import user_pb2, user_pb2_grpc
-from userfc.errors import unknown_user
+from userfc.errors import UnknownUser
 from userfc.repository import users
-from userfc.service.revocations import judge
+from userfc.service.revocations import check_token
 
 NAME = user_pb2.DESCRIPTOR.services_by_name["UserService"].full_name
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -26,20 +26,20 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
     async def GetUserInfoByUserId(
         self, request: user_pb2.GetUserInfoRequest, _context: Context
     ) -> user_pb2.GetUserInfoResult:
-        """Say who a user is. NOT_FOUND for an unknown id, INVALID_ARGUMENT for one below 1."""
+        """Return a user. NOT_FOUND for an unknown id, INVALID_ARGUMENT for one below 1."""
         if request.user_id < 1:
             raise Invalid("user_id: should be a positive whole number")
         user = await users.by_id(self._db, request.user_id)
         if user is None:
-            raise unknown_user(request.user_id)
+            raise UnknownUser(request.user_id)
         return user_pb2.GetUserInfoResult(id=user.id, email=user.email, name=user.name, role=user.role)
 
     async def ValidateToken(
         self, request: user_pb2.ValidateTokenRequest, _context: Context
     ) -> user_pb2.ValidateTokenResponse:
-        """Say whether a token is good, and whose it is. UNAVAILABLE only when the database can't be asked."""
+        """Return whether a token is valid, and its user. UNAVAILABLE when the database does not answer."""
         try:
-            principal = await judge(self._db, self._verifier, request.token)
+            principal = await check_token(self._db, self._verifier, request.token)
         except Unauthenticated as refusal:
             return user_pb2.ValidateTokenResponse(valid=False, error=refusal.message)
         return user_pb2.ValidateTokenResponse(valid=True, user_id=principal.user_id, email=principal.email)

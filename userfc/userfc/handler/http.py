@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import SecretStr
 
 from chassis.auth.tokens import CurrentUser
-from chassis.errors import Unauthenticated
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
 from userfc.config import Settings
+from userfc.errors import UnknownTokenUser
 from userfc.handler import schemas
 from userfc.handler.address import client_address
 from userfc.repository import users
@@ -38,7 +38,7 @@ Copy = Annotated[RevokedCopy, state("copy")]
 async def post_register(
     body: schemas.RegisterBody, db: Db, passwords: UsePasswords, limits: UseLimits, address: Address
 ) -> schemas.RegisteredView:
-    """Register; 409 when the e-mail address is taken, compared without case."""
+    """Create an account. 409 when the e-mail address is taken, compared without case."""
     await limits.registrations_of_address.hit(address)
     await register(db, passwords, body.new_user())
     return schemas.RegisteredView()
@@ -48,23 +48,23 @@ async def post_register(
 async def post_login(
     body: schemas.LoginBody, db: Db, passwords: UsePasswords, limits: UseLimits, secret: Secret, address: Address
 ) -> schemas.TokenView:
-    """Sign in; an unknown address and a wrong password get the same answer, after the same time."""
+    """Check a password and return a token for an hour. An unknown address and a wrong password get the same answer."""
     await limits.logins_of_address.hit(address)
     token = await login(db, passwords, limits.failures_of_account, secret, body.email, body.password)
     return schemas.TokenView(token=token)
 
 
-@router.get("/user-info", summary="Who am I?")
+@router.get("/user-info", summary="Read the caller")
 async def read_user_info(caller: CurrentUser, db: Db) -> schemas.UserView:
     """Read the token's user from the database."""
     user = await users.by_id(db, caller.user_id)
     if user is None:
-        raise Unauthenticated("The token's user does not exist", code="invalid_token")
+        raise UnknownTokenUser
     return schemas.UserView(id=user.id, name=user.name, email=user.email, role=user.role)
 
 
 @router.post("/logout", responses=errors(503), summary="Log out")
 async def post_logout(user: CurrentUser, db: Db, copy: Copy) -> schemas.LoggedOutView:
-    """Log out: this token is refused by every service from now on."""
+    """Revoke this token: from now on every service refuses it."""
     await logout(db, copy, user)
     return schemas.LoggedOutView()

@@ -1,4 +1,4 @@
-"""The bodies of userfc's HTTP routes."""
+"""The bodies and answers of the HTTP routes."""
 
 from typing import Annotated, Literal, Self
 
@@ -16,7 +16,7 @@ from userfc.model import (
     normal_email,
 )
 
-# The length stands before the validator, so that its refusal speaks of characters.
+# The length comes before the validator, so that its sentence counts characters.
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME), AfterValidator(storable)
 ]
@@ -25,23 +25,23 @@ Email = Annotated[
     AfterValidator(normal_email),
     Field(examples=["alice@example.com"], json_schema_extra={"format": "email", "maxLength": MAX_EMAIL}),
 ]
-# Only described here: what is refused, and in which words, is the model's.
+# For the OpenAPI document only: the model checks the password, with sentences of its own.
 _LENGTH: JsonDict = {"minLength": MIN_PASSWORD, "maxLength": MAX_PASSWORD}
 Password = Annotated[
     str,
     AfterValidator(check_password),
     AfterValidator(storable),
-    Field(description="Used as it is", examples=["correct horse"], json_schema_extra=_LENGTH),
+    Field(description="Used unchanged", examples=["correct horse"], json_schema_extra=_LENGTH),
 ]
 
 
 class RegisterBody(BaseModel):
-    """Who registers. Anything else in the body, such as a role, is ignored."""
+    """A registration. Other fields of the body, such as a role, are ignored."""
 
     name: Name = Field(examples=["Alice"])
     email: Email
     password: Password
-    confirm_password: str = Field(description="The password once more", examples=["correct horse"])
+    confirm_password: str = Field(description="The same password again", examples=["correct horse"])
 
     @model_validator(mode="after")
     def _passwords_agree(self) -> Self:
@@ -50,25 +50,24 @@ class RegisterBody(BaseModel):
         return self
 
     def new_user(self) -> NewUser:
-        """Give what the usecase takes."""
         return NewUser(self.name, self.email, self.password)
 
 
 class LoginBody(BaseModel):
-    """Who signs in. Nothing is refused here but what is no text: a bad address is simply nobody's."""
+    """A sign-in. Only a value that is not text is refused here: a malformed address belongs to no account."""
 
     email: Annotated[str, AfterValidator(storable)] = Field(examples=["alice@example.com"])
     password: Annotated[str, AfterValidator(storable)] = Field(examples=["correct horse"])
 
 
 class RegisteredView(BaseModel):
-    """The sentence after a registration."""
+    """The answer to a registration."""
 
     message: Literal["User registered successfully"] = "User registered successfully"
 
 
 class LoggedOutView(BaseModel):
-    """The sentence after a log-out."""
+    """The answer to a log-out."""
 
     message: Literal["Logged out"] = "Logged out"
 
@@ -80,7 +79,7 @@ class TokenView(BaseModel):
 
 
 class UserView(BaseModel):
-    """Who the caller is."""
+    """The caller."""
 
     id: int = Field(examples=[7])
     name: str = Field(examples=["Alice"])

@@ -1,1 +1,1 @@
-"""The migrations of userfc's database, inside the package so that the installed wheel migrates itself."""
+"""Alembic migrations, shipped with the package."""

@@ -1,4 +1,4 @@
-"""Rate limits, counted by Redis for all replicas at once; without Redis nobody is limited."""
+"""Rate limits, counted in Redis for all replicas together. Without Redis no request is limited."""
 
 import hashlib
 import math
@@ -19,11 +19,11 @@ from userfc.errors import TooManyTries
 
 log = structlog.get_logger(__name__)
 
-SKIPPED = Counter("rate_limit_skipped_total", "Requests that were not limited because Redis was away", ["limit"])
+SKIPPED = Counter("rate_limit_skipped_total", "Requests that were not limited because Redis was down", ["limit"])
 
 
 class Limits:
-    """The rate limits of userfc, each from its setting."""
+    """The rate limits of userfc."""
 
     def __init__(self, redis: RedisClient, settings: Settings) -> None:
         self.logins_of_address = Limit(redis, "login_address", settings.login_limit_per_address)
@@ -32,13 +32,13 @@ class Limits:
 
 
 class Limit:
-    """One rate limit, for example 10/minute, kept for each subject by itself (an address, an account).
+    """A rate limit such as 10/minute, applied to each subject (an address, an account) separately.
 
-    The window moves: any span of its length has at most so many hits. Counting and refusing is one atomic step.
+    The window moves: any 60 seconds contain at most 10 hits. The check and the count are one atomic step.
     """
 
     def __init__(self, redis: RedisClient, name: str, rate: str) -> None:
-        # The client's own pool, and with it its time-outs; limits' annotation knows only plain options.
+        # The pool of our client, because of its time-outs. The annotation of `limits` allows plain options only.
         pool: Any = redis.raw.connection_pool
         storage = RedisStorage("async+redis://", implementation="redispy", connection_pool=pool, key_prefix="limit")
         self._redis = redis
@@ -47,24 +47,24 @@ class Limit:
         self._window = MovingWindowRateLimiter(storage)
 
     async def hit(self, subject: str) -> None:
-        """Count one try. Raises TooManyTries when the window is full; a refused try does not count."""
-        await self._pass(subject, self._window.hit)
+        """Count one try. Raises TooManyTries when the window is full; a refused try is not counted."""
+        await self._require(subject, self._window.hit)
 
     async def test(self, subject: str) -> None:
-        """Raise TooManyTries when the window is full; counts nothing."""
-        await self._pass(subject, self._window.test)
+        """Raise TooManyTries when the window is full. Counts nothing."""
+        await self._require(subject, self._window.test)
 
-    async def _pass(self, subject: str, ask: Callable[..., Awaitable[bool]]) -> None:
+    async def _require(self, subject: str, is_allowed: Callable[..., Awaitable[bool]]) -> None:
         name = (self._name, hashlib.sha256(subject.encode()).hexdigest()[:32])
 
-        async def work(_: Redis) -> float | None:
-            if await ask(self._item, *name):
+        async def reset_time(_: Redis) -> float | None:
+            if await is_allowed(self._item, *name):
                 return None
             return (await self._window.get_window_stats(self._item, *name)).reset_time
 
-        away = -1.0
-        reset = await self._redis.or_default(work, away)
-        if reset == away:
+        down = -1.0
+        reset = await self._redis.or_default(reset_time, down)
+        if reset == down:
             SKIPPED.labels(self._name).inc()
         elif reset is not None:
             wait = max(1, math.ceil(reset - time.time()))

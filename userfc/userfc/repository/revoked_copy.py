@@ -1,4 +1,4 @@
-"""The copy of the revoked tokens in Redis, which every service reads; and how to see that Redis has forgotten it."""
+"""The copy of the revoked tokens in Redis, which every service reads, and the mark of a complete copy."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 class RevokedCopy:
-    """Writes `revoked:{jti}`. `stale` says that something could not be written; `wake` is set at that moment."""
+    """Writes `revoked:{jti}`. `stale` is true after a failed write, `wake` is set when a token could not be added."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -22,34 +22,34 @@ class RevokedCopy:
         self.wake = asyncio.Event()
 
     async def add(self, jti: str, life_s: int) -> None:
-        """Tell Redis of one token. When it doesn't listen, the refill does it later and this says so in the log."""
+        """Add one token. When Redis fails, the refill adds it later."""
         try:
-            # Past the breaker: a Redis that has just come back already answers the other services.
+            # Without the breaker: a Redis that has just come back already answers the other services.
             await self._redis.raw.set(key(jti), b"1", ex=life_s)
         except FAILURES as error:
-            log.warning("redis did not take a revoked token", error=f"{type(error).__name__}: {error}")
+            log.warning("revoked token not written to redis", error=f"{type(error).__name__}: {error}")
             await self.distrust()
             self.wake.set()
 
     async def distrust(self) -> None:
-        """Say that Redis lacks a token, in Redis too: one that is full takes no token, but services still ask it."""
+        """Mark the copy as incomplete, in Redis too: a Redis that is out of memory still answers the other services."""
         self.stale = True
         with suppress(*FAILURES):
-            # Past the breaker, because it is closed by what has failed just now.
+            # Without the breaker, which the failed write has just opened.
             await self._redis.raw.delete(FILLED)
 
     async def state(self) -> tuple[str, bool] | None:
-        """Give the Redis process' run id and whether it is the one that was filled; None while Redis is down."""
+        """Return the run id of the Redis process and whether this process was filled; None while Redis is down."""
 
-        async def ask(client: Redis) -> tuple[str, bool]:
+        async def read(client: Redis) -> tuple[str, bool]:
             run_id = str((await client.info("server"))["run_id"])
-            filled = await client.get(FILLED)
-            return run_id, filled == run_id.encode()
+            filled_run_id = await client.get(FILLED)
+            return run_id, filled_run_id == run_id.encode()
 
-        return await self._redis.or_default(ask, None)
+        return await self._redis.or_default(read, None)
 
     async def fill(self, tokens: Sequence[tuple[str, int]]) -> bool:
-        """Write (jti, seconds to remember) pairs in one round trip; False when Redis fails."""
+        """Write pairs (jti, seconds to keep) in one round trip. False when Redis fails."""
 
         async def write(client: Redis) -> bool:
             pipe = client.pipeline(transaction=False)
@@ -61,10 +61,10 @@ class RevokedCopy:
         return not tokens or await self._redis.or_default(write, False)
 
     async def mark_filled(self, run_id: str) -> bool:
-        """Remember in Redis itself that this Redis process has all of it; False when Redis fails."""
+        """Record in Redis that this Redis process holds all tokens. False when Redis fails."""
 
         async def write(client: Redis) -> bool:
-            # Names the Redis process that was filled: gone after FLUSHALL, another one after a restart or fail-over.
+            # The value is a run id: it is missing after FLUSHALL and differs after a restart or a fail-over.
             await client.set(FILLED, run_id)
             return True
 

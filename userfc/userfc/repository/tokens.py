@@ -1,4 +1,4 @@
-"""All SQL on revoked tokens: the truth, of which Redis holds a copy."""
+"""All SQL on revoked tokens. Redis holds a copy of this table."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from chassis.auth.tokens import CLOCKS_DIFFER_S, LEEWAY_S, Principal
 from chassis.db.database import Database, Tx
 
-# No verifier may accept the token again: twice their leeway, and the difference that their clocks may have.
+# How long a row is kept after the expiry of its token: twice the leeway of verifiers, and the clock difference.
 KEEP_S = CLOCKS_DIFFER_S + 2 * LEEWAY_S
 _LIFE = f"extract(epoch FROM expires_at - now()) + {KEEP_S}"
 _SECONDS = f"ceil({_LIFE})::bigint"
@@ -28,7 +28,7 @@ DELETE FROM revoked_tokens WHERE jti IN (
 
 
 async def revoke(tx: Tx, principal: Principal) -> int:
-    """Record that a token was logged out, once. Returns the seconds to remember it, by the database's clock."""
+    """Record a revoked token, once. Returns the seconds to keep it, by the database's clock."""
     expires_at = datetime.fromtimestamp(principal.exp, UTC)
     await tx.driver().execute(_REVOKE, principal.jti, principal.user_id, expires_at)
     return int(await tx.driver().fetchval(_LIFE_LEFT, principal.jti))
@@ -40,9 +40,9 @@ async def is_revoked(db: Database, jti: str) -> bool:
 
 
 async def live(db: Database, after: str, limit: int, within_s: float | None = None) -> Sequence[tuple[str, int]]:
-    """List revoked tokens that could still be used: (jti, seconds to remember it), by jti, those after `after`.
+    """List revoked tokens that have not expired as pairs (jti, seconds to keep it), by jti, those after `after`.
 
-    `within_s` leaves out what was revoked longer ago than that.
+    `within_s` leaves out tokens that were revoked earlier than that many seconds ago.
     """
     async with db.driver() as connection:
         rows = await connection.fetch(_LIVE, after, limit, within_s)
@@ -50,6 +50,6 @@ async def live(db: Database, after: str, limit: int, within_s: float | None = No
 
 
 async def purge(tx: Tx, limit: int) -> int:
-    """Delete up to `limit` tokens that no verifier accepts any more; returns how many."""
+    """Delete up to `limit` tokens that no verifier accepts any more, and return their number."""
     status: str = await tx.driver().execute(_PURGE, limit)
     return int(status.rsplit(maxsplit=1)[-1])

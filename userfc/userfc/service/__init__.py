@@ -1,1 +1,1 @@
-"""The rules of userfc that need more than plain values: passwords, and whether a token still counts."""
+"""The rules of userfc that need I/O or threads: passwords and revocation."""

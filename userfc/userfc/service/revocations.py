@@ -1,4 +1,4 @@
-"""Whether a token was logged out, by userfc's own database."""
+"""Revocation by userfc's own database, which holds the truth."""
 
 from chassis.auth.revocation import TokenRevoked
 from chassis.auth.tokens import Principal, TokenVerifier
@@ -7,17 +7,17 @@ from chassis.errors import Unauthenticated, Unavailable, is_transient
 from userfc.repository import tokens
 
 
-class OwnDatabase:
-    """The authority of userfc's own routes, where other services ask userfc by gRPC."""
+class DatabaseAuthority:
+    """The authority of userfc's own routes. The other services ask userfc by gRPC instead."""
 
     def __init__(self, db: Database, verifier: TokenVerifier) -> None:
         self._db = db
         self._verifier = verifier
 
     async def validate_token(self, token: str) -> bool:
-        """Return whether the token is valid and not revoked. Raises Unavailable when the database is away."""
+        """Return whether the token is valid and not revoked. Raises Unavailable when the database is down."""
         try:
-            await judge(self._db, self._verifier, token)
+            await check_token(self._db, self._verifier, token)
         except Unauthenticated:
             return False
         except Exception as error:
@@ -27,10 +27,10 @@ class OwnDatabase:
         return True
 
 
-async def judge(db: Database, verifier: TokenVerifier, token: str) -> Principal:
-    """Check a token against the truth: signature, claims, and the database's list of revoked tokens.
+async def check_token(db: Database, verifier: TokenVerifier, token: str) -> Principal:
+    """Check a token's signature, claims and revocation, the latter in the database.
 
-    Raises Unauthenticated, and what the database raises when it is away.
+    Raises Unauthenticated, and what the database raises when it is down.
     """
     principal = verifier.decode(token)
     if await tokens.is_revoked(db, principal.jti):

@@ -1,1 +1,1 @@
-"""What userfc does, one file per action that changes something."""
+"""The write actions of userfc, one file each."""

@@ -1,4 +1,4 @@
-"""The administrator named in the settings exists, with the password named there."""
+"""Ensures that the administrator of the settings exists, with the password of the settings."""
 
 import structlog
 
@@ -13,10 +13,10 @@ NAME = "Administrator"
 
 
 async def ensure_admin(db: Database, passwords: Passwords, email: str, password: str) -> None:
-    """Make the administrator, or correct the role and the password of the account that has its address.
+    """Create the administrator, or correct the role and the password of the account with this address.
 
-    The settings win: they are the only way to change this password, and whoever registered the address first does not
-    keep it. Does nothing when all is as it should be; replicas may do it at the same time.
+    The settings win: changing them is the only way to change this password, and a user who registered the address
+    before loses the account. Does nothing when the account is right. Replicas may call this at the same time.
     """
     account = await users.by_email(db, email)
     if account is None:
@@ -27,11 +27,12 @@ async def ensure_admin(db: Database, passwords: Passwords, email: str, password:
             log.info("administrator created", user_id=user_id)
             return
         account = await users.by_email(db, email)
-        assert account is not None
-    checked = await passwords.check(password, account.password_hash, check_bcrypt=False)
-    if account.user.role == Role.ADMIN and checked.ok and checked.renewed is None:
+    if account is None:
+        raise RuntimeError("the account of the administrator was deleted while it was being checked")
+    check = await passwords.check(password, account.password_hash, check_bcrypt=False)
+    if account.user.role == Role.ADMIN and check.ok and check.new_hash is None:
         return
-    password_hash = checked.renewed or await passwords.hash(password)
+    password_hash = check.new_hash or await passwords.hash(password)
     async with db.transaction() as tx:
         await users.make_admin(tx, account.user.id, password_hash)
     log.info("administrator corrected", user_id=account.user.id)

@@ -1,4 +1,4 @@
-"""Sign in: check the password, then make a token."""
+"""Signs a user in: checks the password and makes a token."""
 
 import structlog
 from pydantic import SecretStr
@@ -19,7 +19,7 @@ async def login(
 ) -> str:
     """Check a password and return a token for an hour. `failures` limits the wrong passwords of one account.
 
-    Raises BadCredentials (after the same work for an unknown user as for a wrong password), TooManyTries and
+    Raises BadCredentials (in the same time for an unknown user as for a wrong password), TooManyTries and
     PasswordsBusy.
     """
     subject = comparable_email(email)
@@ -27,15 +27,15 @@ async def login(
     account = await users.by_email(db, subject)
     check_bcrypt = await users.legacy_hashes_exist(db)
     stored = None if account is None else account.password_hash
-    checked = await passwords.check(password, stored, check_bcrypt=check_bcrypt)
-    if account is None or stored is None or not checked.ok:
-        # Counted before the answer: guesses made at the same time count as well.
+    check = await passwords.check(password, stored, check_bcrypt=check_bcrypt)
+    if account is None or stored is None or not check.ok:
+        # Counted before the answer, so that concurrent guesses count as well.
         await failures.hit(subject)
         raise BadCredentials
     await failures.test(subject)
-    if checked.renewed is not None:
+    if check.new_hash is not None:
         async with db.transaction() as tx:
-            await users.renew_hash(tx, account.user.id, stored, checked.renewed)
+            await users.renew_hash(tx, account.user.id, stored, check.new_hash)
         log.info("password hash renewed", user_id=account.user.id)
     user = account.user
     return encode_token(secret, user_id=user.id, email=user.email, role=user.role)

@@ -1,4 +1,4 @@
-"""Delete revoked tokens that no verifier accepts any more."""
+"""Deletes revoked tokens that no verifier accepts any more."""
 
 from chassis.db.database import Database
 from userfc.repository import tokens
@@ -7,6 +7,6 @@ BATCH = 5_000
 
 
 async def purge_revocations(db: Database) -> bool:
-    """Delete one batch; True when there may be more."""
+    """Delete one batch. True when more may be left."""
     async with db.transaction() as tx:
         return await tokens.purge(tx, BATCH) == BATCH

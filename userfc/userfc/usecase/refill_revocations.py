@@ -1,4 +1,4 @@
-"""Keep the copy of the revoked tokens in Redis complete, also after Redis was away or has lost its data."""
+"""Keeps the copy of the revoked tokens in Redis complete, also after an outage or a loss of data."""
 
 import structlog
 
@@ -12,12 +12,12 @@ PAGE = 1_000
 
 
 async def refill_revocations(db: Database, copy: RevokedCopy) -> None:
-    """Fill Redis from the database when it is another Redis process than the one that was filled, or missed a token."""
+    """Write all revoked tokens to Redis when this Redis process was never filled, or when a write has failed."""
     state = await copy.state()
     if state is None:
         return
-    run_id, filled = state
-    if filled and not copy.stale:
+    run_id, is_filled = state
+    if is_filled and not copy.stale:
         return
     # Reset before the copy starts: a write that fails meanwhile sets it again.
     copy.stale = False
@@ -34,7 +34,10 @@ async def refill_revocations(db: Database, copy: RevokedCopy) -> None:
 
 
 async def repeat_revocations(db: Database, copy: RevokedCopy, within_s: float) -> None:
-    """Write again what was revoked within `within_s`: a replica may have died between its commit and its Redis."""
+    """Write the tokens again that were revoked within `within_s`.
+
+    A replica may have died after its commit and before its write to Redis.
+    """
     if await _write_all(db, copy, within_s) is None:
         await copy.distrust()
 

@@ -1,4 +1,4 @@
-"""Somebody registers."""
+"""Registers a user."""
 
 import structlog
 
@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 async def register(db: Database, passwords: Passwords, new: NewUser) -> int:
-    """Store the user and give its id. Raises EmailTaken, also for the slower of two at once, and PasswordsBusy."""
+    """Store the user and return its id. Raises EmailTaken, also for the slower of two at once, and PasswordsBusy."""
     password_hash = await passwords.hash(new.password)
     async with db.transaction() as tx:
         user_id = await users.insert(tx, new.name, new.email, password_hash, Role.USER)
