@@ -10,9 +10,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from chassis.config.settings import ServiceSettings
+from chassis.kafka import lag
 from chassis.kafka.chain import Handler
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.group_watch import GroupWatch
+from chassis.kafka.lag import LagReporter
 from chassis.kafka.partition import PartitionWorker
 from chassis.kafka.producer import Producer
 from chassis.loops import backoff, wait_any
@@ -61,6 +63,7 @@ class ConsumerRunner:
         ends: set[asyncio.Future[Any]] = {
             asyncio.ensure_future(stop.wait()),
             asyncio.ensure_future(self._watch.run()),
+            asyncio.ensure_future(LagReporter(consumer, self._workers).run()),
             self._failed,
         }
         try:
@@ -118,6 +121,8 @@ class ConsumerRunner:
     async def drain(self, partitions: list[TopicPartition]) -> None:
         """Let the message in flight on each partition finish and commit, then stop its worker."""
         workers = [self._workers.pop(partition) for partition in partitions if partition in self._workers]
+        for partition in partitions:
+            lag.remove(partition)
         await asyncio.gather(*(worker.drain(DRAIN_TIMEOUT_S) for worker in workers))
 
 

@@ -19,7 +19,7 @@ class OffsetWindow:
         self._partition = partition
         self._done: dict[int, bool] = {}
         self._position: int | None = None
-        self._committed: int | None = None
+        self.committed: int | None = None
         self._committing: tuple[asyncio.Future[None], int] | None = None
 
     def __len__(self) -> int:
@@ -27,6 +27,9 @@ class OffsetWindow:
 
     def open(self, offset: int) -> None:
         """Add a message's offset. Offsets come in ascending order."""
+        if self.committed is None:
+            # Fetching starts at the offset that the group has committed.
+            self.committed = offset
         self._done[offset] = False
 
     def finish(self, offset: int) -> None:
@@ -45,7 +48,7 @@ class OffsetWindow:
     async def commit(self) -> None:
         """Commit how far the work is done. Raises IllegalStateError when the partition has another owner."""
         position = self.advance()
-        while position is not None and position != self._committed:
+        while position is not None and position != self.committed:
             if not await self._commit_once(position):
                 return
 
@@ -72,7 +75,7 @@ class OffsetWindow:
             # The work is done and the inbox remembers it; the next commit moves the offset for this one too.
             log.warning("offset not committed yet", error=str(error))
             return False
-        self._committed = position
+        self.committed = position
         return True
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -57,15 +58,19 @@ class PartitionWorker:
         self._fetching = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @property
+    def committed(self) -> int | None:
+        """The group's offset, None before the first message."""
+        return self._offsets.committed
+
     def start(self, failed: asyncio.Future[None]) -> None:
         """Start working; a defect that ends the worker is put into `failed`."""
         self._task = asyncio.create_task(self._run(), name=f"{self._partition.topic}-{self._partition.partition}")
-
-        def report(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and (error := task.exception()) and not failed.done():
-                failed.set_exception(error)
-
-        self._task.add_done_callback(report)
+        self._task.add_done_callback(partial(_report, failed))
 
     async def drain(self, timeout_s: float) -> None:
         """Finish the message in flight, commit what is done, and end. Cancels the worker after `timeout_s`."""
@@ -142,3 +147,8 @@ class PartitionWorker:
         if outcome is Outcome.DONE:
             self._offsets.finish(attempt.message.offset)
         return outcome
+
+
+def _report(failed: asyncio.Future[None], task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) and not failed.done():
+        failed.set_exception(error)

@@ -1,0 +1,52 @@
+"""The gauge of the consumer lag, for the partitions that this process works on."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from prometheus_client import Gauge
+
+from chassis.kafka.partition import PartitionWorker
+
+LAG = Gauge("consumer_lag", "Messages between the committed offset and the end", ["topic", "partition"])
+
+REPORT_S = 5
+
+
+class LagReporter:
+    """Sets the gauge every 5 s for each worker's partition, whether or not the worker gets on with its work.
+
+    The broker is asked for the end: the highwater mark that aiokafka keeps stands still while fetched messages wait.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, workers: Mapping[TopicPartition, PartitionWorker]) -> None:
+        self._consumer = consumer
+        self._workers = workers
+
+    async def run(self) -> None:
+        while True:
+            # When the broker does not answer, which the worker logs, the last values stay.
+            with suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(REPORT_S):
+                    await self._report()
+            await asyncio.sleep(REPORT_S)
+
+    async def _report(self) -> None:
+        running = [partition for partition, worker in self._workers.items() if worker.is_running]
+        ends = await self._consumer.end_offsets(running)
+        positions = {partition: await self._consumer.position(partition) for partition in running}
+        for partition in running:
+            # It may have been revoked meanwhile.
+            worker = self._workers.get(partition)
+            if worker is not None and worker.is_running and partition in ends:
+                committed = positions[partition] if worker.committed is None else worker.committed
+                LAG.labels(partition.topic, str(partition.partition)).set(max(ends[partition] - committed, 0))
+        for partition in self._workers.keys() - running:
+            remove(partition)
+
+
+def remove(partition: TopicPartition) -> None:
+    """Export no lag of a partition that another member works on, or none."""
+    LAG.remove(partition.topic, str(partition.partition))

@@ -1,0 +1,69 @@
+"""Which partitions the lag is exported of, when a partition changes its owner during a report."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from aiokafka import TopicPartition
+from prometheus_client import REGISTRY
+
+from chassis.kafka.lag import LagReporter, remove
+from chassis.kafka.partition import PartitionWorker
+
+PARTITION = TopicPartition("lag.unit", 3)
+
+
+class Worker:
+    """A worker that has committed up to offset 4."""
+
+    is_running = True
+    committed: int | None = 4
+
+
+class Consumer:
+    """A consumer of a partition that ends at 10, whose next fetch starts at 7; `meanwhile` happens during a request."""
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.meanwhile = meanwhile
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        self.meanwhile()
+        return dict.fromkeys(partitions, 10)
+
+    async def position(self, _partition: TopicPartition) -> int:
+        return 7
+
+
+def lag() -> float | None:
+    return REGISTRY.get_sample_value("consumer_lag", {"topic": PARTITION.topic, "partition": "3"})
+
+
+async def report(workers: dict[TopicPartition, Worker], consumer: Any) -> None:
+    await LagReporter(consumer, cast("dict[TopicPartition, PartitionWorker]", workers))._report()
+
+
+async def test_the_lag_is_counted_from_the_committed_offset_and_before_any_message_from_the_next_one() -> None:
+    worker = Worker()
+    await report({PARTITION: worker}, Consumer())
+    assert lag() == 6
+    worker.committed = None
+    await report({PARTITION: worker}, Consumer())
+    assert lag() == 3
+
+
+async def test_a_partition_that_is_revoked_during_a_report_is_not_exported_again() -> None:
+    workers = {PARTITION: Worker()}
+
+    def revoke() -> None:
+        workers.clear()
+        remove(PARTITION)
+
+    await report(workers, Consumer(revoke))
+    assert lag() is None
+
+
+async def test_a_worker_that_has_ended_because_of_another_owner_exports_nothing() -> None:
+    worker = Worker()
+    await report({PARTITION: worker}, Consumer())
+    worker.is_running = False
+    await report({PARTITION: worker}, Consumer())
+    assert lag() is None
