@@ -1,13 +1,10 @@
 """The outbox relay: one active per service, it sends committed events and marks those that Kafka has acknowledged."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import asyncpg
 import structlog
-from prometheus_client import Counter, Gauge
 
 from chassis.config.settings import ServiceSettings
 from chassis.db import outbox
@@ -16,30 +13,24 @@ from chassis.db.outbox import OutboxRow
 from chassis.errors import is_transient
 from chassis.events import wire_headers
 from chassis.failpoint import failpoint
-from chassis.kafka.errors import is_broker_trouble, is_topic_trouble
+from chassis.kafka.backlog import BacklogGauges
 from chassis.kafka.in_flight import InFlightSends, Key, key_of, one_per_key
 from chassis.kafka.producer import Producer
+from chassis.kafka.send_results import Hook, SendResults
 from chassis.loops import backoff, wait_any
 
-log = structlog.get_logger(__name__)
+__all__ = ["Hook", "Relay"]
 
-PUBLISHED = Counter("outbox_published_total", "Events acknowledged by Kafka", ["topic"])
-FAILED = Counter("outbox_failed_total", "Sends that failed", ["topic"])
-PENDING = Gauge("outbox_pending", "Events committed and not yet acknowledged")
-PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried again every five minutes")
+log = structlog.get_logger(__name__)
 
 BATCH = 500
 POLL_S = 0.5
 STANDBY_S = 1.0
-BACKOFF_CAP_S = 30
-PARKED_RETRY_S = 300
 
 # How long a batch waits while none of its sends ends, before the next batch is read beside them.
 SLOW_SEND_S = 0.2
 # How long a relay that stops goes on sending.
 LAST_S = 5
-
-Hook = Callable[[asyncpg.Connection, Sequence[OutboxRow]], Awaitable[None]]
 
 
 class Relay:
@@ -61,13 +52,12 @@ class Relay:
         on_published: Hook | None = None,
         on_parked: Hook | None = None,
     ) -> None:
-        self._settings = settings
+        self._source = settings.service
         self._db = db
         self._producer = producer
-        self._on_published = on_published
-        self._on_parked = on_parked
+        self._results = SendResults(settings.outbox_max_tries, on_published, on_parked)
         self._in_flight = InFlightSends(self._send)
-        self._broker = _BrokerState()
+        self._gauges = BacklogGauges()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set, then send what is committed: for at most 5 s, and not if the broker is away."""
@@ -94,6 +84,7 @@ class Relay:
             log.info("relay is active")
             await self._drain_until(stop, session)
         finally:
+            self._gauges.reset()
             # Sends in flight can't be marked without this session: the next one sends those events again.
             self._in_flight.cancel_all()
             with suppress(Exception):
@@ -102,10 +93,11 @@ class Relay:
     async def _drain_until(self, stop: asyncio.Event, session: asyncpg.Connection) -> None:
         while not stop.is_set():
             self._db.relay_wake.clear()
-            if not await self.drain_once(session):
-                await self._report(session)
+            more = await self.drain_once(session)
+            await self._gauges.report(session)
+            if not more:
                 await wait_any(POLL_S, stop, self._db.relay_wake, self._in_flight.finished)
-        if self._broker.away:
+        if self._results.broker_away:
             log.warning("the broker is away: what is committed goes out after the next start")
             return
         with suppress(TimeoutError):
@@ -133,74 +125,16 @@ class Relay:
             return await outbox.due(session, BATCH)
         return await outbox.due_beside_in_flight(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())
 
-    async def _send(self, row: OutboxRow) -> None:
-        headers = wire_headers(self._settings.service, row.event_id, row.topic, row.created_at, row.headers)
-        encoded = [(name, value.encode()) for name, value in headers.items()]
-        await self._producer.send(row.topic, row.payload.encode(), row.key.encode(), encoded)
-
     async def _settle(self, session: asyncpg.Connection) -> tuple[bool, set[Key]]:
         """Record the sends that have ended. Return whether one was acknowledged, and the keys of those that failed."""
         sent, failed = self._in_flight.take_finished()
         if sent:
-            await self._mark_published(session, sent)
-        if self._broker.is_back({row.topic for row in sent}):
-            # Events that are backing off because of the outage need not wait any longer.
-            await outbox.retry_now(session, self._broker.refused_topics)
+            await self._results.published(session, sent)
         for row, error in failed:
-            await self._record_failure(session, row, error)
+            await self._results.failed(session, row, error)
         return bool(sent), {key_of(row) for row, _ in failed}
 
-    async def _mark_published(self, session: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
-        async with session.transaction():
-            await outbox.mark_published(session, [row.id for row in rows])
-            if self._on_published:
-                await self._on_published(session, rows)
-        for row in rows:
-            PUBLISHED.labels(row.topic).inc()
-
-    async def _record_failure(self, session: asyncpg.Connection, row: OutboxRow, error: BaseException) -> None:
-        FAILED.labels(row.topic).inc()
-        self._broker.failed(row.topic, error)
-        tried = replace(row, attempts=row.attempts + 1, error=f"{type(error).__name__}: {error}")
-        async with session.transaction():
-            parking = await outbox.record_failure(
-                session,
-                tried,
-                max_tries=self._settings.outbox_max_tries,
-                wait_s=backoff(tried.attempts, 1.0, BACKOFF_CAP_S),
-                parked_wait_s=PARKED_RETRY_S,
-            )
-            if parking.parked and self._on_parked:
-                await self._on_parked(session, [tried])
-        fields = {"event_id": str(row.event_id), "topic": row.topic, "key": row.key, "attempts": tried.attempts}
-        if parking.newly:
-            log.error("event parked", **fields, error=tried.error)
-        else:
-            log.warning("event not published", **fields, error=tried.error)
-
-    async def _report(self, session: asyncpg.Connection) -> None:
-        counts = await outbox.counts(session)
-        PENDING.set(counts.pending)
-        PARKED.set(counts.parked)
-
-
-class _BrokerState:
-    """What the sends say of the broker: it is away, or it answers and some topics can't be written to."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.refused_topics: set[str] = set()
-
-    def failed(self, topic: str, error: BaseException) -> None:
-        if is_topic_trouble(error):
-            self.refused_topics.add(topic)
-        elif is_broker_trouble(error):
-            self.away = True
-
-    def is_back(self, acknowledged_topics: set[str]) -> bool:
-        """Note acknowledged sends. Whether they end an outage, of the broker or of one of these topics."""
-        if not acknowledged_topics or not (self.away or self.refused_topics & acknowledged_topics):
-            return False
-        self.away = False
-        self.refused_topics -= acknowledged_topics
-        return True
+    async def _send(self, row: OutboxRow) -> None:
+        headers = wire_headers(self._source, row.event_id, row.topic, row.created_at, row.headers)
+        encoded = [(name, value.encode()) for name, value in headers.items()]
+        await self._producer.send(row.topic, row.payload.encode(), row.key.encode(), encoded)

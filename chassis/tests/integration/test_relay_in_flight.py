@@ -229,8 +229,8 @@ async def test_a_relay_that_is_told_to_stop_sends_first_what_is_committed(bench:
     async with bench.db.driver() as connection:
         # As another process commits: without the hint that wakes this relay.
         await connection.execute(
-            "INSERT INTO outbox (event_id, topic, key, payload) SELECT gen_random_uuid(), 'topic', 'b', to_jsonb('b' || n) "
-            "FROM generate_series(1, 3) AS n"
+            "INSERT INTO outbox (event_id, topic, key, payload) "
+            "SELECT gen_random_uuid(), 'topic', 'b', to_jsonb('b' || n) FROM generate_series(1, 3) AS n"
         )
     stop.set()
     await asyncio.wait_for(running, 10)

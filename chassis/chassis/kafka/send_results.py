@@ -1,0 +1,75 @@
+"""Records the results of the relay's sends: in the outbox, in the service's hooks, in metrics and in the log."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import asyncpg
+import structlog
+from prometheus_client import Counter
+
+from chassis.db import outbox
+from chassis.db.outbox import OutboxRow
+from chassis.kafka.errors import is_broker_trouble, is_topic_trouble
+from chassis.loops import backoff
+
+log = structlog.get_logger(__name__)
+
+PUBLISHED = Counter("outbox_published_total", "Events acknowledged by Kafka", ["topic"])
+FAILED = Counter("outbox_failed_total", "Sends that failed", ["topic"])
+
+BACKOFF_CAP_S = 30
+PARKED_RETRY_S = 300
+
+Hook = Callable[[asyncpg.Connection, Sequence[OutboxRow]], Awaitable[None]]
+
+
+class SendResults:
+    """Records sends, and keeps what they say of the broker.
+
+    `broker_away` is set while it does not answer. `refused_topics` are those that it does not let us write to.
+    """
+
+    def __init__(self, max_tries: int, on_published: Hook | None, on_parked: Hook | None) -> None:
+        self._max_tries = max_tries
+        self._on_published = on_published
+        self._on_parked = on_parked
+        self.broker_away = False
+        self.refused_topics: set[str] = set()
+
+    async def published(self, session: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+        """Mark acknowledged events. When they end an outage, end the backoff of all events that it may have caused."""
+        async with session.transaction():
+            await outbox.mark_published(session, [row.id for row in rows])
+            if self._on_published:
+                await self._on_published(session, rows)
+        for row in rows:
+            PUBLISHED.labels(row.topic).inc()
+        topics = {row.topic for row in rows}
+        if self.broker_away or self.refused_topics & topics:
+            self.broker_away = False
+            self.refused_topics -= topics
+            await outbox.retry_now(session, self.refused_topics)
+
+    async def failed(self, session: asyncpg.Connection, row: OutboxRow, error: BaseException) -> None:
+        """Count a failure of an event, and park the event after the configured tries."""
+        FAILED.labels(row.topic).inc()
+        if is_topic_trouble(error):
+            self.refused_topics.add(row.topic)
+        elif is_broker_trouble(error):
+            self.broker_away = True
+        tried = replace(row, attempts=row.attempts + 1, error=f"{type(error).__name__}: {error}")
+        async with session.transaction():
+            parking = await outbox.record_failure(
+                session,
+                tried,
+                max_tries=self._max_tries,
+                wait_s=backoff(tried.attempts, 1.0, BACKOFF_CAP_S),
+                parked_wait_s=PARKED_RETRY_S,
+            )
+            if parking.parked and self._on_parked:
+                await self._on_parked(session, [tried])
+        fields = {"event_id": str(row.event_id), "topic": row.topic, "key": row.key, "attempts": tried.attempts}
+        if parking.newly:
+            log.error("event parked", **fields, error=tried.error)
+        else:
+            log.warning("event not published", **fields, error=tried.error)
