@@ -1,11 +1,9 @@
-"""The `fc` command: the platform on this machine, started, looked at, filled, demonstrated and stopped."""
+"""The `fc` command: starts, inspects, seeds, demonstrates and stops the platform on this machine."""
 
 import asyncio
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -14,167 +12,106 @@ from rich.markup import escape
 from rich.table import Table
 
 from fc.audit.cli import audit
-from fc.demo import stories as demo
-from fc.demo.seed import seed as fill
+from fc.demo import stories
+from fc.demo.seed import seed
 from fc.ops import dlq, outbox
 from fc.ops.stuck import stuck
-from fc.stack import compose, doctor, logs
-from fc.stack.compose import Compose
+from fc.stack import deployment, doctor
+from fc.stack.deployment import Deployment
 from fc.stack.errors import StackError
-from fc.stack.layout import Layout
-from fc.stack.local import Stack
+from fc.stack.layout import SIMULATOR, Layout
 
 app = typer.Typer(
-    help="Go Commerce in Python: the whole platform on this machine.", no_args_is_help=True, add_completion=False,
+    help="Go Commerce in Python: the whole platform on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
-)  # fmt: skip
+)
 console = Console(highlight=False, soft_wrap=True)
 
 
-def _stack() -> Stack:
-    return Stack(Layout.from_environment())
+def _here() -> Deployment:
+    return deployment.here(console)
 
 
-def _here() -> Stack | Compose:
-    """Give the stack that this machine runs: docker compose where an engine answers."""
-    return Compose() if compose.engine() else _stack()
-
-
-def _say(what: str, seconds: float) -> None:
-    console.print(f"  [green]✓[/] {what} [dim]{seconds:.1f} s[/]")
-
-
-def _up(stack: Stack | Compose) -> None:
+def _up(platform: Deployment) -> None:
     began = time.monotonic()
-    if isinstance(stack, Compose):
-        stack.up()
-    else:
-        doctor.refuse_missing(stack.layout)
-        with _progress():
-            started = stack.up(_say)
-        if not started:
-            console.print("The stack is already running, all four services are ready.")
-            if stack.outdated():
-                console.print(
-                    "[yellow]Settings have changed since it was started:[/] `fc down` and `fc up` apply them."
-                )
-            return
-    console.print(f"[bold green]The stack is up[/], all four services are ready ({time.monotonic() - began:.1f} s).")
+    if platform.up():
+        seconds = time.monotonic() - began
+        console.print(f"[bold green]The stack is up[/], all four services are ready ({seconds:.1f} s).")
 
 
-@contextmanager
-def _progress() -> Iterator[None]:
-    """Show that work goes on, where a person watches."""
-    if not console.is_terminal:
-        yield
-        return
-    with console.status("starting"):
-        yield
-
-
-def _addresses(stack: Stack | Compose) -> None:
+def _show_addresses(platform: Deployment) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, url in stack.urls().items():
-        table.add_row(name, url if name == "xendit" else f"{url}/docs")
+    for name, url in platform.urls().items():
+        table.add_row(name, url if name == SIMULATOR else f"{url}/docs")
     table.add_section()
-    for name, (email, password) in stack.accounts().items():
+    for name, (email, password) in platform.accounts().items():
         table.add_row(f"login: {name}", f"{email} / {password}")
     console.print(table)
 
 
 @app.command()
 def up() -> None:
-    """Start everything; returns when all four services are ready."""
-    stack = _here()
-    _up(stack)
-    _addresses(stack)
+    """Start the platform; returns when all four services are ready."""
+    platform = _here()
+    _up(platform)
+    _show_addresses(platform)
 
 
 @app.command()
-def down(wipe: Annotated[bool, typer.Option(help="Remove all data and logs, too.")] = False) -> None:
-    """Stop everything; the data stays unless it is wiped."""
-    stack = _here()
-    if isinstance(stack, Compose):
-        stack.down(wipe=wipe)
-        return
-    console.print("Stopped." if stack.down() else "Nothing was running.")
-    if wipe:
-        stack.wipe()
-        console.print(f"Removed all data below {escape(str(stack.home))}.")
+def down(wipe: Annotated[bool, typer.Option(help="Also remove all data and logs.")] = False) -> None:
+    """Stop the platform; its data stays unless --wipe is given."""
+    _here().down(wipe=wipe)
 
 
 @app.command()
 def status() -> None:
-    """Show what runs, since when and where; exit code 1 unless all of it does."""
-    stack = _here()
-    if isinstance(stack, Compose):
-        stack.run("ps")
-        return
-    table = Table("part", "state", "pid", "since", "port", box=None, header_style="dim", padding=(0, 2, 0, 0))
-    rows = stack.status()
-    for row in rows:
-        colour = "green" if row.state == "running" else "red"
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.since)) if row.since else ""
-        pid = str(row.pid) if row.pid else ""
-        table.add_row(row.name, f"[{colour}]{row.state}[/]", pid, since, str(row.port))
-    console.print(table)
-    console.print(f"[dim]data, logs and generated configuration: {escape(str(stack.home))}[/]")
-    if any(row.state != "running" for row in rows):
+    """Show the state, start time and port of each part. Exit code 1 unless all of them run."""
+    if not _here().status():
         raise typer.Exit(1)
 
 
-@app.command("logs")
-def show_logs(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Parts, for example orderfc; all when none is named.")
-    ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of each.")] = 20,
+@app.command()
+def logs(
+    names: Annotated[list[str] | None, typer.Argument(help="Parts, for example orderfc. Default: all.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new lines until interrupted.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of lines per part.")] = 20,
 ) -> None:
-    """Show the logs, one line of JSON each, with the part's name before it."""
-    stack = _here()
-    if isinstance(stack, Compose):
-        stack.run("logs", "--tail", str(lines), *(["--follow"] if follow else []), *(names or ()))
-        return
-    known = [row.name for row in stack.status()]
-    unknown = sorted(set(names or ()) - set(known))
-    if unknown:
-        raise StackError(f"no part is named {', '.join(unknown)}; there are {', '.join(known)}")
-    logs.show({name: stack.layout.log(name) for name in names or known}, lines=lines, follow=follow)
+    """Show the end of the logs, each line after the name of its part."""
+    _here().logs(names or (), lines=lines, follow=follow)
 
 
 @app.command("doctor")
 def show_doctor() -> None:
-    """Show what was found on this machine, and what stands in for what; exit code 1 when something is missing."""
+    """Check this machine for the programs that the stack needs. Exit code 1 when one is missing."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for _ in range(4):
         table.add_column(overflow="fold")
-    found = doctor.findings(Layout.from_environment())
-    for item in found:
+    findings = doctor.findings(Layout.from_environment())
+    for item in findings:
         sign = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]-[/]"}[item.ok]
         table.add_row(sign, item.part, escape(item.found), f"[dim]{item.advice}[/]")
     console.print(table)
-    if any(item.ok is False for item in found):
+    if any(item.ok is False for item in findings):
         raise typer.Exit(1)
+
+
+def _seed(platform: Deployment) -> None:
+    rows = asyncio.run(seed(platform.urls(), platform.accounts()))
+    console.print(f"Seeded: {rows} rows created." if rows else "Seeded already.")
 
 
 @app.command("seed")
 def run_seed() -> None:
-    """Make an administrator, two customers and twenty products in four categories; what is there stays."""
-    stack = _here()
-    made = asyncio.run(fill(stack.urls(), stack.accounts()))
-    console.print(f"Seeded: {made} rows made." if made else "Seeded already.")
+    """Create two customers and twenty products in four categories; rows that exist stay as they are."""
+    _seed(_here())
 
 
 @app.command("topics")
 def make_topics() -> None:
     """Create the topics and their dead letter topics, with KAFKA_PARTITIONS and KAFKA_REPLICATION."""
-    stack = _here()
-    if isinstance(stack, Compose):
-        stack.make_topics()
-        return
-    created = stack.make_topics()
-    console.print(f"Created: {', '.join(created)}" if created else "All topics exist already.")
+    _here().make_topics()
 
 
 app.command()(audit)
@@ -185,26 +122,25 @@ app.add_typer(outbox.app, name="outbox")
 
 @app.command("demo")
 def run_demo() -> None:
-    """Start the stack, seed it, and tell five stories on it, each checked; exit code 1 when a check fails."""
-    stack = _here()
-    _up(stack)
-    made = asyncio.run(fill(stack.urls(), stack.accounts()))
-    console.print(f"Seeded: {made} rows made." if made else "Seeded already.")
-    failures = asyncio.run(demo.tell(stack.urls(), stack.accounts(), console))
+    """Start and seed the platform and run five stories on it, each with checks. Exit code 1 when a check fails."""
+    platform = _here()
+    _up(platform)
+    _seed(platform)
+    failures = asyncio.run(stories.run(platform.urls(), platform.accounts(), console))
     console.print()
     if failures:
-        console.print("[bold red]The demo found what should not be:[/]")
+        console.print("[bold red]The demo failed:[/]")
         for failure in failures:
             console.print(f"  [red]✗[/] {failure}")
-        console.print("`fc logs` shows what the services say; `fc down` stops them.")
+        console.print("`fc logs` shows the logs of the services; `fc down` stops them.")
         raise typer.Exit(1)
-    console.print("[bold green]Every story ended as it should.[/] The stack goes on running; `make down` stops it.")
-    _addresses(stack)
+    console.print("[bold green]All five stories passed.[/] The stack keeps running; `make down` stops it.")
+    _show_addresses(platform)
 
 
 def main() -> None:
-    """Run `fc`; what a person has to put right is one message and exit code 1."""
-    # Libraries report each try to reach a server that is still starting; what matters is said by our own errors.
+    """Run `fc`. A StackError is printed as one message and ends it with exit code 1."""
+    # Libraries log every attempt to reach a server that is still starting; StackError names the failures that matter.
     logging.disable(logging.CRITICAL)
     try:
         app()

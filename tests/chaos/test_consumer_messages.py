@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
+from contracts.topics import CONSUMERS
 from fc.audit.run import run_audit
 from fc.platform.sources import Sources
-from fc.platform.topics import CONSUMERS
 from tests.chaos.kit.arena import QUIET_S, Arena
 from tests.chaos.kit.consumers import CONSUMING, assert_completed_once, event_id, event_of, inbox_counts, service_states
 from tests.chaos.kit.logs import FAILPOINT_HIT, LogTail, metric

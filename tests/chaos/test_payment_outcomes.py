@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from fc.demo.shop import poll
 from fc.ops.journal import TOPIC as JOURNAL
-from fc.platform.topics import LETTERS
+from fc.platform.topics import DEAD_LETTERS
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.locks import payment_locked, wait_for_waiters
 from tests.chaos.kit.outboxes import event_counts
@@ -30,7 +30,7 @@ async def topics_at(arena: Arena) -> set[str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{arena.stack.layout.port('kafka')}")
     await admin.start()
     try:
-        return {topic for topic in await admin.list_topics() if not topic.startswith("__")} - LETTERS.keys()
+        return {topic for topic in await admin.list_topics() if not topic.startswith("__")} - DEAD_LETTERS.keys()
     finally:
         await admin.close()
 

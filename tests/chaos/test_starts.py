@@ -17,9 +17,8 @@ from fc.audit.run import run_audit
 from fc.demo.seed import seed
 from fc.demo.shop import Shop, poll
 from fc.platform.sources import Sources
-from fc.stack.layout import SERVICES
+from fc.stack.layout import SERVICES, SIMULATOR
 from fc.stack.local import Stack
-from fc.stack.programs import SIMULATOR
 from servers.base import Server
 from tests.chaos.kit.arena import Arena
 from tests.kit.back_office import BackOffice

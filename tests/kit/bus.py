@@ -10,8 +10,8 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from contracts.topics import CONSUMERS
 from fc.demo.shop import poll
-from fc.platform.topics import CONSUMERS
 from fc.stack.local import Stack
 
 TOPICS = tuple(CONSUMERS)

@@ -7,7 +7,7 @@ import asyncpg
 import orjson
 
 from fc.demo.shop import poll
-from fc.ops import dead_letters, journal, places
+from fc.ops import connections, dead_letters, journal
 from fc.ops.dead_letters import Item, Order
 from fc.ops.journal import Action
 from fc.ops.letters import Letter
@@ -109,7 +109,7 @@ async def test_who_acts_is_the_systems_user_unless_said_otherwise(
     assert (await fc("dlq", "discard", letter.topic, letter.place, "--reason", WHY, "--yes")).exit_code == 0
     row = await listed(fc, letter, "--all")
     assert row is not None
-    assert row["handled"]["by"] == places.operator()
+    assert row["handled"]["by"] == journal.operator()
 
 
 async def test_all_letters_of_a_topic_are_handled_at_once_and_those_of_others_stay(
@@ -145,7 +145,7 @@ async def test_an_event_that_came_before_its_order_is_applied_once_when_it_is_re
     await bus.raw("payment.failed", f"order-{order}".encode(), body)
     item = await dead(log, "payment.failed", f"order-{order}", 90)
     assert item.letter.reason == "not_yet"
-    async with places.database("orderfc", sources.databases["orderfc"]) as database:
+    async with connections.database("orderfc", sources.databases["orderfc"]) as database:
         await _restore(database, order)
         for _ in range(2):
             replay = Order(Action.REPLAYED, "ann", WHY, force=True, dry=False)

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from fc.demo.shop import poll
-from fc.ops import places
+from fc.ops import connections
 from fc.platform.sources import Sources
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus
@@ -24,7 +24,7 @@ RETURNING id
 @pytest.fixture
 async def database(sources: Sources) -> AsyncIterator[asyncpg.Connection]:
     """orderfc's database."""
-    async with places.database("orderfc", sources.databases["orderfc"]) as opened:
+    async with connections.database("orderfc", sources.databases["orderfc"]) as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""What the stores say about one order, side by side: one record per row, its order's id first."""
+"""The records of one order in all stores: one class per table, the order id first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A row of orderfc's `idempotency_keys` that an order was stored under."""
+    """A row of orderfc's `idempotency_keys` that belongs to an order."""
 
     order_id: int
     user_id: int
@@ -99,7 +99,7 @@ class Payment:
 
     @property
     def is_closed(self) -> bool:
-        """Tell whether the payment ended unpaid."""
+        """Whether the payment ended unpaid."""
         return self.status in ("EXPIRED", "FAILED")
 
 
@@ -154,7 +154,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A step in the audit log, or still in paymentfc's `audit_outbox`; `about` is the event that was published."""
+    """An entry of the audit log, or of paymentfc's `audit_outbox`; `about` is the id of the published event."""
 
     order_id: int
     event_id: str
@@ -165,7 +165,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """An invoice as Xendit shows it; `payments` counts the money that came, where the source can tell."""
+    """An invoice at Xendit; `payments` counts the payments received, 0 where the source does not list them."""
 
     order_id: int
     id: str
@@ -179,20 +179,20 @@ class Invoice:
 
     @property
     def is_paid(self) -> bool:
-        """Tell whether money has come for it, in time or late."""
+        """Whether it was paid, in time or late."""
         return self.status in ("PAID", "SETTLED") or self.payments > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An order id that a source knows without having a row for it here."""
+    """The id of an order that has an invoice at Xendit."""
 
     order_id: int
 
 
 @dataclass(slots=True)
 class Dossier:
-    """Everything about one order id. A list has at most one entry where the database sees to it."""
+    """All records of one order id. Lists that a unique constraint limits have at most one entry."""
 
     order_id: int
     orders: list[Order] = field(default_factory=list)
@@ -212,21 +212,21 @@ class Dossier:
     audit: list[AuditEntry] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
-    on_its_way: bool = False
-    """Whether a message of this order is committed but has not been applied by everybody yet."""
+    in_flight: bool = False
+    """Whether a message of this order is committed and a consumer has not applied it yet."""
 
     @property
     def order(self) -> Order | None:
-        """The order, if orderfc knows it."""
+        """The order, None when orderfc has none."""
         return self.orders[0] if self.orders else None
 
     @property
     def payment(self) -> Payment | None:
-        """The payment, if paymentfc knows the order."""
+        """The payment, None when paymentfc has none."""
         return self.payments[0] if self.payments else None
 
     def events(self) -> Iterator[Event]:
-        """Give the events of all three outboxes."""
+        """Return the events of all three outboxes."""
         yield from self.order_events
         yield from self.stock_events
         yield from self.payment_events

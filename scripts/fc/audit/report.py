@@ -1,4 +1,4 @@
-"""What an audit has found: each fault with its order, rule, both values and age, and the sum of it."""
+"""The result of an audit: each finding with its rule, order, both values and age, and the totals."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from typing import Any
 
 from fc.audit.rules.rule import RULES, Level
 
-# Counts are exact; of the findings themselves no more than so many are kept in memory.
+# Counts are exact; only this many findings are kept in memory.
 MAX_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault. `subject` names what it is about; `order_id` is None for what belongs to no order."""
+    """One fault. `subject` names its object; `order_id` is None for an object that belongs to no order."""
 
     rule: str
     order_id: int | None
@@ -25,11 +25,10 @@ class Finding:
 
     @property
     def level(self) -> Level:
-        """How bad it is."""
         return RULES[self.rule].level
 
-    def shown(self) -> dict[str, Any]:
-        """Give the finding as JSON values; `since` in RFC 3339."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding as JSON values; `since` in RFC 3339."""
         return {
             "rule": self.rule,
             "level": str(self.level),
@@ -44,7 +43,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """The outcome. `unread` gives why a source could not be read, `rules` how many rules were checked."""
+    """The result. `rules` counts the rules checked; `unread` maps a source that could not be read to the reason."""
 
     orders: int = 0
     rules: int = 0
@@ -57,7 +56,6 @@ class Report:
     on_finding: Callable[[Finding], None] | None = None
 
     def add(self, finding: Finding) -> None:
-        """Take a finding."""
         self.counts[finding.rule] += 1
         if len(self.findings) < MAX_KEPT:
             self.findings.append(finding)
@@ -69,21 +67,21 @@ class Report:
 
     @property
     def violations(self) -> int:
-        """How many faults must not be."""
+        """The number of faults that are wrong."""
         return self._total(Level.VIOLATION)
 
     @property
     def attention(self) -> int:
-        """How many things a person should know."""
+        """The number of faults that an operator should see."""
         return self._total(Level.ATTENTION)
 
     @property
     def exit_code(self) -> int:
-        """Give 1 for a violation, else 2 when something could not be read, else 0."""
+        """1 with a violation, else 2 when a source could not be read, else 0."""
         return 1 if self.violations else 2 if self.unread else 0
 
     def summary(self) -> dict[str, Any]:
-        """Give the sum of it as JSON values."""
+        """Return the totals as JSON values."""
         return {
             "orders": self.orders,
             "rules": self.rules,

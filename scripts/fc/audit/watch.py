@@ -1,23 +1,23 @@
-"""Who watches an audit go on."""
+"""The progress of an audit, for whoever displays it."""
 
 from typing import Protocol
 
 
 class Watch(Protocol):
-    """Shown what is being done; `total` is None where nobody knows how much it is."""
+    """Receives the progress; `total` is None where it is unknown beforehand."""
 
     def stage(self, name: str, total: int | None = None) -> None:
-        """Begin another part of the work."""
+        """Begin the next stage of the work."""
 
     def advance(self, count: int) -> None:
-        """Tell that so much more of the part is done."""
+        """Add to the finished part of the stage."""
 
 
 class Unwatched:
-    """Shows nothing to nobody."""
+    """Displays nothing."""
 
     def stage(self, name: str, total: int | None = None) -> None:
-        """Go on."""
+        """Ignore the stage."""
 
     def advance(self, count: int) -> None:
-        """Go on."""
+        """Ignore the progress."""

@@ -1,1 +1,1 @@
-"""What a customer does on the running platform: seed data, stories, and a client for both."""
+"""Seed data, a client for customers and operators, and the five stories of `fc demo`."""

@@ -1,4 +1,4 @@
-"""`fc seed`: an administrator, two customers, twenty products in four categories; may be run again at any time."""
+"""`fc seed`: two customers and twenty products in four categories; may be repeated at any time."""
 
 from typing import Any
 
@@ -41,20 +41,20 @@ CATALOGUE: dict[str, list[tuple[str, int, int]]] = {
 
 
 class _Seeder:
+    """Creates what is missing and counts it in `created`."""
+
     def __init__(self, urls: dict[str, str], accounts: Accounts, client: httpx2.AsyncClient) -> None:
         self._accounts = accounts
         self._users = urls["userfc"]
         self._products = urls["productfc"]
         self._client = client
-        self.made = 0
+        self.created = 0
 
     async def customers(self) -> None:
         for name, (email, password) in self._accounts.items():
             if name == "admin":
                 continue
-            body = {
-                "name": name.capitalize(), "email": email, "password": password, "confirm_password": password,
-            }  # fmt: skip
+            body = {"name": name.capitalize(), "email": email, "password": password, "confirm_password": password}
             answer = await self._client.post(f"{self._users}/v1/register", json=body)
             self._count(answer, accepted=(409,))
 
@@ -68,9 +68,9 @@ class _Seeder:
                 )
                 self._count(answer)
                 known[category] = answer.json()["id"]
-            there = await self._names(category)
+            existing = await self._names(category)
             for name, price, stock in products:
-                if name not in there:
+                if name not in existing:
                     body = {"name": name, "price": price, "stock": stock, "category_id": known[category]}
                     self._count(await self._client.post(f"{self._products}/v1/products", headers=headers, json=body))
 
@@ -78,7 +78,9 @@ class _Seeder:
         email, password = self._accounts["admin"]
         answer = await self._client.post(f"{self._users}/v1/login", json={"email": email, "password": password})
         if answer.status_code == 401:
-            raise StackError(f"{email} can't sign in: ADMIN_EMAIL and ADMIN_PASSWORD of the stack are others")
+            raise StackError(
+                f"{email} can't sign in: ADMIN_EMAIL and ADMIN_PASSWORD differ from those of the stack's first start"
+            )
         answer.raise_for_status()
         return {"Authorization": f"Bearer {answer.json()['token']}"}
 
@@ -97,11 +99,11 @@ class _Seeder:
     def _count(self, answer: httpx2.Response, accepted: tuple[int, ...] = ()) -> None:
         if answer.status_code not in accepted:
             answer.raise_for_status()
-            self.made += 1
+            self.created += 1
 
 
 async def seed(urls: dict[str, str], accounts: Accounts) -> int:
-    """Make what is missing at the services behind `urls`; existing rows stay as they are. Returns how much was made.
+    """Create the rows that are missing at the services behind `urls` and return their number; others stay as they are.
 
     Raises StackError when a service does not answer or refuses.
     """
@@ -114,4 +116,4 @@ async def seed(urls: dict[str, str], accounts: Accounts) -> int:
             raise StackError(f"{error.request.url} does not answer: is the stack up?") from None
         except httpx2.HTTPStatusError as error:
             raise StackError(f"seeding failed: {error.request.url} answered {error.response.text}") from None
-    return seeder.made
+    return seeder.created

@@ -1,4 +1,4 @@
-"""What a customer, an operator and the payment provider do in the demo and in end to end tests, over real HTTP."""
+"""Clients for the demo and the end-to-end tests: a customer, an operator and the payment provider, over real HTTP."""
 
 import asyncio
 import time
@@ -11,12 +11,14 @@ import httpx2
 
 POLL_S = 0.004
 DEADLINE_S = 20
+# Codes of refusals after which the same checkout may be sent again.
+REPEATABLE = ("request_in_progress", "unavailable")
 
 
 async def poll(
     read: Callable[[], Awaitable[Any]], what: str, deadline_s: float = DEADLINE_S, interval_s: float = POLL_S
 ) -> Any:
-    """Ask until the answer is truthy and return it. Raises TimeoutError naming `what` after the deadline."""
+    """Call `read` until its answer is truthy and return that. Raises TimeoutError naming `what` after the deadline."""
     deadline = time.monotonic() + deadline_s
     while True:
         if answer := await read():
@@ -36,7 +38,7 @@ class Customer:
         self.headers = {"Authorization": f"Bearer {token}"}
 
     async def checkout(self, product: dict[str, Any], quantity: int, key: str | None = None) -> int:
-        """Order one product and return the order id. Raises HTTPStatusError when it is refused."""
+        """Order one product and return the order id. Raises HTTPStatusError for a refusal."""
         answer = await self._client.post(
             f"{self._urls['orderfc']}/v1/orders/checkout",
             headers=self.headers | {"Idempotency-Key": key or uuid4().hex},
@@ -50,7 +52,7 @@ class Customer:
         return int(answer.json()["order_id"])
 
     async def checkout_until_answered(self, product: dict[str, Any], quantity: int, key: str) -> int:
-        """Order with the same key again until there is an answer: what a client does when the service dies on it."""
+        """Repeat a checkout with the same key until it is answered, as a client does when the connection breaks."""
 
         async def answered() -> int | None:
             try:
@@ -58,22 +60,19 @@ class Customer:
             except httpx2.TransportError:
                 return None
             except httpx2.HTTPStatusError as refused:
-                if refused.response.status_code in (409, 503) and refused.response.json()["code"] in (
-                    "request_in_progress", "unavailable",
-                ):  # fmt: skip
+                if refused.response.status_code in (409, 503) and refused.response.json()["code"] in REPEATABLE:
                     return None
                 raise
 
         return int(await poll(answered, "an answer to the checkout", 60))
 
     async def order(self, order_id: int) -> dict[str, Any]:
-        """Read one order."""
         answer = await self._client.get(f"{self._urls['orderfc']}/v1/orders/{order_id}", headers=self.headers)
         answer.raise_for_status()
         return dict(answer.json())
 
     async def payment(self, order_id: int) -> dict[str, Any]:
-        """Read the payment of an order; an empty dictionary while there is none yet."""
+        """Return the payment of an order; an empty dictionary before it exists."""
         answer = await self._client.get(f"{self._urls['paymentfc']}/v1/payments/{order_id}", headers=self.headers)
         if answer.status_code == 404:
             return {}
@@ -90,7 +89,7 @@ class Customer:
         return dict(await poll(ready, f"invoice of order {order_id}"))
 
     async def wait_status(self, order_id: int, status: str, deadline_s: float = DEADLINE_S) -> None:
-        """Wait until the order has a status."""
+        """Wait until the order has this status."""
 
         async def reached() -> bool:
             return bool((await self.order(order_id))["status"] == status)
@@ -98,7 +97,7 @@ class Customer:
         await poll(reached, f"order {order_id} {status}", deadline_s)
 
     async def wait_payment(self, order_id: int, status: str) -> dict[str, Any]:
-        """Wait until the payment of the order has a status, and return it."""
+        """Wait until the payment of the order has this status, and return it."""
 
         async def reached() -> dict[str, Any] | None:
             payment = await self.payment(order_id)
@@ -127,7 +126,6 @@ class Shop:
             yield cls(client, urls, accounts)
 
     async def login(self, name: str) -> Customer:
-        """Log an account in."""
         email, password = self._accounts[name]
         answer = await self._client.post(
             f"{self._urls['userfc']}/v1/login", json={"email": email, "password": password}
@@ -136,16 +134,16 @@ class Shop:
         return Customer(name.capitalize(), self._client, self._urls, answer.json()["token"])
 
     async def product(self, name: str) -> dict[str, Any]:
-        """Find a product by its exact name, with the stock as of now."""
+        """Return the product of exactly this name, with its current stock. Raises RuntimeError without one."""
         answer = await self._client.get(f"{self._urls['productfc']}/v1/products/search", params={"name": name})
         answer.raise_for_status()
-        found = [item for item in answer.json()["products"] if item["name"] == name]
-        if not found:
+        matches = [item for item in answer.json()["products"] if item["name"] == name]
+        if not matches:
             raise RuntimeError(f"no product is named {name!r}: run `fc seed`")
-        return dict(found[0])
+        return dict(matches[0])
 
     async def wait_stock(self, name: str, stock: int) -> None:
-        """Wait until a product's free stock has a value."""
+        """Wait until the free stock of a product is exactly this."""
 
         async def reached() -> bool:
             return bool((await self.product(name))["stock"] == stock)
@@ -166,19 +164,18 @@ class Shop:
         answer.raise_for_status()
 
     async def pay(self, invoice_id: str) -> None:
-        """Pay an invoice at the provider."""
         await self._provider(invoice_id, "pay")
 
     async def expire(self, invoice_id: str) -> None:
-        """Let an invoice expire at the provider."""
+        """Make an invoice expire at the provider."""
         await self._provider(invoice_id, "expire")
 
     async def resend(self, invoice_id: str, times: int) -> None:
-        """Have the provider deliver its last webhook again."""
+        """Make the provider deliver its last webhook again."""
         await self._provider(invoice_id, "resend", {"times": times})
 
     async def deliveries(self, invoice_id: str, count: int) -> list[int]:
-        """Wait for `count` webhook deliveries of an invoice and return the HTTP statuses that they were answered."""
+        """Wait for `count` webhook deliveries of an invoice and return the HTTP statuses of their answers."""
 
         async def answered() -> list[int] | None:
             answer = await self._client.get(
@@ -191,21 +188,19 @@ class Shop:
         return list(await poll(answered, f"{count} webhook deliveries"))
 
     async def invoices(self, order_id: int) -> int:
-        """Count the invoices that the provider ever made for an order."""
+        """Count all invoices that the provider has for an order."""
         answer = await self._client.get(f"{self._urls['xendit']}/_sim/invoices")
         answer.raise_for_status()
         return sum(item["external_id"] == f"order-{order_id}" for item in answer.json())
 
     async def live_invoices(self, order_id: int) -> int:
-        """Wait until no invoice of the order is PENDING at the provider; return how many still are."""
+        """Wait until no invoice of the order is PENDING at the provider; return how many are after 10 s."""
 
         async def pending() -> list[Any]:
             answer = await self._client.get(f"{self._urls['xendit']}/_sim/invoices")
             answer.raise_for_status()
-            return [
-                item for item in answer.json()
-                if item["external_id"] == f"order-{order_id}" and item["status"] == "PENDING"
-            ]  # fmt: skip
+            name = f"order-{order_id}"
+            return [item for item in answer.json() if item["external_id"] == name and item["status"] == "PENDING"]
 
         async def none_left() -> bool:
             return not await pending()

@@ -1,4 +1,4 @@
-"""`fc demo`: four stories told on the running stack, each checked by the demo itself, and the time that an order takes."""
+"""`fc demo`: five stories on the running stack, each with its checks; the last one measures how long orders take."""
 
 import asyncio
 import statistics
@@ -18,7 +18,7 @@ TARGET_MEDIAN_MS = 150
 
 @dataclass
 class Story:
-    """What one story showed: lines for the reader and the checks that failed."""
+    """The output of one story and its failed checks."""
 
     console: Console
     title: str
@@ -30,16 +30,16 @@ class Story:
         elapsed = (time.perf_counter() - self.started) * 1000
         self.console.print(f"  [dim]{elapsed:7.0f} ms[/]  {text}")
 
-    def check(self, holds: bool, claim: str, found: object = "") -> None:
+    def check(self, holds: bool, claim: str, actual: object = "") -> None:
         """Print a claim with its verdict; a false one fails the demo."""
         if holds:
             self.say(f"[green]✓[/] {claim}")
         else:
-            self.failures.append(f"{self.title}: {claim} (found {found})")
-            self.say(f"[red]✗ {claim}[/] - found {found}")
+            self.failures.append(f"{self.title}: {claim} (got {actual})")
+            self.say(f"[red]✗ {claim}[/] - got {actual}")
 
 
-async def paid(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+async def pay_and_complete(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
     """An order is placed, stocked, invoiced, paid and completed."""
     product = await shop.product("Ceramic Mug")
     order = await alice.checkout(product, 2)
@@ -49,13 +49,13 @@ async def paid(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> Non
     await shop.pay(payment["invoice_id"])
     story.say("paid at the (simulated) payment provider, which calls our webhook")
     await alice.wait_status(order, "completed")
-    shown = await alice.order(order)
-    story.check(True, "order is completed: " + " → ".join(step["status"] for step in shown["history"]))
+    history = (await alice.order(order))["history"]
+    story.check(True, "order is completed: " + " → ".join(step["status"] for step in history))
     left = (await shop.product(product["name"]))["stock"]
     story.check(left == product["stock"] - 2, f"stock went from {product['stock']} to {product['stock'] - 2}", left)
 
 
-async def expired(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+async def expire_and_compensate(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
     """A payment expires: the order is cancelled and the stock restored to the unit."""
     product = await shop.product("Desk Lamp")
     order = await alice.checkout(product, 3)
@@ -63,7 +63,7 @@ async def expired(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> 
     await shop.wait_stock(product["name"], product["stock"] - 3)
     story.say(f"order {order} holds 3 of {product['stock']} × {product['name']}")
     await shop.expire(payment["invoice_id"])
-    story.say("nobody pays: the invoice expires, payment.failed → order cancelled → stock.rollback")
+    story.say("the invoice expires unpaid: payment.failed → order cancelled → stock.rollback")
     await alice.wait_status(order, "cancelled")
     await shop.wait_stock(product["name"], product["stock"])
     left = (await shop.product(product["name"]))["stock"]
@@ -72,10 +72,32 @@ async def expired(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> 
     story.check(state == "EXPIRED", "its payment is EXPIRED", state)
 
 
-async def last_unit(story: Story, shop: Shop, alice: Customer, bob: Customer) -> None:
+async def race_for_last_unit(story: Story, shop: Shop, alice: Customer, bob: Customer) -> None:
     """Two customers race for the last unit: one gets it, the other is refused or compensated."""
     await shop.set_stock("Last Piece Vase", 1)
     product = await shop.product("Last Piece Vase")
+    placed = await _checkout_both(story, product, alice, bob)
+    await shop.wait_stock(product["name"], 0)
+    if len(placed) == 2:
+        loser, order = await _first_cancelled(placed)
+        placed.remove((loser, order))
+        story.say(f"{loser.name}: order {order} cancelled, because the last unit was already taken")
+        state = await loser.wait_payment(order, "FAILED")
+        story.check(state["status"] == "FAILED", f"{loser.name}'s payment is closed", state["status"])
+        live = await shop.live_invoices(order)
+        story.check(live == 0, "the provider has no live invoice of that order", live)
+    [(winner, order)] = placed
+    payment = await winner.invoice(order)
+    await shop.pay(payment["invoice_id"])
+    await winner.wait_status(order, "completed")
+    left = (await shop.product(product["name"]))["stock"]
+    story.check(left == 0, f"{winner.name} has the last unit and the stock is 0", left)
+
+
+async def _checkout_both(
+    story: Story, product: dict[str, Any], alice: Customer, bob: Customer
+) -> list[tuple[Customer, int]]:
+    """Check out for both at the same time; return the (customer, order id) that were accepted."""
     results = await asyncio.gather(alice.checkout(product, 1), bob.checkout(product, 1), return_exceptions=True)
     placed: list[tuple[Customer, int]] = []
     for customer, result in zip((alice, bob), results, strict=True):
@@ -86,23 +108,7 @@ async def last_unit(story: Story, shop: Shop, alice: Customer, bob: Customer) ->
             story.say(f"{customer.name}: refused at checkout: {result.response.json()['error']}")
         else:
             raise RuntimeError(f"unexpected answer to {customer.name}: {result!r}")
-    await shop.wait_stock(product["name"], 0)
-    losers = []
-    if len(placed) == 2:
-        loser, order = await _first_cancelled(placed)
-        losers.append((loser, order))
-        placed.remove((loser, order))
-        story.say(f"{loser.name}: order {order} cancelled, because the stock was gone when it was taken")
-        state = await loser.wait_payment(order, "FAILED")
-        story.check(state["status"] == "FAILED", "the loser's payment is closed", state["status"])
-        live = await shop.live_invoices(order)
-        story.check(live == 0, "no live invoice of the loser is left at the provider", live)
-    [(winner, order)] = placed
-    payment = await winner.invoice(order)
-    await shop.pay(payment["invoice_id"])
-    await winner.wait_status(order, "completed")
-    left = (await shop.product(product["name"]))["stock"]
-    story.check(left == 0, f"{winner.name} has the last unit, stock is 0 and never below", left)
+    return placed
 
 
 async def _first_cancelled(placed: list[tuple[Customer, int]]) -> tuple[Customer, int]:
@@ -120,7 +126,7 @@ async def _first_cancelled(placed: list[tuple[Customer, int]]) -> tuple[Customer
         await asyncio.gather(*waits, return_exceptions=True)
 
 
-async def delivered_thrice(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+async def deliver_webhook_thrice(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
     """A webhook is delivered three times and applied once."""
     product = await shop.product("Ceramic Mug")
     order = await alice.checkout(product, 1)
@@ -136,8 +142,8 @@ async def delivered_thrice(story: Story, shop: Shop, alice: Customer, _bob: Cust
     story.check(left == product["stock"] - 1, "one unit left the stock", left)
 
 
-async def timed(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
-    """Twenty orders, each paid the moment its invoice exists: how long from checkout to completed."""
+async def measure_orders(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+    """Measure twenty orders from checkout to completed, each paid as soon as its invoice exists."""
     product = await shop.product("Notebook A5")
     times = []
     for _ in range(TIMED_ORDERS):
@@ -154,26 +160,26 @@ async def timed(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> No
 
 Scene = Callable[[Story, Shop, Customer, Customer], Awaitable[None]]
 
-SCENES: list[tuple[str, Scene]] = [
-    ("An order is paid and completed", paid),
-    ("A payment expires, the order is compensated", expired),
-    ("Two customers race for the last unit", last_unit),
-    ("A webhook is delivered three times", delivered_thrice),
-    ("How long an order takes", timed),
+STORIES: list[tuple[str, Scene]] = [
+    ("An order is paid and completed", pay_and_complete),
+    ("A payment expires, the order is compensated", expire_and_compensate),
+    ("Two customers race for the last unit", race_for_last_unit),
+    ("A webhook is delivered three times", deliver_webhook_thrice),
+    ("How long an order takes", measure_orders),
 ]
 
 
-async def tell(shop_urls: dict[str, str], accounts: dict[str, Any], console: Console) -> list[str]:
-    """Run all stories against the stack at `shop_urls`; return the claims that did not hold."""
+async def run(shop_urls: dict[str, str], accounts: dict[str, Any], console: Console) -> list[str]:
+    """Run all stories against the stack at `shop_urls`; return the claims that are false."""
     failures: list[str] = []
     async with Shop.opened(shop_urls, accounts) as shop:
         alice, bob = await shop.login("alice"), await shop.login("bob")
-        for number, (title, scene) in enumerate(SCENES, 1):
+        for number, (title, scene) in enumerate(STORIES, 1):
             console.print(f"\n[bold]{number}. {title}[/]")
             story = Story(console, title)
             try:
                 await scene(story, shop, alice, bob)
             except (TimeoutError, httpx2.HTTPError, RuntimeError) as error:
-                story.check(False, "the story reached its end", f"{type(error).__name__}: {error}")
+                story.check(False, "the story runs to its end", f"{type(error).__name__}: {error}")
             failures += story.failures
     return failures

@@ -1,1 +1,1 @@
-"""The operator's way out: dead letters sent again or put aside, events sent at once, and why an order waits."""
+"""The operator's commands: replay or discard dead letters, publish parked events, list the orders that wait."""

@@ -1,21 +1,21 @@
-"""What can be done with dead letters: look, send again, put aside. Kafka can't delete one: handled is who is in the journal."""
+"""Lists, replays and discards dead letters. Kafka can't delete one: a letter is handled when the journal has it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chassis.kafka.topics import dlq
+from contracts.topics import PRODUCERS
 from fc.ops import journal
 from fc.ops.journal import Action, Entry, Journal
 from fc.ops.letters import Letter, read_place
 from fc.ops.log import Log
-from fc.platform.topics import PUBLISHER
 from fc.stack.errors import StackError
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A letter with what was done with it, if anything."""
+    """A letter and the entry of the journal about it, if any."""
 
     letter: Letter
     handled: Entry | None
@@ -23,7 +23,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done, or would be, with a letter: `refusal` tells why nothing is."""
+    """The action for a letter, or the reason why it is refused."""
 
     letter: Letter
     action: Action
@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What an operator wants done: by whom and why, also against a refusal (`force`), or only told (`dry`)."""
+    """An operator's request: `force` overrides refusals, `dry` changes nothing."""
 
     action: Action
     by: str
@@ -41,16 +41,16 @@ class Order:
     dry: bool = True
 
 
-async def find(log: Log, topics: Iterable[str] = PUBLISHER, *, handled: bool = False) -> list[Item]:
-    """Read the dead letters of topics, oldest first; `handled` ones only when asked for."""
-    kept = await Journal.kept(log)
+async def find(log: Log, topics: Iterable[str] = PRODUCERS, *, handled: bool = False) -> list[Item]:
+    """Read the dead letters of topics, oldest first; `handled` includes those in the journal."""
+    entries = await Journal.kept(log)
     letters = [Letter.of(record) for topic in topics for record in await log.read(dlq(topic))]
-    items = [Item(letter, kept.entry(letter)) for letter in sorted(letters, key=lambda letter: letter.time)]
+    items = [Item(letter, entries.entry(letter)) for letter in sorted(letters, key=lambda letter: letter.time)]
     return [item for item in items if handled or item.handled is None]
 
 
 async def pick(log: Log, topic: str, place: str) -> Item:
-    """Read one dead letter. Raises StackError when there is none."""
+    """Read one dead letter. Raises StackError when the topic does not hold it."""
     record = await log.record(dlq(topic), *read_place(place))
     if record is None:
         raise StackError(f"{dlq(topic)} holds no letter at {place}; `fc dlq ls --topic {topic} --all` lists them")
@@ -59,10 +59,10 @@ async def pick(log: Log, topic: str, place: str) -> Item:
 
 
 async def carry_out(log: Log, items: Sequence[Item], order: Order) -> list[Step]:
-    """Do what is wanted with each letter, or tell only what would be done.
+    """Carry out the action on each letter, and return the steps; with a dry order only return them.
 
-    A replay is sent before it is noted: should this process die in between, it is sent once more and absorbed by the
-    inbox, while the other way round it would be lost.
+    A replay is sent before it is written to the journal. If the process dies in between, the next replay sends the same
+    event again and the inbox absorbs it; in the other order the event would be lost.
     """
     steps = []
     for item in items:
@@ -74,8 +74,8 @@ async def carry_out(log: Log, items: Sequence[Item], order: Order) -> list[Step]
 
 
 def _refusal(item: Item, action: Action) -> str | None:
-    if done := item.handled:
-        return f"{done.action} already by {done.by}: {done.why}"
+    if entry := item.handled:
+        return f"{entry.action} already by {entry.by}: {entry.why}"
     return item.letter.refusal() if action is Action.REPLAYED else None
 
 

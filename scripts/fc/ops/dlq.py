@@ -1,4 +1,4 @@
-"""`fc dlq`: lists dead letters, shows one, sends them again or puts them aside, and keeps who did it and why."""
+"""`fc dlq`: lists, shows, replays and discards dead letters; the journal keeps the operator and the reason."""
 
 import asyncio
 from collections import Counter
@@ -9,35 +9,36 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.markup import escape
 
-from fc.ops import dead_letters, places, shown
+from contracts.topics import PRODUCERS
+from fc.ops import dead_letters, output
 from fc.ops.dead_letters import Item, Order, Step
-from fc.ops.journal import Action
+from fc.ops.journal import Action, operator
 from fc.ops.letters import source_topic
 from fc.ops.log import Log
-from fc.platform.topics import PUBLISHER
+from fc.platform.sources import Sources
 from fc.stack.errors import StackError
 
-app = typer.Typer(help="Dead letters: what could not be applied, and what becomes of it.", no_args_is_help=True)
+app = typer.Typer(help="Dead letters: messages that a consumer could not apply.", no_args_is_help=True)
 T = TypeVar("T")
 COLUMNS = ("topic", "place", "failed at", "order", "reason", "handler", "tries", "replays", "error")
 HANDLED = ("state", "by", "at", "why")
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Topic = Annotated[str | None, typer.Argument(metavar="[TOPIC]", help="The topic, with or without .dlq.")]
-Place = Annotated[str | None, typer.Argument(metavar="[PARTITION:OFFSET]", help="Where the letter lies.")]
+Place = Annotated[str | None, typer.Argument(metavar="[PARTITION:OFFSET]", help="The place of the letter.")]
 Of = Annotated[str | None, typer.Option("--topic", metavar="TOPIC", help="Only the letters of this topic.")]
-Every = Annotated[bool, typer.Option("--all", help="All letters of --topic that nobody has handled.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the journal.")]
-By = Annotated[str | None, typer.Option("--by", help="Who; the user of the operating system when not given.")]
-Force = Annotated[bool, typer.Option("--force", help="Also what is permanent, was replayed often, or is handled.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only told what would be done.")]
+Every = Annotated[bool, typer.Option("--all", help="All letters of --topic that are not handled.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, for the journal.")]
+By = Annotated[str | None, typer.Option("--by", help="The operator. Default: the user of the operating system.")]
+Force = Annotated[bool, typer.Option("--force", help="Include letters that are permanent, replayed often, or handled.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without --yes the letters are only listed.")]
 
 
 def run(work: Callable[[Log], Awaitable[T]]) -> T:
-    """Run something with a connection to Kafka. Raises StackError."""
+    """Run `work` with a connection to Kafka. Raises StackError."""
 
     async def connected() -> T:
-        async with Log.opened(places.here().kafka) as log:
+        async with Log.opened(Sources.here().kafka) as log:
             return await work(log)
 
     return asyncio.run(connected())
@@ -46,30 +47,30 @@ def run(work: Callable[[Log], Awaitable[T]]) -> T:
 @app.command("ls")
 def list_letters(
     topic: Of = None,
-    everything: Annotated[bool, typer.Option("--all", help="Handled letters, too, with who, when and why.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include handled letters, with operator, time and reason.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the dead letters that nobody has handled, oldest first."""
-    topics = [source_topic(topic)] if topic else list(PUBLISHER)
+    """List the dead letters that are not handled, oldest first."""
+    topics = [source_topic(topic)] if topic else list(PRODUCERS)
     items = run(lambda log: dead_letters.find(log, topics, handled=everything))
     if as_json:
-        shown.put_json(_json(item) for item in items)
+        output.put_json(_json(item) for item in items)
         return
-    shown.put_rows((*COLUMNS, *HANDLED) if everything else COLUMNS, [_row(item, handled=everything) for item in items])
+    output.put_rows((*COLUMNS, *HANDLED) if everything else COLUMNS, [_row(item, handled=everything) for item in items])
     open_ = sum(item.handled is None for item in items)
-    shown.say(f"[bold]{open_} open[/]" + (f", {len(items) - open_} handled" if everything else ""))
+    output.say(f"[bold]{open_} open[/]" + (f", {len(items) - open_} handled" if everything else ""))
 
 
 def _row(item: Item, *, handled: bool) -> list[object]:
-    told = item.letter.shown()
-    row = [
-        told["topic"], told["place"], shown.moment(_time(told["failed_at"])), told["order_id"], told["reason"],
-        told["handler"], told["tries"], told["replays"], told["error"],
-    ]  # fmt: skip
-    done = item.handled
+    fields = item.letter.as_json()
+    fields["failed at"] = output.moment(_time(fields["failed_at"]))
+    row = [fields["order_id"] if column == "order" else fields[column] for column in COLUMNS]
     if not handled:
         return row
-    return [*row, *((done.action, done.by, shown.moment(done.at), done.why) if done else ("open", None, None, None))]
+    entry = item.handled
+    return [*row, *((entry.action, entry.by, output.moment(entry.at), entry.why) if entry else ("open", *[None] * 3))]
 
 
 def _time(text: str) -> datetime | None:
@@ -80,55 +81,67 @@ def _time(text: str) -> datetime | None:
 
 
 def _json(item: Item) -> dict[str, Any]:
-    return item.letter.shown() | {"handled": item.handled.shown() if item.handled else None}
+    return item.letter.as_json() | {"handled": item.handled.as_json() if item.handled else None}
 
 
 @app.command("show")
 def show_letter(
     topic: Annotated[str, typer.Argument(help="The topic, with or without .dlq.")],
-    place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="Where the letter lies.")],
+    place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="The place of the letter.")],
     as_json: Json = False,
 ) -> None:
-    """Show one dead letter: its key, headers and value, and what was done with it."""
+    """Show the key, headers and value of a dead letter, and whether it is handled."""
     item = run(lambda log: dead_letters.pick(log, source_topic(topic), place))
     letter = item.letter
     key, value = (None if part is None else part.decode("utf-8", "replace") for part in (letter.key, letter.value))
     headers = [(name, data.decode("utf-8", "replace")) for name, data in letter.headers]
     if as_json:
-        shown.put_json([_json(item) | {"key": key, "value": value, "headers": [list(header) for header in headers]}])
+        output.put_json([_json(item) | {"key": key, "value": value, "headers": [list(header) for header in headers]}])
         return
     rows: list[tuple[str, object]] = [("topic", letter.topic), ("place", letter.place), ("event", letter.event_id)]
     rows += [("key", key), *headers, ("value", value)]
-    if done := item.handled:
-        rows.append(("handled", f"{done.action} by {done.by} at {shown.moment(done.at)}: {done.why}"))
-    shown.put_rows(("what", "content"), rows)
+    if entry := item.handled:
+        rows.append(("handled", f"{entry.action} by {entry.by} at {output.moment(entry.at)}: {entry.why}"))
+    output.put_rows(("field", "content"), rows)
     if not item.handled and (refusal := letter.refusal()):
-        shown.say(f"[yellow]It is not replayed without --force:[/] {escape(refusal)}")
+        output.say(f"[yellow]It is not replayed without --force:[/] {escape(refusal)}")
 
 
 @app.command()
 def replay(
-    reason: Reason, topic: Topic = None, place: Place = None, every: Every = False, of: Of = None,
-    by: By = None, force: Force = False, yes: Yes = False,
-) -> None:  # fmt: skip
-    """Send dead letters to their topic again, under their own event id: what was applied meanwhile is not applied twice."""
-    order = Order(Action.REPLAYED, by or places.operator(), reason, force, dry=not yes)
+    reason: Reason,
+    topic: Topic = None,
+    place: Place = None,
+    every: Every = False,
+    of: Of = None,
+    by: By = None,
+    force: Force = False,
+    yes: Yes = False,
+) -> None:
+    """Send dead letters to their topic again with their event id, so that none is applied twice."""
+    order = Order(Action.REPLAYED, by or operator(), reason, force, dry=not yes)
     _carry_out(order, topic, place, of if every else None)
 
 
 @app.command()
 def discard(
-    reason: Reason, topic: Topic = None, place: Place = None, every: Every = False, of: Of = None,
-    by: By = None, force: Force = False, yes: Yes = False,
-) -> None:  # fmt: skip
-    """Put dead letters aside: they stay in Kafka and in the journal, and `ls` no longer lists them."""
-    order = Order(Action.DISCARDED, by or places.operator(), reason, force, dry=not yes)
+    reason: Reason,
+    topic: Topic = None,
+    place: Place = None,
+    every: Every = False,
+    of: Of = None,
+    by: By = None,
+    force: Force = False,
+    yes: Yes = False,
+) -> None:
+    """Mark dead letters as handled: they stay in Kafka and in the journal, and `ls` no longer lists them."""
+    order = Order(Action.DISCARDED, by or operator(), reason, force, dry=not yes)
     _carry_out(order, topic, place, of if every else None)
 
 
 def _carry_out(order: Order, topic: str | None, place: str | None, all_of: str | None) -> None:
     if not order.why.strip():
-        raise StackError("--reason is empty: say why, for those who look at it later")
+        raise StackError("--reason is empty: the journal needs a reason")
     if (topic is None or place is None) == (all_of is None):
         raise StackError("name one letter as TOPIC PARTITION:OFFSET, or all of a topic with --all --topic TOPIC")
 
@@ -144,16 +157,15 @@ def _carry_out(order: Order, topic: str | None, place: str | None, all_of: str |
 
 def _report(steps: list[Step], order: Order) -> None:
     verb = f"would be {order.action}" if order.dry else str(order.action)
-    shown.put_rows(
-        ("topic", "place", "order", "reason", "what"),
-        [
-            (s.letter.topic, s.letter.place, s.letter.order_id, s.letter.reason, f"refused: {s.refusal}" if s.refusal else verb)
-            for s in steps
-        ],
-    )  # fmt: skip
+    rows = []
+    for step in steps:
+        letter = step.letter
+        result = f"refused: {step.refusal}" if step.refusal else verb
+        rows.append((letter.topic, letter.place, letter.order_id, letter.reason, result))
+    output.put_rows(("topic", "place", "order", "reason", "result"), rows)
     counts = Counter(step.refusal is None for step in steps)
-    refused = f", {counts[False]} refused (--force overrules)" if counts[False] else ""
-    shown.say(
+    refused = f", {counts[False]} refused (--force overrides)" if counts[False] else ""
+    output.say(
         f"[bold]{counts[True]} {verb}[/]{refused}" + (". Nothing was changed: --yes does it." if order.dry else "")
     )
     if counts[False] and not counts[True]:

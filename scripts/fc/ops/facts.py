@@ -1,23 +1,24 @@
-"""What is read to tell why orders wait: the open orders, and what each service and Kafka know of them."""
+"""The data from which `fc stuck` derives why orders wait: open orders, their events, payments and dead letters."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fc.audit.reading.queries import CONSUMED
-from fc.ops import dead_letters, places
+from contracts.topics import CONSUMERS
+from fc.ops import dead_letters
+from fc.ops.connections import as_stack_errors
 from fc.ops.letters import Letter
 from fc.ops.log import Log
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources
-from fc.platform.topics import CONSUMERS, PUBLISHER, order_in
+from fc.platform.topics import PUBLISHERS, order_in
 from fc.stack.errors import StackError
 
 Record = Any
 
 _OPEN = "SELECT id, created_at FROM orders WHERE status IN (0, 1) ORDER BY id"
-# What has not left the outbox matters for every order, and a rollback belongs to one that is cancelled already.
+# Unpublished events matter for every order; a rollback belongs to an order that is already cancelled.
 _EVENTS = """
 SELECT id, event_id, topic, key, created_at, published_at, parked_at, next_attempt_at, attempts, last_error FROM outbox
 WHERE published_at IS NULL OR key = ANY($1::text[]) OR topic = 'stock.rollback' ORDER BY id
@@ -40,10 +41,10 @@ WHERE step = 'expire' ORDER BY create_time
 
 @dataclass(slots=True)
 class Facts:
-    """Everything about the orders that may wait; `now` is the databases' clock.
+    """The data about the orders that may wait; `now` is the latest of the databases' clocks.
 
-    `unapplied` gives (event, service) for what is published and not in that service's inbox; `unread` tells why the
-    dead letters could not be read, if so.
+    `unapplied` has (event, service) for events that are published and not in the inbox of that service; `unread` is the
+    reason why the dead letters could not be read, if so.
     """
 
     now: datetime
@@ -61,11 +62,11 @@ class Facts:
 async def gather(sources: Sources) -> Facts:
     """Read the databases of the three services that keep the saga, and the dead letters. Raises StackError.
 
-    Kafka being away is one of the reasons to ask, so that it only leaves the dead letters out.
+    A failure of Kafka only leaves the dead letters out: it may be the reason why orders wait.
     """
     letters, unread = await _letters(sources)
-    addresses = {service: sources.databases[service] for service in sorted(set(PUBLISHER.values()))}
-    with places.told():
+    addresses = {service: sources.databases[service] for service in PUBLISHERS}
+    with as_stack_errors():
         async with Snapshot.taken(addresses) as snapshot:
             open_ = {row["id"]: row["created_at"] for row in await snapshot.fetch("orderfc", _OPEN)}
             facts = Facts(snapshot.now, open_, unread=unread)
@@ -91,7 +92,7 @@ async def _letters(sources: Sources) -> tuple[list[Letter], str | None]:
 async def _read_events(snapshot: Snapshot, facts: Facts) -> None:
     keys = [f"order-{order}" for order in facts.orders]
     published: dict[str, list[Record]] = defaultdict(list)
-    for service in sorted(set(PUBLISHER.values())):
+    for service in PUBLISHERS:
         for row in await snapshot.fetch(service, _EVENTS, keys):
             if row["published_at"] is None:
                 facts.unsent.append((service, row))
@@ -99,27 +100,23 @@ async def _read_events(snapshot: Snapshot, facts: Facts) -> None:
             for consumer in CONSUMERS.get(row["topic"], ()):
                 published[consumer].append(row)
     for consumer, rows in published.items():
-        applied = await _applied(snapshot, consumer, [row["event_id"] for row in rows])
+        applied = await snapshot.applied(consumer, [row["event_id"] for row in rows])
         facts.unapplied += [(row, consumer) for row in rows if row["event_id"] not in applied]
 
 
-async def _applied(snapshot: Snapshot, service: str, event_ids: list[Any]) -> set[Any]:
-    return {row["event_id"] for row in await snapshot.fetch(service, CONSUMED, service, event_ids)}
-
-
 async def _not_applied(snapshot: Snapshot, letters: list[Letter]) -> list[Letter]:
-    """Leave out the letters whose event was applied after all."""
+    """Leave out the letters whose event was applied since."""
     by_service: dict[str, list[Letter]] = defaultdict(list)
     for letter in letters:
         service = letter.consumer if letter.consumer in CONSUMERS[letter.topic] else CONSUMERS[letter.topic][0]
         by_service[service].append(letter)
     left = []
     for service, theirs in by_service.items():
-        applied = await _applied(snapshot, service, [letter.event_id for letter in theirs])
+        applied = await snapshot.applied(service, [letter.event_id for letter in theirs])
         left += [letter for letter in theirs if letter.event_id not in applied]
     return left
 
 
 def order_of(row: Record) -> int | None:
-    """Read the order that a row's `external_id` names."""
+    """Return the order id in a row's `external_id`."""
     return order_in(row["external_id"])

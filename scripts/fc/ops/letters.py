@@ -1,4 +1,4 @@
-"""A dead letter as an operator sees it: what failed, where and why, and how it would be sent again."""
+"""A dead letter: what failed, where and why, and the message that a replay sends."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,23 +6,32 @@ from typing import Any, Self
 from uuid import UUID
 
 from chassis.events import Message
-from fc.platform.topics import LETTERS, PUBLISHER, order_in
+from contracts.topics import PRODUCERS
+from fc.platform.topics import DEAD_LETTERS, order_in
 from fc.stack.errors import StackError
 
-# What a consumer adds to a dead letter, and what a replay adds to a message: not the message's own.
+# The headers that a consumer adds to a dead letter, and those that a replay adds to a message.
 FAILURE = frozenset(
-    {"x-reason", "x-error", "x-source-topic", "x-source-partition", "x-source-offset", "x-handler", "x-attempts",
-     "x-failed-at"}
-)  # fmt: skip
+    {
+        "x-reason",
+        "x-error",
+        "x-source-topic",
+        "x-source-partition",
+        "x-source-offset",
+        "x-handler",
+        "x-attempts",
+        "x-failed-at",
+    }
+)
 REPLAY = frozenset({"x-replayed-at", "x-replayed-by", "x-replay-reason", "x-replay-count"})
-# The reasons that time or a repair can cure; any other one says that the message itself can never be applied.
+# The reasons after which a replay may succeed; after any other one the message itself can never be applied.
 CURABLE = frozenset({"not_yet", "handler_failed"})
 MAX_REPLAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A record of a dead letter topic. `topic` is the topic it came from, `partition` and `offset` are where it lies."""
+    """A record of a dead letter topic: `topic` is its source topic, `partition` and `offset` are its own."""
 
     topic: str
     partition: int
@@ -37,13 +46,13 @@ class Letter:
         """Read a record of a dead letter topic."""
         headers = tuple((name, value or b"") for name, value in record.headers)
         time = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-        topic = LETTERS[record.topic]
+        topic = DEAD_LETTERS[record.topic]
         return cls(topic, record.partition, record.offset, time, record.key, record.value, headers)
 
     def header(self, name: str) -> str:
-        """Give a header's text; empty when it is not there."""
-        found = [value for given, value in self.headers if given.lower() == name]
-        return found[-1].decode("utf-8", "replace") if found else ""
+        """Return the text of a header; empty without it."""
+        values = [value for header, value in self.headers if header.lower() == name]
+        return values[-1].decode("utf-8", "replace") if values else ""
 
     def _number(self, name: str) -> int:
         text = self.header(name)
@@ -51,12 +60,12 @@ class Letter:
 
     @property
     def place(self) -> str:
-        """Where it lies: `PARTITION:OFFSET`."""
+        """`PARTITION:OFFSET`."""
         return f"{self.partition}:{self.offset}"
 
     @property
     def reason(self) -> str:
-        """The stable code of what was wrong."""
+        """The stable code of the failure."""
         return self.header("x-reason") or "unknown"
 
     @property
@@ -66,24 +75,22 @@ class Letter:
 
     @property
     def replays(self) -> int:
-        """How many times it was sent again before it became this letter."""
+        """The number of replays before this letter."""
         return self._number("x-replay-count")
 
     @property
     def order_id(self) -> int | None:
-        """The order that its key names."""
+        """The order id in its key."""
         return order_in(self.key.decode("utf-8", "replace")) if self.key is not None else None
 
     @property
     def event_id(self) -> UUID:
-        """The id that consumers know it by: its own, or the one made from where it was first."""
-        return Message.received(
-            self.topic, self._number("x-source-partition"), self._number("x-source-offset"), self.key, self.value,
-            self.headers,
-        ).event_id  # fmt: skip
+        """The id in the inboxes of consumers: its `ce_id`, else the one made from its first place."""
+        partition, offset = self._number("x-source-partition"), self._number("x-source-offset")
+        return Message.received(self.topic, partition, offset, self.key, self.value, self.headers).event_id
 
     def refusal(self) -> str | None:
-        """Tell why sending it again would only make another dead letter; None when it may help."""
+        """Return why a replay would only produce another dead letter; None when it may succeed."""
         if self.reason not in CURABLE:
             return f"{self.reason} is permanent: the same bytes fail again"
         if self.replays >= MAX_REPLAYS:
@@ -91,35 +98,41 @@ class Letter:
         return None
 
     def headers_again(self, by: str, why: str, at: datetime) -> list[tuple[str, bytes]]:
-        """Make the headers of a replay: the message's own, the id that inboxes know it by, and who sends it why."""
-        kept = [(name, value) for name, value in self.headers if name.lower() not in FAILURE | REPLAY]
+        """Return the headers of a replay: the message's own, its event id, the operator and the reason."""
+        own = [(name, value) for name, value in self.headers if name.lower() not in FAILURE | REPLAY]
         if not self.header("ce_id"):
-            # Its id was made from its first place; at its new place it would pass for another event.
-            kept = [(name, value) for name, value in kept if name.lower() != "ce_id"]
-            kept.append(("ce_id", str(self.event_id).encode()))
+            # Its id was made from its first place; at its new place consumers would take it for another event.
+            own = [(name, value) for name, value in own if name.lower() != "ce_id"]
+            own.append(("ce_id", str(self.event_id).encode()))
         added = {
             "x-replayed-at": at.isoformat().replace("+00:00", "Z"),
             "x-replayed-by": by,
             "x-replay-reason": why,
             "x-replay-count": str(self.replays + 1),
         }
-        return [*kept, *((name, value.encode()) for name, value in added.items())]
+        return [*own, *((name, value.encode()) for name, value in added.items())]
 
-    def shown(self) -> dict[str, Any]:
-        """Give it as JSON takes it, without its content."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the letter as JSON values, without key, headers and value."""
         return {
-            "topic": self.topic, "place": self.place, "failed_at": self.header("x-failed-at") or self.time.isoformat(),
-            "order_id": self.order_id, "event_id": str(self.event_id), "reason": self.reason,
-            "error": self.header("x-error"), "handler": self.header("x-handler"), "tries": self._number("x-attempts"),
+            "topic": self.topic,
+            "place": self.place,
+            "failed_at": self.header("x-failed-at") or self.time.isoformat(),
+            "order_id": self.order_id,
+            "event_id": str(self.event_id),
+            "reason": self.reason,
+            "error": self.header("x-error"),
+            "handler": self.header("x-handler"),
+            "tries": self._number("x-attempts"),
             "replays": self.replays,
-        }  # fmt: skip
+        }
 
 
 def source_topic(name: str) -> str:
-    """Read a topic as an operator names it, with or without `.dlq`. Raises StackError."""
-    topic = LETTERS.get(name, name)
-    if topic not in PUBLISHER:
-        raise StackError(f"no topic is called {name}; there are {', '.join(PUBLISHER)}")
+    """Return the topic for a name with or without `.dlq`. Raises StackError for an unknown one."""
+    topic = DEAD_LETTERS.get(name, name)
+    if topic not in PRODUCERS:
+        raise StackError(f"no topic is called {name}; there are {', '.join(PRODUCERS)}")
     return topic
 
 

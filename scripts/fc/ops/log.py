@@ -1,4 +1,4 @@
-"""Kafka as operators use it: topics read from end to end without a group, single records, and sends that are awaited."""
+"""Kafka for the operator's commands: whole topics read without a group, single records, acknowledged sends."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -14,14 +14,14 @@ from fc.stack.errors import StackError
 REQUEST_MS = 10_000
 POLL_MS = 1_000
 BATCH = 1_000
-# A partition that says it has more, but gives nothing for so many polls, does not answer.
+# A partition with more records that returns none in so many polls does not answer.
 SILENT_POLLS = 15
 
 Headers = Sequence[tuple[str, bytes]]
 
 
 class Log:
-    """A connection that commits no offset and joins no group. Every call raises StackError when Kafka does not answer."""
+    """A connection that commits no offset and joins no group. Every call raises StackError when Kafka fails."""
 
     def __init__(self, address: str, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
         self._address = address
@@ -36,10 +36,15 @@ class Log:
         if address is None:
             raise StackError("no broker is configured: KAFKA_BROKER is empty")
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=address, client_id="fc-ops", group_id=None, enable_auto_commit=False,
-            auto_offset_reset="earliest", request_timeout_ms=REQUEST_MS, fetch_max_wait_ms=100,
+            bootstrap_servers=address,
+            client_id="fc-ops",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            request_timeout_ms=REQUEST_MS,
+            fetch_max_wait_ms=100,
             max_partition_fetch_bytes=MAX_REQUEST_BYTES,
-        )  # fmt: skip
+        )
         admin = AIOKafkaAdminClient(bootstrap_servers=address, client_id="fc-ops", request_timeout_ms=REQUEST_MS)
         log = cls(address, consumer, admin)
         try:
@@ -65,7 +70,7 @@ class Log:
         return None if code else dict(described)
 
     async def read(self, topic: str) -> list[Any]:
-        """Give all records that are on a topic now, by partition and offset; none for a topic that does not exist."""
+        """Return all records that are on a topic now, by partition and offset; none for a topic that does not exist."""
         described = await self._described(topic)
         if described is None:
             return []
@@ -75,15 +80,15 @@ class Log:
             ends = await self._consumer.end_offsets(partitions)
             open_ = {partition for partition in partitions if begins[partition] < ends[partition]}
             self._consumer.assign(open_)
-            found: list[Any] = []
+            result: list[Any] = []
             while open_:
                 for partition, records in (await self._next(open_)).items():
-                    found += [record for record in records if record.offset < ends[partition]]
+                    result += [record for record in records if record.offset < ends[partition]]
                 open_ = {part for part in open_ if await self._consumer.position(part) < ends[part]}
-        return sorted(found, key=lambda record: (record.partition, record.offset))
+        return sorted(result, key=lambda record: (record.partition, record.offset))
 
     async def record(self, topic: str, partition: int, offset: int) -> Any | None:
-        """Give one record; None when the topic does not hold it (any more)."""
+        """Return one record; None when the topic does not hold it."""
         described = await self._described(topic)
         if described is None or partition not in {item["partition"] for item in described["partitions"]}:
             return None
@@ -102,7 +107,7 @@ class Log:
         for _ in range(SILENT_POLLS):
             if records := await self._consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=BATCH):
                 return dict(records)
-        raise StackError(f"Kafka at {self._address} gives no records of {min(partitions).topic}")
+        raise StackError(f"Kafka at {self._address} returns no records of {min(partitions).topic}")
 
     async def make(self, topic: str, like: str, configs: dict[str, str]) -> None:
         """Create a topic with one partition and as many replicas as another topic has, unless it exists."""
@@ -121,9 +126,13 @@ class Log:
         with self._failures():
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._address, client_id="fc-ops", acks="all", linger_ms=0,
-                    request_timeout_ms=REQUEST_MS, max_request_size=MAX_REQUEST_BYTES,
-                )  # fmt: skip
+                    bootstrap_servers=self._address,
+                    client_id="fc-ops",
+                    acks="all",
+                    linger_ms=0,
+                    request_timeout_ms=REQUEST_MS,
+                    max_request_size=MAX_REQUEST_BYTES,
+                )
                 self._producer = producer
                 await producer.start()
             await self._producer.send_and_wait(topic, value, key, headers=list(headers))
@@ -133,5 +142,5 @@ class Log:
         try:
             yield
         except (KafkaError, OSError, TimeoutError) as error:
-            what = str(error) or type(error).__name__
-            raise StackError(f"Kafka at {self._address}: {what}; `fc status` shows what runs") from error
+            cause = str(error) or type(error).__name__
+            raise StackError(f"Kafka at {self._address}: {cause}; `fc status` shows what runs") from error

@@ -1,11 +1,13 @@
-"""`fc outbox`: lists the events that are committed and not published yet, and has them sent at once."""
+"""`fc outbox`: lists the events that are committed and not published yet, and makes them due now."""
 
 import asyncio
 from typing import Annotated
 
 import typer
 
-from fc.ops import places, shown, unsent
+from fc.ops import output, unsent
+from fc.platform.sources import Sources
+from fc.platform.topics import PUBLISHERS
 from fc.stack.errors import StackError
 
 app = typer.Typer(help="Events that are committed and not published yet.", no_args_is_help=True)
@@ -16,46 +18,44 @@ Service = Annotated[str | None, typer.Option("--service", metavar="SERVICE", hel
 
 def _put(rows: list[unsent.Row], *, as_json: bool = False) -> None:
     if as_json:
-        shown.put_json(row.shown() for row in rows)
+        output.put_json(row.as_json() for row in rows)
         return
-    shown.put_rows(
-        COLUMNS,
-        [
-            (
-                row.service, row.id, row.topic, row.key, shown.age(row.created_at, row.seen_at), row.state, row.attempts,
-                shown.moment(row.next_attempt_at), row.last_error,
-            )
-            for row in rows
-        ],
-    )  # fmt: skip
+    output.put_rows(COLUMNS, map(_cells, rows))
+
+
+def _cells(row: unsent.Row) -> tuple[object, ...]:
+    age, next_try = output.age(row.created_at, row.seen_at), output.moment(row.next_attempt_at)
+    return row.service, row.id, row.topic, row.key, age, row.state, row.attempts, next_try, row.last_error
 
 
 @app.command("ls")
 def list_rows(
     service: Service = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """List what waits, by service and age."""
-    services = [unsent.publisher(service)] if service else list(unsent.SERVICES)
-    rows = asyncio.run(unsent.find(places.here(), services))
+    """List the unpublished events, by service and age."""
+    services = [unsent.publisher(service)] if service else PUBLISHERS
+    rows = asyncio.run(unsent.find(Sources.here(), services))
     _put(rows, as_json=as_json)
     if not as_json:
         parked = sum(row.parked_at is not None for row in rows)
-        shown.say(f"[bold]{len(rows) - parked} pending, {parked} parked[/]")
+        output.say(f"[bold]{len(rows) - parked} pending, {parked} parked[/]")
 
 
 @app.command()
 def retry(
-    service: Annotated[str, typer.Option("--service", metavar="SERVICE", help="Whose outbox.")],
+    service: Annotated[str, typer.Option("--service", metavar="SERVICE", help="The service that owns the outbox.")],
     row_id: Annotated[int | None, typer.Option("--id", min=1, help="One row.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All rows that are parked or back off.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only told.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All rows that are parked or backing off.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without --yes the rows are only listed.")] = False,
 ) -> None:
-    """Have parked and backing-off events sent at once, in place of when their next try is due."""
+    """Make parked and backing-off events due now, so that the relay publishes them at once."""
     if (row_id is None) != every:
-        raise StackError("name one row with --id N, or all that wait with --all")
-    rows = asyncio.run(unsent.retry(places.here(), unsent.publisher(service), row_id, dry=not yes))
+        raise StackError("name one row with --id N, or all waiting rows with --all")
+    rows = asyncio.run(unsent.retry(Sources.here(), unsent.publisher(service), row_id, dry=not yes))
     if row_id is not None and not rows:
-        raise StackError(f"row {row_id} of {service} neither is parked nor backs off; `fc outbox ls` lists what waits")
+        raise StackError(
+            f"row {row_id} of {service} neither is parked nor backs off; `fc outbox ls` lists the rows that wait"
+        )
     _put(rows)
-    shown.say(f"[bold]{len(rows)} due now[/]" if yes else f"[bold]{len(rows)} would be due now[/]. --yes does it.")
+    output.say(f"[bold]{len(rows)} due now[/]" if yes else f"[bold]{len(rows)} would be due now[/]. --yes does it.")

@@ -1,4 +1,4 @@
-"""Why an order waits: the step that is to blame, since when, because of what, and what to do next. Pure."""
+"""The reason why an order waits: the step, the time since when, the cause, and what to do next. Pure functions."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 from fc.ops.facts import Facts, Record, order_of
-from fc.ops.shown import moment
+from fc.ops.output import moment
 from fc.platform.topics import order_in
 
 
 class Step(StrEnum):
-    """What an order waits for, the most urgent first: of several the first one is told."""
+    """The steps that an order can wait for, the most urgent first: of several the first one is reported."""
 
     REFUND = "refund"
     DEAD_LETTER = "dead_letter"
@@ -30,12 +30,12 @@ class Step(StrEnum):
 
 
 RANK = {step: rank for rank, step in enumerate(Step)}
-WHAT_IS_MISSING = {"productfc": Step.STOCK, "paymentfc": Step.PAYMENT, "orderfc": Step.RESULT}
+STEP_OF_CONSUMER = {"productfc": Step.STOCK, "paymentfc": Step.PAYMENT, "orderfc": Step.RESULT}
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One order (None: what names no order) that waits for a step."""
+    """One order that waits for a step; `order_id` is None for an event or callback that names no order."""
 
     order_id: int | None
     step: Step
@@ -43,26 +43,25 @@ class Wait:
     because: str
     next: str
 
-    def shown(self, now: datetime) -> dict[str, Any]:
-        """Give it as JSON takes it."""
+    def as_json(self, now: datetime) -> dict[str, Any]:
+        """Return the wait as JSON values."""
         age = (now - self.since).total_seconds()
         return asdict(self) | {"step": self.step.value, "since": self.since.isoformat(), "age_s": round(age, 1)}
 
 
 def waits(facts: Facts, older_than_s: float) -> list[Wait]:
-    """Give what waits since longer than `older_than_s`, one per order: problems first, then unpaid orders, oldest first."""
+    """Return one wait per order, if older than `older_than_s`: problems first, then unpaid orders, oldest first."""
     limit = facts.now - timedelta(seconds=older_than_s)
     first: dict[int, Wait] = {}
-    found = []
+    unnamed = []
     for wait in _all(facts):
         if wait.since > limit:
             continue
         if wait.order_id is None:
-            found.append(wait)
+            unnamed.append(wait)
         elif wait.order_id not in first or RANK[wait.step] < RANK[first[wait.order_id].step]:
             first[wait.order_id] = wait
-    found += first.values()
-    return sorted(found, key=lambda wait: (wait.step is Step.CUSTOMER, wait.since))
+    return sorted([*unnamed, *first.values()], key=lambda wait: (wait.step is Step.CUSTOMER, wait.since))
 
 
 def _all(facts: Facts) -> Iterator[Wait]:
@@ -85,18 +84,18 @@ def _events(facts: Facts) -> Iterator[Wait]:
     for service, row in facts.unsent:
         because = f"{row['topic']} is in the outbox of {service}, {row['attempts']} tries"
         because += f": {row['last_error']}" if row["last_error"] else ""
-        waits_on = row["next_attempt_at"] is not None and row["next_attempt_at"] > facts.now
-        command = f"fc outbox retry --service {service} --id {row['id']}" if waits_on else f"fc logs {service}"
+        backs_off = row["next_attempt_at"] is not None and row["next_attempt_at"] > facts.now
+        command = f"fc outbox retry --service {service} --id {row['id']}" if backs_off else f"fc logs {service}"
         yield Wait(order_in(row["key"]), Step.OUTBOX, row["created_at"], because, f"fc status; {command}")
     for row, service in facts.unapplied:
         because = f"{row['topic']} was published and {service} has not applied it"
-        step = WHAT_IS_MISSING[service]
+        step = STEP_OF_CONSUMER[service]
         yield Wait(order_in(row["key"]), step, row["published_at"], because, f"fc status; fc logs {service}")
 
 
 def _payment_side(facts: Facts) -> Iterator[Wait]:
     for row in facts.callbacks:
-        because = f"Xendit said {row['status']} of invoice {row['invoice_id']}, and there is no payment for it"
+        because = f"Xendit reported {row['status']} for invoice {row['invoice_id']}, which belongs to no payment"
         yield Wait(order_of(row), Step.WEBHOOK, row["create_time"], because, "fc outbox ls; fc logs paymentfc")
     for row in facts.anomalies:
         refund = row["kind"] == "paid_after_close"
@@ -106,7 +105,9 @@ def _payment_side(facts: Facts) -> Iterator[Wait]:
         act = f"refund it at Xendit, then {resolve}" if refund else f"compare with Xendit, then {resolve}"
         yield Wait(order_id, Step.REFUND if refund else Step.ANOMALY, row["create_time"], because, act)
     for row in facts.closings:
-        because = f"the dead order's invoice {row['invoice_id']} is not expired at Xendit yet, {row['attempts']} tries"
+        because = (
+            f"invoice {row['invoice_id']} of a finished order is not expired at Xendit yet, {row['attempts']} tries"
+        )
         because += f": {row['last_error']}" if row["last_error"] else ""
         yield Wait(order_of(row), Step.CLOSING, row["create_time"], because, "fc logs paymentfc; is Xendit up?")
 
@@ -114,10 +115,10 @@ def _payment_side(facts: Facts) -> Iterator[Wait]:
 def _order(facts: Facts, order_id: int, created: datetime) -> Wait:
     payment = facts.payments.get(order_id)
     if payment is None:
-        because = "order.created has left no payment in paymentfc"
+        because = "paymentfc has no payment for order.created"
         return Wait(order_id, Step.PAYMENT, created, because, "fc status; fc logs paymentfc; fc audit")
     if payment["status"] != "PENDING":
-        because = f"the payment is {payment['status']} and the order does not know it"
+        because = f"the payment is {payment['status']} and orderfc has not applied it"
         return Wait(order_id, Step.UNKNOWN, payment["update_time"], because, "fc audit")
     return _unpaid(facts, order_id, payment)
 
@@ -129,7 +130,7 @@ def _unpaid(facts: Facts, order_id: int, payment: Record) -> Wait:
         act = f"is Xendit up and are its keys right? next try {moment(payment['next_attempt_at'])}; fc logs paymentfc"
         return Wait(order_id, Step.INVOICE, payment["create_time"], because, act)
     if payment["expires_at"] is not None and payment["expires_at"] <= facts.now:
-        because = f"the invoice ended at {moment(payment['expires_at'])} and Xendit has not told how"
+        because = f"the invoice ended at {moment(payment['expires_at'])} and Xendit has not reported the result"
         return Wait(order_id, Step.EXPIRY, payment["expires_at"], because, "fc logs paymentfc; is Xendit up?")
     because = f"the customer has not paid; the invoice is open until {moment(payment['expires_at'])}"
     since = payment["invoice_time"] or payment["create_time"]

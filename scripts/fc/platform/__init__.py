@@ -1,1 +1,1 @@
-"""What the auditor and the operator's commands share: where everything is, and how it is read."""
+"""What the auditor and the operator's commands share: the addresses of the platform and its databases, read only."""

@@ -1,5 +1,5 @@
-"""What keeps the auditor from an answer."""
+"""The error of the readers of the platform."""
 
 
 class CouldNotCheck(Exception):
-    """Something that has to be read does not answer; the text says what and why."""
+    """Something could not be read, or did not come to rest; the text names it and the cause."""

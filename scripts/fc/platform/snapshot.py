@@ -1,4 +1,4 @@
-"""The four databases, read only: each as it was at one moment, all four moments as close together as can be."""
+"""The four databases, read only: each as of one moment, all four moments as close together as possible."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -6,13 +6,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
+from uuid import UUID
 
 import asyncpg
 
 from fc.platform.errors import CouldNotCheck
 
 CONNECT_S = 5
-# A session that can't write, whatever is asked of it. Sorting an outbox may take its time and some memory.
+# The session can't write, whatever its statements are. To sort an outbox takes some memory.
 SESSION = {
     "application_name": "fc audit",
     "default_transaction_read_only": "on",
@@ -20,11 +21,12 @@ SESSION = {
     "jit": "off",
     "timezone": "UTC",
 }
+_APPLIED = "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a database is, and how to sign in."""
+    """The address of a database and the role that signs in."""
 
     host: str
     port: int
@@ -33,14 +35,25 @@ class Address:
     database: str
 
 
+async def connect(address: Address, session: Mapping[str, str]) -> asyncpg.Connection:
+    """Open a connection with these server settings. Raises what asyncpg raises."""
+    connection: asyncpg.Connection = await asyncpg.connect(
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password,
+        database=address.database,
+        timeout=CONNECT_S,
+        server_settings=dict(session),
+    )
+    return connection
+
+
 @asynccontextmanager
 async def connected(service: str, address: Address) -> AsyncIterator[asyncpg.Connection]:
     """Open a session that can't write. Raises CouldNotCheck."""
     try:
-        connection: asyncpg.Connection = await asyncpg.connect(
-            host=address.host, port=address.port, user=address.user, password=address.password,
-            database=address.database, timeout=CONNECT_S, server_settings=SESSION,
-        )  # fmt: skip
+        connection = await connect(address, SESSION)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise CouldNotCheck(f"the database of {service} at {address.host}:{address.port}: {error}") from error
     try:
@@ -73,17 +86,23 @@ class Snapshot:
             yield cls(connections, max(clocks))
 
     async def fetch(self, service: str, sql: str, *values: Any) -> list[asyncpg.Record]:
-        """Run a statement with a bounded answer."""
+        """Run a statement that returns few rows."""
         return await self._connections[service].fetch(sql, *values)
 
     async def count(self, service: str, sql: str) -> int:
-        """Run a statement that answers one number."""
+        """Run a statement that returns one number."""
         return int(await self._connections[service].fetchval(sql))
+
+    async def applied(self, service: str, event_ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of these events are in the inbox of a service."""
+        if not event_ids:
+            return set()
+        return {row["event_id"] for row in await self.fetch(service, _APPLIED, service, list(event_ids))}
 
     async def batches(
         self, service: str, sql: str, *values: Any, size: int = 2_000
     ) -> AsyncIterator[Sequence[asyncpg.Record]]:
-        """Stream a statement's rows through a cursor on the server, so many at a time."""
+        """Stream the rows of a statement through a cursor on the server, `size` rows at a time."""
         cursor = await self._connections[service].cursor(sql, *values)
         while rows := await cursor.fetch(size):
             yield rows

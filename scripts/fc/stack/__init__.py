@@ -1,1 +1,1 @@
-"""The platform on this machine: what it is made of, how it is started, and where it lives."""
+"""The platform on this machine: its programs, how they are started and stopped, and where they live."""

@@ -1,14 +1,14 @@
-"""The same platform by `docker compose`, on machines where a Docker engine answers."""
+"""The platform in containers, by `docker compose`, on machines where a Docker engine answers."""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection
 
-from fc.stack.accounts import ACCOUNTS, ADMIN, Accounts
+from fc.stack.accounts import ADMIN, Accounts, accounts_with
 from fc.stack.errors import StackError
 from fc.stack.layout import ROOT, Layout
-from fc.stack.programs import given_settings
+from fc.stack.programs import developer_settings
 
 ENGINE_S = 5
 UP_S = 900
@@ -16,21 +16,19 @@ TOPIC_JOBS = ("productfc-topics", "orderfc-topics", "paymentfc-topics")
 
 
 def engine() -> str | None:
-    """Give the version of the Docker engine that answers, None when there is none (or FC_NATIVE=1 rules it out)."""
+    """Return the version of the Docker engine that answers; None without an engine, or with FC_NATIVE=1."""
     if os.environ.get("FC_NATIVE") == "1" or not shutil.which("docker"):
         return None
+    command = ["docker", "version", "--format", "{{.Server.Version}}"]
     try:
-        done = subprocess.run(
-            ["docker", "version", "--format", "{{.Server.Version}}"],
-            capture_output=True, text=True, timeout=ENGINE_S, check=False,
-        )  # fmt: skip
+        result = subprocess.run(command, capture_output=True, text=True, timeout=ENGINE_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return result.stdout.strip() or None if result.returncode == 0 else None
 
 
 class Compose:
-    """`docker compose` in the checkout: ports are the standard ones, and a `.env` there is read by it."""
+    """`docker compose` in the checkout: the ports are fixed, and compose reads the `.env` and prints its own output."""
 
     def __init__(self) -> None:
         self._layout = Layout(ROOT)
@@ -38,21 +36,30 @@ class Compose:
             raise StackError("FC_PORT_OFFSET works with the local stack only: set FC_NATIVE=1 too")
 
     def urls(self) -> dict[str, str]:
-        """Give all HTTP addresses."""
+        """Return all HTTP addresses."""
         return self._layout.urls()
 
     def accounts(self) -> Accounts:
-        """Give the seed's accounts, with the administrator of the `.env`."""
-        told: Mapping[str, str] = {**ADMIN, **given_settings()}
-        return {**ACCOUNTS, "admin": (told["ADMIN_EMAIL"], told["ADMIN_PASSWORD"])}
+        """Return the accounts of a seeded platform, with the administrator of the `.env`."""
+        return accounts_with({**ADMIN, **developer_settings()})
 
-    def up(self) -> None:
-        """Build, start and wait until everything is healthy. Raises StackError."""
+    def up(self) -> bool:
+        """Build and start all containers and wait until they are healthy. Raises StackError."""
         self.run("up", "--build", "--detach", "--wait", "--wait-timeout", str(UP_S))
+        return True
 
     def down(self, *, wipe: bool) -> None:
         """Stop and remove the containers; `wipe` removes the volumes too."""
         self.run("down", *(["--volumes"] if wipe else []))
+
+    def status(self) -> bool:
+        """List the containers."""
+        self.run("ps")
+        return True
+
+    def logs(self, names: Collection[str], *, lines: int, follow: bool) -> None:
+        """Show the end of the containers' logs, of all of them without names."""
+        self.run("logs", "--tail", str(lines), *(["--follow"] if follow else []), *names)
 
     def make_topics(self) -> None:
         """Run the jobs that create topics. Raises StackError."""
@@ -61,6 +68,6 @@ class Compose:
 
     def run(self, *arguments: str) -> None:
         """Run a compose command with its own output. Raises StackError when it fails."""
-        done = subprocess.run(["docker", "compose", *arguments], cwd=ROOT, check=False)
-        if done.returncode:
-            raise StackError(f"docker compose {arguments[0]} failed (exit code {done.returncode})")
+        result = subprocess.run(["docker", "compose", *arguments], cwd=ROOT, check=False)
+        if result.returncode:
+            raise StackError(f"docker compose {arguments[0]} failed (exit code {result.returncode})")

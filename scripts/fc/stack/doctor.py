@@ -1,4 +1,4 @@
-"""`fc doctor`: what was found on this machine, what stands in for what, and what to install for the real thing."""
+"""`fc doctor`: the programs that the stack needs, as found on this machine, and what stands in for others."""
 
 import platform
 import re
@@ -19,7 +19,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: `ok` None means that it is not needed here."""
+    """One line of the report: `ok` is None for a part that is not needed here."""
 
     part: str
     ok: bool | None
@@ -31,11 +31,11 @@ def _version(command: list[str], missing: str) -> str:
     if not shutil.which(command[0]):
         raise Missing(missing)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(f"{' '.join(command)} does not work: {error}") from None
-    lines = _COLOUR.sub("", done.stdout or done.stderr).strip().splitlines() or [command[0]]
-    if done.returncode:
+    lines = _COLOUR.sub("", result.stdout or result.stderr).strip().splitlines() or [command[0]]
+    if result.returncode:
         raise Missing(f"{' '.join(command)} failed: {lines[0]}")
     return lines[0]
 
@@ -57,33 +57,41 @@ def _check(part: str, find: Callable[[], str], advice: str = "") -> Finding:
         return Finding(part, False, str(missing), advice)
 
 
-def findings(layout: Layout) -> list[Finding]:
-    """Look at everything that the stack needs."""
-    servers = {server.name: server for server in Programs(layout).servers}
+def _docker() -> Finding:
     version = compose.engine()
-    docker = f"engine {version}: `make up` uses docker compose (FC_NATIVE=1: native servers)" if version else ""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not version:
+        return Finding("Docker", None, "no engine answers: native servers are used instead")
+    return Finding("Docker", True, f"engine {version}: `make up` uses docker compose (FC_NATIVE=1: native servers)")
+
+
+def _chromium() -> Finding:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path:
+        return Finding("Chromium", True, path)
+    return Finding(
+        "Chromium", None, "not installed: only the tests of the pay page need it", "`make tools` installs it"
+    )
+
+
+def findings(layout: Layout) -> list[Finding]:
+    """Look for everything that the stack needs."""
+    servers = {server.name: server for server in Programs(layout).servers}
     return [
-        Finding("Docker", True if version else None, docker or "no engine answers: native servers are used instead"),
+        _docker(),
         _check("Python", lambda: f"Python {platform.python_version()}"),
         _check("Java", _java),
         _check("Maven", lambda: _version(["mvn", "-v"], "not installed: install Maven")),
         _check("PostgreSQL", servers["postgres"].found, "one cluster on one port stands in for four servers"),
         _check("Redis", servers["redis"].found),
-        _check("Kafka", servers["kafka"].found, "one node in KRaft mode; production wants three"),
-        _check("MongoDB", servers["mongo"].found, "the protocol, without authentication and transactions"),
+        _check("Kafka", servers["kafka"].found, "one node in KRaft mode; production needs three"),
+        _check("MongoDB", servers["mongo"].found, "no authentication and no transactions"),
         Finding("Vault, Jaeger", None, "in docker compose only", "settings and spans are tested against stand-ins"),
-        Finding(
-            "Chromium",
-            True if chromium else None,
-            chromium or "not installed: only the tests of the pay page need it",
-            "" if chromium else "`make tools` installs it",
-        ),
+        _chromium(),
     ]
 
 
 def refuse_missing(layout: Layout) -> None:
-    """Raise StackError that names everything which is missing."""
+    """Raise StackError that names every missing part."""
     missing = [f"  {item.part}: {item.found}" for item in findings(layout) if item.ok is False]
     if missing:
         raise StackError("\n".join(["This machine lacks what the local stack needs:", *missing]))

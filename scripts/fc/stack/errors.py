@@ -1,5 +1,5 @@
-"""The error of everything that `fc` does."""
+"""The error that `fc` reports as one message and exit code 1."""
 
 
 class StackError(RuntimeError):
-    """Something that has to be put right outside the program; the text says what and how."""
+    """Something that the user has to correct; the text says what and how."""

@@ -1,4 +1,4 @@
-"""Where a local stack lives and where it listens: one folder, and one offset that shifts every port."""
+"""The folder and the ports of a local stack; one offset shifts every port."""
 
 import hashlib
 import os
@@ -10,13 +10,15 @@ from typing import Self
 from fc.stack.errors import StackError
 
 ROOT = Path(__file__).resolve().parents[3]
+"""The checkout."""
 SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
+SIMULATOR = "xendit"
 PORTS = {
     "userfc": 28080,
     "productfc": 28081,
     "orderfc": 28082,
     "paymentfc": 28083,
-    "xendit": 28090,
+    SIMULATOR: 28090,
     "grpc": 50051,
     "postgres": 5433,
     "redis": 6379,
@@ -25,13 +27,13 @@ PORTS = {
     "mongo": 27017,
 }
 MAX_OFFSET = 65535 - max(PORTS.values())
-# A unix socket's path may have 107 bytes, and supervisord binds `<path>.<pid>` first: eight more with the longest pid.
+# The path of a Unix socket may have 107 bytes, and supervisord binds `<path>.<pid>` first: up to eight bytes more.
 MAX_SOCKET_PATH = 99
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The folder of one stack (data, logs, generated configuration) and what is added to each of its ports."""
+    """The folder of one stack (data, logs, generated configuration) and the offset that is added to each port."""
 
     home: Path
     offset: int = 0
@@ -40,31 +42,31 @@ class Layout:
     def from_environment(cls) -> Self:
         """Read FC_HOME (default `.local` in the checkout) and FC_PORT_OFFSET (default 0). Raises StackError."""
         home = Path(os.environ.get("FC_HOME") or ROOT / ".local").expanduser().resolve()
-        given = os.environ.get("FC_PORT_OFFSET") or "0"
-        if not given.isdecimal() or int(given) > MAX_OFFSET:
-            raise StackError(f"FC_PORT_OFFSET must be a whole number from 0 to {MAX_OFFSET}, got {given!r}")
-        return cls(home, int(given))
+        offset = os.environ.get("FC_PORT_OFFSET") or "0"
+        if not offset.isdecimal() or int(offset) > MAX_OFFSET:
+            raise StackError(f"FC_PORT_OFFSET must be a whole number from 0 to {MAX_OFFSET}, got {offset!r}")
+        return cls(home, int(offset))
 
     def port(self, name: str) -> int:
-        """Give the port of a part, see PORTS."""
+        """Return the port of a part named in PORTS."""
         return PORTS[name] + self.offset
 
     def url(self, name: str) -> str:
-        """Give the HTTP address of a service or of the Xendit simulator (`xendit`)."""
+        """Return the HTTP address of a service or of the Xendit simulator."""
         return f"http://localhost:{self.port(name)}"
 
     def urls(self) -> dict[str, str]:
-        """Give the HTTP addresses of the four services and of the simulator."""
-        return {name: self.url(name) for name in (*SERVICES, "xendit")}
+        """Return the HTTP addresses of the four services and of the simulator."""
+        return {name: self.url(name) for name in (*SERVICES, SIMULATOR)}
 
     def log(self, name: str) -> Path:
-        """Give the log file of a program."""
+        """Return the log file of a program."""
         return self.home / "logs" / f"{name}.log"
 
     @property
     def socket(self) -> Path:
-        """The supervisor's socket, in the temporary folder when the stack's own path is too long for one."""
+        """The supervisor's socket; in the temporary folder when the path in the stack's folder is too long."""
         name = f"fc-{hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]}.sock"
-        places = (self.home / "run" / "supervisor.sock", Path(tempfile.gettempdir()) / name)
-        fitting = (path for path in places if len(os.fsencode(path)) <= MAX_SOCKET_PATH)
-        return next(fitting, Path("/tmp") / name)
+        candidates = (self.home / "run" / "supervisor.sock", Path(tempfile.gettempdir()) / name)
+        usable = (path for path in candidates if len(os.fsencode(path)) <= MAX_SOCKET_PATH)
+        return next(usable, Path("/tmp") / name)

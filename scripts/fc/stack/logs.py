@@ -1,4 +1,4 @@
-"""`fc logs`: the end of several log files, and what is added to them, each line with its file's name before it."""
+"""`fc logs`: the end of several log files and the lines added to them, each line after the name of its file."""
 
 import os
 import sys
@@ -11,14 +11,14 @@ POLL_S = 0.2
 
 
 def show(files: Mapping[str, Path], *, lines: int, follow: bool, out: TextIO | None = None) -> None:
-    """Print the last lines of each file; with `follow` go on until interrupted, across a file's rotation."""
+    """Print the last lines of each file; with `follow` go on until interrupted, across rotations of a file."""
     out = out or sys.stdout
     width = max((len(name) for name in files), default=0)
     tails = {name: _Tail(path) for name, path in files.items()}
     try:
         for name, tail in tails.items():
-            there = tail.read()
-            _print(name, there[max(0, len(there) - lines) :], width, out)
+            existing = tail.read()
+            _print(name, existing[max(0, len(existing) - lines) :], width, out)
         while follow:
             time.sleep(POLL_S)
             for name, tail in tails.items():
@@ -37,7 +37,7 @@ def _print(name: str, lines: list[str], width: int, out: TextIO) -> None:
 
 
 class _Tail:
-    """Reads whole lines from a file that grows, is moved away for a new one, or is emptied."""
+    """Reads whole lines from a file that grows, is replaced by a new one, or is truncated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -45,28 +45,27 @@ class _Tail:
         self._rest = b""
 
     def read(self) -> list[str]:
-        """Give the lines that were completed since the last call."""
+        """Return the lines that were completed since the last call."""
         *whole, self._rest = (self._rest + self._added()).split(b"\n")
         return [line.decode("utf-8", "replace") for line in whole]
 
     def _added(self) -> bytes:
         data = self._file.read() if self._file else b""
         try:
-            there = self._path.stat()
-            if self._file and os.path.samestat(there, os.fstat(self._file.fileno())):
-                if there.st_size < self._file.tell():
+            status = self._path.stat()
+            if self._file and os.path.samestat(status, os.fstat(self._file.fileno())):
+                if status.st_size < self._file.tell():
                     self._file.seek(0)
                 return data
             new = self._path.open("rb")
         except FileNotFoundError:
             return data
-        # What was moved away is read to its end: its last line may go on in the new file.
+        # The file that was moved away is read to its end: its last line may continue in the new file.
         data += self._file.read() if self._file else b""
         self.close()
         self._file = new
         return data + new.read()
 
     def close(self) -> None:
-        """Close the file."""
         if self._file:
             self._file.close()

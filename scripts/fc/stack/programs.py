@@ -1,4 +1,4 @@
-"""What a stack is made of: the servers, the simulator and the four services, each with its command and environment."""
+"""The programs of a stack: the servers, the simulator and the four services, each with its command and environment."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from dotenv import dotenv_values
 
 from chassis.config.settings import ServiceSettings
 from fc.stack.accounts import ADMIN
-from fc.stack.layout import PORTS, ROOT, SERVICES, Layout
-from fc.stack.supervisor import Program
+from fc.stack.configuration import Program
+from fc.stack.layout import PORTS, ROOT, SERVICES, SIMULATOR, Layout
 from servers.base import Server
 from servers.kafka import Kafka
 from servers.mongo import Mongo
@@ -21,17 +21,16 @@ from servers.redis import PASSWORD as REDIS_PASSWORD
 from servers.redis import Redis
 
 HOST = "localhost"
-SIMULATOR = "xendit"
 
 
 def settings_class(service: str) -> type[ServiceSettings]:
-    """Give a service's settings class."""
-    found: type[ServiceSettings] = import_module(f"{service}.config").Settings
-    return found
+    """Return the settings class of a service."""
+    settings: type[ServiceSettings] = import_module(f"{service}.config").Settings
+    return settings
 
 
 def setting_names(service: str) -> set[str]:
-    """Give the environment names that a service reads, aliases included."""
+    """Return the environment variables that a service reads, aliases included."""
     names = set()
     for name, field in settings_class(service).model_fields.items():
         extra = field.json_schema_extra
@@ -40,26 +39,30 @@ def setting_names(service: str) -> set[str]:
     return names
 
 
-def given_settings() -> dict[str, str]:
-    """Read what the developer says: the process's environment over the `.env` of the checkout."""
+def developer_settings() -> dict[str, str]:
+    """Return the settings of the process's environment, which win over the `.env` of the checkout."""
     file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
     return {**file, **{name: value for name, value in os.environ.items() if value}}
 
 
 class Programs:
-    """The programs of one stack. `overrides` are settings of all services that win over everything but addresses.
+    """The programs of one stack.
 
-    `given` stands for what the developer says; None reads it. `reach` maps a part to the port at which the services
-    reach it when that is not its own, because a test has put a proxy in between.
+    `overrides` are settings of all services; only the addresses that the stack sets win over them. `settings` are the
+    developer's, read from the environment and `.env` when None. `reach` maps a part to the port at which services reach
+    it, where that is not the part's own port: a test has put a proxy in front of it.
     """
 
     def __init__(
-        self, layout: Layout, overrides: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None,
+        self,
+        layout: Layout,
+        overrides: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
         reach: Mapping[str, int] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._layout = layout
         self._reach = {name: layout.port(name) for name in PORTS} | dict(reach or {})
-        self._given = {**ADMIN, **(given_settings() if given is None else given), **(overrides or {})}
+        self._settings = {**ADMIN, **(developer_settings() if settings is None else settings), **(overrides or {})}
         home = layout.home / "data"
         self.servers: list[Server] = [
             kind(home / kind.name, layout.port(kind.name)) for kind in (Postgres, Redis, Kafka, Mongo)
@@ -77,21 +80,33 @@ class Programs:
 
     @property
     def simulated(self) -> bool:
-        """Tell whether the simulator stands in for Xendit: it does unless XENDIT_BASE_URL leads elsewhere."""
-        return not self._given.get("XENDIT_BASE_URL") or self._given["XENDIT_BASE_URL"] == self._layout.url(SIMULATOR)
+        """Whether the simulator stands in for Xendit: it does unless XENDIT_BASE_URL names another address."""
+        base_url = self._settings.get("XENDIT_BASE_URL")
+        return not base_url or base_url == self._layout.url(SIMULATOR)
+
+    def names(self) -> list[str]:
+        """Return the names of all programs: servers, simulator, services."""
+        simulator = [SIMULATOR] if self.simulated else []
+        return [*(server.name for server in self.servers), *simulator, *SERVICES]
 
     def base_environment(self) -> dict[str, str]:
-        """Give the environment of supervisord: the developer's own, without what would change a service by accident."""
+        """Return the environment of supervisord: the process's own without the variables that a service would read."""
         settings = set().union({"CONFIG_FILE"}, *(setting_names(service) for service in SERVICES))
-        # The services read names in small letters, too.
+        # The services read lower-case names too.
         return {name: value for name, value in os.environ.items() if name.upper() not in settings}
 
     def environment(self, service: str) -> dict[str, str]:
-        """Give the settings of a service: those given that it reads, and the addresses that the stack decides."""
-        layout, reach = self._layout, self._reach
-        known = setting_names(service)
-        fixed = {
-            "HTTP_PORT": str(layout.port(service)),
+        """Return the settings of a service: the developer's that it reads, and the addresses that the stack decides."""
+        names = setting_names(service)
+        settings = {**self._settings, **self._addresses(service)}
+        return {name: value for name, value in settings.items() if name in names} | {"PYTHONUNBUFFERED": "1"}
+
+    def _addresses(self, service: str) -> dict[str, str]:
+        reach = self._reach
+        grpc = {"GRPC_PORT": str(self._layout.port("grpc"))} if service == "userfc" else {}
+        return {
+            **grpc,
+            "HTTP_PORT": str(self._layout.port(service)),
             "DB_HOST": HOST,
             "DB_PORT": str(reach["postgres"]),
             "DB_NAME": service,
@@ -104,36 +119,31 @@ class Programs:
             "MONGO_URI": f"mongodb://{HOST}:{reach['mongo']}",
             "USER_SERVICE_ADDR": f"{HOST}:{reach['grpc']}",
             "PRODUCT_HOST": f"http://{HOST}:{reach['productfc']}",
-            "XENDIT_BASE_URL": self._given.get("XENDIT_BASE_URL") or f"http://{HOST}:{reach[SIMULATOR]}",
+            "XENDIT_BASE_URL": self._settings.get("XENDIT_BASE_URL") or f"http://{HOST}:{reach[SIMULATOR]}",
         }
-        if service == "userfc":
-            fixed["GRPC_PORT"] = str(layout.port("grpc"))
-        given = {name: value for name, value in self._given.items() if name in known}
-        return {**given, **{name: value for name, value in fixed.items() if name in known}, "PYTHONUNBUFFERED": "1"}
 
     def all(self) -> list[Program]:
-        """Give every program in the order of starting."""
-        found = [
+        """Return every program in the order of starting."""
+        servers = [
             Program(server.name, server.command(), stop_signal=server.stop_signal, stop_wait_s=20)
             for server in self.servers
         ]
-        if self.simulated:
-            found.append(Program(SIMULATOR, [sys.executable, "-m", "xendit_sim"], self._simulator(), signal.SIGTERM, 5))
-        return found + [
+        services = [
             Program(service, [sys.executable, "-m", service, "serve"], self.environment(service))
             for service in SERVICES
         ]
+        return [*servers, *([self._simulator()] if self.simulated else []), *services]
 
-    def _simulator(self) -> dict[str, str]:
+    def _simulator(self) -> Program:
         layout = self._layout
         data = layout.home / "data" / SIMULATOR
         data.mkdir(parents=True, exist_ok=True)
-        given = {name: value for name, value in self._given.items() if name.startswith("XENDIT_")}
-        return {
-            **given,
+        environment = {
+            **{name: value for name, value in self._settings.items() if name.startswith("XENDIT_")},
             "XENDIT_SIM_PORT": str(layout.port(SIMULATOR)),
             "XENDIT_SIM_CALLBACK_URL": f"{layout.url('paymentfc')}/v1/payments/xendit/webhook",
             "XENDIT_SIM_DATA": str(data / "invoices.sqlite"),
             "XENDIT_SIM_PUBLIC_URL": layout.url(SIMULATOR),
             "PYTHONUNBUFFERED": "1",
         }
+        return Program(SIMULATOR, [sys.executable, "-m", "xendit_sim"], environment, signal.SIGTERM, 5)

@@ -133,7 +133,7 @@ def test_wipe_removes_data_logs_and_configuration_and_nothing_else(fc: Fc, layou
     assert (layout.home / "data" / "redis" / "data" / "file").exists()
     said = fc("down --wipe")
     assert said.code == 0
-    assert f"Removed all data below {layout.home}." in said.out
+    assert f"Removed all data and logs in {layout.home}." in said.out
     assert sorted(path.name for path in layout.home.iterdir()) == ["lock", "mine"]
 
 

@@ -22,10 +22,9 @@ from typing import Any
 import httpx2
 
 from fc.audit.model import Invoice
-from fc.audit.reading.xendit import XenditSimulator
 from fc.audit.run import run_audit
 from fc.platform.snapshot import Address
-from fc.platform.sources import Sources
+from fc.platform.sources import Sources, XenditAddress
 from fc.stack.layout import SERVICES
 from testkit import Databases, Servers, eventually, free_port
 from xendit_sim.model import Invoice as SimulatedInvoice
@@ -94,7 +93,7 @@ async def fill(world: World, orders: int) -> None:
 async def audit(told: dict[str, Any]) -> dict[str, Any]:
     """Audit once, and give the figures; in a process that does nothing else, so that its memory is the audit's."""
     databases = {service: Address(**address) for service, address in told["databases"].items()}
-    sources = Sources(databases, told["kafka"], told["mongo"], XenditSimulator(told["xendit"]))
+    sources = Sources(databases, told["kafka"], told["mongo"], XenditAddress(told["xendit"]))
     watch, idle = Stopwatch(), _mib()
     report = await run_audit(sources, watch=watch)
     watch.stage("")

@@ -12,7 +12,6 @@ import pytest
 from chassis.events import wire_headers
 from chassis.ids import uuid7
 from fc.audit.report import Finding, Report
-from fc.audit.run import run_audit
 from fc.stack.layout import SERVICES
 from testkit import Servers
 
@@ -98,7 +97,7 @@ async def audited(make_database: Databases, kafka_broker: str, mongo_uri: str) -
         for name, plant in PLANTS.items():
             if plant.spoil:
                 await plant.spoil(world, spoiled[name])
-        yield Audited(await run_audit(world.sources), world, sound, spoiled)
+        yield Audited(await world.audit(), world, sound, spoiled)
 
 
 def cloud_event(topic: str, source: str) -> dict[str, str]:

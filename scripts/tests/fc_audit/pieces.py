@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from chassis.ids import uuid7
+from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.model import Invoice
-from fc.platform.topics import CONSUMERS, PUBLISHER
 
 Row = dict[str, Any]
 
@@ -58,7 +58,7 @@ class Sample:
 
     def event(self, topic: str) -> Row:
         """Give the outbox row of a topic."""
-        [found] = [row for row in self.of(PUBLISHER[topic], "outbox") if row["topic"] == topic]
+        [found] = [row for row in self.of(PRODUCERS[topic], "outbox") if row["topic"] == topic]
         return found
 
     @property
@@ -80,13 +80,13 @@ class Sample:
         """Add an event that was published, consumed by all who must, and told to the audit log if it is a payment's."""
         event_id, written = uuid7(), self.at + timedelta(seconds=seconds)
         self.add(
-            PUBLISHER[topic], "outbox", event_id=event_id, topic=topic, key=f"order-{self.order_id}",
+            PRODUCERS[topic], "outbox", event_id=event_id, topic=topic, key=f"order-{self.order_id}",
             payload=json.dumps({"order_id": self.order_id, **payload}), headers="{}", created_at=written,
             published_at=written + timedelta(milliseconds=20), attempts=0, parked_at=None,
         )  # fmt: skip
         for service in CONSUMERS[topic]:
             self.add(service, "inbox", consumer=service, event_id=event_id, received_at=written)
-        if PUBLISHER[topic] == "paymentfc":
+        if PRODUCERS[topic] == "paymentfc":
             self.audit("event.published", seconds, topic=topic, event_id=str(event_id))
         return event_id
 

@@ -1,25 +1,33 @@
 """The command: what it prints and with which exit code it ends."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from fc.audit import cli
 from fc.audit.rules import RULES
+from fc.audit.run import run_audit
 from fc.platform.errors import CouldNotCheck
+from fc.platform.sources import Sources
 from fc.stack.errors import StackError
 
 from .conftest import new_sample
 from .spoil import order, payment
 from .world import World
 
+APP = typer.Typer()
+APP.command()(cli.audit)
+
 
 @pytest.fixture
 def fc(bare: World, monkeypatch: pytest.MonkeyPatch) -> "Command":
     """The command on the databases of the test."""
-    monkeypatch.setattr(cli, "_here", lambda: bare.sources)
+    monkeypatch.setattr(Sources, "here", lambda: bare.sources)
+    monkeypatch.setattr(cli, "run_audit", partial(run_audit, gateway=lambda _: bare.xendit))
     return Command(bare)
 
 
@@ -30,7 +38,7 @@ class Command:
         self.world = world
 
     def __call__(self, *arguments: str) -> Result:
-        return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "200"})
+        return CliRunner().invoke(APP, list(arguments), env={"COLUMNS": "200"})
 
     def lines(self, *arguments: str) -> list[dict[str, Any]]:
         """Give what --json prints."""
@@ -128,11 +136,11 @@ def test_without_databases_it_ends_with_2(monkeypatch: pytest.MonkeyPatch, error
     def fails() -> None:
         raise error
 
-    monkeypatch.setattr(cli, "_here", fails)
-    done = CliRunner().invoke(cli.app, [])
+    monkeypatch.setattr(Sources, "here", fails)
+    done = CliRunner().invoke(APP, [])
     assert done.exit_code == 2
     assert str(error) in done.output
-    done = CliRunner().invoke(cli.app, ["--json"])
+    done = CliRunner().invoke(APP, ["--json"])
     assert json.loads(done.stdout) == {"summary": {"error": str(error), "exit_code": 2}}
 
 
@@ -141,7 +149,7 @@ def test_a_platform_that_does_not_rest_ends_with_2(fc: Command) -> None:
 
 
 def test_the_rules_are_listed_with_their_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = CliRunner().invoke(cli.app, ["--rules"], env={"COLUMNS": "300"})
+    done = CliRunner().invoke(APP, ["--rules"], env={"COLUMNS": "300"})
     assert done.exit_code == 0
     for rule in RULES.values():
         assert rule.code in done.stdout

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from fc.audit.patience import Limits
 from fc.audit.report import Report
-from fc.audit.run import Limits, run_audit
 from fc.platform.errors import CouldNotCheck
 
 from .conftest import new_sample
@@ -27,7 +27,7 @@ async def still(databases: dict[str, dict[str, Any]], own_broker: str) -> AsyncI
 
 async def rested(world: World, limit_s: float = 20, limits: Limits | None = None) -> Report:
     """Audit at rest; what the tests before have left on the topics is nobody's."""
-    return await run_audit(world.sources, quiesce_s=limit_s, limits=limits, ignore=["event_ghost"])
+    return await world.audit(quiesce_s=limit_s, limits=limits, ignore=["event_ghost"])
 
 
 async def test_a_platform_at_rest_is_audited(still: World) -> None:
@@ -133,10 +133,10 @@ async def test_at_rest_nothing_can_be_on_its_way_however_young_it_is(still: Worl
     await ledger("state = 'RELEASED', updated_at = now()")(still, made)
     await still.balance()
     limits = Limits(grace_s=1000)
-    assert (await run_audit(still.sources, limits=limits, ignore=["event_ghost"])).counts == {}
+    assert (await still.audit(limits=limits, ignore=["event_ghost"])).counts == {}
     assert (await rested(still, limits=limits)).counts == {"stock_taken": 1}
 
 
 async def test_without_kafka_nobody_can_tell_whether_the_platform_rests(bare: World) -> None:
     with pytest.raises(CouldNotCheck, match="without Kafka"):
-        await run_audit(bare.sources, quiesce_s=1)
+        await bare.audit(quiesce_s=1)

@@ -6,10 +6,11 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from fc.audit.reading.xendit import XenditApi, XenditSimulator, gateway_at
 from fc.audit.run import run_audit
 from fc.platform.errors import CouldNotCheck
 from fc.platform.snapshot import connected
-from fc.platform.sources import Sources
+from fc.platform.sources import Sources, XenditAddress
 from fc.stack.layout import Layout
 from testkit import free_port
 
@@ -34,7 +35,7 @@ async def test_an_audit_commits_no_offset_and_leaves_no_group(world: World) -> N
             await admin.close()
 
     before = await groups()
-    assert (await run_audit(world.sources)).unread == {}
+    assert (await world.audit()).unread == {}
     assert await groups() == before
 
 
@@ -54,7 +55,7 @@ async def test_without_kafka_or_mongodb_the_other_rules_are_checked_and_the_exit
     kafka, mongo = (address, None) if name == "kafka" else (None, f"mongodb://{address}")
     sources = replace(bare.sources, kafka=kafka, mongo=mongo)
     await bare.store([new_sample("paid")])
-    report = await run_audit(sources)
+    report = await bare.audit(sources)
     assert list(report.unread) == [name]
     assert address.split(":")[1] in report.unread[name]
     assert (report.orders, report.exit_code) == (1, 2)
@@ -62,9 +63,9 @@ async def test_without_kafka_or_mongodb_the_other_rules_are_checked_and_the_exit
 
 async def test_when_xendit_stops_answering_its_rules_are_left_out(bare: World) -> None:
     await bare.store([new_sample("paid", invoices=[])])
-    assert (await run_audit(bare.sources)).counts == {"payment_witness": 1}
+    assert (await bare.audit()).counts == {"payment_witness": 1}
     bare.xendit.error = CouldNotCheck("Xendit: no answer")
-    report = await run_audit(bare.sources)
+    report = await bare.audit()
     assert (report.counts, report.unread, report.exit_code) == ({}, {"xendit": "Xendit: no answer"}, 2)
 
 
@@ -73,12 +74,12 @@ async def test_a_violation_counts_more_than_a_source_that_was_not_read(bare: Wor
     await bare.store([made])
     await order("total_qty = 4")(bare, made)
     bare.xendit.error = CouldNotCheck("Xendit: no answer")
-    assert (await run_audit(bare.sources)).exit_code == 1
+    assert (await bare.audit()).exit_code == 1
 
 
 async def test_what_is_not_to_be_read_is_no_failure(bare: World) -> None:
     await bare.store([new_sample(name) for name in ("paid", "expired", "open")])
-    report = await run_audit(replace(bare.sources, xendit=None))
+    report = await bare.audit(replace(bare.sources, xendit=None))
     assert (report.orders, report.skipped, report.exit_code) == (3, ["kafka", "mongo", "xendit"], 0)
 
 
@@ -86,7 +87,7 @@ async def test_a_rule_can_be_ignored(bare: World) -> None:
     made = new_sample("paid")
     await bare.store([made])
     await order("total_qty = 4")(bare, made)
-    assert (await run_audit(bare.sources, ignore=["order_quantity"])).counts == {}
+    assert (await bare.audit(ignore=["order_quantity"])).counts == {}
 
 
 def test_a_local_stack_is_found_by_its_layout(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +99,10 @@ def test_a_local_stack_is_found_by_its_layout(tmp_path: object, monkeypatch: pyt
         (name, name, 6133) for name in ("userfc", "productfc", "orderfc", "paymentfc")
     }
     assert sources.kafka == "localhost:29792"
-    assert type(sources.xendit).__name__ == "XenditSimulator"
+    assert sources.xendit == XenditAddress("http://localhost:28790")
+    assert isinstance(gateway_at(sources.xendit), XenditSimulator)
     monkeypatch.setenv("XENDIT_BASE_URL", "https://api.xendit.co")
-    assert type(Sources.of_stack(Layout.from_environment()).xendit).__name__ == "XenditApi"
+    xendit = Sources.of_stack(Layout.from_environment()).xendit
+    assert xendit
+    assert xendit.base_url == "https://api.xendit.co"
+    assert isinstance(gateway_at(xendit), XenditApi)

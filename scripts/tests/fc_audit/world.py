@@ -13,12 +13,14 @@ from pymongo import AsyncMongoClient
 from chassis.config.settings import ServiceSettings, load
 from chassis.events import wire_headers
 from chassis.kafka.topics import ensure_topics
+from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.model import Invoice
 from fc.audit.reading.mongo import COLLECTION, DATABASE
+from fc.audit.report import Report
+from fc.audit.run import run_audit
 from fc.audit.watch import Watch
 from fc.platform.snapshot import Address
-from fc.platform.sources import Sources
-from fc.platform.topics import CONSUMERS, PUBLISHER
+from fc.platform.sources import Sources, XenditAddress
 
 from .pieces import LINES, USER, Sample, tables
 
@@ -67,6 +69,10 @@ class World:
     connections: dict[str, asyncpg.Connection]
     _ends: dict[TopicPartition, int] = field(default_factory=dict)
 
+    async def audit(self, sources: Sources | None = None, **options: Any) -> Report:
+        """Run an audit with the fake of Xendit."""
+        return await run_audit(sources or self.sources, gateway=lambda _: self.xendit, **options)
+
     async def sql(self, service: str, sql: str, *values: Any) -> None:
         """Run a statement."""
         await self.connections[service].execute(sql, *values)
@@ -98,7 +104,7 @@ class World:
 
     async def _send(self, samples: list[Sample]) -> dict[TopicPartition, int]:
         rows = [
-            (service, row, made.sent_keys.get(row["event_id"], row["key"])) for made in samples for service in sorted(set(PUBLISHER.values()))
+            (service, row, made.sent_keys.get(row["event_id"], row["key"])) for made in samples for service in sorted(set(PRODUCERS.values()))
             for row in made.of(service, "outbox") if row["published_at"] and row["event_id"] not in made.off_topic
         ]  # fmt: skip
         sent = [
@@ -165,7 +171,7 @@ async def opened_world(
     addresses = {service: address_of(database) for service, database in databases.items()}
     xendit = FakeXendit()
     async with AsyncExitStack() as stack:
-        world = World(Sources(addresses, kafka, mongo, xendit), xendit, {})
+        world = World(Sources(addresses, kafka, mongo, XenditAddress("http://xendit.test")), xendit, {})
         for service, each in addresses.items():
             connection = await asyncpg.connect(
                 host=each.host, port=each.port, user=each.user, password=each.password, database=each.database
@@ -173,7 +179,7 @@ async def opened_world(
             stack.push_async_callback(connection.close)
             world.connections[service] = connection
         if kafka:
-            await ensure_topics(load(ServiceSettings, kafka_broker=kafka), PUBLISHER)
+            await ensure_topics(load(ServiceSettings, kafka_broker=kafka), PRODUCERS)
         for connection in world.connections.values():
             await _empty(connection)
         await _furnish(world)

@@ -3,8 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from contracts.topics import CONSUMERS
 from fc.demo.shop import poll
-from fc.platform.topics import CONSUMERS
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.stock import ledger
 from tests.kit.bus import PublishedEvent

@@ -51,7 +51,7 @@ class Verdict:
     @property
     def wrong(self) -> list[str]:
         """Say in lines what was lost, doubled or left behind."""
-        return [*(str(finding.shown()) for finding in self.violations), *self.leaks]
+        return [*(str(finding.as_json()) for finding in self.violations), *self.leaks]
 
 
 class Chaos:

@@ -1,1 +1,1 @@
-"""What is read of the databases, Kafka, MongoDB and Xendit, brought together by order."""
+"""The readers of the databases, Kafka, MongoDB and Xendit, and the merge of their records by order."""

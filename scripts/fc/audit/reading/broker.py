@@ -1,4 +1,4 @@
-"""Kafka, read without a group: what stands on the topics, what is dead, and how far each group has come."""
+"""Kafka, read without a group: the messages, the dead letters, and the committed offsets of the groups."""
 
 import asyncio
 import time
@@ -14,27 +14,28 @@ from aiokafka.errors import KafkaError
 
 from chassis.events import Message
 from chassis.kafka.errors import is_broker_trouble
+from contracts.topics import CONSUMERS, GROUPS, PRODUCERS
 from fc.audit.reading.spill import Letter, Sighting, Spill
 from fc.audit.watch import Watch
 from fc.platform.errors import CouldNotCheck
-from fc.platform.topics import CONSUMERS, LETTERS, PUBLISHER, order_in
+from fc.platform.topics import DEAD_LETTERS, order_in
 
 REQUEST_MS = 10_000
 COORDINATOR_S = 10
 COORDINATOR_POLL_S = 0.2
 BATCH = 5_000
 POLL_MS = 1_000
-# A partition that says it has more, but gives nothing for so many polls, does not answer.
+# A partition with more records that returns none in so many polls does not answer.
 SILENT_POLLS = 20
-SERVICES = frozenset(PUBLISHER.values())
+SERVICES = frozenset(PRODUCERS.values())
 
 
 @dataclass(slots=True)
 class Scan:
-    """What reading the topics has shown besides the messages.
+    """The state of the topics besides their messages.
 
-    `kept_since` tells per topic since when nothing is missing; `waiting` gives (messages, time of the oldest) that a
-    group has not consumed, per (group, topic, partition).
+    `kept_since`: topic -> time since which no message was deleted, for topics that have lost some. `waiting`: (group,
+    topic, partition) -> (number of messages that the group has not consumed, time of the oldest).
     """
 
     kept_since: dict[str, datetime] = field(default_factory=dict)
@@ -52,12 +53,18 @@ class Broker:
     @classmethod
     @asynccontextmanager
     async def opened(cls, address: str) -> AsyncIterator[Self]:
-        """Connect. Raises CouldNotCheck, as all that reads does."""
+        """Connect. Raises CouldNotCheck, as every method does."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=address, client_id="fc-audit", group_id=None, enable_auto_commit=False,
-            auto_offset_reset="earliest", isolation_level="read_committed", request_timeout_ms=REQUEST_MS,
-            max_partition_fetch_bytes=2 * 1024 * 1024, fetch_max_wait_ms=100,
-        )  # fmt: skip
+            bootstrap_servers=address,
+            client_id="fc-audit",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            request_timeout_ms=REQUEST_MS,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            fetch_max_wait_ms=100,
+        )
         admin = AIOKafkaAdminClient(bootstrap_servers=address, client_id="fc-audit", request_timeout_ms=REQUEST_MS)
         try:
             with _failures(address):
@@ -70,27 +77,27 @@ class Broker:
                     await client()
 
     async def partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
-        """Give the partitions of topics. Raises CouldNotCheck for one that does not exist."""
+        """Return the partitions of topics. Raises CouldNotCheck for a topic that does not exist."""
         with _failures(self._address):
             answer = await self._admin.describe_topics(list(topics))
-        found = []
+        partitions = []
         for described in answer:
             if described["error_code"]:
                 raise CouldNotCheck(f"Kafka has no topic {described['topic']}")
-            found += [TopicPartition(described["topic"], item["partition"]) for item in described["partitions"]]
-        return sorted(found)
+            partitions += [TopicPartition(described["topic"], item["partition"]) for item in described["partitions"]]
+        return sorted(partitions)
 
     async def committed(self) -> dict[tuple[str, str, int], int]:
-        """Give the committed offset per (group, topic, partition), for what a group has to consume."""
-        found = {}
-        for group in sorted({group for groups in CONSUMERS.values() for group in groups}):
+        """Return the committed offset per (group, topic, partition), for the topics that a group consumes."""
+        offsets = {}
+        for group in GROUPS:
             for partition, state in (await self._offsets(group)).items():
                 if group in CONSUMERS.get(partition.topic, ()):
-                    found[group, partition.topic, partition.partition] = max(state.offset, 0)
-        return found
+                    offsets[group, partition.topic, partition.partition] = max(state.offset, 0)
+        return offsets
 
     async def _offsets(self, group: str) -> dict[TopicPartition, Any]:
-        """Ask the group's coordinator; a young or restarted broker needs a moment until there is one."""
+        """Return the offsets of a group; a broker that has just started needs a moment to find its coordinator."""
         deadline = time.monotonic() + COORDINATOR_S
         while True:
             try:
@@ -102,7 +109,7 @@ class Broker:
                 await asyncio.sleep(COORDINATOR_POLL_S)
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-        """Give the first offset that is kept and the end, as of now."""
+        """Return the first offset that is kept and the end of each partition, as of now."""
         with _failures(self._address):
             begins = await self._consumer.beginning_offsets(partitions)
             ends = await self._consumer.end_offsets(partitions)
@@ -110,7 +117,7 @@ class Broker:
 
     async def scan(self, spill: Spill, committed: Mapping[tuple[str, str, int], int], watch: Watch) -> Scan:
         """Read all topics from their beginning to their present end into the spill."""
-        partitions = await self.partitions((*PUBLISHER, *LETTERS))
+        partitions = await self.partitions((*PRODUCERS, *DEAD_LETTERS))
         bounds = await self.bounds(partitions)
         ends = {partition: end for partition, (_, end) in bounds.items()}
         result = _Reader(spill, bounds, committed)
@@ -130,7 +137,7 @@ class Broker:
         for _ in range(SILENT_POLLS):
             if records := await self._consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=BATCH):
                 return dict(records)
-        raise CouldNotCheck(f"Kafka gives no records of {min(partitions).topic}")
+        raise CouldNotCheck(f"Kafka returns no records of {min(partitions).topic}")
 
 
 @contextmanager
@@ -142,7 +149,7 @@ def _failures(address: str) -> Iterator[None]:
 
 
 class _Reader:
-    """Sorts records into messages and dead letters, and notes what the groups have not consumed."""
+    """Sorts records into messages and dead letters, and counts the messages that the groups have not consumed."""
 
     def __init__(
         self, spill: Spill, bounds: dict[TopicPartition, tuple[int, int]], committed: Mapping[tuple[str, str, int], int]
@@ -157,7 +164,7 @@ class _Reader:
         if not records:
             return
         self._first.setdefault(partition, _time(records[0]))
-        if partition.topic in LETTERS:
+        if partition.topic in DEAD_LETTERS:
             self._spill.add_letters([_letter(record) for record in records])
             return
         self._spill.add_messages([_sighting(record) for record in records])
@@ -168,15 +175,15 @@ class _Reader:
                 self._oldest[place] = _time(first)
 
     def result(self) -> Scan:
-        found = Scan()
+        scan = Scan()
         for partition, (begin, _) in self._bounds.items():
             if begin > 0:
                 first = self._first.get(partition, datetime.now(UTC))
-                found.kept_since[partition.topic] = max(found.kept_since.get(partition.topic, first), first)
+                scan.kept_since[partition.topic] = max(scan.kept_since.get(partition.topic, first), first)
         for place, oldest in self._oldest.items():
             begin, end = self._bounds[TopicPartition(place[1], place[2])]
-            found.waiting[place] = (end - max(self._committed.get(place, 0), begin), oldest)
-        return found
+            scan.waiting[place] = (end - max(self._committed.get(place, 0), begin), oldest)
+        return scan
 
 
 def _time(record: Any) -> datetime:
@@ -195,13 +202,11 @@ def _sighting(record: Any) -> Sighting:
 
 def _letter(record: Any) -> Letter:
     headers = {name.lower(): (value or b"").decode("utf-8", "replace") for name, value in record.headers}
-    topic = headers.get("x-source-topic") or LETTERS[record.topic]
+    topic = headers.get("x-source-topic") or DEAD_LETTERS[record.topic]
     partition, offset = (headers.get(f"x-source-{name}", "") for name in ("partition", "offset"))
-    # An event without an id of its own is known by the place where it was first.
-    message = Message.received(
-        topic, int(partition) if partition.isdecimal() else 0, int(offset) if offset.isdecimal() else 0,
-        record.key, record.value, record.headers,
-    )  # fmt: skip
+    # The id of an event without `ce_id` is made from its first place.
+    numbers = [int(text) if text.isdecimal() else 0 for text in (partition, offset)]
+    message = Message.received(topic, numbers[0], numbers[1], record.key, record.value, record.headers)
     return Letter(
         event_id=message.event_id,
         service=headers.get("x-handler", "").partition(".")[0],

@@ -1,23 +1,24 @@
-"""Adds to a batch of dossiers what is asked for many orders at once: who applied which event, and which users exist."""
+"""Adds to a batch of dossiers what is looked up for many orders at once: applied events, users, places in Kafka."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from contracts.topics import CONSUMERS
 from fc.audit.model import Dossier, Event, Invoice
-from fc.audit.reading.queries import CONSUMED, RECORDED, USERS
+from fc.audit.reading.queries import RECORDED, USERS
 from fc.audit.reading.spill import Spill
 from fc.audit.rules.rule import KAFKA, Context
 from fc.platform.snapshot import Snapshot
-from fc.platform.topics import CONSUMERS
 
-# An older invoice of the same name belongs to another life of the databases; clocks may differ so much.
+# The clocks of the databases and of Xendit may differ this much. An invoice older than that belongs to an order of the
+# same number in databases that no longer exist.
 CLOCK_TOLERANCE = timedelta(minutes=10)
 
 
 class Enricher:
-    """Fills the context with the batch's events and users, and says whose messages are on their way."""
+    """Fills the context with the batch's events and users, and marks the dossiers that have messages in flight."""
 
     def __init__(self, snapshot: Snapshot, spill: Spill, context: Context) -> None:
         self._snapshot = snapshot
@@ -42,27 +43,24 @@ class Enricher:
         )
         await self._recorded(batch)
         for dossier in batch:
-            dossier.on_its_way = any(self._travels(event) for event in dossier.events())
+            dossier.in_flight = any(self._is_in_flight(event) for event in dossier.events())
 
     async def _consumed(self, service: str, event_ids: list[UUID]) -> None:
-        rows = await self._snapshot.fetch(service, CONSUMED, service, event_ids)
-        self._context.consumed |= {(service, row[0]) for row in rows}
+        self._context.consumed |= {(service, event_id) for event_id in await self._snapshot.applied(service, event_ids)}
 
     async def _users(self, batch: Sequence[Dossier]) -> None:
-        wanted = {order.user_id for dossier in batch for order in dossier.orders}
-        rows = await self._snapshot.fetch("userfc", USERS, list(wanted)) if wanted else []
+        ids = {order.user_id for dossier in batch for order in dossier.orders}
+        rows = await self._snapshot.fetch("userfc", USERS, list(ids)) if ids else []
         self._context.users = {row[0] for row in rows}
 
     async def _recorded(self, batch: Sequence[Dossier]) -> None:
-        parked = {
-            event.event_id for dossier in batch for event in dossier.payment_events
-            if event.parked_at and event.published_at is None
-        }  # fmt: skip
+        events = [event for dossier in batch for event in dossier.payment_events]
+        parked = {event.event_id for event in events if event.parked_at and event.published_at is None}
         rows = await self._snapshot.fetch("paymentfc", RECORDED, list(parked)) if parked else []
         self._context.unrecorded = parked - {row[0] for row in rows}
 
-    def _travels(self, event: Event) -> bool:
-        """Tell whether somebody has yet to hear of an event: not published, or published and not consumed."""
+    def _is_in_flight(self, event: Event) -> bool:
+        """Whether a consumer has yet to read an event: it is not published, or published and not consumed."""
         if event.published_at is None:
             return True
         context, place = self._context, self._context.places.get(event.event_id)
@@ -79,7 +77,7 @@ class Enricher:
 
     @staticmethod
     def is_of(invoice: Invoice, dossier: Dossier) -> bool:
-        """Tell whether an invoice was made for this order, not for one of the same number before."""
+        """Whether an invoice was made for this order, not for an earlier one of the same number."""
         if invoice.created is None or not dossier.orders:
             return True
         return invoice.created >= dossier.orders[0].created_at - CLOCK_TOLERANCE

@@ -1,4 +1,4 @@
-"""Joins the sorted streams of all sources into one dossier per order id, in bounded memory."""
+"""Merges the sorted streams of all sources into one dossier per order id, in bounded memory."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ class Stream:
         self._next = 0
 
     async def fill(self) -> None:
-        """Read the next batch when the last one is used up."""
+        """Read the next batch when no row of the last one is left."""
         if self._next >= len(self._rows):
             try:
                 self._rows = await anext(self._batches)
@@ -33,19 +33,19 @@ class Stream:
 
     async def take(self, order_id: int) -> list[Any]:
         """Take all records of an order, which must be the next one."""
-        found = []
+        records = []
         while self.head == order_id:
-            found.append(self._record(*self._rows[self._next]))
+            records.append(self._record(*self._rows[self._next]))
             self._next += 1
             if self._next < len(self._rows):
                 self.head = self._rows[self._next][0]
             else:
                 await self.fill()
-        return found
+        return records
 
 
 async def in_batches(rows: Iterator[Sequence[Any]]) -> AsyncIterator[Sequence[Any]]:
-    """Give batches that are at hand already the shape of those that have to be waited for."""
+    """Turn an iterator of batches into an asynchronous one."""
     for batch in rows:
         yield batch
 
@@ -56,7 +56,7 @@ def streams_of(snapshot: Snapshot) -> list[Stream]:
 
 
 async def dossiers(streams: Sequence[Stream]) -> AsyncIterator[Dossier]:
-    """Merge the streams; order id 0 gathers what names no order."""
+    """Merge the streams; order id 0 collects the records that name no order."""
     for stream in streams:
         await stream.fill()
     while (order_id := min(stream.head for stream in streams)) < END:
@@ -68,7 +68,7 @@ async def dossiers(streams: Sequence[Stream]) -> AsyncIterator[Dossier]:
 
 
 async def batched(streams: Sequence[Stream], size: int) -> AsyncIterator[list[Dossier]]:
-    """Give dossiers in lists, for what is asked for many orders at once."""
+    """Return dossiers in lists of up to `size`."""
     batch: list[Dossier] = []
     async for dossier in dossiers(streams):
         batch.append(dossier)

@@ -1,4 +1,4 @@
-"""Reads the audit log of payments from MongoDB into the spill."""
+"""The audit log of payments, read from MongoDB into the temporary file."""
 
 import asyncio
 from typing import Any
@@ -14,17 +14,22 @@ from fc.platform.topics import order_in
 
 DATABASE, COLLECTION = "payment_audit", "payment_audit_logs"
 CONNECT_MS = 5_000
-# One pass over everything: a server that puts the whole answer together before it sends any of it needs its time.
+# The answer is the whole collection, and a server may assemble all of it before it sends the first byte.
 ANSWER_MS = 300_000
 _FIELDS = {
-    "_id": False, "order_id": True, "event_id": True, "event": True, "create_time": True,
-    "metadata.event_id": True, "metadata.external_id": True,
-}  # fmt: skip
+    "_id": False,
+    "order_id": True,
+    "event_id": True,
+    "event": True,
+    "create_time": True,
+    "metadata.event_id": True,
+    "metadata.external_id": True,
+}
 
 
 async def read(uri: str, spill: Spill, watch: Watch) -> None:
     """Read the whole collection once. Raises CouldNotCheck."""
-    await _knock(uri)
+    await _refuse_unreachable(uri)
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         uri,
         tz_aware=True,
@@ -51,8 +56,8 @@ async def read(uri: str, spill: Spill, watch: Watch) -> None:
         await client.close()
 
 
-async def _knock(uri: str) -> None:
-    """Find out whether anybody answers, because the driver's monitors would outlive a try that failed."""
+async def _refuse_unreachable(uri: str) -> None:
+    """Raise CouldNotCheck unless a server accepts a connection: the driver's monitors outlive a failed attempt."""
     if not uri.startswith("mongodb://"):
         return
     failure: Exception | None = None
@@ -69,9 +74,9 @@ async def _knock(uri: str) -> None:
 
 
 def _row(document: dict[str, Any]) -> tuple[int, str, str, str | None, Any]:
-    """Give (order id or 0, event id, event, published event, time).
+    """Return (order id or 0, event id, event, published event, time).
 
-    An anomaly that came before its payment has its order in `metadata.external_id` only.
+    An anomaly without a payment names its order in `metadata.external_id` only.
     """
     metadata = document.get("metadata") or {}
     order_id = document.get("order_id") or order_in(metadata.get("external_id")) or 0

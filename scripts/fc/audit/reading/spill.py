@@ -1,4 +1,4 @@
-"""What has no useful order or index where it comes from, kept in a temporary file: bounded memory for any amount."""
+"""A temporary SQLite file for records that their source can neither sort nor index: it keeps memory bounded."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ CREATE TABLE outbox_ids (event_id BLOB PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A message on a topic; `own` tells that one of our services says that it has sent it."""
+    """A message on a topic; `own` when its headers name a service of this platform as its source."""
 
     event_id: UUID
     topic: str
@@ -42,7 +42,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: who could not apply which event and why, and where it lies."""
+    """A dead letter: the service that could not apply the event, the reason, and the place of the record."""
 
     event_id: UUID
     service: str
@@ -53,6 +53,10 @@ class Letter:
     time: datetime
 
 
+LogEntry = tuple[int, str, str, str | None, datetime]
+"""An entry of the audit log: order id (0 for none), event id, event, id of the published event, time."""
+
+
 def _moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
@@ -61,8 +65,22 @@ def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
+def _invoice_row(invoice: Invoice) -> tuple[Any, ...]:
+    paid = None if invoice.paid_amount is None else str(invoice.paid_amount)
+    times = (_seconds(invoice.created), _seconds(invoice.updated))
+    head = (invoice.order_id, invoice.id, invoice.status, str(invoice.amount), invoice.currency)
+    return (*head, paid, invoice.payments, *times)
+
+
+def _invoice(row: tuple[Any, ...]) -> Invoice:
+    order_id, invoice_id, status, amount, currency, paid, payments, created, updated = row
+    paid_amount = None if paid is None else Decimal(paid)
+    times = (_moment(created), _moment(updated))
+    return Invoice(order_id, invoice_id, status, Decimal(amount), currency, paid_amount, payments, *times)
+
+
 class Spill:
-    """A SQLite database in a temporary file that is gone when it is closed."""
+    """The file. It is removed when it is closed."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
@@ -80,8 +98,8 @@ class Spill:
         self._db.executemany(sql, rows)
         self._db.execute("COMMIT")
 
-    def _batches(self, sql: str) -> Iterator[list[Any]]:
-        cursor = self._db.execute(sql)
+    def _batches(self, sql: str, *values: Any) -> Iterator[list[Any]]:
+        cursor = self._db.execute(sql, values)
         while rows := cursor.fetchmany(BATCH):
             yield rows
 
@@ -90,79 +108,95 @@ class Spill:
             part = values[start : start + BATCH]
             yield from self._db.execute(sql.format(",".join("?" * len(part))), part)
 
-    def add_messages(self, found: Sequence[Sighting]) -> None:
-        """Keep where each event stands first; a repeat changes nothing."""
+    def add_messages(self, messages: Sequence[Sighting]) -> None:
+        """Keep the first place of each event; a repetition changes nothing."""
         rows = [
-            (s.event_id.bytes, s.topic, s.partition, s.offset, s.time.timestamp(), s.order_id, s.own) for s in found
+            (
+                each.event_id.bytes,
+                each.topic,
+                each.partition,
+                each.offset,
+                each.time.timestamp(),
+                each.order_id,
+                each.own,
+            )
+            for each in messages
         ]
         self._many("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def places(self, event_ids: Sequence[UUID]) -> dict[UUID, Place]:
-        """Tell where events stand."""
+        """Return the places of events that are on a topic."""
         sql = 'SELECT event_id, topic, partition, "offset", order_id FROM messages WHERE event_id IN ({})'
         rows = self._among(sql, [event_id.bytes for event_id in event_ids])
         return {UUID(bytes=row[0]): Place(*row[1:]) for row in rows}
 
     def messages(self, topic: str, *, own: bool) -> Iterator[list[Sighting]]:
-        """Give the messages of a topic in batches, those of our services or those of others."""
-        where = f"WHERE topic = '{topic}' AND own = {int(own)}"
-        sql = f'SELECT event_id, topic, partition, "offset", time, order_id, own FROM messages {where}'
-        for rows in self._batches(sql):
-            yield [Sighting(UUID(bytes=e), t, p, o, datetime.fromtimestamp(s, UTC), n, own) for e, t, p, o, s, n, _ in rows]  # fmt: skip
+        """Return the messages of a topic in batches: those of this platform, or those of other systems."""
+        sql = 'SELECT event_id, partition, "offset", time, order_id FROM messages WHERE topic = ? AND own = ?'
+        for rows in self._batches(sql, topic, own):
+            yield [
+                Sighting(
+                    UUID(bytes=event_id), topic, partition, offset, datetime.fromtimestamp(time, UTC), order_id, own
+                )
+                for event_id, partition, offset, time, order_id in rows
+            ]
 
-    def add_letters(self, found: Sequence[Letter]) -> None:
+    def add_letters(self, letters: Sequence[Letter]) -> None:
         """Keep dead letters."""
         rows = [
-            (x.event_id.bytes, x.service, x.place, x.order_id, x.reason, x.error, x.time.timestamp()) for x in found
+            (
+                each.event_id.bytes,
+                each.service,
+                each.place,
+                each.order_id,
+                each.reason,
+                each.error,
+                each.time.timestamp(),
+            )
+            for each in letters
         ]
         self._many("INSERT INTO letters VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def letters(self) -> Iterator[list[Letter]]:
-        """Give all dead letters, oldest first, in batches."""
+        """Return all dead letters in batches, oldest first."""
         for rows in self._batches("SELECT * FROM letters ORDER BY time"):
-            yield [Letter(UUID(bytes=e), s, p, n, r, x, datetime.fromtimestamp(t, UTC)) for e, s, p, n, r, x, t in rows]
+            yield [
+                Letter(UUID(bytes=event_id), service, place, order_id, reason, error, datetime.fromtimestamp(time, UTC))
+                for event_id, service, place, order_id, reason, error, time in rows
+            ]
 
     def lettered(self, event_ids: Sequence[UUID]) -> set[tuple[str, UUID]]:
-        """Tell which (service, event) of these have a dead letter."""
+        """Return the (service, event) of these events that have a dead letter."""
         sql = "SELECT service, event_id FROM letters WHERE event_id IN ({})"
         return {(row[0], UUID(bytes=row[1])) for row in self._among(sql, [each.bytes for each in event_ids])}
 
-    def add_documents(self, rows: Sequence[tuple[int, str, str, str | None, datetime]]) -> None:
-        """Keep entries of the audit log: order id (0 for none), event id, event, published event, time."""
-        self._many("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", [(*row[:4], row[4].timestamp()) for row in rows])
+    def add_documents(self, entries: Sequence[LogEntry]) -> None:
+        """Keep entries of the audit log."""
+        self._many("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", [(*row[:4], row[4].timestamp()) for row in entries])
 
-    def documents(self) -> Iterator[list[tuple[int, str, str, str | None, datetime]]]:
-        """Give the entries that name an order, in the order of order ids, in batches."""
+    def documents(self) -> Iterator[list[LogEntry]]:
+        """Return the entries that name an order, by order id, in batches."""
         for rows in self._batches("SELECT * FROM documents WHERE order_id > 0 ORDER BY order_id"):
             yield [(*row[:4], datetime.fromtimestamp(row[4], UTC)) for row in rows]
 
-    def add_invoices(self, found: Sequence[Invoice]) -> None:
+    def add_invoices(self, invoices: Sequence[Invoice]) -> None:
         """Keep invoices."""
-        rows = [
-            (i.order_id, i.id, i.status, str(i.amount), i.currency, None if i.paid_amount is None else str(i.paid_amount),
-             i.payments, _seconds(i.created), _seconds(i.updated))
-            for i in found
-        ]  # fmt: skip
-        self._many("INSERT INTO invoices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._many("INSERT INTO invoices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_invoice_row(each) for each in invoices])
 
     def index_invoices(self) -> None:
-        """Make invoices findable by order, once all are there."""
+        """Index invoices by order, once all of them are added."""
         self._db.execute("CREATE INDEX IF NOT EXISTS invoices_order_id ON invoices (order_id)")
 
     def invoices(self, order_ids: Sequence[int]) -> list[Invoice]:
-        """Give the invoices of orders."""
-        return [
-            Invoice(row[0], row[1], row[2], Decimal(row[3]), row[4], None if row[5] is None else Decimal(row[5]), row[6],
-                    _moment(row[7]), _moment(row[8]))
-            for row in self._among("SELECT * FROM invoices WHERE order_id IN ({})", order_ids)
-        ]  # fmt: skip
+        """Return the invoices of orders."""
+        return [_invoice(row) for row in self._among("SELECT * FROM invoices WHERE order_id IN ({})", order_ids)]
 
     def invoiced(self) -> Iterator[list[tuple[int]]]:
-        """Give the ids of all orders that have an invoice, ascending, in batches."""
+        """Return the ids of all orders that have an invoice, ascending, in batches."""
         yield from self._batches("SELECT DISTINCT order_id FROM invoices WHERE order_id > 0 ORDER BY order_id")
 
     def reused(self, event_ids: Sequence[UUID]) -> set[UUID]:
-        """Remember the ids of outbox rows, and tell which of them were there before."""
+        """Add ids of outbox rows, and return those that were added before."""
         rows = [event_id.bytes for event_id in event_ids]
         seen = {row[0] for row in self._among("SELECT event_id FROM outbox_ids WHERE event_id IN ({})", rows)}
         twice = {row for row in rows if rows.count(row) > 1} if len(set(rows)) < len(rows) else set()

@@ -1,4 +1,4 @@
-"""What Xendit says about orders: the port, Xendit's public API, and the simulator's list of everything."""
+"""The invoices of orders at Xendit, from its public API or from the simulator's list of all invoices."""
 
 import asyncio
 import json
@@ -14,28 +14,36 @@ from fc.audit.model import Invoice
 from fc.audit.reading.spill import BATCH, Spill
 from fc.audit.watch import Watch
 from fc.platform.errors import CouldNotCheck
+from fc.platform.sources import XenditAddress
 from fc.platform.topics import order_in
 
 TIMEOUT_S = 30.0
-AT_ONCE = 8
+MAX_REQUESTS = 8
 TRIES = 5
 MAX_WAIT_S = 60.0
 
 
 class Gateway(Protocol):
-    """The port: the audit asks for the invoices of many orders at a time."""
+    """The port: the audit looks up the invoices of many orders at a time."""
 
     async def prepare(self, watch: Watch) -> None:
-        """Get ready; called once, after the databases were read from. Raises CouldNotCheck."""
+        """Read what must be read beforehand; called once, after the databases' snapshot. Raises CouldNotCheck."""
 
     async def find(self, order_ids: Sequence[int]) -> list[Invoice]:
-        """Give all invoices of these orders. Raises CouldNotCheck."""
+        """Return all invoices of these orders. Raises CouldNotCheck."""
 
     def invoiced(self) -> Iterator[list[tuple[int]]]:
-        """Give the ids of orders that have an invoice, ascending, in batches; nothing when that can't be listed."""
+        """Return the ids of all orders with an invoice, ascending, in batches; nothing when they can't be listed."""
 
     async def close(self) -> None:
-        """Let go of what is held."""
+        """Close connections and files."""
+
+
+def gateway_at(address: XenditAddress) -> Gateway:
+    """Return the gateway for an address: the public API with a key, the simulator without one."""
+    if address.secret_key is None:
+        return XenditSimulator(address.base_url)
+    return XenditApi(address.base_url, address.secret_key)
 
 
 @asynccontextmanager
@@ -47,22 +55,22 @@ async def _failures() -> AsyncIterator[None]:
 
 
 class XenditApi:
-    """The public API: one question per order, and patience where it limits the rate."""
+    """The public API: one request per order, repeated after a pause where the rate is limited."""
 
     def __init__(self, base_url: str, secret_key: str) -> None:
         self._client = httpx2.AsyncClient(
             base_url=base_url.rstrip("/"), auth=httpx2.BasicAuth(secret_key, ""), timeout=TIMEOUT_S, trust_env=False
         )
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_REQUESTS)
 
     async def prepare(self, watch: Watch) -> None:
-        """Nothing has to be read beforehand."""
+        """Read nothing: each order is looked up by its own request."""
 
     async def find(self, order_ids: Sequence[int]) -> list[Invoice]:
-        """Ask for each order's external id."""
+        """Look up each order by its external id."""
         async with _failures():
-            found = await asyncio.gather(*(self._of(order_id) for order_id in order_ids))
-        return [invoice for invoices in found for invoice in invoices]
+            by_order = await asyncio.gather(*(self._of(order_id) for order_id in order_ids))
+        return [invoice for invoices in by_order for invoice in invoices]
 
     async def _of(self, order_id: int) -> list[Invoice]:
         async with self._slots:
@@ -74,11 +82,11 @@ class XenditApi:
                     break
                 await asyncio.sleep(min(float(answer.headers.get("Rate-Limit-Reset", 1)), MAX_WAIT_S))
         answer.raise_for_status()
-        # The filter is checked again: it decides whose invoice this is.
+        # The filter is applied again here: a wrong one would give an order the invoices of another.
         return [invoice for invoice in map(invoice_of, _parsed(answer.content)) if invoice.order_id == order_id]
 
     def invoiced(self) -> Iterator[list[tuple[int]]]:
-        """Nothing: an account may hold years of other invoices."""
+        """Return nothing: an account may hold years of other invoices."""
         yield from ()
 
     async def close(self) -> None:
@@ -87,7 +95,7 @@ class XenditApi:
 
 
 class XenditSimulator:
-    """The simulator's control API, which lists all invoices with every payment that came, read once and spilled."""
+    """The simulator's control API, which lists all invoices with their payments; read once into a temporary file."""
 
     def __init__(self, base_url: str) -> None:
         self._client = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=TIMEOUT_S, trust_env=False)
@@ -110,15 +118,15 @@ class XenditSimulator:
         watch.advance(len(rows))
 
     async def find(self, order_ids: Sequence[int]) -> list[Invoice]:
-        """Look them up in what was read."""
+        """Look them up in the temporary file."""
         return self._spill.invoices(sorted(order_ids))
 
     def invoiced(self) -> Iterator[list[tuple[int]]]:
-        """Give every order that the simulator knows."""
+        """Return every order with an invoice at the simulator."""
         return self._spill.invoiced()
 
     async def close(self) -> None:
-        """Close the connections and remove what was read."""
+        """Close the connections and remove the temporary file."""
         await self._client.aclose()
         self._spill.close()
 
@@ -142,14 +150,14 @@ async def _elements(chunks: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]
 
 
 def _parsed(content: bytes) -> list[dict[str, Any]]:
-    found = json.loads(content, parse_float=Decimal, parse_int=Decimal)
-    if not isinstance(found, list):
+    invoices = json.loads(content, parse_float=Decimal, parse_int=Decimal)
+    if not isinstance(invoices, list):
         raise ValueError("the list of invoices is not a list")
-    return found
+    return invoices
 
 
 def invoice_of(body: dict[str, Any]) -> Invoice:
-    """Read one invoice as the API or the simulator's control API shows it; numbers must have been read exactly."""
+    """Read one invoice of the API or of the simulator's control API; its numbers must be Decimal or int."""
     received = body.get("payments") or []
     paid = body.get("paid_amount", received[0].get("paid_amount") if received else None)
     return Invoice(

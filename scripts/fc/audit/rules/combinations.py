@@ -1,4 +1,4 @@
-"""Which states of order, payment and stock go together: at rest, and while messages are on their way."""
+"""The valid combinations of the states of order, payment and stock: at rest, and with messages in flight."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -19,11 +19,11 @@ STEPS = frozenset(
         (CANCELLED, FAILED, "paid"),
     }
 )
-"""(from, to, cause) of every step that an order may take."""
+"""(from, to, cause) of every allowed step of an order."""
 
 
 class Pay(StrEnum):
-    """A payment as far as its order is concerned."""
+    """The states of a payment that matter to its order."""
 
     MISSING = "missing"
     PENDING = "PENDING"
@@ -54,10 +54,10 @@ SETTLED: frozenset[Triple] = frozenset(
         (CANCELLED, Pay.CLOSED, Stock.RELEASED),
         # The rollback overtook stock.updated.
         (CANCELLED, Pay.CLOSED, Stock.TOMBSTONE),
-        # The payment had failed before it heard that there is no stock.
+        # The payment had failed before stock.rejected arrived.
         (CANCELLED, Pay.CLOSED, Stock.REJECTED),
         (CANCELLED, Pay.REJECTED, Stock.REJECTED),
-        # Money was taken for what can't be served: refund due.
+        # Money was received for an order without stock: a refund is due.
         (FAILED, Pay.PAID, Stock.REJECTED),
         (FAILED, Pay.CLOSED_LATE, Stock.RELEASED),
         (FAILED, Pay.CLOSED_LATE, Stock.TOMBSTONE),
@@ -65,7 +65,7 @@ SETTLED: frozenset[Triple] = frozenset(
         (FAILED, Pay.REJECTED_LATE, Stock.REJECTED),
     }
 )
-"""All combinations that an order may rest in; the first one until its payment ends."""
+"""All combinations of an order at rest; the first one lasts until its payment ends."""
 
 _LATE = (Pay.CLOSED_LATE, Pay.REJECTED_LATE)
 _BEFORE_ROLLBACK = (Stock.NONE, Stock.TAKEN, Stock.REJECTED)
@@ -77,7 +77,7 @@ def _passing() -> Iterable[Triple]:
     yield from product((CREATED,), Pay, _BEFORE_ROLLBACK)
     yield from product((COMPLETED,), (Pay.PAID, *_LATE), _BEFORE_ROLLBACK)
     yield from product((CANCELLED,), (Pay.CLOSED, Pay.REJECTED, *_LATE), _ANY_STOCK)
-    # The order heard of the missing stock first.
+    # stock.rejected reached the order first.
     yield from product((CANCELLED,), (Pay.MISSING, Pay.PENDING, Pay.PAID), (Stock.REJECTED,))
     yield from product((FAILED,), _LATE, _ANY_STOCK)
 
@@ -85,11 +85,10 @@ def _passing() -> Iterable[Triple]:
 PASSING: frozenset[Triple] = frozenset(
     triple for triple in _passing() if triple[1] not in _NEEDS_REJECTION or triple[2] is Stock.REJECTED
 )
-"""What an order may pass through while its messages travel, in whatever order they arrive."""
+"""The combinations of an order with messages in flight, in whatever order they arrive."""
 
 
 def pay_state(payment: Payment | None) -> Pay:
-    """Classify a payment."""
     if payment is None:
         return Pay.MISSING
     if not payment.is_closed:
@@ -100,7 +99,6 @@ def pay_state(payment: Payment | None) -> Pay:
 
 
 def stock_state(rows: Iterable[LedgerRow]) -> Stock:
-    """Classify the ledger rows of one order."""
     states = {row.state for row in rows}
     if not states:
         return Stock.NONE

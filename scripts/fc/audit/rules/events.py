@@ -1,4 +1,4 @@
-"""Rules about events: each change has published what it must, once, saying what is true, and it has arrived."""
+"""Rules about events: each change publishes its event once, with true content, and every consumer applies it."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -6,26 +6,29 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.model import Dossier, Event
 from fc.audit.rules.combinations import STATUS_NAMES
 from fc.audit.rules.rule import KAFKA, Context, Fault, Level, declare, rule
-from fc.platform.topics import CONSUMERS, PUBLISHER
+from fc.platform.topics import PUBLISHERS
 
 
 def _of(events: Sequence[Event], topic: str) -> list[Event]:
     return [event for event in events if event.topic == topic]
 
 
-def _count(events: Sequence[Event], topic: str, wanted: int, why: str, since: datetime, context: Context) -> Iterator[Fault]:  # fmt: skip
+def _count(
+    events: Sequence[Event], topic: str, expected: int, why: str, since: datetime, context: Context
+) -> Iterator[Fault]:
     """Compare how often a topic was published; events that are old enough to have been purged may be missing."""
-    found = len(_of(events, topic))
-    if found > wanted or (found < wanted and context.still_in_outbox(since)):
-        yield Fault(f"{wanted} {topic} ({why})", f"{found}", since)
+    actual = len(_of(events, topic))
+    if actual > expected or (actual < expected and context.still_in_outbox(since)):
+        yield Fault(f"{expected} {topic} ({why})", f"{actual}", since)
 
 
 @rule("event_checkout", "Every order has published exactly one order.created and one stock.updated.")
 def checkout(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Count; an event without its order is an event without its commit."""
+    """Count the events; one without its order was published without its commit."""
     since = dossier.order.created_at if dossier.order else None
     for topic in ("order.created", "stock.updated"):
         if since:
@@ -38,7 +41,7 @@ def checkout(dossier: Dossier, context: Context) -> Iterator[Fault]:
     "event_rollback", "stock.rollback is published once when a payment's failure cancels or fails an order, else never."
 )
 def rollback(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Count; when stock.rejected was the cause there is nothing to give back."""
+    """Count the events; an order cancelled by stock.rejected holds no stock."""
     due = [step for step in dossier.history if step.cause == "payment_failed"]
     since = due[0].created_at if due else dossier.order.updated_at if dossier.order else None
     why = f"{STATUS_NAMES[due[0].status]} by {due[0].cause}" if due else "no payment has failed"
@@ -46,9 +49,12 @@ def rollback(dossier: Dossier, context: Context) -> Iterator[Fault]:
         yield from _count(dossier.order_events, "stock.rollback", 1 if due else 0, why, since, context)
 
 
-@rule("event_success", "Every payment that money came for has published exactly one payment.success, others none.")
+@rule(
+    "event_success",
+    "Every payment that received money has published exactly one payment.success, every other one none.",
+)
 def success(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Count; money that came late is told too."""
+    """Count the events; money received late is published too."""
     for payment in dossier.payments:
         paid = payment.paid_at or payment.late_paid_at
         why = "paid" if payment.paid_at else "paid late" if paid else "not paid"
@@ -56,22 +62,19 @@ def success(dossier: Dossier, context: Context) -> Iterator[Fault]:
         yield from _count(dossier.payment_events, "payment.success", 1 if paid else 0, why, since, context)
 
 
-@rule(
-    "event_failed", "Every payment that was closed has published exactly one payment.failed, unless stock was rejected."
-)
+@rule("event_failed", "Every closed payment has published exactly one payment.failed, unless the stock was rejected.")
 def failed(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Count; stock.rejected has told the order by itself."""
+    """Count the events; the order reads stock.rejected itself."""
     for payment in dossier.payments:
         due = payment.is_closed and payment.reason != "stock_rejected"
         why = f"{payment.status}, {payment.reason or 'no reason'}"
-        # Money that came late has changed the row since; creation is a lower bound then.
+        # Money received late has changed the row since; its creation is a lower bound.
         since = payment.create_time if payment.late_paid_at else payment.update_time
         yield from _count(dossier.payment_events, "payment.failed", 1 if due else 0, why, since, context)
 
 
-@rule("event_rejected", "stock.rejected is published exactly once for an order whose ledger says REJECTED, else never.")
+@rule("event_rejected", "stock.rejected is published exactly once for an order whose ledger is REJECTED, else never.")
 def rejected(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Count."""
     refused = [row for row in dossier.ledger if row.state == "REJECTED"]
     events = _of(dossier.stock_events, "stock.rejected")
     moments = [row.updated_at for row in dossier.ledger] or [event.created_at for event in events]
@@ -80,29 +83,31 @@ def rejected(dossier: Dossier, context: Context) -> Iterator[Fault]:
         yield from _count(events, "stock.rejected", 1 if refused else 0, why, max(moments), context)
 
 
-@rule("event_payload", "An event says what its order and payment say.")
+@rule("event_payload", "The content of an event is that of its order and payment.")
 def payload(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Compare amounts, customers, products and reasons; only fields that are there, as older producers sent fewer."""
+    """Compare amounts, customers, products and reasons where the event has them: older producers sent fewer fields."""
     for event in dossier.events():
-        said: dict[str, Any] = json.loads(event.payload, parse_float=Decimal)
-        for name, wanted in _truth(dossier, event).items():
-            found = _lines(said[name]) if name == "products" and said.get(name) is not None else said.get(name)
-            if name in said and found != wanted:
-                yield Fault(f"{name} {wanted}", f"{event.topic} says {found}", event.created_at)
+        content: dict[str, Any] = json.loads(event.payload, parse_float=Decimal)
+        for name, expected in _content(dossier, event).items():
+            actual = content.get(name)
+            if name == "products" and actual is not None:
+                actual = _lines(actual)
+            if name in content and actual != expected:
+                yield Fault(f"{name} {expected}", f"{event.topic} has {actual}", event.created_at)
 
 
-def _truth(dossier: Dossier, event: Event) -> dict[str, Any]:
-    truth: dict[str, Any] = {"order_id": dossier.order_id}
+def _content(dossier: Dossier, event: Event) -> dict[str, Any]:
+    content: dict[str, Any] = {"order_id": dossier.order_id}
     if dossier.order and event.topic in ("order.created", "stock.updated", "stock.rollback", "stock.rejected"):
-        truth["products"] = sorted((line.product_id, line.quantity) for line in dossier.lines)
+        content["products"] = sorted((line.product_id, line.quantity) for line in dossier.lines)
     if dossier.order and event.topic == "order.created":
         order = dossier.order
-        truth |= {"user_id": order.user_id, "total_amount": order.total_amount, "currency": order.currency}
+        content |= {"user_id": order.user_id, "total_amount": order.total_amount, "currency": order.currency}
     if dossier.payment and event.topic == "payment.failed":
-        truth |= {"status": dossier.payment.status, "reason": dossier.payment.reason}
+        content |= {"status": dossier.payment.status, "reason": dossier.payment.reason}
     if event.topic == "payment.success":
-        truth["status"] = "PAID"
-    return truth
+        content["status"] = "PAID"
+    return content
 
 
 def _lines(products: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
@@ -111,16 +116,16 @@ def _lines(products: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
 
 @rule("event_times", "An event is published after it was written.")
 def times(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Compare; both times are the same database's."""
+    """Compare two times of the same database."""
     for event in dossier.events():
         if event.published_at and event.published_at < event.created_at:
-            found = f"{event.topic} at {event.published_at.isoformat()}"
-            yield Fault(f"after {event.created_at.isoformat()}", found, event.published_at)
+            actual = f"{event.topic} at {event.published_at.isoformat()}"
+            yield Fault(f"after {event.created_at.isoformat()}", actual, event.published_at)
 
 
 @rule("event_id", "No event id is used twice.")
 def event_id(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Look for ids that another outbox row had before; within one outbox the database sees to it."""
+    """Report ids of another outbox; within one outbox a unique constraint forbids them."""
     for event in dossier.events():
         if event.event_id in context.reused:
             yield Fault("a new id", f"{event.topic} with id {event.event_id} again", event.created_at)
@@ -130,7 +135,7 @@ def event_id(dossier: Dossier, context: Context) -> Iterator[Fault]:
     "event_on_topic", "Every event that is marked as published is on its topic, under its order's key.", needs=(KAFKA,)
 )
 def on_topic(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Look the events up, except those that are older than what the topic still holds."""
+    """Look up the events, except those that the topic no longer keeps."""
     for event in dossier.events():
         if event.published_at is None:
             continue
@@ -139,34 +144,36 @@ def on_topic(dossier: Dossier, context: Context) -> Iterator[Fault]:
         if place is None and (kept_since is None or event.published_at > kept_since):
             yield Fault(f"{event.topic} {event.event_id}", "not on the topic", event.published_at)
         elif place and (place.topic, place.order_id) != (event.topic, event.order_id):
-            found = f"on {place.topic} under order {place.order_id}"
-            yield Fault(f"{event.topic} {event.event_id} under order {event.order_id}", found, event.published_at)
+            actual = f"on {place.topic} under order {place.order_id}"
+            yield Fault(f"{event.topic} {event.event_id} under order {event.order_id}", actual, event.published_at)
 
 
-@rule("event_applied", "Every message that a group has passed is in its inbox, or a dead letter.", needs=(KAFKA,))
+@rule(
+    "event_applied", "Every message before a group's committed offset is in its inbox or a dead letter.", needs=(KAFKA,)
+)
 def applied(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Look for messages that were consumed without effect."""
+    """Report messages that were consumed without an effect."""
     for event in dossier.events():
         place = context.places.get(event.event_id)
         for service in CONSUMERS.get(event.topic, ()) if place else ():
             pair = (service, event.event_id)
             passed = place and context.committed.get((service, place.topic, place.partition), 0) > place.offset
             if passed and pair not in context.consumed and pair not in context.letters:
-                yield Fault(f"{event.topic} in the inbox of {service}", "passed without effect", event.published_at)
+                yield Fault(f"{event.topic} in the inbox of {service}", "consumed without effect", event.published_at)
 
 
 @rule("event_parked", "No event is parked.", level=Level.ATTENTION)
 def parked(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """List events that could not be published, once they have been tried again at least once."""
+    """List events that could not be published, once there was time for another attempt."""
     for event in dossier.events():
         if event.parked_at and event.published_at is None and event.parked_at < context.now - context.stuck:
             error = event.last_error or "no error noted"
-            yield Fault(f"{event.topic} published", f"{PUBLISHER.get(event.topic)}: {error}", event.parked_at)
+            yield Fault(f"{event.topic} published", f"{PRODUCERS.get(event.topic)}: {error}", event.parked_at)
 
 
 @rule("event_recorded", "Every parked event of paymentfc is in failed_events.")
 def parked_recorded(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Look for parked events that an administrator does not see."""
+    """Report parked events that the list for administrators lacks."""
     for event in dossier.payment_events:
         if event.event_id in context.unrecorded:
             yield Fault("a row in failed_events", f"none for {event.topic}", event.parked_at)
@@ -181,14 +188,15 @@ SELECT 'outbox of {}', NULL::bigint, 'published',
   count(*) || ' events wait, last error: ' || coalesce(max(last_error), 'none'), min(created_at)
 FROM outbox WHERE published_at IS NULL AND parked_at IS NULL AND created_at < now() - $1::interval HAVING count(*) > 0
 """
-_SERVICES = sorted(set(PUBLISHER.values()))
 
-declare("event_key", "Every event is keyed by the order that it tells of.", sql=dict.fromkeys(_SERVICES, _KEYS))
+declare("event_key", "Every event has the key of the order in its payload.", sql=dict.fromkeys(PUBLISHERS, _KEYS))
 declare(
-    "outbox_stuck", "No event waits long to be published.", level=Level.ATTENTION,
-    sql={service: _WAITING.format(service) for service in _SERVICES},
-)  # fmt: skip
+    "outbox_stuck",
+    "No event waits long to be published.",
+    level=Level.ATTENTION,
+    sql={service: _WAITING.format(service) for service in PUBLISHERS},
+)
 declare("event_ghost", "Every message that a service has sent was committed in its outbox.", needs=(KAFKA,))
 declare("event_foreign", "All messages come from the services.", level=Level.ATTENTION, needs=(KAFKA,))
 declare("consumer_stuck", "No message waits long to be consumed.", level=Level.ATTENTION, needs=(KAFKA,))
-declare("dead_letter", "No message is dead.", level=Level.ATTENTION, needs=(KAFKA,))
+declare("dead_letter", "There are no dead letters.", level=Level.ATTENTION, needs=(KAFKA,))

@@ -10,25 +10,22 @@ from fc.audit.rules.rule import Context, Fault, rule
 
 @rule("order_total", "An order's total is the sum of its lines.")
 def total(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Sum up exactly."""
     for order in dossier.orders:
-        wanted = sum((line.price * line.quantity for line in dossier.lines), Decimal(0))
-        if wanted != order.total_amount:
-            yield Fault(wanted, order.total_amount, order.created_at)
+        expected = sum((line.price * line.quantity for line in dossier.lines), Decimal(0))
+        if expected != order.total_amount:
+            yield Fault(expected, order.total_amount, order.created_at)
 
 
 @rule("order_quantity", "An order's number of pieces is the sum of its lines.")
 def quantity(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Sum up."""
     for order in dossier.orders:
-        wanted = sum(line.quantity for line in dossier.lines)
-        if wanted != order.total_qty:
-            yield Fault(wanted, order.total_qty, order.created_at)
+        expected = sum(line.quantity for line in dossier.lines)
+        if expected != order.total_qty:
+            yield Fault(expected, order.total_qty, order.created_at)
 
 
 @rule("order_history", "An order's history starts with created, takes allowed steps only, and time goes forward.")
 def history(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Walk along the steps in the order of writing."""
     if dossier.order and not dossier.history:
         yield Fault("a step created", "no history", dossier.order.created_at)
     before: Step | None = None
@@ -45,16 +42,14 @@ def history(dossier: Dossier, _: Context) -> Iterator[Fault]:
 
 @rule("order_status", "An order's status is the last one of its history.")
 def status(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Compare."""
     for order in dossier.orders:
         if dossier.history and dossier.history[-1].status != order.status:
             last = dossier.history[-1]
             yield Fault(STATUS_NAMES[last.status], STATUS_NAMES[order.status], max(order.updated_at, last.created_at))
 
 
-@rule("order_user", "An order's customer is known to userfc.")
+@rule("order_user", "An order's customer exists in userfc.")
 def user(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Look the customer up."""
     for order in dossier.orders:
         if order.user_id not in context.users:
             yield Fault("a user of userfc", f"user {order.user_id}", order.created_at)
@@ -62,13 +57,12 @@ def user(dossier: Dossier, context: Context) -> Iterator[Fault]:
 
 @rule("idempotency_key", "A used idempotency key names an order of the same user, and no order has two keys.")
 def idempotency_key(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Compare the owners and count."""
     for key in dossier.keys:
-        found = f"key {key.key!r} of user {key.user_id}"
+        actual = f"key {key.key!r} of user {key.user_id}"
         if dossier.order is None:
-            yield Fault("an order that exists", found, key.created_at)
+            yield Fault("an order that exists", actual, key.created_at)
         elif key.user_id != dossier.order.user_id:
-            yield Fault(f"a key of user {dossier.order.user_id}", found, key.created_at)
+            yield Fault(f"a key of user {dossier.order.user_id}", actual, key.created_at)
     if len(dossier.keys) > 1:
         yield Fault("one key", f"{len(dossier.keys)} keys", max(key.created_at for key in dossier.keys))
 

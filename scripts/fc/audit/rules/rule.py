@@ -1,4 +1,4 @@
-"""Rules: each has a stable code and one sentence that holds for a sound platform; a fault is where it does not."""
+"""Rules: a stable code and a sentence that holds for a sound platform; a fault is a case in which it does not."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from fc.audit.model import Dossier
 
 
 class Level(StrEnum):
-    """VIOLATION must not be; ATTENTION is as designed, but a person should know."""
+    """VIOLATION: the state is wrong. ATTENTION: it is as designed, but an operator should see it."""
 
     VIOLATION = "violation"
     ATTENTION = "attention"
 
 
 class Patience(StrEnum):
-    """What may excuse a fault for a while.
+    """The reason why a fault may be temporary.
 
-    NONE: it breaks one database's own transaction, or what never changes. MESSAGES: a message may be on its way, or the
-    databases were read at slightly different moments. WEBHOOK: Xendit's callback may be late or lost, and is made up
-    for by the check of open invoices.
+    NONE: it contradicts one transaction of one database, or data that never changes. MESSAGES: a message may be in
+    flight, or the databases were read at slightly different moments. WEBHOOK: Xendit's callback may be late or lost;
+    the check of open invoices will find the payment.
     """
 
     NONE = "none"
@@ -35,9 +35,9 @@ KAFKA, MONGO, XENDIT = "kafka", "mongo", "xendit"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What one rule found: both values, and since when at the earliest.
+    """A case in which a rule does not hold: both values, and the earliest time since which it may be so.
 
-    `excusable` False says that no message on its way explains it. `subject` names what is not a whole order.
+    With `excusable` False no message in flight can explain it. `subject` names anything but a whole order.
     """
 
     expected: object
@@ -49,7 +49,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an event stands in Kafka; `order_id` is read from the message's key, None when it names none."""
+    """The place of an event in Kafka; `order_id` is read from the message's key, None when it names no order."""
 
     topic: str
     partition: int
@@ -59,15 +59,15 @@ class Place:
 
 @dataclass(slots=True)
 class Context:
-    """What rules know besides the order: the time, what was read, and what the batch's events have come to."""
+    """The input of rules besides the order: the time, the sources that were read, the state of the batch's events."""
 
     now: datetime
     stuck: timedelta
     read: frozenset[str] = frozenset()
     committed: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
-    """(group, topic, partition) -> offset up to which it was consumed before the databases were read."""
+    """(group, topic, partition) -> offset committed before the databases were read."""
     kept_since: Mapping[str, datetime] = field(default_factory=dict)
-    """Topic -> since when its messages are all still there."""
+    """Topic -> time since which no message of it was deleted."""
     consumed: set[tuple[str, UUID]] = field(default_factory=set)
     letters: set[tuple[str, UUID]] = field(default_factory=set)
     places: dict[UUID, Place] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Context:
     """Parked events of paymentfc that `failed_events` does not have."""
 
     def still_in_outbox(self, moment: datetime) -> bool:
-        """Tell whether an event of that moment can't have been purged from its outbox yet."""
+        """Whether an event of that moment can't have been purged from its outbox yet."""
         return moment > self.now - timedelta(days=OUTBOX_DAYS)
 
 
@@ -86,7 +86,7 @@ Check = Callable[[Dossier, Context], Iterator[Fault]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule; `needs` are the optional sources without which it can't be checked."""
+    """One rule; `needs` names the optional sources without which it can't be checked."""
 
     code: str
     sentence: str
@@ -102,19 +102,29 @@ RULES: dict[str, Rule] = {}
 
 
 def declare(
-    code: str, sentence: str, *, level: Level = Level.VIOLATION, patience: Patience = Patience.NONE,
-    needs: tuple[str, ...] = (), check: Check | None = None, sql: Mapping[str, str] | None = None,
-) -> None:  # fmt: skip
-    """Add a rule. Without `check` its faults come from the services' `sql`, or from who reads Kafka."""
+    code: str,
+    sentence: str,
+    *,
+    level: Level = Level.VIOLATION,
+    patience: Patience = Patience.NONE,
+    needs: tuple[str, ...] = (),
+    check: Check | None = None,
+    sql: Mapping[str, str] | None = None,
+) -> None:
+    """Add a rule. Without `check` its faults come from the services' `sql`, or from the reader of Kafka."""
     if code in RULES:
         raise ValueError(f"two rules are called {code}")
     RULES[code] = Rule(code, sentence, level, patience, frozenset(needs), check, sql or {})
 
 
 def rule(
-    code: str, sentence: str, *, level: Level = Level.VIOLATION, patience: Patience = Patience.NONE,
+    code: str,
+    sentence: str,
+    *,
+    level: Level = Level.VIOLATION,
+    patience: Patience = Patience.NONE,
     needs: tuple[str, ...] = (),
-) -> Callable[[Check], Check]:  # fmt: skip
+) -> Callable[[Check], Check]:
     """Make a function the check of a rule about one order."""
 
     def add(check: Check) -> Check:

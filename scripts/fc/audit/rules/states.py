@@ -1,4 +1,4 @@
-"""Rules about what order, payment and stock say of each other, by the table of combinations."""
+"""Rules about the states of order, payment and stock together, by the table of combinations."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,7 +22,7 @@ _STOCKS = frozenset((status, stock) for status, _, stock in SETTLED)
 
 
 def _triple(dossier: Dossier) -> Triple | None:
-    """Give the combination, or None where one of the parts is the business of another rule."""
+    """Return the combination, or None where a part is missing, which another rule reports."""
     if dossier.order is None or dossier.payment is None:
         return None
     return dossier.order.status, pay_state(dossier.payment), stock_state(dossier.ledger)
@@ -33,72 +33,71 @@ def _since(dossier: Dossier) -> datetime:
     return max(moments + [row.updated_at for row in dossier.ledger])
 
 
-@rule("order_payment", "An order's status and its payment's go together.", patience=Patience.MESSAGES)
+@rule("order_payment", "The states of an order and its payment match.", patience=Patience.MESSAGES)
 def order_payment(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Look the pair up."""
     triple = _triple(dossier)
     if triple and triple[:2] not in _PAIRS:
-        wanted = " or ".join(sorted(pay for status, pay in _PAIRS if status == triple[0])) or "no such status"
-        found = f"order {STATUS_NAMES[triple[0]]}, payment {triple[1]}"
-        yield Fault(f"payment {wanted}", found, _since(dossier), excusable=triple in PASSING)
+        expected = " or ".join(sorted(pay for status, pay in _PAIRS if status == triple[0])) or "no such status"
+        actual = f"order {STATUS_NAMES[triple[0]]}, payment {triple[1]}"
+        yield Fault(f"payment {expected}", actual, _since(dossier), excusable=triple in PASSING)
 
 
-@rule("stock_held", "No stock is held by a cancelled or failed order.", patience=Patience.MESSAGES)
+@rule("stock_held", "A cancelled or failed order holds no stock.", patience=Patience.MESSAGES)
 def stock_held(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Look for TAKEN."""
     order, state = dossier.order, stock_state(dossier.ledger)
     if order and order.status in (CANCELLED, FAILED) and (order.status, state) not in _STOCKS:
-        wanted = " or ".join(sorted(stock for status, stock in _STOCKS if status == order.status))
-        found = f"order {STATUS_NAMES[order.status]}, ledger {state}"
+        expected = " or ".join(sorted(stock for status, stock in _STOCKS if status == order.status))
+        actual = f"order {STATUS_NAMES[order.status]}, ledger {state}"
         passing = any((order.status, state) == (status, stock) for status, _, stock in PASSING)
-        yield Fault(wanted, found, _since(dossier), excusable=passing)
+        yield Fault(expected, actual, _since(dossier), excusable=passing)
 
 
 @rule("stock_taken", "The stock of every created or completed order is taken.", patience=Patience.MESSAGES)
 def stock_taken(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Look for anything but TAKEN."""
     order, state = dossier.order, stock_state(dossier.ledger)
     if order and order.status not in (CANCELLED, FAILED) and state is not Stock.TAKEN:
-        found = f"order {STATUS_NAMES[order.status]}, ledger {state}"
+        actual = f"order {STATUS_NAMES[order.status]}, ledger {state}"
         passing = any((order.status, state) == (status, stock) for status, _, stock in PASSING)
-        yield Fault(Stock.TAKEN, found, _since(dossier), excusable=passing)
+        yield Fault(Stock.TAKEN, actual, _since(dossier), excusable=passing)
 
 
-@rule("order_combination", "Order, payment and stock ledger go together, all three.", patience=Patience.MESSAGES)
+@rule(
+    "order_combination", "The states of order, payment and stock ledger match, all three.", patience=Patience.MESSAGES
+)
 def combination(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Look the three up when each two of them look well."""
+    """Check the three where both pairs with the order are valid."""
     triple = _triple(dossier)
     if triple is None or triple in SETTLED:
         return
     status, pay, stock = triple
     if (status, pay) in _PAIRS and (status, stock) in _STOCKS:
-        wanted = " or ".join(sorted(each for known, paid, each in SETTLED if (known, paid) == (status, pay)))
-        found = f"order {STATUS_NAMES[status]}, payment {pay}, ledger {stock}"
-        yield Fault(f"ledger {wanted}", found, _since(dossier), excusable=triple in PASSING)
+        expected = " or ".join(sorted(each for known, paid, each in SETTLED if (known, paid) == (status, pay)))
+        actual = f"order {STATUS_NAMES[status]}, payment {pay}, ledger {stock}"
+        yield Fault(f"ledger {expected}", actual, _since(dossier), excusable=triple in PASSING)
 
 
 @rule("ledger_states", "All ledger rows of an order are in one state.")
 def ledger_states(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Compare the rows with each other: they change in one transaction."""
+    """Compare the rows, which one transaction changes together."""
     if stock_state(dossier.ledger) is Stock.MIXED:
-        found = ", ".join(f"product {row.product_id} {row.state}" for row in dossier.ledger)
-        yield Fault("one state", found, max(row.updated_at for row in dossier.ledger))
+        actual = ", ".join(f"product {row.product_id} {row.state}" for row in dossier.ledger)
+        yield Fault("one state", actual, max(row.updated_at for row in dossier.ledger))
 
 
 @rule("ledger_lines", "The stock ledger holds the products and quantities of the order's lines.")
 def ledger_lines(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Compare products and quantities; both never change."""
+    """Compare products and quantities, which never change."""
     if dossier.order is None or not dossier.ledger:
         return
-    wanted = {line.product_id: line.quantity for line in dossier.lines}
-    found = {row.product_id: row.quantity for row in dossier.ledger}
-    if wanted != found:
-        yield Fault(_quantities(wanted), _quantities(found), max(row.updated_at for row in dossier.ledger))
+    expected = {line.product_id: line.quantity for line in dossier.lines}
+    actual = {row.product_id: row.quantity for row in dossier.ledger}
+    if expected != actual:
+        yield Fault(_quantities(expected), _quantities(actual), max(row.updated_at for row in dossier.ledger))
 
 
 @rule("ledger_order", "Every stock ledger row belongs to an order.", patience=Patience.MESSAGES)
 def ledger_order(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Look for rows without an order: orderfc commits before anybody hears of it."""
+    """Report rows without an order: orderfc commits before it publishes stock.updated."""
     if dossier.order is None and dossier.ledger:
         since = max(row.updated_at for row in dossier.ledger)
         yield Fault("an order", f"{len(dossier.ledger)} rows {stock_state(dossier.ledger)}", since, excusable=False)
@@ -118,21 +117,21 @@ declare(
 )
 declare(
     "stock_conserved",
-    "A product's stock is what administrators put there, less what orders hold.",
+    "A product's stock is the sum of its adjustments less the units that orders hold.",
     sql={
         "productfc": """
-            WITH given AS (SELECT product_id, sum(units) AS units FROM stock_adjustments GROUP BY 1),
+            WITH adjusted AS (SELECT product_id, sum(units) AS units FROM stock_adjustments GROUP BY 1),
             held AS (SELECT product_id, sum(quantity) AS units FROM stock_ledger WHERE state = 'TAKEN' GROUP BY 1)
             SELECT 'product ' || p.id, NULL::bigint,
-              coalesce(g.units, 0) || ' put there - ' || coalesce(h.units, 0) || ' held by orders', p.stock::text,
+              coalesce(g.units, 0) || ' adjusted - ' || coalesce(h.units, 0) || ' held by orders', p.stock::text,
               p.updated_at
-            FROM products p LEFT JOIN given g ON g.product_id = p.id LEFT JOIN held h ON h.product_id = p.id
+            FROM products p LEFT JOIN adjusted g ON g.product_id = p.id LEFT JOIN held h ON h.product_id = p.id
             WHERE p.stock <> coalesce(g.units, 0) - coalesce(h.units, 0)"""
     },
 )
 declare(
     "ledger_product",
-    "Every product of which stock was taken exists.",
+    "Every product whose stock was taken exists.",
     sql={
         "productfc": """
             SELECT 'product ' || l.product_id, l.order_id, 'a product', 'none, but ' || l.quantity || ' ' || l.state,

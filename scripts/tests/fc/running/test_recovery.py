@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis import Redis
 
-from fc.stack import processes
+from fc.stack import ports, processes
 from fc.stack.layout import PORTS, SERVICES
 from fc.stack.local import Stack
 from servers.redis import PASSWORD
@@ -114,7 +114,7 @@ def test_up_recovers_from_a_killed_supervisor_and_leaves_no_second_set_of_proces
     assert Counter(child.pid for child in keeper.children()) == Counter(now.values())
     for name in PORTS:
         owner = {"grpc": "userfc", "kafka_controller": "kafka"}.get(name, name)
-        assert processes.holder(stack.layout.port(name)).startswith(f"process {now[owner]} ")
+        assert ports.holder(stack.layout.port(name)).startswith(f"process {now[owner]} ")
     strangers = {process.pid for process in processes.of_stack(stack.home)} - {item.pid for item in family(stack)}
     assert not strangers
     buyer.pay(order)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from fc.demo.seed import CATALOGUE
-from fc.stack import processes
+from fc.stack import ports, processes
 from fc.stack.accounts import ACCOUNTS
 from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
@@ -74,7 +74,7 @@ def test_status_shows_every_part_with_its_process_and_port(stack: Stack, fc: Fc)
         assert state == "running"
         assert psutil.Process(int(pid)).environ()[processes.MARK] == str(stack.home)
         assert int(port) == stack.layout.port(name)
-        assert processes.holder(int(port)).startswith(f"process {pid} ")
+        assert ports.holder(int(port)).startswith(f"process {pid} ")
 
 
 # What each part was told
@@ -155,7 +155,7 @@ def test_seeding_makes_what_is_missing_and_keeps_what_was_changed(shop: Catalogu
     mug = shop.named("Ceramic Mug")
     try:
         shop.http.put(f"/v1/products/{mug['id']}", json={"price": 46_000}).raise_for_status()
-        assert fc("seed").out == "Seeded: 1 rows made.\n"
+        assert fc("seed").out == "Seeded: 1 rows created.\n"
         assert shop.named("Wall Clock")["price"] == 150_000
         assert shop.named("Ceramic Mug")["price"] == 46_000
     finally:

@@ -40,7 +40,7 @@ def test_a_taken_port_is_named_with_the_process_that_holds_it_and_nothing_is_sta
 
 
 def test_a_stacks_own_ports_are_taken_for_another_stack(stack: Stack, tmp_path: Path) -> None:
-    other = Stack(Layout(tmp_path / "home", stack.layout.offset), given={})
+    other = Stack(Layout(tmp_path / "home", stack.layout.offset), settings={})
     with pytest.raises(StackError, match=r"can't start") as refused:
         other.up()
     for name in SERVICES:
@@ -52,9 +52,9 @@ def test_a_refused_setting_fails_the_start_with_the_log_that_explains_it_and_dow
     kept: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A service that ends again and again is noticed by that, however long one may take.
-    monkeypatch.setattr("fc.stack.local.READY_S", 3600)
+    monkeypatch.setattr("fc.stack.startup.READY_S", 3600)
     kept.down()
-    refused = Stack(kept.layout, {**HASTY, **OVERRIDES, "JWT_SECRET": "short"}, given={})
+    refused = Stack(kept.layout, {**HASTY, **OVERRIDES, "JWT_SECRET": "short"}, settings={})
     with pytest.raises(StackError) as failed:
         refused.up()
     first, *tail = str(failed.value).splitlines()
@@ -71,7 +71,7 @@ def test_a_refused_setting_fails_the_start_with_the_log_that_explains_it_and_dow
 
 def test_a_setting_that_is_put_right_needs_no_down_before_the_next_up(kept: Stack) -> None:
     kept.down()
-    refused = Stack(kept.layout, {**HASTY, **OVERRIDES, "KAFKA_PARTITIONS": "0"}, given={})
+    refused = Stack(kept.layout, {**HASTY, **OVERRIDES, "KAFKA_PARTITIONS": "0"}, settings={})
     with pytest.raises(StackError, match="userfc: setting KAFKA_PARTITIONS: should be greater than or equal to 1"):
         refused.up()
     assert refused.supervisor.running

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fc.stack import processes
+from fc.stack import ports, processes
 from fc.stack.errors import StackError
 from fc.stack.layout import PORTS
 from fc.stack.local import Stack
@@ -27,7 +27,7 @@ HALF_WRITTEN = ("*.pid", "*.sock", "*.sock.*", "*.tmp", "temp-*", "making", "*.a
 def left_behind(stack: Stack) -> list[str]:
     """Give what a stopped stack must not leave."""
     found = [str(path) for pattern in HALF_WRITTEN for path in stack.home.rglob(pattern)]
-    found += [f"port {name}" for name in PORTS if processes.is_taken(stack.layout.port(name))]
+    found += [f"port {name}" for name in PORTS if ports.is_taken(stack.layout.port(name))]
     found += [str(process) for process in processes.of_stack(stack.home)]
     return found + ([str(stack.layout.socket)] if stack.layout.socket.exists() else [])
 
@@ -91,5 +91,5 @@ def test_down_after_a_killed_supervisor_leaves_nothing_either_and_wipe_removes_a
     assert left_behind(stack) == []
     assert (stack.home / "data" / "postgres" / "data" / "PG_VERSION").exists()
     said = fc("down --wipe")
-    assert (said.code, said.out) == (0, f"Nothing was running.\nRemoved all data below {stack.home}.\n")
+    assert (said.code, said.out) == (0, f"Nothing was running.\nRemoved all data and logs in {stack.home}.\n")
     assert [path.name for path in stack.home.iterdir()] == ["lock"]

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
+from fc.stack.configuration import Program, configuration
 from fc.stack.errors import StackError
 from fc.stack.layout import Layout
-from fc.stack.supervisor import Program, configuration
 
 
 def parsed(layout: Layout, programs: list[Program]) -> Any:

@@ -129,7 +129,7 @@ def test_a_file_that_is_no_program_is_not_taken_for_one(layout: Layout, script: 
 def test_what_only_compose_has_and_what_only_tests_need_is_never_missing(layout: Layout) -> None:
     said = found(layout)
     assert [said[part].ok for part in ("Docker", "Vault, Jaeger", "Chromium")] == [None, None, None]
-    assert "`make setup`" in said["Chromium"].advice
+    assert "`make tools`" in said["Chromium"].advice
 
 
 @pytest.mark.usefixtures("bare", "complete")

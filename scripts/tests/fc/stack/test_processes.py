@@ -1,11 +1,10 @@
-"""Who holds a port, which processes belong to a stack, and how they are ended."""
+"""Which processes belong to a stack, and how they are ended."""
 
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,18 +12,12 @@ import pytest
 
 from fc.stack import processes
 from fc.stack.processes import MARK
-from testkit import eventually, free_port
+from testkit import eventually
 
 Waiting = Callable[..., "subprocess.Popen[str]"]
 
 # Each says in a line that it is there and then waits.
 IDLE = "import signal; print('there', flush=True); signal.pause()"
-LISTENER = """
-import signal, socket
-server = socket.create_server(("127.0.0.1", 0))
-print(server.getsockname()[1], flush=True)
-signal.pause()
-"""
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('there', flush=True); signal.pause()"
 POLITE = """
 import os, pathlib, signal, sys
@@ -40,66 +33,6 @@ signal.pause()
 def first_line(process: "subprocess.Popen[str]") -> str:
     assert process.stdout
     return process.stdout.readline().strip()
-
-
-@contextlib.contextmanager
-def listening(address: str) -> Iterator[int]:
-    with socket.create_server((address, 0)) as server:
-        yield server.getsockname()[1]
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_a_port_is_taken_while_somebody_listens_on_it_and_free_afterwards(address: str) -> None:
-    with listening(address) as port:
-        assert processes.is_taken(port)
-    assert not processes.is_taken(port)
-
-
-def test_a_connection_that_was_just_closed_does_not_hold_its_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            # The side that closes first keeps the connection in TIME_WAIT.
-            server.accept()[0].close()
-            assert client.recv(1) == b""
-    assert not processes.is_taken(port)
-
-
-def test_asking_leaves_no_listener_behind() -> None:
-    port = free_port()
-    assert not processes.is_taken(port)
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port))
-
-
-def test_the_holder_is_named_by_its_process_id_and_command_line(waiting: Waiting) -> None:
-    process = waiting(LISTENER)
-    said = processes.holder(int(first_line(process)))
-    assert said.startswith(f"process {process.pid} (")
-    assert "python" in said
-    assert " -c " in said
-
-
-def test_the_holder_is_who_listens_and_not_who_is_connected(waiting: Waiting) -> None:
-    process = waiting(LISTENER)
-    port = int(first_line(process))
-    with socket.create_connection(("127.0.0.1", port)) as client:
-        assert processes.holder(port).startswith(f"process {process.pid} ")
-        # A port of ours that is connected, on which nobody listens.
-        assert processes.holder(client.getsockname()[1]) == "another process"
-
-
-def test_a_very_long_command_line_is_cut(waiting: Waiting) -> None:
-    process = waiting(LISTENER + "#" * 5000)
-    assert len(processes.holder(int(first_line(process)))) < 150
-
-
-def test_a_holder_that_may_not_be_seen_is_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(_kind: str) -> None:
-        raise psutil.AccessDenied
-
-    monkeypatch.setattr(psutil, "net_connections", denied)
-    assert processes.holder(80) == "another process"
 
 
 def test_the_processes_of_a_stack_are_those_that_carry_its_mark(waiting: Waiting, tmp_path: Path) -> None:
@@ -142,7 +75,7 @@ def test_ending_asks_first_so_that_a_process_can_put_its_things_in_order(waiting
 def test_ending_insists_where_asking_does_not_help(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(processes, "ASK_S", 0.3)
+    monkeypatch.setattr(processes, "TERMINATE_S", 0.3)
     deaf, polite = waiting(DEAF), waiting(POLITE, NOTE=str(tmp_path / "note"))
     for process in (deaf, polite):
         first_line(process)

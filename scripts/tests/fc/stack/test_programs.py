@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fc.stack.accounts import ADMIN
-from fc.stack.layout import SERVICES, Layout
-from fc.stack.programs import SIMULATOR, Programs, given_settings, setting_names
+from fc.stack.layout import SERVICES, SIMULATOR, Layout
+from fc.stack.programs import Programs, developer_settings, setting_names
 
 PAYMENT_ONLY = {"XENDIT_SECRET_API_KEY", "XENDIT_WEBHOOK_TOKEN", "XENDIT_BASE_URL", "MONGO_URI", "PAYMENT_MAX_TRIES"}
 
@@ -25,8 +25,8 @@ def environments(programs: Programs) -> dict[str, dict[str, str]]:
 
 def test_without_a_dotenv_nothing_but_the_environment_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
-    assert given_settings()["LOG_LEVEL"] == "DEBUG"
-    assert "JWT_SECRET" not in given_settings()
+    assert developer_settings()["LOG_LEVEL"] == "DEBUG"
+    assert "JWT_SECRET" not in developer_settings()
 
 
 def test_a_setting_in_dotenv_reaches_every_service_that_reads_it(checkout: Path, layout: Layout) -> None:
@@ -61,7 +61,7 @@ def test_what_is_given_stands_for_environment_and_dotenv(
 ) -> None:
     dotenv(checkout, "XENDIT_BASE_URL=https://api.xendit.co", "LOG_LEVEL=ERROR")
     monkeypatch.setenv("CURRENCY", "USD")
-    programs = Programs(layout, {"LOG_LEVEL": "DEBUG"}, given={"JWT_SECRET": "given"})
+    programs = Programs(layout, {"LOG_LEVEL": "DEBUG"}, settings={"JWT_SECRET": "given"})
     told = programs.environment("paymentfc")
     assert programs.simulated
     assert (told["LOG_LEVEL"], told["JWT_SECRET"], told.get("CURRENCY")) == ("DEBUG", "given", None)

@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from fc.stack import processes
+from fc.stack.configuration import Program
 from fc.stack.errors import StackError
 from fc.stack.layout import Layout
-from fc.stack.supervisor import Program, Supervisor
+from fc.stack.supervisor import Supervisor
 from testkit import eventually
 
 SHOW = "import json, os; print(json.dumps(dict(os.environ)), flush=True); import signal; signal.pause()"

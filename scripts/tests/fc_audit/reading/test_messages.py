@@ -6,8 +6,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from fc.audit.patience import Limits
 from fc.audit.rules.rule import RULES
-from fc.audit.run import Limits, run_audit
 
 from ..conftest import cloud_event, new_sample
 from ..plants import PLANTS
@@ -20,15 +20,15 @@ ORDER = 12345678901234567
 
 async def test_a_message_that_no_service_has_committed_is_a_ghost(world: World) -> None:
     await world.send([("payment.success", b"{}", KEY, cloud_event("payment.success", "paymentfc"))])
-    report = await run_audit(world.sources)
+    report = await world.audit()
     assert "event_ghost" in {each.rule for each in report.findings if each.order_id == ORDER}
     assert report.exit_code == 1
 
 
 async def test_messages_of_strangers_are_summed_up_per_topic(world: World) -> None:
-    before = await run_audit(world.sources)
+    before = await world.audit()
     await world.send([("stock.rollback", b"{}", KEY, {}), ("stock.rollback", b"{}", KEY, {})])
-    after = await run_audit(world.sources)
+    after = await world.audit()
     [found] = [
         each for each in after.findings if each.rule == "event_foreign" and each.subject == "topic stock.rollback"
     ]
@@ -50,21 +50,21 @@ async def test_a_dead_letter_is_listed_with_its_reason_until_its_message_was_app
     }  # fmt: skip
     await world.store([made])
     await world.send([("payment.success.dlq", b"{}", f"order-{made.order_id}".encode(), headers)])
-    report = await run_audit(world.sources)
+    report = await world.audit()
     found = [each for each in report.findings if each.order_id == made.order_id]
     assert [(each.rule, each.found, each.expected) for each in found] == [
         ("dead_letter", "handler_failed: boom", "applied by orderfc")
     ]
     assert found[0].subject.startswith("payment.success.dlq[")
     await world.sql("orderfc", "INSERT INTO inbox VALUES ($1, $2, $3)", *received.values())
-    report = await run_audit(world.sources)
+    report = await world.audit()
     assert [each for each in report.findings if each.order_id == made.order_id] == []
 
 
 async def test_messages_that_no_group_consumes_are_reported_once_they_are_old(world: World) -> None:
     await world.store([new_sample("open", not_passed=True)])
-    patient = await run_audit(world.sources, limits=Limits(stuck_s=3600))
-    hasty = await run_audit(world.sources, limits=Limits(stuck_s=0))
+    patient = await world.audit(limits=Limits(stuck_s=3600))
+    hasty = await world.audit(limits=Limits(stuck_s=0))
     assert patient.counts["consumer_stuck"] == 0
     assert {each.subject.split("[")[0] for each in hasty.findings if each.rule == "consumer_stuck"} >= {
         "group paymentfc on order.created", "group productfc on stock.updated",
@@ -76,7 +76,7 @@ async def test_an_outbox_that_is_not_emptied_is_reported_with_its_last_error(bar
     made.event("payment.success")["published_at"] = None
     await bare.store([made])
     await bare.sql("paymentfc", "UPDATE outbox SET last_error = 'no broker'")
-    report = await run_audit(bare.sources)
+    report = await bare.audit()
     [found] = [each for each in report.findings if each.rule == "outbox_stuck"]
     assert (found.subject, found.found) == ("outbox of paymentfc", "1 events wait, last error: no broker")
     assert found.since == made.event("payment.success")["created_at"]
@@ -85,7 +85,7 @@ async def test_an_outbox_that_is_not_emptied_is_reported_with_its_last_error(bar
 async def test_an_event_that_is_keyed_by_another_order_is_found(bare: World) -> None:
     await bare.store([new_sample("open")])
     await bare.sql("orderfc", "UPDATE outbox SET key = 'user-7' WHERE topic = 'order.created'")
-    report = await run_audit(bare.sources)
+    report = await bare.audit()
     [found] = [each for each in report.findings if each.rule == "event_key"]
     assert found.found == "user-7"
 
@@ -93,7 +93,7 @@ async def test_an_event_that_is_keyed_by_another_order_is_found(bare: World) -> 
 async def test_stock_below_zero_is_found(bare: World) -> None:
     await bare.sql("productfc", "ALTER TABLE products DROP CONSTRAINT ck_products_stock")
     await bare.sql("productfc", "UPDATE products SET stock = -1 WHERE id = 2")
-    report = await run_audit(bare.sources)
+    report = await bare.audit()
     await bare.sql("productfc", "UPDATE products SET stock = 0 WHERE id = 2")
     await bare.sql("productfc", "ALTER TABLE products ADD CONSTRAINT ck_products_stock CHECK (stock >= 0)")
     assert [(each.rule, each.subject, each.found) for each in report.findings] == [
@@ -104,9 +104,9 @@ async def test_stock_below_zero_is_found(bare: World) -> None:
 
 async def test_a_unit_of_stock_that_nobody_put_there_is_found(bare: World) -> None:
     await bare.store([new_sample("paid"), new_sample("expired")])
-    assert (await run_audit(bare.sources)).findings == []
+    assert (await bare.audit()).findings == []
     await bare.sql("productfc", "UPDATE products SET stock = stock + 1 WHERE id = 1")
-    [found] = (await run_audit(bare.sources)).findings
+    [found] = (await bare.audit()).findings
     assert (found.rule, found.subject, found.found) == ("stock_conserved", "product 1", "100")
     assert found.expected.endswith("held by orders")
 
@@ -118,14 +118,14 @@ async def test_events_that_were_purged_after_a_week_are_not_missed(bare: World) 
         for row in each.of("paymentfc", "payments"):
             row["expires_at"] = None
     await bare.store(made)
-    assert (await run_audit(bare.sources)).findings == []
+    assert (await bare.audit()).findings == []
 
 
 async def test_events_that_can_not_have_been_purged_yet_are_missed(bare: World) -> None:
     made = new_sample("paid", age_s=timedelta(days=6, hours=23).total_seconds())
     made.rows = {key: rows for key, rows in made.rows.items() if key[1] not in ("outbox", "inbox")}
     await bare.store([made])
-    report = await run_audit(bare.sources)
+    report = await bare.audit()
     assert {"event_checkout", "event_success"} <= set(report.counts)
 
 
@@ -139,7 +139,7 @@ async def test_events_that_their_topic_does_not_hold_any_more_are_not_missed_and
         await forget(own_broker, "order.created")
         lost.event("order.created")["published_at"] = datetime.now(UTC) + timedelta(seconds=30)
         await world.store([lost])
-        report = await run_audit(world.sources, ignore=["event_ghost"])
+        report = await world.audit(ignore=["event_ghost"])
     assert [each.rule for each in report.findings if each.order_id == old.order_id] == []
     assert [each.rule for each in report.findings if each.order_id == lost.order_id] == ["event_on_topic"]
 

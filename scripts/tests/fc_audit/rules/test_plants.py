@@ -23,7 +23,7 @@ async def test_a_planted_fault_is_found_by_its_rules_and_by_no_others(audited: A
 async def test_a_finding_names_the_order_both_values_and_since_when(audited: Audited) -> None:
     spoiled = audited.spoiled["a payment of another amount"]
     [found] = [each for each in audited.of(spoiled.order_id) if each.rule == "payment_amount"]
-    assert found.shown() == {
+    assert found.as_json() == {
         "rule": "payment_amount",
         "level": "violation",
         "sentence": "A payment's amount is its order's total.",

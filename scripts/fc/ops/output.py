@@ -1,4 +1,4 @@
-"""How the commands answer: a table for a person, tab-separated columns for a pipe, a JSON object per line on demand."""
+"""The output of the commands: a table on a terminal, tab-separated columns in a pipe, JSON lines on request."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def clean(value: object) -> str:
-    """Write a value on one line, with nothing in it that a terminal would obey; `-` for what is not there."""
+    """Return a value as one line without control characters, which a terminal would obey; `-` for no value."""
     text = "-" if value is None or value == "" else str(value)
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
@@ -41,21 +41,21 @@ def put_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def say(text: str) -> None:
-    """Tell a person something beside the rows: on the terminal, or on standard error when the rows go elsewhere."""
+    """Print a remark beside the rows: on the terminal, or on standard error when the rows go into a pipe."""
     (console if console.is_terminal else Console(stderr=True, highlight=False, soft_wrap=True)).print(text)
 
 
 def age(since: datetime, now: datetime) -> str:
-    """Write how long ago something was, in its two largest units."""
+    """Return the time since `since` in its two largest units."""
     left = max(int((now - since) / timedelta(seconds=1)), 0)
-    found: list[str] = []
+    parts: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
         count, left = divmod(left, size)
-        if count or found or unit == "s":
-            found.append(f"{count}{unit}")
-    return " ".join(found[:2])
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
 
 
 def moment(time: datetime | None) -> str:
-    """Write a time as people and sorting tools read it, in UTC."""
+    """Return a time in UTC, in a form that sorts."""
     return f"{time:%Y-%m-%d %H:%M:%S}" if time else "-"

@@ -1,0 +1,45 @@
+"""How the platform runs on this machine: in containers where a Docker engine answers, else as native processes."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from rich.console import Console
+
+from fc.stack import compose
+from fc.stack.accounts import Accounts
+from fc.stack.compose import Compose
+from fc.stack.layout import Layout
+from fc.stack.local import Stack
+from fc.stack.native import Native
+
+
+class Deployment(Protocol):
+    """The commands that `fc` offers for both; each prints its own progress and raises StackError when it fails."""
+
+    def urls(self) -> dict[str, str]:
+        """Return the HTTP addresses of the services and of `xendit`."""
+
+    def accounts(self) -> Accounts:
+        """Return the accounts of the platform once it is seeded."""
+
+    def up(self) -> bool:
+        """Start everything and wait until all four services are ready. Returns False when everything ran already."""
+
+    def down(self, *, wipe: bool) -> None:
+        """Stop everything; `wipe` removes the data too."""
+
+    def status(self) -> bool:
+        """Show the parts. Returns False when one of them is known not to run."""
+
+    def logs(self, names: Collection[str], *, lines: int, follow: bool) -> None:
+        """Show the last lines of the named parts, of all parts without names."""
+
+    def make_topics(self) -> None:
+        """Create the topics that are missing."""
+
+
+def here(console: Console) -> Deployment:
+    """Return the deployment of this machine."""
+    if compose.engine():
+        return Compose()
+    return Native(Stack(Layout.from_environment()), console)

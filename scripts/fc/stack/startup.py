@@ -1,0 +1,145 @@
+"""The start of a stack: servers side by side, databases, topics, then services; each step is waited for."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+
+import httpx2
+
+from chassis.config.settings import ServiceSettings, load
+from chassis.db import migrations
+from chassis.kafka.topics import ensure_topics
+from chassis.service import Service
+from fc.stack.errors import StackError
+from fc.stack.layout import SERVICES, SIMULATOR, Layout
+from fc.stack.programs import Programs, settings_class
+from fc.stack.supervisor import Supervisor
+from servers.base import Missing, Server
+
+READY_S = 90
+POLL_S = 0.05
+# A program that has been started more often than this while it is waited for will not become ready.
+MAX_STARTS = 2
+# About three seconds of polls during which the supervisor sees the program ended.
+MAX_FAILURES = 3 / POLL_S
+TAIL_LINES = 25
+
+Report = Callable[[str, float], None]
+"""Called at each step with what is done and the seconds that it took."""
+
+
+def silent(_step: str, _seconds: float) -> None:
+    """Report nothing."""
+
+
+async def answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
+    try:
+        async with httpx2.AsyncClient(timeout=3, trust_env=False) as client:
+            return bool((await client.get(url)).status_code == 200)
+    except httpx2.HTTPError:
+        return False
+
+
+def tail(layout: Layout, name: str, lines: int = TAIL_LINES) -> str:
+    """Return the end of a program's log."""
+    path = layout.log(name)
+    if not path.exists():
+        return "(no log yet)"
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def topics() -> list[str]:
+    """Return every topic that a service produces or consumes."""
+    names: set[str] = set()
+    for name in SERVICES:
+        service: Service = import_module(f"{name}.app").SERVICE
+        names |= set(service.topics)
+    return sorted(names)
+
+
+async def make_topics(programs: Programs) -> list[str]:
+    """Create the topics that are missing and return their names."""
+    return await ensure_topics(_connection_settings(programs, "orderfc"), topics())
+
+
+def _connection_settings(programs: Programs, service: str) -> ServiceSettings:
+    """Return the settings of a service with its addresses and credentials and defaults for everything else."""
+    environment = programs.environment(service)
+    arguments = {name.lower(): value for name, value in environment.items() if name.startswith(("DB_", "KAFKA_"))}
+    try:
+        return load(settings_class(service), **arguments)
+    except SystemExit as refused:
+        raise StackError(str(refused)) from None
+
+
+class Startup:
+    """Starts programs and waits for them. Raises StackError with the end of the log of a program that fails."""
+
+    def __init__(self, layout: Layout, programs: Programs, supervisor: Supervisor, report: Report = silent) -> None:
+        self._layout = layout
+        self._programs = programs
+        self._supervisor = supervisor
+        self._report = report
+
+    async def prepare(self) -> None:
+        """Make data folders and configuration of all servers at once; only the first time takes long."""
+        began = time.monotonic()
+        try:
+            await asyncio.gather(*(asyncio.to_thread(server.prepare) for server in self._programs.servers))
+        except Missing as missing:
+            raise StackError(str(missing)) from None
+        self._report("servers prepared", time.monotonic() - began)
+
+    async def run(self) -> None:
+        """Start every program that does not run, in order."""
+        if self._programs.simulated:
+            self._supervisor.start(SIMULATOR)
+        await asyncio.gather(*(self._start_server(server) for server in self._programs.servers))
+        began = time.monotonic()
+        await make_topics(self._programs)
+        self._report("topics exist", time.monotonic() - began)
+        await asyncio.gather(*(self._start_service(name) for name in SERVICES))
+        if self._programs.simulated:
+            await self._wait(SIMULATOR, lambda: answers(f"{self._layout.url(SIMULATOR)}/ping"))
+
+    async def _start_server(self, server: Server) -> None:
+        self._supervisor.start(server.name)
+        await self._wait(server.name, server.ready)
+        if server is self._programs.postgres:
+            await self._programs.postgres.make_databases()
+            await self._migrate()
+
+    async def _migrate(self) -> None:
+        began = time.monotonic()
+        for name in SERVICES:
+            await migrations.run(_connection_settings(self._programs, name), name)
+        self._report("databases migrated", time.monotonic() - began)
+
+    async def _start_service(self, name: str) -> None:
+        self._supervisor.start(name)
+        await self._wait(name, lambda: self.service_ready(name))
+
+    async def service_ready(self, name: str) -> bool:
+        """Whether a service answers /ready with 200."""
+        return await answers(f"{self._layout.url(name)}/ready")
+
+    async def _wait(self, name: str, check: Callable[[], Awaitable[bool]]) -> None:
+        began = time.monotonic()
+        await self.wait_until(name, check)
+        self._report(f"{name} ready", time.monotonic() - began)
+
+    async def wait_until(self, name: str, check: Callable[[], Awaitable[bool]]) -> None:
+        """Poll `check` until it holds. Raises StackError after 90 s, or sooner when the program keeps ending."""
+        deadline = time.monotonic() + READY_S
+        failures = 0
+        starts: set[float] = set()
+        while not await check():
+            state = self._supervisor.state(name)
+            failures += state.detail in ("BACKOFF", "FATAL", "EXITED")
+            starts.add(state.since)
+            if failures > MAX_FAILURES or len(starts) > MAX_STARTS or time.monotonic() > deadline:
+                log, end = self._layout.log(name), tail(self._layout, name)
+                raise StackError(f"{name} did not become ready. The end of {log}:\n{end}")
+            await asyncio.sleep(POLL_S)
