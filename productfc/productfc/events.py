@@ -16,7 +16,6 @@ CONSUMED = (STOCK_UPDATED, STOCK_ROLLBACK)
 
 
 def order_key(order_id: int) -> str:
-    """Return the Kafka key of all events of an order."""
     return f"order-{order_id}"
 
 

@@ -61,9 +61,8 @@ def _parse_ids(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in parts))
 
 
-@router.get("/search", tags=["products"], response_model=schemas.SearchView, summary="Search products")
+@router.get("/search", tags=["products"], response_model=schemas.SearchView, summary="Search the products on sale")
 async def search_products(request: Request, db: Db, query: Annotated[schemas.SearchQuery, Query()]) -> Response:
-    """Search the products on sale, page by page."""
     parameters = request.query_params
     if repeated := next((name for name in parameters if len(parameters.getlist(name)) > 1), None):
         raise Invalid(f"{repeated}: is given more than once")
@@ -81,10 +80,9 @@ async def search_products(request: Request, db: Db, query: Annotated[schemas.Sea
     return _json(orjson.dumps(answer))
 
 
-@router.get("/categories", tags=["categories"], summary="List categories")
+@router.get("/categories", tags=["categories"], summary="List all categories by name")
 async def read_categories(db: Db) -> schemas.CategoriesView:
-    """List all categories by name."""
-    return schemas.CategoriesView(categories=[_category(category) for category in await categories.list_all(db)])
+    return schemas.CategoriesView(categories=[_category(category) for category in await categories.all_by_name(db)])
 
 
 @router.post(
@@ -102,7 +100,6 @@ async def post_category(body: schemas.CategoryBody, db: Db) -> schemas.CategoryV
 
 @router.get("/categories/{category_id}", tags=["categories"], responses=errors(404), summary="Read a category")
 async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
-    """Read a category."""
     category = await categories.by_id(db, category_id)
     if category is None:
         raise UnknownCategory(category_id)

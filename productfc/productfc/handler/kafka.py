@@ -14,7 +14,6 @@ from productfc.usecase.take_stock import take_stock
 
 
 def handlers(db: Database, cache: ProductCache) -> dict[str, Handler]:
-    """Return the table topic -> handler."""
     return {
         events.STOCK_UPDATED: partial(stock_updated, db, cache),
         events.STOCK_ROLLBACK: partial(stock_rollback, db, cache),

@@ -90,7 +90,6 @@ class ProductChanges(BaseModel):
     category_id: BodyId = Field(default_factory=int)
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields that are present."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
@@ -169,5 +168,4 @@ def view(product: Product) -> dict[str, Any]:
 
 
 def encode(product: Product) -> bytes:
-    """Return the body of GET /v1/products/{id}."""
     return orjson.dumps(view(product))

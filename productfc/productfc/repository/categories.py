@@ -21,8 +21,7 @@ UPDATE products SET category_id = NULL WHERE id IN (SELECT id FROM leaving)
 _DELETE = "DELETE FROM product_categories WHERE id = $1"
 
 
-async def list_all(db: Database) -> list[Category]:
-    """List all categories by name."""
+async def all_by_name(db: Database) -> list[Category]:
     async with db.driver() as connection:
         return [Category(*row) for row in await connection.fetch(_ALL)]
 
@@ -62,7 +61,6 @@ async def rename(tx: Tx, category_id: int, name: str) -> Category | None:
 
 
 async def has_products(tx: Tx, category_id: int) -> bool:
-    """Whether a product on sale belongs to the category."""
     return bool(await tx.driver().fetchval(_HAS_PRODUCTS, category_id))
 
 

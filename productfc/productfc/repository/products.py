@@ -1,4 +1,4 @@
-"""All SQL on products, except that of the stock ledger."""
+"""All SQL on products except the stock ledger. Reads return products on sale; with a `Tx` they see its changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,14 +66,12 @@ class Search:
 
 
 async def by_id(db: Database, product_id: int) -> Product | None:
-    """Return a product that is on sale."""
     async with db.driver() as connection:
         row = await connection.fetchrow(_BY_ID, product_id)
     return None if row is None else Product(*row)
 
 
 async def by_id_in(tx: Tx, product_id: int) -> Product | None:
-    """Return a product that is on sale, as the transaction sees it."""
     row = await tx.driver().fetchrow(_BY_ID, product_id)
     return None if row is None else Product(*row)
 
@@ -115,7 +113,6 @@ def _conditions(query: Search) -> tuple[str, list[Any]]:
 
 
 def escape_like(text: str) -> str:
-    """Escape the characters that LIKE reads as a pattern."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
@@ -142,7 +139,6 @@ async def archive(tx: Tx, product_id: int) -> bool:
 
 
 async def ids_in_category(tx: Tx, category_id: int) -> list[int]:
-    """List the ids of a category's products as the transaction sees them."""
     return _ids(await tx.driver().fetch(_IN_CATEGORY, category_id))
 
 

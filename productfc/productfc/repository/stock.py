@@ -67,7 +67,6 @@ async def load_for_return(tx: Tx, order_id: int) -> list[Entry]:
 
 
 async def save(tx: Tx, order_id: int, event_id: UUID, decision: Decision) -> None:
-    """Write a decision: stock and ledger in one statement."""
     await tx.driver().execute(
         _SAVE,
         order_id,

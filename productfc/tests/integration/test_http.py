@@ -18,12 +18,12 @@ async def test_a_product_is_made_read_changed_in_part_and_archived(shop: Shop) -
     category = await shop.category()
     name = (await _call(shop, "GET", f"/v1/products/categories/{category}"))[1]["name"]
     body = {"name": "  Ceramic Mug ", "price": 85000, "category_id": category}
-    status, made = await _call(shop, "POST", "/v1/products", json=body)
-    path = f"/v1/products/{made['id']}"
-    assert (status, made) == (
+    status, product = await _call(shop, "POST", "/v1/products", json=body)
+    path = f"/v1/products/{product['id']}"
+    assert (status, product) == (
         201,
         {
-            "id": made["id"],
+            "id": product["id"],
             "name": "Ceramic Mug",
             "description": "",
             "price": 85000,
@@ -32,16 +32,16 @@ async def test_a_product_is_made_read_changed_in_part_and_archived(shop: Shop) -
             "category": {"id": category, "name": name},
         },
     )
-    assert await _call(shop, "GET", path) == (200, made)
-    changed = {**made, "stock": 7, "description": "blue"}
+    assert await _call(shop, "GET", path) == (200, product)
+    changed = {**product, "stock": 7, "description": "blue"}
     assert await _call(shop, "PUT", path, json={"stock": 7, "description": "blue"}) == (200, changed)
     assert await _call(shop, "PUT", path, json={}) == (200, changed)
-    zeroed = {**made, "stock": 0, "description": "", "price": 0}
+    zeroed = {**product, "stock": 0, "description": "", "price": 0}
     assert await _call(shop, "PUT", path, json={"stock": 0, "description": "", "price": 0}) == (200, zeroed)
     assert await _call(shop, "DELETE", path) == (200, {"message": "Product deleted successfully"})
     for method, options in (("GET", {}), ("DELETE", {}), ("PUT", {"json": {"stock": 1}}), ("PUT", {"json": {}})):
         status, answer = await _call(shop, method, path, **options)
-        assert (status, answer["error"]) == (404, f"product {made['id']} not found")
+        assert (status, answer["error"]) == (404, f"product {product['id']} not found")
 
 
 PRODUCT = {"name": "Mug", "price": 1000, "category_id": 1}
@@ -140,15 +140,15 @@ async def test_a_category_name_is_unique_without_case_and_a_used_category_stays(
     status, answer = await _call(shop, "DELETE", f"/v1/products/categories/{category}")
     assert (status, answer["code"]) == (409, "category_in_use")
     await _call(shop, "DELETE", f"/v1/products/{product}")
-    gone = await _call(shop, "DELETE", f"/v1/products/categories/{category}")
-    assert gone == (200, {"message": "Product category deleted successfully"})
+    deletion = await _call(shop, "DELETE", f"/v1/products/categories/{category}")
+    assert deletion == (200, {"message": "Product category deleted successfully"})
     assert (await _call(shop, "GET", f"/v1/products/categories/{category}"))[0] == 404
 
 
 async def test_a_batch_read_keeps_the_order_asked_and_leaves_out_what_is_not_on_sale(shop: Shop) -> None:
-    first, second, gone = [await shop.product() for _ in range(3)]
-    await _call(shop, "DELETE", f"/v1/products/{gone}")
-    ids = f"{second},{BIG - 1},{gone},{first},{second}"
+    first, second, archived = [await shop.product() for _ in range(3)]
+    await _call(shop, "DELETE", f"/v1/products/{archived}")
+    ids = f"{second},{BIG - 1},{archived},{first},{second}"
     answer = await shop.http.get("/v1/products", params={"ids": ids})
     assert [product["id"] for product in answer.json()["products"]] == [second, first]
 
@@ -156,7 +156,7 @@ async def test_a_batch_read_keeps_the_order_asked_and_leaves_out_what_is_not_on_
 async def test_search_takes_patterns_literally_and_ignores_case(shop: Shop) -> None:
     category = await shop.category("Search & Find")
     names = ["100% Wool", "100x Wool", "snake_case", "snakeXcase", "back\\slash", "Ümlaut"]
-    made = {name: await shop.product(name=name, category_id=category) for name in names}
+    ids = {name: await shop.product(name=name, category_id=category) for name in names}
     for text, expected in {
         "0% w": ["100% Wool"],
         "E_C": ["snake_case"],
@@ -168,14 +168,14 @@ async def test_search_takes_patterns_literally_and_ignores_case(shop: Shop) -> N
     }.items():
         params = {"name": text, "category": "Search & Find"}
         answer = (await shop.http.get("/v1/products/search", params=params)).json()
-        assert [product["id"] for product in answer["products"]] == [made[name] for name in expected], text
+        assert [product["id"] for product in answer["products"]] == [ids[name] for name in expected], text
         assert answer["totalPages"] == (1 if expected else 0)
 
 
 async def test_pages_order_ties_by_id_and_lead_to_each_other(shop: Shop) -> None:
     category = await shop.category("Paged & 100% más")
-    made = [await shop.product(category_id=category, price=price, name="A b") for price in (2, 1, 2, 1, 2)]
-    by_price = [made[0], made[2], made[4], made[1], made[3]]
+    ids = [await shop.product(category_id=category, price=price, name="A b") for price in (2, 1, 2, 1, 2)]
+    by_price = [ids[0], ids[2], ids[4], ids[1], ids[3]]
     url = "/v1/products/search"
     params: dict[str, str] | None = {
         "category": "Paged & 100% más",
@@ -213,7 +213,7 @@ async def test_a_page_behind_the_last_is_empty_and_still_counts(shop: Shop) -> N
 
 async def test_prices_are_inclusive_bounds(shop: Shop) -> None:
     category = await shop.category("Bounds")
-    made = [await shop.product(category_id=category, price=price) for price in (1, 2, 3, 4)]
+    ids = [await shop.product(category_id=category, price=price) for price in (1, 2, 3, 4)]
     params = {"category": "Bounds", "min_price": "2", "max_price": "3.5"}
     answer = (await shop.http.get("/v1/products/search", params=params)).json()
-    assert [product["id"] for product in answer["products"]] == made[1:3]
+    assert [product["id"] for product in answer["products"]] == ids[1:3]

@@ -29,7 +29,6 @@ def client_address(request: Request, trusted: Sequence[Network]) -> str:
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
-    """Parse an address; an IPv4 address inside IPv6 becomes IPv4. None for any other text."""
     try:
         address = ip_address(text.strip())
     except ValueError:

@@ -5,7 +5,7 @@ import asyncpg
 from chassis.db.database import Database, Tx
 from userfc.model import Account, Role, User
 
-# Also the condition of a partial index, which serves only queries with the same condition.
+# Bcrypt hashes of the Go system. Also the condition of a partial index, which serves only queries with the same text.
 LEGACY_HASH = "password_hash LIKE '$2%'"
 
 _BY_ID = "SELECT id, name, email, role FROM users WHERE id = $1"
@@ -33,7 +33,6 @@ async def by_email(db: Database, email: str) -> Account | None:
 
 
 async def legacy_hashes_exist(db: Database) -> bool:
-    """Whether any account still has a bcrypt hash of the Go system."""
     async with db.driver() as connection:
         return bool(await connection.fetchval(_LEGACY_HASHES_EXIST))
 
@@ -50,7 +49,6 @@ async def renew_hash(tx: Tx, user_id: int, old: str, new: str) -> None:
 
 
 async def make_admin(tx: Tx, user_id: int, password_hash: str) -> None:
-    """Set the role admin and a password hash."""
     await tx.driver().execute(_MAKE_ADMIN, user_id, password_hash)
 
 

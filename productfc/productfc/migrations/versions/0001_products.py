@@ -77,11 +77,10 @@ UP = (
 
 
 def upgrade() -> None:
-    """Create everything."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Drop everything but the extension, which somebody else may use."""
+    # The extension stays: other schemas of the database may use it.
     op.execute("DROP TABLE inbox, outbox, stock_ledger, products, product_categories")

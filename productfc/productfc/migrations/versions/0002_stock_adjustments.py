@@ -1,4 +1,4 @@
-"""What administrators put on the shelves and took off: with the ledger it explains every unit of stock."""
+"""Adjustments of stock by administrators: together with the ledger they explain every unit."""
 
 from alembic import op
 
@@ -17,7 +17,7 @@ UP = (
       created_at timestamptz NOT NULL DEFAULT now())
     """,
     "CREATE INDEX ix_stock_adjustments_product_id ON stock_adjustments (product_id)",
-    # Older products begin with what they have now and what orders hold.
+    # Each existing product gets an opening entry: its free stock and the units that orders hold.
     """
     INSERT INTO stock_adjustments (product_id, units, cause)
     SELECT id, units, 'opening' FROM (
@@ -29,11 +29,9 @@ UP = (
 
 
 def upgrade() -> None:
-    """Create the table, and an opening entry for each product."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Drop it."""
     op.execute("DROP TABLE stock_adjustments")

@@ -1,4 +1,4 @@
-"""The first tables: users with an e-mail address that is unique without case, and the tokens that were logged out."""
+"""The first tables: users, whose e-mail address is unique without case, and revoked tokens."""
 
 from alembic import op
 
@@ -34,12 +34,10 @@ DOWN = ("DROP TABLE revoked_tokens", "DROP TABLE users")
 
 
 def upgrade() -> None:
-    """Go to this revision."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Go back to the revision before."""
     for statement in DOWN:
         op.execute(statement)
