@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
+from contracts import saga
 from contracts.asyncapi import document
 from contracts.compatibility import incompatibilities
 from contracts.schemas import Schema, needed, published
@@ -64,6 +65,7 @@ def generated(root: Path) -> dict[Path, str]:
     }
     text = yaml.dump(document(golden(root)), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
     files[ASYNCAPI] = _YAML_HEAD + text
+    files[SAGA] = saga.page(root)
     return files
 
 

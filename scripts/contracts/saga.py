@@ -25,7 +25,9 @@ cancelled or failed. [events.md](events.md) describes the fields of each event, 
 outbox and the inbox that carry them.
 
 Each row is one arrow of the picture. `orderfc: checkout` is the module `orderfc/orderfc/usecase/checkout.py`. The order
-of arrival does not matter: an event that allows no change of the order's status leaves it as it is.
+of arrival does not matter: an event that allows no change of the order's status leaves it as it is. The last column
+names what compensates the event's effect: `stock.rejected` closes the payment, `stock.rollback` returns the stock, and
+an administrator refunds money that was paid for an order that failed.
 
 | Topic | Published by | Consumed by | Changes of the order | May publish | Compensation |
 | --- | --- | --- | --- | --- | --- |

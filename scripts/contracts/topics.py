@@ -54,7 +54,7 @@ TOPICS = (
         "orderfc",
         orderfc.events.OrderCreated,
         "An order was accepted: make its invoice.",
-        "`stock.rejected` closes the payment",
+        "`stock.rejected`",
         ("order_id",),
     ),
     Topic(
@@ -62,7 +62,7 @@ TOPICS = (
         "orderfc",
         orderfc.events.StockUpdated,
         "Take this stock for the order, all of it or nothing.",
-        "`stock.rollback` returns the stock",
+        "`stock.rollback`",
         ("order_id",),
     ),
     Topic(
@@ -70,28 +70,28 @@ TOPICS = (
         "orderfc",
         orderfc.events.StockRollback,
         "Give back what this order holds.",
-        "none: it compensates `stock.updated`",
+        "none",
     ),
     Topic(
         "payment.success",
         "paymentfc",
         paymentfc.events.PaymentSuccess,
         "The money has arrived.",
-        "refund of a failed order",
+        "refund",
     ),
     Topic(
         "payment.failed",
         "paymentfc",
         paymentfc.events.PaymentFailed,
         "The money will not arrive.",
-        "none: no money was paid",
+        "none",
     ),
     Topic(
         "stock.rejected",
         "productfc",
         productfc.events.StockRejected,
         "The stock was not there; nothing was taken.",
-        "none: no stock was taken",
+        "none",
     ),
 )
 

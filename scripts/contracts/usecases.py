@@ -31,6 +31,7 @@ class Code:
             own = {name: (f"{source.module}.{name}", node) for node in source.tree.body for name in _defined(node)}
             self._nodes |= dict(own.values())
             self._names[source.module] = {**_imported(source.tree), **{name: full for name, (full, _) in own.items()}}
+        self._refers = {name: self._references(_module(name), node) for name, node in self._nodes.items()}
 
     def usecases(self, service: str) -> list[str]:
         """Return the names of a service's modules with use-cases."""
@@ -83,7 +84,7 @@ class Code:
         return {name: value for name, value in constants.items() if value in PRODUCERS}
 
     def _definitions(self, module: str) -> list[str]:
-        return [name for name in self._nodes if name.rpartition(".")[0] == module]
+        return [name for name in self._nodes if _module(name) == module]
 
     def _entries(self, module: str, node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         """Return the entries of the dictionaries below a node whose keys are dotted names."""
@@ -98,9 +99,9 @@ class Code:
         waiting = list(start)
         while waiting:
             name = waiting.pop()
-            module = name.rpartition(".")[0]
-            if name not in reached and name in self._nodes and (module == within or ".usecase." not in module):
-                waiting += self._references(module, self._nodes[name])
+            module = _module(name)
+            if name not in reached and (module == within or ".usecase." not in module):
+                waiting += self._refers.get(name, ())
             reached.add(name)
         return reached
 
@@ -116,6 +117,10 @@ class Code:
         return self._names.get(module, {}).get(node.id) if isinstance(node, ast.Name) else None
 
 
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
 def _defined(node: ast.stmt) -> list[str]:
     """Return the names that a top-level statement defines."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -125,11 +130,12 @@ def _defined(node: ast.stmt) -> list[str]:
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
-    """Return the dotted names that a module's names stand for."""
+    """Return the dotted names that a module's names stand for; `import a.b` binds a."""
     names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.asname or alias.name: alias.name for alias in node.names}
+            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
+            names |= dict.fromkeys((alias.name.split(".")[0] for alias in node.names if not alias.asname), "")
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return {name: full or name for name, full in names.items()}

@@ -12,8 +12,9 @@ GROUPS = ("product", "tools", "tests")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-# chassis/pb is generated from the protos.
-_LEFT_OUT = frozenset({"pb", "__pycache__", "build", "node_modules"})
+# chassis/pb, generated from the protos.
+GENERATED = "pb"
+_LEFT_OUT = frozenset({"__pycache__", "build", "node_modules"})
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Source:
 
     @property
     def group(self) -> str:
-        """Product (what is deployed), tools or tests."""
+        """Product (what is deployed), tools, tests or generated."""
+        if GENERATED in self.path.parts:
+            return "generated"
         if "tests" in self.path.parts or self.path.name == "conftest.py":
             return "tests"
         return "product" if self.path.parts[0] in PRODUCT else "tools"
@@ -50,7 +53,7 @@ class Source:
 
 
 def read(root: Path) -> list[Source]:
-    """Read all Python files of a checkout, without hidden folders and generated code."""
+    """Read all Python files of a checkout, those in hidden folders left out."""
     return [Source(path, (root / path).read_text("utf-8")) for path in sorted(_paths(root, root))]
 
 

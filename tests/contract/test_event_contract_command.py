@@ -9,15 +9,19 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.__main__ import app
-from contracts.files import ASYNCAPI, ROOT, schema_file
+from contracts.files import ASYNCAPI, ROOT, SAGA, schema_file
+from lint.sources import PRODUCT
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout's contract files, which may be spoiled."""
+    """A checkout's contract files and the sources of its services, which may be changed."""
+    for package in PRODUCT:
+        shutil.copytree(ROOT / package / package, tmp_path / package / package)
     shutil.copytree(ROOT / "protos/events", tmp_path / "protos/events")
     (tmp_path / ASYNCAPI).parent.mkdir()
     shutil.copy(ROOT / ASYNCAPI, tmp_path / ASYNCAPI)
+    shutil.copy(ROOT / SAGA, tmp_path / SAGA)
     return tmp_path
 
 
@@ -71,6 +75,22 @@ def test_a_golden_example_that_changes_makes_the_document_stale(checkout: Path) 
     code, output = run("check", checkout)
     assert code == 1
     assert [line for line in output.splitlines() if line.startswith("+ ") and line.endswith(" order_id: 1002")]
+
+
+def test_a_handler_of_another_use_case_makes_the_saga_stale(checkout: Path) -> None:
+    path = checkout / "productfc/productfc/handler/kafka.py"
+    path.write_text(path.read_text().replace("await return_stock(", "await take_stock("))
+    code, output = run("check", checkout)
+    assert code == 1
+    assert [line for line in output.splitlines() if line.startswith("+| `stock.rollback`") and "take_stock" in line]
+
+
+def test_a_handler_without_a_use_case_is_named(checkout: Path) -> None:
+    path = checkout / "productfc/productfc/handler/kafka.py"
+    path.write_text(path.read_text().replace("await return_stock(", "print("))
+    code, output = run("check", checkout)
+    assert code == 1
+    assert "productfc's handler of stock.rollback calls not one use-case" in output
 
 
 def test_the_command_runs_as_a_module() -> None:
