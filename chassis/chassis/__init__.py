@@ -1,1 +1,1 @@
-"""What every service needs and no business noun: settings, database, events, HTTP, gRPC, supervision."""
+"""The library of all services: settings, database, events, Kafka, HTTP, gRPC, tokens and supervision."""
