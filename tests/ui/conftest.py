@@ -1,21 +1,19 @@
 """A real Chromium, a simulator on a free port, and a merchant that records the callbacks it gets."""
 
-import asyncio
 import json
 import shutil
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
 from testkit import eventually, free_port
+from testkit.asgi import serving
 from xendit_sim.app import create_app
 from xendit_sim.config import Settings
 
@@ -29,27 +27,6 @@ def chromium(installed: str = "/usr/bin/chromium") -> str:
     if not Path(path).exists():
         pytest.fail("This test needs a browser and there is no Chromium here: `make setup` installs it.", pytrace=False)
     return path
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that leaves signals alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def serving(app: Any, port: int) -> AsyncIterator[None]:
-    """Serve an application."""
-    server = _Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1, ws="none"))
-    task = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started or task.done())
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 @dataclass

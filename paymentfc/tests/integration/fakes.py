@@ -1,4 +1,4 @@
-"""What stands where Xendit and userfc would be: the clients' own classes, answering from memory."""
+"""Fakes of Xendit and userfc: the clients' own classes, which answer from memory."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -13,11 +13,16 @@ from paymentfc.client.xendit import Draft, Xendit
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused
 from paymentfc.model.invoices import Invoice
 
+# Of a list call without a limit.
+LISTED = 10
+MAX_EXTERNAL_ID = 255
+CURRENCIES = ("IDR", "USD", "THB", "VND", "PHP", "MYR")
+
 
 class FakeXendit(Xendit):
-    """Keeps invoices in memory. `instead` replaces calls by name.
+    """Keeps invoices in memory and behaves as `testkit.xendit_conformance` says. `instead` replaces calls by name.
 
-    `faults` are taken one per call: down, busy, refuse, commit_then_fail, wrong_amount.
+    Each call takes one of `faults`: down, busy, refuse, commit_then_fail, wrong_amount.
     """
 
     def __init__(self) -> None:
@@ -30,17 +35,24 @@ class FakeXendit(Xendit):
         self.instead: dict[str, Callable[[Any], Awaitable[Invoice]]] = {}
 
     def live(self, external_id: str) -> list[Invoice]:
-        """Give the invoices of an order that can be paid."""
+        """Return the invoices of an order that can be paid."""
         return [i for i in self.invoices.values() if i.external_id == external_id and i.status == "PENDING"]
 
     def put(self, external_id: str, amount: Decimal, status: str = "PENDING", **fields: Any) -> Invoice:
-        """Make an invoice behind the service's back."""
+        """Add an invoice that paymentfc has not created."""
         now = datetime.now(UTC)
-        number = uuid4().hex[:24]
-        made = Invoice(number, external_id, status, amount, "IDR", None, f"https://pay/{number}",
-                       now + timedelta(days=1), now)  # fmt: skip
-        self.invoices[number] = replace(made, **fields)
-        return self.invoices[number]
+        invoice = Invoice(
+            id=uuid4().hex[:24],
+            external_id=external_id,
+            status=status,
+            amount=amount,
+            currency="IDR",
+            expiry_date=now + timedelta(days=1),
+            created=now,
+        )
+        invoice = replace(invoice, invoice_url=f"https://pay/{invoice.id}")
+        self.invoices[invoice.id] = replace(invoice, **fields)
+        return self.invoices[invoice.id]
 
     def change(self, invoice_id: str | None, **fields: Any) -> None:
         """Change an invoice, for example to PAID."""
@@ -66,7 +78,15 @@ class FakeXendit(Xendit):
             self.before_create = None
             await hook()
         amount = draft.amount + 1 if fault == "wrong_amount" else draft.amount
-        made = self.put(draft.external_id, amount)
+        _check(draft)
+        created = datetime.now(UTC)
+        made = self.put(
+            draft.external_id,
+            amount,
+            currency=draft.currency,
+            created=created,
+            expiry_date=created + timedelta(seconds=draft.duration_s),
+        )
         if self.on_create:
             await self.on_create(made)
         if fault == "commit_then_fail":
@@ -75,12 +95,14 @@ class FakeXendit(Xendit):
 
     async def find(self, external_id: str) -> list[Invoice]:
         self._fault("find")
-        return [i for i in reversed(self.invoices.values()) if i.external_id == external_id]
+        self._expire_due()
+        return [i for i in reversed(self.invoices.values()) if i.external_id == external_id][:LISTED]
 
     async def get(self, invoice_id: str) -> Invoice:
         if instead := self.instead.get("get"):
             return await instead(invoice_id)
         self._fault("get")
+        self._expire_due()
         if invoice_id not in self.invoices:
             raise Refused(404, "INVOICE_NOT_FOUND_ERROR", "no such invoice")
         return self.invoices[invoice_id]
@@ -89,10 +111,29 @@ class FakeXendit(Xendit):
         if instead := self.instead.get("expire"):
             return await instead(invoice_id)
         self._fault("expire")
-        if self.invoices[invoice_id].status != "PENDING":
-            raise Refused(404, "INVOICE_NOT_FOUND_ERROR", "not pending")
-        self.change(invoice_id, status="EXPIRED")
+        self._expire_due()
+        if invoice_id not in self.invoices or self.invoices[invoice_id].status != "PENDING":
+            raise Refused(404, "INVOICE_NOT_FOUND_ERROR", "no such invoice, or not pending")
+        self.change(invoice_id, status="EXPIRED", expiry_date=datetime.now(UTC))
         return self.invoices[invoice_id]
+
+    def _expire_due(self) -> None:
+        now = datetime.now(UTC)
+        for invoice in list(self.invoices.values()):
+            if invoice.status == "PENDING" and invoice.expiry_date and invoice.expiry_date <= now:
+                self.change(invoice.id, status="EXPIRED")
+
+
+def _check(draft: Draft) -> None:
+    """Refuse the drafts that Xendit refuses."""
+    valid = (
+        draft.amount > 0
+        and draft.currency in CURRENCIES
+        and draft.duration_s > 0
+        and 0 < len(draft.external_id) <= MAX_EXTERNAL_ID
+    )
+    if not valid:
+        raise Refused(400, "API_VALIDATION_ERROR", "There was an error with the format submitted to the server.")
 
 
 class FakeUsers(UserClient):

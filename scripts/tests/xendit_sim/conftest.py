@@ -3,18 +3,18 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from testkit import eventually
+from testkit.asgi import serving
 from xendit_sim.app import create_app
 from xendit_sim.config import Settings
 from xendit_sim.simulator import Simulator
@@ -22,30 +22,6 @@ from xendit_sim.simulator import Simulator
 KEY = "xnd_development_test"
 TOKEN = "callback-token-of-the-test"
 START = datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that leaves signals alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def serving(app: Any, lifespan: Literal["on", "off"] = "on") -> AsyncIterator[str]:
-    """Serve an application on a free port; gives its address."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_config=None, lifespan=lifespan, timeout_graceful_shutdown=1, ws="none"
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started or task.done())
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 @dataclass
@@ -222,7 +198,7 @@ async def merchants() -> AsyncIterator[tuple[str, dict[str, Merchant]]]:
     async def app(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
         await found[scope["path"]](scope, receive, send)
 
-    async with serving(app, "off") as url:
+    async with serving(app, lifespan="off") as url:
         yield url, found
 
 
@@ -243,6 +219,6 @@ async def sim(merchant: Merchant) -> AsyncIterator[Sim]:
 
 
 @pytest.fixture
-def anonymous(sim: Sim) -> Iterator[httpx2.AsyncClient]:
+def anonymous(sim: Sim) -> httpx2.AsyncClient:
     """A client without a key."""
-    yield httpx2.AsyncClient(transport=httpx2.ASGITransport(sim.app), base_url="http://sim.test", trust_env=False)
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(sim.app), base_url="http://sim.test", trust_env=False)

@@ -6,8 +6,9 @@ import httpx2
 import pytest
 
 from testkit import eventually
+from testkit.asgi import serving
 
-from .conftest import KEY, TOKEN, Merchant, Sim, Sleep, serving, simulated
+from .conftest import KEY, TOKEN, Merchant, Sim, Sleep, simulated
 
 
 async def test_a_dropped_webhook_never_arrives_while_the_invoice_is_paid(sim: Sim) -> None:
@@ -194,7 +195,7 @@ async def test_the_webhook_can_come_before_the_answer_to_the_create_call(sim: Si
 async def test_a_create_call_that_runs_into_the_callers_timeout_was_done(sim: Sim) -> None:
     await sim.faults(create_delay_s=600)
     async with (
-        serving(sim.app, "off") as url,
+        serving(sim.app, lifespan="off") as url,
         httpx2.AsyncClient(base_url=url, auth=httpx2.BasicAuth(KEY, ""), trust_env=False) as client,
     ):
         with pytest.raises(httpx2.ReadTimeout):

@@ -1,24 +1,20 @@
 """Both ways of asking Xendit, against the simulator over HTTP, and what happens when it does not answer."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from fc.audit.model import Invoice
 from fc.audit.reading.xendit import Gateway, XenditApi, XenditSimulator
 from fc.audit.watch import Unwatched
 from fc.platform.errors import CouldNotCheck
-from testkit import eventually, free_port
-from xendit_sim.app import create_app
-from xendit_sim.config import Settings
+from testkit import free_port
+from testkit.xendit_conformance import KEY
+from testkit.xendit_conformance import simulator as served_simulator
 
-KEY = "xnd_development_test"
 Make = Callable[[str], Gateway]
 
 simulator: Make = XenditSimulator
@@ -28,26 +24,11 @@ def api(url: str) -> Gateway:
     return XenditApi(url, KEY)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn that leaves signals alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    """A simulator of the test's own; its callbacks go nowhere."""
-    port = free_port()
-    settings = Settings(port=port, key=KEY, callback_url=f"http://127.0.0.1:{free_port()}/")
-    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_config=None, ws="none")
-    server = _Server(config)
-    task = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started or task.done())
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await task
+    """A simulator of the test's own."""
+    async with served_simulator() as address:
+        yield address
 
 
 async def post(url: str, path: str, **body: Any) -> dict[str, Any]:
