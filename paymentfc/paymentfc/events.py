@@ -70,18 +70,16 @@ class PaymentFailed(BaseModel):
 
 
 def order_key(order_id: int) -> str:
-    """The Kafka key of all events of an order."""
     return f"order-{order_id}"
 
 
 def succeeded(payment: Payment) -> Event:
-    """Make payment.success, as part of the checkout's trace."""
     body = PaymentSuccess(order_id=payment.order_id)
     return Event.of(PAYMENT_SUCCESS, order_key(payment.order_id), body, traceparent=payment.traceparent)
 
 
 def failed(payment: Payment, status: Status, reason: str) -> Event:
-    """Make payment.failed, as part of the checkout's trace; `status` is FAILED or EXPIRED."""
+    """`status` is FAILED or EXPIRED."""
     word: Literal["FAILED", "EXPIRED"] = "EXPIRED" if status is Status.EXPIRED else "FAILED"
     body = PaymentFailed(order_id=payment.order_id, status=word, reason=reason)
     return Event.of(PAYMENT_FAILED, order_key(payment.order_id), body, traceparent=payment.traceparent)

@@ -1,4 +1,4 @@
-"""How a message from the gateway changes a payment: one pure decision for webhook, sweep, status check and look-up."""
+"""The effect of the gateway's answers on a payment: one pure decision for webhook, sweep, status check and look-up."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,7 +14,7 @@ MAX_PLAIN_DIGITS = 30
 
 
 class AnomalyKind(StrEnum):
-    """What an administrator has to look at."""
+    """The kinds of cases that an administrator has to look at."""
 
     AMOUNT_MISMATCH = "amount_mismatch"
     CURRENCY_MISMATCH = "currency_mismatch"
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What the gateway says about one invoice, in a webhook or in the answer to a query."""
+    """The state of one invoice as the gateway reports it, in a webhook or in the answer to a query."""
 
     invoice_id: str
     external_id: str

@@ -58,7 +58,6 @@ class Payment:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        """Read a database row that has exactly these columns."""
         return cls(**{**row, "status": Status(row["status"])})
 
     @property

@@ -48,7 +48,6 @@ def _style(size: float, colour: Any, font: str, **style: Any) -> ParagraphStyle:
 
 
 def table_style(*commands: tuple[Any, ...]) -> TableStyle:
-    """Make a table style without padding or borders, and add the commands."""
     return TableStyle([*padding(0), ("VALIGN", (0, 0), (-1, -1), "TOP"), *commands])
 
 

@@ -60,7 +60,6 @@ def header(invoice: InvoiceDocument) -> Table:
 
 
 def parties(invoice: InvoiceDocument) -> Table:
-    """Make the customer's address, and beside it the dates and references."""
     customer = [
         label("BILL TO"),
         text(invoice.customer, 11),

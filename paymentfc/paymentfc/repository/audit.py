@@ -96,7 +96,6 @@ async def due(db: Database, limit: int) -> list[tuple[int, dict[str, Any]]]:
 
 
 async def delivered(db: Database, ids: Sequence[int]) -> None:
-    """Delete entries that MongoDB has stored."""
     async with db.driver() as connection:
         await connection.execute(_DELIVERED, list(ids))
 

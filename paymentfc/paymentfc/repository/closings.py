@@ -56,19 +56,16 @@ async def add(tx: Tx, payment: Payment, invoice_id: str, step: Step, in_s: float
 
 
 async def claim(db: Database, limit: int, lease_s: float) -> list[Closing]:
-    """Claim due steps; they are free again after `lease_s` seconds."""
     async with db.driver() as connection:
         rows = await connection.fetch(_CLAIM, limit, lease_s)
     return [Closing(row["invoice_id"], row["external_id"], Step(row["step"]), row["attempts"]) for row in rows]
 
 
 async def move(tx: Tx, closing: Closing, step: Step, in_s: float = 0.0) -> None:
-    """Set the next step, due in `in_s` seconds."""
     await tx.driver().execute(_MOVE, closing.invoice_id, step.value, in_s, closing.step.value)
 
 
 async def postpone(db: Database, closing: Closing, wait_s: float, error: str) -> None:
-    """Have the same step done again in `wait_s` seconds."""
     async with db.driver() as connection:
         await connection.execute(_POSTPONE, closing.invoice_id, wait_s, error, closing.step.value)
 

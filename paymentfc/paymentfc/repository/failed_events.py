@@ -36,7 +36,6 @@ async def note_published(connection: asyncpg.Connection, rows: Sequence[OutboxRo
 
 
 async def page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:
-    """Read a page of the events that were parked at some time, newest first."""
     return await pages.read(db, _SHOWN, "FROM failed_events", [], number, size)
 
 

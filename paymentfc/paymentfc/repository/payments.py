@@ -107,7 +107,6 @@ async def lock_order(tx: Tx, ext_id: str) -> Payment | None:
 
 
 async def lock_payment(tx: Tx, order_id: int) -> Payment:
-    """Lock the order and read its payment, which must exist."""
     payment = await lock_order(tx, external_id(order_id))
     if payment is None:
         raise RuntimeError(f"order {order_id} has no payment any more")
@@ -133,12 +132,10 @@ async def add(tx: Tx, order: OrderCreated, currency: str, traceparent: str | Non
 
 
 async def pay(tx: Tx, payment_id: int) -> bool:
-    """Move PENDING to PAID; False for another status."""
     return bool(await tx.driver().fetchval(_PAY, payment_id))
 
 
 async def close(tx: Tx, payment_id: int, status: Status, reason: Reason) -> bool:
-    """Move PENDING to EXPIRED or FAILED; False for another status."""
     return bool(await tx.driver().fetchval(_CLOSE, payment_id, status.value, reason.value))
 
 
@@ -182,7 +179,6 @@ async def claim_open_invoices(db: Database, limit: int, lease_s: float, min_age_
 
 
 async def sweep_later(db: Database, payment_id: int, wait_s: float) -> None:
-    """Have the payment swept again in `wait_s` seconds."""
     async with db.driver() as connection:
         await connection.execute(_SWEEP_LATER, payment_id, wait_s)
 
@@ -193,7 +189,6 @@ async def was_rejected(tx: Tx, order_id: int) -> bool:
 
 
 async def add_tombstone(tx: Tx, order_id: int, reason: str) -> None:
-    """Store the rejection of an order whose payment does not exist yet."""
     await tx.driver().execute(_ADD_TOMBSTONE, order_id, reason)
 
 
@@ -226,7 +221,6 @@ async def order_of(db: Database, payment_id: int) -> Order:
 
 
 async def failed_page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:
-    """Read a page of the payments that were closed unpaid, newest first."""
     return await pages.read(db, _FAILED_SHOWN, _FAILED, [], number, size)
 
 

@@ -87,7 +87,7 @@ async def claim_order(db: Database, order_id: int, lease_s: float) -> Claim | No
 
 
 async def finish(tx: Tx, claim: Claim, status: RequestStatus, *, again_in_s: float = 0.0) -> None:
-    """Write the end of a request (or VERIFY, due in `again_in_s` seconds), if it is still claim."""
+    """Set the final status of a request, or VERIFY due in `again_in_s` seconds; a no-op when the lease is lost."""
     await tx.driver().execute(_FINISH, claim.id, claim.lease_token, status.value, again_in_s)
 
 

@@ -36,7 +36,6 @@ class Stored:
 
 
 async def store_invoices(tx: Tx, claim: Claim, invoices: Sequence[Invoice]) -> Stored:
-    """Save the payment's invoice, apply its status, and have the surplus invoices closed."""
     payment = await payments.lock_payment(tx, claim.order_id)
     events: list[Event] = []
     own = choose(invoices, payment)

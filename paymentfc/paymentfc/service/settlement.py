@@ -87,7 +87,6 @@ async def close_invoice(tx: Tx, payment: Payment, invoice: Invoice) -> None:
 
 
 async def record(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None, actor: str) -> None:
-    """Record an anomaly, with its audit entry, once per distinct case."""
     if not await anomalies.add(tx, anomaly, callback, payment):
         return
     ANOMALIES.labels(anomaly.kind.value).inc()

@@ -38,7 +38,6 @@ class CheckInvoices:
         self._check_after = 0.0
 
     async def claim_past_expiry(self, limit: int, order_id: int | None = None) -> list[Payment]:
-        """Claim open payments that are past their expiry, or only the payment of one order."""
         return await payments.claim_past_expiry(self._db, limit, LEASE_S, order_id)
 
     async def claim_open(self, limit: int) -> list[Payment]:
@@ -50,7 +49,6 @@ class CheckInvoices:
         return await payments.claim_open_invoices(self._db, limit, again_in_s, settings.scheduler_status_min_age_s)
 
     async def claim_closings(self, limit: int) -> list[Closing]:
-        """Claim invoices that are to be expired or read again."""
         return await closings.claim(self._db, limit, LEASE_S)
 
     async def sweep(self, payment: Payment) -> None:
@@ -71,7 +69,6 @@ class CheckInvoices:
             await self._sweep_later(payment, error, again_in_s)
 
     async def check(self, payment: Payment) -> None:
-        """Apply the status of an open invoice, whose callback may have been lost."""
         try:
             invoice = await self._xendit.get(payment.invoice_id or "")
         except (Refused, GatewayUnavailable) as error:

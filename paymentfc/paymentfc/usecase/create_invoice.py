@@ -39,15 +39,12 @@ class CreateInvoice:
     lease_s: float = LEASE_S
 
     async def claim_new(self, limit: int) -> list[Claim]:
-        """Claim requests without a failed attempt."""
         return await requests.claim(self.db, [RequestStatus.PENDING], limit, self.lease_s)
 
     async def claim_retries(self, limit: int) -> list[Claim]:
-        """Claim requests whose backoff is over."""
         return await requests.claim(self.db, [RequestStatus.FAILED, RequestStatus.VERIFY], limit, self.lease_s)
 
     async def claim_order(self, order_id: int) -> Claim | None:
-        """Claim the request of one order; None when it is done, in its backoff, or held by another worker."""
         return await requests.claim_order(self.db, order_id, self.lease_s)
 
     async def make(self, claim: Claim, limit_s: float = WORK_LIMIT_S) -> bool:

@@ -98,7 +98,6 @@ class Bench:
         await self.reject(message("stock.rejected", order_id), StockRejected(order_id=order_id, reason="out of stock"))
 
     async def invoice(self) -> None:
-        """Make the invoices that are due."""
         await drain(self.create.claim_new, self.create.make)
 
     async def retry(self) -> None:

@@ -1,4 +1,4 @@
-"""What a person has to look at: once per distinct case, and never so that money disappears behind an older case."""
+"""Anomalies: one per distinct case, open again when money comes to it."""
 
 from typing import Any
 
@@ -12,7 +12,6 @@ OPEN = "SELECT kind, received, paid FROM payment_anomalies WHERE external_id = $
 
 
 async def resolve_all(bench: Bench) -> None:
-    """Let an administrator resolve everything."""
     await bench.execute("UPDATE payment_anomalies SET resolved_at = now(), note = 'only an expiry'")
 
 

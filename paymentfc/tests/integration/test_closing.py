@@ -1,4 +1,4 @@
-"""How payments end unpaid: stock rejected, expiry, lost webhooks; and that late money is never lost."""
+"""Payments closed unpaid: stock rejected, expiry, lost callbacks; late money becomes an anomaly."""
 
 from paymentfc.errors import Refused
 from paymentfc.model.invoices import Invoice
@@ -10,7 +10,7 @@ STEPS = "SELECT step FROM invoice_closings WHERE invoice_id = $1"
 
 
 async def not_found_by_a_proxy(_: str) -> Invoice:
-    """Answer as a proxy does, or a server that is not Xendit's."""
+    """Fail as a proxy does that is not Xendit."""
     raise Refused(404, "UNREADABLE", "<html>404 page not found</html>")
 
 
@@ -21,7 +21,7 @@ async def test_stock_rejected_closes_the_payment_and_expires_its_invoice(bench: 
     assert (found.status, found.reason) == (Status.FAILED, "stock_rejected")
     await bench.close_invoices()
     assert bench.xendit.live(payment.external_id) == []
-    # The order was told by stock.rejected itself.
+    # The order reads stock.rejected itself.
     assert await bench.events(payment.order_id) == []
     assert (await bench.audits(payment.order_id))[-1] == "payment.failed"
 

@@ -1,4 +1,4 @@
-"""One live invoice per order, whatever Xendit, the network and other workers do in between."""
+"""One live invoice per order, with failures of Xendit and the network, and with other workers."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""What the consumers take, what they refuse, and that the tables are those of the migrations."""
+"""Accepted and refused messages, and the tables of the migrations."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -166,7 +166,7 @@ async def test_an_invoiced_payment_ends_as_the_first_news_says_and_every_other_c
     expected |= {(ours, "paid_after_close", str(AMOUNT), "IDR")} if refund else set()
     assert await anomalies(bench, number) == sorted(expected)
 
-    # stock.rejected has told the order by itself.
+    # The order reads stock.rejected itself.
     failures = ["payment.failed"] if found.status is Status.EXPIRED else []
     assert await topics(bench, number) == failures + (["payment.success"] if paid else [])
     moves = [

@@ -1,4 +1,4 @@
-"""A customer asks for an invoice: the live one or a new one, in bounded time, and never a link that is dead."""
+"""A customer requests an invoice: the live one or a new one, in bounded time, never an expired one."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Creates of which nobody knows whether they took effect: whatever comes to light late, one invoice at most is live."""
+"""Creates with an unknown result: whatever appears at Xendit later, at most one invoice is live."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +15,7 @@ from .bench import Bench
 
 
 async def settled(bench: Bench, payment: Payment) -> Payment:
-    """Retry and close until nothing is due, and give the payment."""
+    """Retry and close until nothing is due, and return the payment."""
     for _ in range(6):
         await bench.retry()
         await bench.close_invoices()
@@ -23,24 +23,19 @@ async def settled(bench: Bench, payment: Payment) -> Payment:
 
 
 async def live(bench: Bench, payment: Payment) -> list[str]:
-    """Give the ids of the invoices that can be paid."""
     return [invoice.id for invoice in bench.xendit.live(payment.external_id)]
 
 
 async def status(bench: Bench, payment: Payment) -> str:
-    """Give the status of the payment's request."""
     return str((await bench.request(payment.order_id))["status"])
 
 
 async def step(bench: Bench, invoice: Invoice) -> str | None:
-    """Give the step of an invoice that is to be closed."""
     rows = await bench.rows("SELECT step FROM invoice_closings WHERE invoice_id = $1", invoice.id)
     return str(rows[0]["step"]) if rows else None
 
 
 def makes(bench: Bench, **fields: Any) -> Callable[[Draft], Awaitable[Invoice]]:
-    """Give a create whose invoice has other fields."""
-
     async def create(draft: Draft) -> Invoice:
         return bench.xendit.put(draft.external_id, draft.amount, **fields)
 

@@ -1,4 +1,4 @@
-"""What callbacks do to payments, on a real database: once, exactly, and never backwards."""
+"""The effects of callbacks on a real database: once, for the exact amount, and never back to an earlier status."""
 
 import asyncio
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The payment database as it starts: payments, what is asked of Xendit, what Xendit says, audit, outbox and inbox."""
+"""The first tables: payments, requests for invoices, callbacks, anomalies, closings, audit, outbox and inbox."""
 
 from alembic import op
 
@@ -207,12 +207,10 @@ DROP TABLE invoice_closings, payment_anomalies, payment_requests, payment_callba
 
 
 def upgrade() -> None:
-    """Create the tables."""
     for statements in TABLES:
         for statement in statements.split(";"):
             op.execute(statement)
 
 
 def downgrade() -> None:
-    """Drop them."""
     op.execute(DROP)
