@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lint import markdown, pass_through, planted
+from lint import dependencies, markdown, pass_through, planted
 from lint.sources import ROOT, read
 from mutants.faults import FAULTS
 
@@ -15,6 +15,7 @@ def problems(root: Path) -> Mapping[str, list[str]]:
     return {
         "Markdown": markdown.problems(root),
         "planted faults": planted.problems(root, FAULTS),
+        "dependencies": dependencies.problems(root, sources),
         "pass-through functions": pass_through.problems(sources),
     }
 
