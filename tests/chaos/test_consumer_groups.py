@@ -1,6 +1,5 @@
 """Members of a consumer group that are slow, frozen or replaced: no event is lost or applied twice."""
 
-import asyncio
 import signal
 
 import pytest
@@ -8,13 +7,15 @@ import pytest
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import assert_completed_once
+from tests.chaos.kit.load import steady_orders
 from tests.chaos.kit.logs import FAILPOINT_HIT, STOCK_TAKEN, LogTail, metric
 from tests.chaos.kit.records import elsewhere
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
 
-
+# Between two orders of the load.
+PAUSE_S = 0.1
 ASSIGNED = "partitions assigned"
 
 
@@ -24,18 +25,9 @@ async def test_a_partition_that_changes_hands_under_load_is_drained_first_so_not
 ) -> None:
     product = await arena.back_office.product(stock=1_000)
     patient = {"KAFKA_SESSION_TIMEOUT_MS": "10000", "FAILPOINTS": "consumer.before_handler/stock.updated=delay:0.3@*"}
-    orders: list[int] = []
-    stop = asyncio.Event()
-
-    async def shopping() -> None:
-        while not stop.is_set():
-            orders.append(await arena.alice.checkout(product, 1))
-            await asyncio.sleep(0.1)
-
     async with arena.replaced("productfc", patient):
         tail = LogTail.of(arena, "productfc")
-        load = asyncio.create_task(shopping())
-        try:
+        async with steady_orders(arena.alice, product, PAUSE_S) as orders:
             for _ in range(2):
                 async with arena.replica("productfc", patient, command="worker") as second:
 
@@ -43,9 +35,6 @@ async def test_a_partition_that_changes_hands_under_load_is_drained_first_so_not
                         return await metric(arena, url, "consumer_messages_total", topic="stock.updated") >= 3
 
                     await poll(took_over, "the second member works", 30, 0.1)
-        finally:
-            stop.set()
-            await load
         await tail.wait(STOCK_TAKEN, len(orders))
     tries = [line["key"] for line in tail.lines(FAILPOINT_HIT)]
     assert sorted(tries) == sorted(f"order-{order}" for order in orders), "each event was begun once"

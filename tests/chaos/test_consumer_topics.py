@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
@@ -14,11 +13,15 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import event_id, event_of, inbox_counts
+from tests.chaos.kit.load import steady_orders
 from tests.chaos.kit.records import broker, ends, forget_group, partitions
 from tests.chaos.kit.stock import ledger
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
+
+# Between two orders of the load.
+PAUSE_S = 0.2
 
 
 @pytest.mark.fault(27)
@@ -86,17 +89,7 @@ async def test_events_go_on_when_topics_get_more_partitions_under_load(arena: Ar
     product = await arena.back_office.product(stock=100)
     topics = ("stock.updated", "payment.success")
     counts = {topic: len(await partitions(arena, topic)) for topic in topics}
-    orders: list[int] = []
-    stop = asyncio.Event()
-
-    async def shopping() -> None:
-        while not stop.is_set():
-            key = uuid4().hex
-            orders.append(await arena.alice.checkout_until_answered(product, 1, key))
-            await asyncio.sleep(0.2)
-
-    load = asyncio.create_task(shopping())
-    try:
+    async with steady_orders(arena.alice, product, PAUSE_S) as orders:
         admin = AIOKafkaAdminClient(bootstrap_servers=broker(arena))
         await admin.start()
         await admin.create_partitions({topic: NewPartitions(count + 2) for topic, count in counts.items()})
@@ -104,9 +97,6 @@ async def test_events_go_on_when_topics_get_more_partitions_under_load(arena: Ar
         async with arena.stopped("orderfc"):
             pass
         await poll(lambda: _used(arena, "stock.updated", counts["stock.updated"]), "a new partition is used", 30, 0.2)
-    finally:
-        stop.set()
-        await load
     for order in orders:
         await arena.complete(order, deadline_s=60)
     await arena.back_office.wait_stock(product, 100 - len(orders))

@@ -15,7 +15,6 @@ from tests.kit.tokens import Account, Token, bearer, forgeries
 
 pytestmark = pytest.mark.usefixtures("unharmed_services")
 
-
 SQL = (
     "id; DROP TABLE products--",
     "id DESC",
@@ -31,7 +30,6 @@ SQL = (
     "stock,id",
     "updated_at",
 )
-
 
 NO_PAGES = ("-1", "0", "1.5", "1e3", "+1", "x", "10**9", str(2**63), str(10**30), "1 OR 1=1", "", "null", "0x10")
 

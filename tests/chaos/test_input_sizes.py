@@ -16,8 +16,6 @@ from tests.kit.hostile import LIMIT, malformed
 from tests.kit.stacks import secret_of
 
 JSON = {"Content-Type": "application/json"}
-
-
 pytestmark = pytest.mark.usefixtures("unharmed_services")
 
 

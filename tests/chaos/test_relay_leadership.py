@@ -9,14 +9,8 @@ from tests.chaos.kit.logs import LogTail, metric
 from tests.chaos.kit.outboxes import end_relay_session, numbered_events, relay_sessions
 
 ACTIVE = "relay is active"
-
-
 LOST = "relay lost its database session"
-
-
 PUBLISHED = "outbox_published_total"
-
-
 SLOW = {"FAILPOINTS": "relay.after_send=delay:0.1@*"}
 
 

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 CLIENTS = 100
 LOAD_S = float(os.environ.get("LOAD_S", "15"))
+WARM_UP_S = LOAD_S / 3
+RETRY_PAUSE_S = 0.5
 ALLOWED = {200, 201, 409, 429, 503}
 """409: the stock of a product is gone. 429 and 503 must say when to come back."""
 
@@ -94,7 +96,7 @@ class Crowd:
         if answer.status_code in (429, 503):
             if not answer.headers.get("Retry-After", "").isdecimal():
                 self.seen.wrong.append(f"{method} {path}: {answer.status_code} without Retry-After")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(RETRY_PAUSE_S)
         return dict(answer.json()) if answer.is_success else None
 
 
@@ -117,7 +119,7 @@ async def test_at_saturation_customers_are_served_or_told_to_come_back_and_every
         crowd = Crowd(arena, client, products)
         began = time.monotonic()
         pressing = [asyncio.create_task(crowd.press(began + LOAD_S)) for _ in range(CLIENTS)]
-        await asyncio.sleep(LOAD_S / 3)
+        await asyncio.sleep(WARM_UP_S)
         warm = await _memory(arena)
         await asyncio.gather(*pressing)
         lasted, after = time.monotonic() - began, await _memory(arena)

@@ -13,8 +13,6 @@ from tests.chaos.kit.requests import checkout, place_order
 from tests.chaos.kit.stock import stock_of, wait_ledger
 
 NO_QUANTITIES: tuple[Any, ...] = (0, -1, -(2**31), 2**31, 2**63, 10**400, 1.5, 1.0, "2", "", None, True, [1], {})
-
-
 NO_PRODUCTS: tuple[Any, ...] = (0, -1, 2**63, 1.5, "1", "x", None, False, [])
 
 

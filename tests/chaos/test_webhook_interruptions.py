@@ -24,7 +24,6 @@ SELECT p.status, c.outcome, c.deliveries, (SELECT count(*) FROM outbox WHERE key
 FROM payments p LEFT JOIN payment_callbacks c ON c.external_id = p.external_id WHERE p.order_id = $1
 """
 
-
 NOTHING, WHOLE = ("PENDING", None, None, 0), ("PAID", "paid", 1, 1)
 
 

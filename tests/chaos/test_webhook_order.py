@@ -108,8 +108,6 @@ async def test_money_that_comes_after_the_end_stays_in_sight_until_somebody_give
 
 
 WORDS = ("PAID", "SETTLED", "EXPIRED", "PENDING", "REFUNDED")
-
-
 MONEY = ("PAID", "SETTLED")
 
 

@@ -13,6 +13,9 @@ from tests.kit.stacks import secret_of
 
 ADDRESS = {"payment_method": "BANK_TRANSFER", "shipping_address": "Jalan Merdeka 1, Jakarta"}
 
+Payment = dict[str, Any]
+"""A payment as its owner reads it."""
+
 
 @dataclass(frozen=True)
 class Api:
@@ -72,6 +75,10 @@ class Api:
         """Give the anomalies of an order, newest first."""
         answer = await self.ask("paymentfc", "GET", "/v1/payments/anomalies?page_size=100", self.admin)
         return [item for item in answer.json()["items"] if item["external_id"] == external_id]
+
+    async def readiness(self, service: str) -> tuple[int, dict[str, Any]]:
+        answer = await self.ask(service, "GET", "/ready")
+        return answer.status_code, answer.json()
 
 
 def sentence(answer: httpx2.Response) -> tuple[int, str]:

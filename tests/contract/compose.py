@@ -17,13 +17,23 @@ import yaml
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load
 from fc.stack.layout import ROOT
-from tests.contract.test_env_example import CLASSES
+from tests.contract.test_env_example import CLASSES, names_of
 
 FILE = ROOT / "docker-compose.yml"
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Z_]+)(:?-)([^${}]*)\}")
 
 Compose = dict[str, Any]
+
+SECRETS = {
+    "DB_PASSWORD": "a database password",
+    "REDIS_PASSWORD": "@a redis password",
+    "JWT_SECRET": "j" * 32,
+    "GRPC_CREDENTIALS": "a credential",
+    "XENDIT_SECRET_API_KEY": "a key",
+    "XENDIT_WEBHOOK_TOKEN": "a token",
+    "ADMIN_PASSWORD": "an administrator's password",
+}
 
 
 def resolved(env: Mapping[str, str] | None = None) -> Compose:
@@ -147,3 +157,8 @@ def development_secrets(cls: type[ServiceSettings]) -> dict[str, Any]:
     extras = [field.json_schema_extra for field in cls.model_fields.values()]
     found = [extra for extra in extras if isinstance(extra, dict) and extra["secret"] and extra["dev"]]
     return {str(extra["path"]): extra["dev"] for extra in found}
+
+
+def unread(compose: Compose, service: str, cls: type[ServiceSettings]) -> set[str]:
+    """Return the environment names of a container that no setting of its service has."""
+    return set(environment(compose, service)) - names_of(cls)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from fc.demo.shop import Shop
+from fc.demo.shop import Customer, Shop
 from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
-from tests.contract.api import Api
+from tests.contract.api import Api, Payment
 from tests.contract.route_client import RouteClient, open_route_client
 from tests.kit.back_office import BackOffice
 
@@ -39,3 +39,10 @@ def no_failures(stack: Stack) -> Iterator[None]:
         failed = [line for line in lines if json.loads(line).get("event") == "request failed"]
         assert failed == []
     assert {row.name: row.pid for row in stack.status() if row.name in SERVICES} == processes
+
+
+@pytest.fixture
+async def payment(back_office: BackOffice, alice: Customer) -> Payment:
+    """A payment of alice with an open invoice."""
+    order = await alice.checkout(await back_office.product(stock=1), 1)
+    return await alice.invoice(order)

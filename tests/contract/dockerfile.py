@@ -2,9 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from fc.stack.layout import ROOT
+
+DOCKERFILES = [ROOT / "deploy/Dockerfile", ROOT / "deploy/Dockerfile.simulator"]
+DOCKERFILE = DOCKERFILES[0].read_text(encoding="utf-8")
 _PINNED = re.compile(r"[\w./-]+:\d+\.\d+\.\d+(-[\w.]+)*")
 _TOOLS = re.compile(r"\b(apt-get|apk|gcc|make|pip|uv|curl|wget)\b")
 
@@ -41,30 +46,38 @@ def exec_form(text: str) -> list[str] | None:
 
 
 def violations(text: str) -> list[str]:
-    """Give what is wrong with a Dockerfile: how it pins, what stays in its last stage, who runs what in it."""
-    found = []
+    """Name what is wrong with a Dockerfile: unpinned images, tools in the last stage, how and as whom it runs."""
     everything = steps(text)
-    last = {step.name: step.text for step in everything if step.stage == everything[-1].stage}
+    last_stage = {step.name: step.text for step in everything if step.stage == everything[-1].stage}
+    return [*_build_violations(everything), *_run_violations(last_stage)]
+
+
+def _build_violations(everything: list[Step]) -> Iterator[str]:
     for step in everything:
         if step.name == "FROM" and not _PINNED.fullmatch(step.text.split()[0]):
-            found.append(f"{step.text.split()[0]} is not pinned")
+            yield f"{step.text.split()[0]} is not pinned"
         if step.name == "RUN" and step.stage == everything[-1].stage and _TOOLS.search(step.text):
-            found.append(f"the last stage runs {_TOOLS.findall(step.text)[0]}")
+            yield f"the last stage runs {_TOOLS.findall(step.text)[0]}"
         for command in step.text.split("&&") if step.name == "RUN" else []:
             if " install " in command and "pip " in command and not re.search("--require-hashes|--no-index", command):
-                found.append(f"not locked: {command.strip()}")
-    for name in ("ENTRYPOINT", "CMD"):
-        if exec_form(last.get(name, "[]")) is None:
-            found.append(f"{name} is not in exec form")
-    if not exec_form(last.get("ENTRYPOINT", "[]")):
-        found.append("there is no ENTRYPOINT")
-    if exec_form(last.get("HEALTHCHECK", "").partition("CMD ")[2]) is None:
-        found.append("there is no HEALTHCHECK in exec form")
-    if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", last.get("USER", "")):
-        found.append("it does not run as a numbered user other than root")
-    if "PYTHONUNBUFFERED=1" not in last.get("ENV", ""):
-        found.append("its log is buffered")
-    return found + [f"there is no {name}" for name in ("LABEL", "WORKDIR") if name not in last]
+                yield f"not locked: {command.strip()}"
+
+
+def _run_violations(last_stage: dict[str, str]) -> Iterator[str]:
+    yield from (f"{name} is not in exec form" for name in ("ENTRYPOINT", "CMD") if not _is_exec(last_stage.get(name)))
+    if not exec_form(last_stage.get("ENTRYPOINT", "[]")):
+        yield "there is no ENTRYPOINT"
+    if exec_form(last_stage.get("HEALTHCHECK", "").partition("CMD ")[2]) is None:
+        yield "there is no HEALTHCHECK in exec form"
+    if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", last_stage.get("USER", "")):
+        yield "it does not run as a numbered user other than root"
+    if "PYTHONUNBUFFERED=1" not in last_stage.get("ENV", ""):
+        yield "its log is buffered"
+    yield from (f"there is no {name}" for name in ("LABEL", "WORKDIR") if name not in last_stage)
+
+
+def _is_exec(text: str | None) -> bool:
+    return text is None or exec_form(text) is not None
 
 
 def copied(text: str, service: str) -> dict[str, str]:

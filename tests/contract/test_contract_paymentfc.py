@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import orjson
 import pytest
 
 from fc.demo.shop import Customer, Shop, poll
-from tests.contract.api import Api, sentence
+from tests.contract.api import Api, Payment, sentence
 from tests.kit.answers import outcome
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus
@@ -14,14 +13,6 @@ from tests.kit.stacks import secret_of
 
 WEBHOOK = "/v1/payments/xendit/webhook"
 PROCESSED = (200, {"message": "webhook processed"})
-Payment = dict[str, Any]
-
-
-@pytest.fixture
-async def payment(back_office: BackOffice, alice: Customer) -> Payment:
-    """Alice's payment with an open invoice."""
-    order = await alice.checkout(await back_office.product(stock=1), 1)
-    return await alice.invoice(order)
 
 
 async def _provider(api: Api, invoice: str, action: str, **body: Any) -> None:
@@ -258,101 +249,3 @@ async def test_the_pdf_is_an_attachment_named_after_its_order(payment: Payment, 
 async def test_before_a_payment_exists_its_routes_are_404(api: Api, alice: Customer) -> None:
     for path in (f"/v1/payments/{2**62}", f"/v1/payments/invoice/{2**62}/pdf"):
         assert outcome(await api.ask("paymentfc", "GET", path, alice)) == (404, "not_found")
-
-
-async def test_failed_payments_are_listed_newest_first_with_their_true_number_expired_ones_included(
-    payment: Payment, api: Api, shop: Shop, alice: Customer
-) -> None:
-    before = (await api.ask("paymentfc", "GET", "/v1/payments/failed", api.admin)).json()
-    await shop.expire(payment["invoice_id"])
-    await alice.wait_payment(payment["order_id"], "EXPIRED")
-    shown = (await api.ask("paymentfc", "GET", "/v1/payments/failed?page=1&page_size=1", api.admin)).json()
-    assert set(shown) == {"total_failed_payments", "payment_list"}
-    assert shown["total_failed_payments"] == before["total_failed_payments"] + 1
-    [row] = shown["payment_list"]
-    assert set(row) == {
-        "id",
-        "order_id",
-        "user_id",
-        "amount",
-        "user_email",
-        "status",
-        "retry_count",
-        "notes",
-        "create_time",
-        "update_time",
-    }
-    assert (row["order_id"], row["status"], row["notes"]) == (payment["order_id"], "EXPIRED", "expired")
-
-
-@pytest.mark.parametrize("name", ["failed", "anomalies", "failed-events", "audit-logs"])
-async def test_a_list_for_administrators_has_pages_of_1_to_100(api: Api, name: str) -> None:
-    path = f"/v1/payments/{name}"
-    for query in ("page=0", "page_size=0", "page_size=101", "page=x"):
-        assert outcome(await api.ask("paymentfc", "GET", f"{path}?{query}", api.admin)) == (400, "validation_failed")
-    shown = await api.ask("paymentfc", "GET", f"{path}?page=1&page_size=100", api.admin)
-    assert shown.status_code == 200
-    if name != "failed":
-        assert set(shown.json()) == {"items", "total", "page", "page_size"}
-        assert (shown.json()["page"], shown.json()["page_size"]) == (1, 100)
-        first = (await api.ask("paymentfc", "GET", path, api.admin)).json()
-        assert (first["page"], first["page_size"]) == (1, 20)
-
-
-async def test_an_anomaly_is_resolved_once_and_answers_its_row(payment: Payment, api: Api) -> None:
-    await api.callback(payment, "REFUNDED")
-    [found] = await api.anomalies(payment["external_id"])
-    path = f"/v1/payments/anomalies/{found['id']}/resolve"
-    first = await api.ask("paymentfc", "POST", path, api.admin, json={"note": "seen"})
-    again = await api.ask("paymentfc", "POST", path, api.admin, json={"note": "seen twice"})
-    assert (first.status_code, again.status_code) == (200, 200)
-    assert first.json() == again.json() == found | {"note": "seen", "resolved_at": first.json()["resolved_at"]}
-    assert first.json()["resolved_at"].endswith("Z")
-    unknown = await api.ask(
-        "paymentfc", "POST", f"/v1/payments/anomalies/{2**62}/resolve", api.admin, json={"note": "seen"}
-    )
-    assert outcome(unknown) == (404, "not_found")
-
-
-async def test_the_audit_log_tells_each_step_of_an_order_once(
-    payment: Payment, api: Api, shop: Shop, alice: Customer
-) -> None:
-    await shop.pay(payment["invoice_id"])
-    await alice.wait_status(payment["order_id"], "completed")
-    path = f"/v1/payments/audit-logs?order_id={payment['order_id']}"
-    steps = ["event.published", "invoice.created", "payment.created", "payment.paid"]
-
-    async def told() -> list[dict[str, Any]] | None:
-        found = (await api.ask("paymentfc", "GET", path, api.admin)).json()["items"]
-        return found if len(found) >= len(steps) else None
-
-    entries = await poll(told, "all audit entries")
-    assert sorted(entry["event"] for entry in entries) == steps
-    for entry in entries:
-        assert set(entry) == {
-            "event_id",
-            "order_id",
-            "payment_id",
-            "user_id",
-            "external_id",
-            "event",
-            "actor",
-            "metadata",
-            "create_time",
-        }
-    [paid] = (await api.ask("paymentfc", "GET", f"{path}&event=payment.paid", api.admin)).json()["items"]
-    assert paid == next(entry for entry in entries if entry["event"] == "payment.paid")
-
-
-async def test_the_event_of_a_payment_is_exactly_the_contracts(
-    payment: Payment, shop: Shop, alice: Customer, bus: Bus
-) -> None:
-    await shop.expire(payment["invoice_id"])
-    await alice.wait_status(payment["order_id"], "cancelled")
-    [event] = [event for event in await bus.events_of(payment["order_id"]) if event.topic == "payment.failed"]
-    assert orjson.loads(event.value or b"") == {
-        "order_id": payment["order_id"],
-        "status": "EXPIRED",
-        "topic": "payment.failed",
-        "reason": "expired",
-    }

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -101,3 +103,22 @@ class Load:
             return True
 
         await poll(done, f"invoice {invoice}", PATIENCE_S, PAUSE_S)
+
+
+@asynccontextmanager
+async def steady_orders(who: Customer, product: dict[str, Any], pause_s: float) -> AsyncIterator[list[int]]:
+    """Order one piece of a product after the other until the block ends. Yields the list of orders, which grows."""
+    orders: list[int] = []
+    stop = asyncio.Event()
+
+    async def order() -> None:
+        while not stop.is_set():
+            orders.append(await who.checkout_until_answered(product, 1, uuid4().hex))
+            await asyncio.sleep(pause_s)
+
+    task = asyncio.create_task(order())
+    try:
+        yield orders
+    finally:
+        stop.set()
+        await task
