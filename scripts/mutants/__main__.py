@@ -3,6 +3,7 @@
 Prints a table and exits with 1 when a test does not catch its fault, or a fault no longer fits the code.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -72,10 +73,14 @@ def _named(fault: Fault, output: str) -> bool:
 
 
 def main() -> int:
-    """Judge all faults, or those whose name contains the words of the command line; return the exit code."""
+    """Judge all faults, or those that the command line selects, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="mutants", description="Plant faults and run the tests that must catch them.")
+    parser.add_argument("words", nargs="*", help="only faults whose name or file contains these words")
+    words = " ".join(parser.parse_args().words)
+    faults = [fault for fault in FAULTS if words in fault.name or words in fault.file]
+    if not faults:
+        parser.error(f"no fault has {words!r} in its name or file")
     console = Console(soft_wrap=True, highlight=False)
-    words = " ".join(sys.argv[1:])
-    faults = [fault for fault in FAULTS if words in fault.name]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
