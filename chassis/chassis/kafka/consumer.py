@@ -17,14 +17,16 @@ from chassis.kafka.group_watch import GroupWatch
 from chassis.kafka.lag import LagReporter
 from chassis.kafka.partition import PartitionWorker
 from chassis.kafka.producer import Producer
+from chassis.kafka.stop_times import DRAIN_SHARE, LEAVE_SHARE
 from chassis.loops import backoff, wait_any
 
 __all__ = ["ConsumerRunner", "Handler"]
 
 log = structlog.get_logger(__name__)
 
-DRAIN_TIMEOUT_S = 15
-STOP_TIMEOUT_S = 3
+# The broker waits 30 s for a member in a rebalance.
+REBALANCE_TIMEOUT_S = 30
+REBALANCE_DRAIN_S = 18
 
 
 class ConsumerRunner:
@@ -47,6 +49,8 @@ class ConsumerRunner:
         self._consumer: AIOKafkaConsumer | None = None
         self._watch: GroupWatch | None = None
         self._failed: asyncio.Future[None] | None = None
+        self._drain_s = settings.shutdown_timeout_s * DRAIN_SHARE
+        self._leave_s = settings.shutdown_timeout_s * LEAVE_SHARE
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then finish the messages in flight, commit and leave the group.
@@ -73,10 +77,10 @@ class ConsumerRunner:
             for end in ends:
                 end.cancel()
             try:
-                await self.drain(list(self._workers))
+                await self.drain(list(self._workers), self._drain_s)
             finally:
                 # Also when cancelled: a member that does not leave keeps its partitions until its session times out.
-                await _bounded_stop(consumer)
+                await _bounded_stop(consumer, self._leave_s)
         for end in ended:
             end.result()
 
@@ -85,7 +89,7 @@ class ConsumerRunner:
         while not stop.is_set():
             consumer = AIOKafkaConsumer(**_options(self._settings, self._group))
             try:
-                if await _start(consumer, stop):
+                if await _start(consumer, stop, self._leave_s):
                     return consumer
             except (KafkaError, OSError, TimeoutError) as error:
                 if not is_broker_trouble(error):
@@ -118,12 +122,16 @@ class ConsumerRunner:
             self._watch.revoked()
         await self.drain(partitions)
 
-    async def drain(self, partitions: list[TopicPartition]) -> None:
+    async def drain(self, partitions: list[TopicPartition], timeout_s: float = REBALANCE_DRAIN_S) -> None:
         """Let the message in flight on each partition finish and commit, then stop its worker."""
-        workers = [self._workers.pop(partition) for partition in partitions if partition in self._workers]
-        for partition in partitions:
+        workers = {partition: self._workers[partition] for partition in partitions if partition in self._workers}
+        for partition in workers:
             lag.remove(partition)
-        await asyncio.gather(*(worker.drain(DRAIN_TIMEOUT_S) for worker in workers))
+        await asyncio.gather(*(worker.drain(timeout_s) for worker in workers.values()))
+        # Removed last: a process that is stopped during a rebalance drains again, with less time. Without that it
+        # closes the consumer under the rebalance, and its member does not leave the group.
+        for partition in workers:
+            self._workers.pop(partition, None)
 
 
 def _options(settings: ServiceSettings, group: str) -> dict[str, Any]:
@@ -136,7 +144,7 @@ def _options(settings: ServiceSettings, group: str) -> dict[str, Any]:
         "isolation_level": "read_committed",
         "session_timeout_ms": settings.kafka_session_timeout_ms,
         "heartbeat_interval_ms": max(settings.kafka_session_timeout_ms // 4, 200),
-        "rebalance_timeout_ms": 30_000,
+        "rebalance_timeout_ms": REBALANCE_TIMEOUT_S * 1000,
         # Off: a member that fetches nothing, because it waits for its database or because it has no partition, would
         # leave the group, and come back for a fetch only.
         "max_poll_interval_ms": 2**31 - 1,
@@ -145,7 +153,7 @@ def _options(settings: ServiceSettings, group: str) -> dict[str, Any]:
     }
 
 
-async def _start(consumer: AIOKafkaConsumer, stop: asyncio.Event) -> bool:
+async def _start(consumer: AIOKafkaConsumer, stop: asyncio.Event, leave_s: float) -> bool:
     """Start a consumer. If `stop` is set before the broker has answered, close it and return False."""
     starting, stopping = asyncio.ensure_future(consumer.start()), asyncio.ensure_future(stop.wait())
     try:
@@ -155,13 +163,13 @@ async def _start(consumer: AIOKafkaConsumer, stop: asyncio.Event) -> bool:
         stopping.cancel()
         await asyncio.wait({starting})
         if starting.cancelled() or starting.exception():
-            await _bounded_stop(consumer)
+            await _bounded_stop(consumer, leave_s)
     return not starting.cancelled() and starting.result() is None
 
 
-async def _bounded_stop(consumer: AIOKafkaConsumer) -> None:
+async def _bounded_stop(consumer: AIOKafkaConsumer, timeout_s: float) -> None:
     with suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(STOP_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             await consumer.stop()
 
 

@@ -25,7 +25,8 @@ FETCH_TIMEOUT_MS = 10_000
 MAX_RECORDS = 100
 # Offsets that may be open at once. A partition with so many messages that wait for another try stops fetching.
 MAX_WINDOW = 1_000
-LAST_COMMIT_TIMEOUT_S = 3
+# Of the time to drain, for the message in flight; what is left is for the last commit.
+HANDLER_SHARE = 0.8
 
 
 class PartitionWorker:
@@ -60,7 +61,7 @@ class PartitionWorker:
 
     @property
     def is_running(self) -> bool:
-        return self._task is not None and not self._task.done()
+        return self._task is not None and not self._task.done() and not self._stop.is_set()
 
     @property
     def committed(self) -> int | None:
@@ -73,21 +74,24 @@ class PartitionWorker:
         self._task.add_done_callback(partial(_report, failed))
 
     async def drain(self, timeout_s: float) -> None:
-        """Finish the message in flight, commit what is done, and end. Cancels the worker after `timeout_s`."""
+        """Finish the message in flight, commit what is done, and end within `timeout_s`.
+
+        A handler that has not ended after 80 % of it is cancelled, and its message stays uncommitted.
+        """
         self._stop.set()
         if self._task is None:
             return
         if self._fetching:
             self._task.cancel()
         try:
-            _, late = await asyncio.wait({self._task}, timeout=timeout_s)
+            _, late = await asyncio.wait({self._task}, timeout=timeout_s * HANDLER_SHARE)
             if late:
                 log.warning("worker did not finish in time", topic=self._partition.topic)
         finally:
             self._task.cancel()
         await asyncio.wait({self._task})
         with suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(LAST_COMMIT_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s * (1 - HANDLER_SHARE)):
                 await self._offsets.commit()
 
     async def _run(self) -> None:

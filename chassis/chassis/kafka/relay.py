@@ -17,6 +17,7 @@ from chassis.kafka.backlog import BacklogGauges
 from chassis.kafka.in_flight import InFlightSends, Key, key_of, one_per_key
 from chassis.kafka.producer import Producer
 from chassis.kafka.send_results import Hook, SendResults
+from chassis.kafka.stop_times import CLOSE_SHARE, LAST_SENDS_SHARE
 from chassis.loops import backoff, wait_any
 
 __all__ = ["Hook", "Relay"]
@@ -29,8 +30,6 @@ STANDBY_S = 1.0
 
 # How long a batch waits while none of its sends ends, before the next batch is read beside them.
 SLOW_SEND_S = 0.2
-# How long a relay that stops goes on sending.
-LAST_S = 5
 
 
 class Relay:
@@ -58,9 +57,11 @@ class Relay:
         self._results = SendResults(settings.outbox_max_tries, on_published, on_parked)
         self._in_flight = InFlightSends(self._send)
         self._gauges = BacklogGauges()
+        self._last_sends_s = settings.shutdown_timeout_s * LAST_SENDS_SHARE
+        self._close_s = settings.shutdown_timeout_s * CLOSE_SHARE
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Relay until `stop` is set, then send what is committed: for at most 5 s, and not if the broker is away."""
+        """Relay until `stop` is set, then send what is committed, for a limited time and not if the broker is away."""
         failures = 0
         while not stop.is_set():
             try:
@@ -88,7 +89,7 @@ class Relay:
             # Sends in flight can't be marked without this session: the next one sends those events again.
             self._in_flight.cancel_all()
             with suppress(Exception):
-                await session.close(timeout=2)
+                await session.close(timeout=self._close_s)
 
     async def _drain_until(self, stop: asyncio.Event, session: asyncpg.Connection) -> None:
         while not stop.is_set():
@@ -101,7 +102,7 @@ class Relay:
             log.warning("the broker is away: what is committed goes out after the next start")
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_S):
+            async with asyncio.timeout(self._last_sends_s):
                 while await self.drain_once(session) or self._in_flight:
                     await wait_any(POLL_S if self._in_flight else 0, self._in_flight.finished)
 

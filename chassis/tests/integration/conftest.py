@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
 from chassis.config.settings import ServiceSettings, load
@@ -60,6 +61,16 @@ class Topic:
             return int(found) if found is not None else None
         finally:
             await consumer.stop()
+
+    async def members(self, group: str) -> int:
+        """Count the members that the broker sees in a group."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.broker)
+        await admin.start()
+        try:
+            [answer] = await admin.describe_consumer_groups([group])
+            return len(answer.groups[0][5])
+        finally:
+            await admin.close()
 
 
 class Member:

@@ -11,6 +11,7 @@ from chassis.db.database import Database
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
 from chassis.kafka import group_watch
+from chassis.kafka.stop_times import DRAIN_SHARE, LEAVE_SHARE
 from testkit import eventually
 from testkit.proxy import Proxy
 
@@ -270,3 +271,27 @@ async def test_offsets_of_what_was_done_are_kept_when_the_member_leaves(topic: T
     assert await topic.committed(f"g-{topic.name}") == 1
     again = join()
     await eventually(lambda: again.handled == [b"early", b"3"], 20)
+
+
+async def test_a_member_that_is_stopped_during_a_rebalance_does_not_wait_for_the_rebalances_drain(
+    topic: Topic, join: Join
+) -> None:
+    member = join(shutdown_timeout_s=4)
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def handle(_message: Message) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    member.handle = handle
+    await topic.send(b"1")
+    await asyncio.wait_for(started.wait(), 20)
+    member.coordinator.request_rejoin()
+    await eventually(lambda: not any(worker.is_running for worker in member.runner._workers.values()), 10)
+    member.stop.set()
+    await asyncio.wait_for(asyncio.shield(member.task), 4 * (DRAIN_SHARE + LEAVE_SHARE) + 1)
+    assert ended.is_set()
+    assert await topic.members(f"g-{topic.name}") == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -16,6 +17,7 @@ from chassis.kafka import in_flight
 from chassis.kafka import relay as relay_module
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
+from chassis.kafka.stop_times import LAST_SENDS_SHARE
 from testkit import eventually
 from testkit.databases import create_tables
 
@@ -48,8 +50,8 @@ class Bench:
         self.db, self.session = db, session
         self.producer = HangingProducer()
 
-    def relay(self, producer: Producer | None = None) -> Relay:
-        return Relay(self.db.settings, self.db, producer or self.producer)
+    def relay(self, producer: Producer | None = None, **changed: Any) -> Relay:
+        return Relay(self.db.settings.model_copy(update=changed), self.db, producer or self.producer)
 
     async def publish(self, *names: str, topic: str = "topic") -> None:
         """Commit events named by their key and a number: `a1` has the key `a`."""
@@ -183,12 +185,9 @@ async def test_only_what_the_brokers_return_concerns_is_tried_at_once(bench: Ben
     assert bench.producer.sent[-2:] == ["c1", "a1"]
 
 
-async def test_a_relay_that_is_told_to_stop_does_not_wait_for_a_send_that_hangs(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(relay_module, "LAST_S", 0.3)
+async def test_a_relay_that_is_told_to_stop_does_not_wait_for_a_send_that_hangs(bench: Bench) -> None:
     bench.producer.hanging["a"], stop = asyncio.Event(), asyncio.Event()
-    relay = bench.relay()
+    relay = bench.relay(shutdown_timeout_s=3)
     running = asyncio.create_task(relay.run(stop))
     await bench.publish("a1")
     await eventually(lambda: bool(relay._in_flight))
@@ -204,7 +203,7 @@ async def test_a_relay_that_is_told_to_stop_while_the_broker_is_away_tries_nothi
     gate, stop = asyncio.Event(), asyncio.Event()
     gate.set()
     bench.producer.hanging, bench.producer.error = {"a": gate, "b": gate}, OSError("the broker is away")
-    relay = bench.relay()
+    relay = bench.relay(shutdown_timeout_s=60)
     running = asyncio.create_task(relay.run(stop))
     await bench.publish("a1")
 
@@ -216,7 +215,7 @@ async def test_a_relay_that_is_told_to_stop_while_the_broker_is_away_tries_nothi
     await bench.publish("b1")
     await eventually(lambda: bool(relay._in_flight))
     stop.set()
-    async with asyncio.timeout(relay_module.LAST_S / 2):
+    async with asyncio.timeout(60 * LAST_SENDS_SHARE / 2):
         await running
     assert await bench.published() == []
 

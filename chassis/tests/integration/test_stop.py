@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.config.settings import ServiceSettings, load
 from chassis.db.database import Database, metadata_factory
@@ -83,17 +82,6 @@ async def service(topic: Topic, proxy: Proxy, database: Database) -> AsyncIterat
     await proxy.restore()
 
 
-async def members(topic: Topic) -> int:
-    """Count the members that the broker sees in the service's group."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=topic.broker)
-    await admin.start()
-    try:
-        [answer] = await admin.describe_consumer_groups([f"g-{topic.name}"])
-        return len(answer.groups[0][5])
-    finally:
-        await admin.close()
-
-
 async def test_with_everything_well_what_is_committed_is_sent_and_the_group_is_left(service: Any, topic: Topic) -> None:
     running: Running = service()
     await topic.send(b"1")
@@ -104,7 +92,7 @@ async def test_with_everything_well_what_is_committed_is_sent_and_the_group_is_l
     async with pending.driver() as connection:
         assert await connection.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0
     await pending.close()
-    assert await members(topic) == 0
+    assert await topic.members(f"g-{topic.name}") == 0
 
 
 @pytest.mark.parametrize("mode", ["refuse", "blackhole"])
@@ -141,6 +129,32 @@ async def test_a_handler_that_does_not_end_is_cancelled_and_its_member_leaves_th
     running.hangs = True
     await topic.send(b"1")
     await eventually(lambda: running.handled == [b"1"], 30)
-    assert await members(topic) == 1
-    assert await running.stop() is False
-    assert await members(topic) == 0
+    assert await topic.members(f"g-{topic.name}") == 1
+    assert await running.stop() is True
+    assert await topic.members(f"g-{topic.name}") == 0
+
+
+async def test_a_handler_that_uses_its_whole_drain_leaves_the_relay_time_to_send_what_is_committed(
+    service: Any, topic: Topic
+) -> None:
+    running: Running = service(shutdown_timeout_s=8)
+    started = asyncio.Event()
+
+    async def commit_when_cancelled(_message: Message) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            # As late as a handler can commit. Without the hint that wakes the relay, as another process commits.
+            await running.publish("late")
+            running.db.relay_wake.clear()
+
+    running.consumer._handlers[topic.name] = commit_when_cancelled
+    await topic.send(b"1")
+    await asyncio.wait_for(started.wait(), 30)
+    pending = Database(running.settings)
+    assert await running.stop() is True
+    async with pending.driver() as connection:
+        rows = await connection.fetch("SELECT published_at IS NOT NULL AS published FROM outbox")
+    await pending.close()
+    assert [row["published"] for row in rows] == [True]
