@@ -63,11 +63,11 @@ _COUNTS = """
 SELECT count(*) FILTER (WHERE parked_at IS NULL) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked
 FROM outbox WHERE published_at IS NULL
 """
-# Only the oldest rows are looked at, along the primary key: a search by time would need an index that every publish
-# has to maintain, or scan a table of millions for nothing.
+# Only the oldest published rows are looked at, along the primary key: a search by time would need an index that every
+# publish has to maintain, or scan a table of millions for nothing. Unpublished rows before them are skipped.
 _PURGE = """
 DELETE FROM outbox WHERE id IN (
-  SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id LIMIT $2) AS oldest
+  SELECT id FROM (SELECT id, published_at FROM outbox WHERE published_at IS NOT NULL ORDER BY id LIMIT $2) AS oldest
   WHERE published_at < now() - $1 * interval '1 day')
 """
 
