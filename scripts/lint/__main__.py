@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lint import dependencies, markdown, pass_through, planted
+from lint import dependencies, markdown, pass_through, planted, sql
 from lint.sources import ROOT, read
 from mutants.faults import FAULTS
 
@@ -16,6 +16,7 @@ def problems(root: Path) -> Mapping[str, list[str]]:
         "Markdown": markdown.problems(root),
         "planted faults": planted.problems(root, FAULTS),
         "dependencies": dependencies.problems(root, sources),
+        "SQL": sql.problems(sources),
         "pass-through functions": pass_through.problems(sources),
     }
 

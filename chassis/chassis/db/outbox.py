@@ -72,6 +72,10 @@ DELETE FROM outbox WHERE id IN (
 """
 
 
+# A connection that the relay keeps for itself. It passes it to these functions and runs no statement of its own.
+Session = asyncpg.Connection
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
     """One committed event; `attempts` counts failed sends so far, `error` is the last one's text."""
@@ -143,23 +147,23 @@ async def append(driver: asyncpg.Connection, events: Sequence[Event]) -> None:
     )
 
 
-async def try_lock(session: asyncpg.Connection) -> bool:
+async def try_lock(session: Session) -> bool:
     """Take the lock of the one active relay; it is held until the session ends. False while another session has it."""
     return bool(await session.fetchval(_TRY_LOCK, _LOCK_ID))
 
 
-async def set_work_mem(session: asyncpg.Connection) -> None:
+async def set_work_mem(session: Session) -> None:
     """Give the session the memory that `due` needs for its hash of waiting keys."""
     await session.execute(_WORK_MEM)
 
 
-async def due(session: asyncpg.Connection, limit: int) -> list[OutboxRow]:
+async def due(session: Session, limit: int) -> list[OutboxRow]:
     """Read the events to send now, in id order. Keys wait while an event of theirs is backing off and not parked."""
     return [_row(record) for record in await session.fetch(_DUE, limit)]
 
 
 async def due_beside_in_flight(
-    session: asyncpg.Connection, limit: int, keys: Collection[tuple[str, str]], full_topics: Collection[str]
+    session: Session, limit: int, keys: Collection[tuple[str, str]], full_topics: Collection[str]
 ) -> list[OutboxRow]:
     """Read as `due`, without these keys, a (topic, key) each, and without topics that have enough sends in flight."""
     topics = [topic for topic, _ in keys]
@@ -169,13 +173,13 @@ async def due_beside_in_flight(
     ]
 
 
-async def mark_published(session: asyncpg.Connection, ids: Sequence[int]) -> None:
+async def mark_published(session: Session, ids: Sequence[int]) -> None:
     """Record that Kafka has acknowledged these events."""
     await session.execute(_MARK_PUBLISHED, ids)
 
 
 async def record_failure(
-    session: asyncpg.Connection, row: OutboxRow, *, max_tries: int, wait_s: float, parked_wait_s: float
+    session: Session, row: OutboxRow, *, max_tries: int, wait_s: float, parked_wait_s: float
 ) -> Parking:
     """Count a failed send, with `row.error` as its text, and set the time of the next try.
 
@@ -185,23 +189,26 @@ async def record_failure(
     return Parking(record["parked"], bool(record["newly_parked"])) if record else Parking(False, False)
 
 
-async def retry_now(session: asyncpg.Connection, except_topics: Collection[str]) -> None:
+async def retry_now(session: Session, except_topics: Collection[str]) -> None:
     """End the backoff of all events, parked ones included, except those of some topics."""
     await session.execute(_RETRY_NOW, list(except_topics))
 
 
-async def retry_event(session: asyncpg.Connection, event_id: UUID) -> bool:
+async def retry_event(session: Session, event_id: UUID) -> bool:
     """End the backoff of one event. False when it is published, or unknown."""
     return bool(await session.fetchval(_RETRY_EVENT, event_id))
 
 
-async def counts(session: asyncpg.Connection) -> Counts:
-    """Count the unpublished events."""
-    [record] = await session.fetch(_COUNTS)
+async def counts(session: Session) -> Counts | None:
+    """Count the unpublished events. None when that takes longer than the statement timeout."""
+    try:
+        [record] = await session.fetch(_COUNTS)
+    except asyncpg.QueryCanceledError:
+        return None
     return Counts(record["pending"], record["parked"])
 
 
-async def purge(session: asyncpg.Connection, days: int, limit: int) -> int:
+async def purge(session: Session, days: int, limit: int) -> int:
     """Delete up to `limit` of the oldest rows that were published more than `days` ago. Return how many."""
     status = await session.execute(_PURGE, days, limit)
     return int(status.split()[-1])

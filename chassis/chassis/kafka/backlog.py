@@ -1,12 +1,11 @@
 """The gauges of the outbox, which the active relay sets."""
 
 import time
-from contextlib import suppress
 
-import asyncpg
 from prometheus_client import Gauge
 
 from chassis.db import outbox
+from chassis.db.outbox import Session
 
 PENDING = Gauge("outbox_pending", "Events committed and not yet acknowledged")
 PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried again every five minutes")
@@ -20,14 +19,13 @@ class BacklogGauges:
     def __init__(self) -> None:
         self._next_report = 0.0
 
-    async def report(self, session: asyncpg.Connection) -> None:
+    async def report(self, session: Session) -> None:
         """Set the gauges, unless they were set a moment ago."""
         began = time.monotonic()
         if began < self._next_report:
             return
         # A count that exceeds the statement timeout must not end the session: the last values stay.
-        with suppress(asyncpg.QueryCanceledError):
-            counts = await outbox.counts(session)
+        if counts := await outbox.counts(session):
             PENDING.set(counts.pending)
             PARKED.set(counts.parked)
         ended = time.monotonic()

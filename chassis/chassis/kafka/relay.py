@@ -3,13 +3,12 @@
 import asyncio
 from contextlib import suppress
 
-import asyncpg
 import structlog
 
 from chassis.config.settings import ServiceSettings
 from chassis.db import outbox
 from chassis.db.database import Database
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox import OutboxRow, Session
 from chassis.errors import is_transient
 from chassis.events import wire_headers
 from chassis.failpoint import failpoint
@@ -91,7 +90,7 @@ class Relay:
             with suppress(Exception):
                 await session.close(timeout=self._close_s)
 
-    async def _drain_until(self, stop: asyncio.Event, session: asyncpg.Connection) -> None:
+    async def _drain_until(self, stop: asyncio.Event, session: Session) -> None:
         while not stop.is_set():
             self._db.relay_wake.clear()
             more = await self.drain_once(session)
@@ -106,7 +105,7 @@ class Relay:
                 while await self.drain_once(session) or self._in_flight:
                     await wait_any(POLL_S if self._in_flight else 0, self._in_flight.finished)
 
-    async def drain_once(self, session: asyncpg.Connection) -> bool:
+    async def drain_once(self, session: Session) -> bool:
         """Send one batch, beside the sends in flight. True when there may be more to send at once."""
         rows = await self._due(session)
         blocked_keys = self._in_flight.keys()
@@ -121,12 +120,12 @@ class Relay:
             blocked_keys |= failed_keys | self._in_flight.keys()
         return sent_any and (len(rows) == BATCH or bool(blocked_keys))
 
-    async def _due(self, session: asyncpg.Connection) -> list[OutboxRow]:
+    async def _due(self, session: Session) -> list[OutboxRow]:
         if not self._in_flight:
             return await outbox.due(session, BATCH)
         return await outbox.due_beside_in_flight(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())
 
-    async def _settle(self, session: asyncpg.Connection) -> tuple[bool, set[Key]]:
+    async def _settle(self, session: Session) -> tuple[bool, set[Key]]:
         """Record the sends that have ended. Return whether one was acknowledged, and the keys of those that failed."""
         sent, failed = self._in_flight.take_finished()
         if sent:

@@ -3,12 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 
 from chassis.db import outbox
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox import OutboxRow, Session
 from chassis.kafka.errors import is_broker_trouble, is_topic_trouble
 from chassis.loops import backoff
 
@@ -20,7 +19,7 @@ FAILED = Counter("outbox_failed_total", "Sends that failed", ["topic"])
 BACKOFF_CAP_S = 30
 PARKED_RETRY_S = 300
 
-Hook = Callable[[asyncpg.Connection, Sequence[OutboxRow]], Awaitable[None]]
+Hook = Callable[[Session, Sequence[OutboxRow]], Awaitable[None]]
 
 
 class SendResults:
@@ -36,7 +35,7 @@ class SendResults:
         self.broker_away = False
         self.refused_topics: set[str] = set()
 
-    async def published(self, session: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+    async def published(self, session: Session, rows: Sequence[OutboxRow]) -> None:
         """Mark acknowledged events. When they end an outage, end the backoff of all events that it may have caused."""
         async with session.transaction():
             await outbox.mark_published(session, [row.id for row in rows])
@@ -50,7 +49,7 @@ class SendResults:
             self.refused_topics -= topics
             await outbox.retry_now(session, self.refused_topics)
 
-    async def failed(self, session: asyncpg.Connection, row: OutboxRow, error: BaseException) -> None:
+    async def failed(self, session: Session, row: OutboxRow, error: BaseException) -> None:
         """Count a failure of an event, and park the event after the configured tries."""
         FAILED.labels(row.topic).inc()
         if is_topic_trouble(error):

@@ -11,6 +11,7 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".local", "__pycache__", ".*_
 PLANTED = [
     ("orderfc/orderfc/model.py", "def find(name): return names.find(name)", "find only passes its arguments on"),
     ("orderfc/orderfc/errors.py", "import requests", "requests is not declared"),
+    ("orderfc/orderfc/usecase/checkout.py", "async def peek(tx): await tx.driver().fetch(Q)", "it calls .driver()"),
     ("docs/events.md", "[nowhere](nowhere.md)", "the link nowhere.md leads nowhere"),
     ("orderfc/orderfc/handler/http.py", "    status_code=201,", "its text occurs 2 times"),
 ]
