@@ -63,6 +63,7 @@ def _parse_ids(text: str) -> list[int]:
 
 @router.get("/search", tags=["products"], response_model=schemas.SearchView, summary="Search the products on sale")
 async def search_products(request: Request, db: Db, query: Annotated[schemas.SearchQuery, Query()]) -> Response:
+    """Search by name, category and price, page by page."""
     parameters = request.query_params
     if repeated := next((name for name in parameters if len(parameters.getlist(name)) > 1), None):
         raise Invalid(f"{repeated}: is given more than once")
@@ -82,6 +83,7 @@ async def search_products(request: Request, db: Db, query: Annotated[schemas.Sea
 
 @router.get("/categories", tags=["categories"], summary="List all categories by name")
 async def read_categories(db: Db) -> schemas.CategoriesView:
+    """All categories, without pages."""
     return schemas.CategoriesView(categories=[_category(category) for category in await categories.all_by_name(db)])
 
 
@@ -100,6 +102,7 @@ async def post_category(body: schemas.CategoryBody, db: Db) -> schemas.CategoryV
 
 @router.get("/categories/{category_id}", tags=["categories"], responses=errors(404), summary="Read a category")
 async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
+    """One category by its id."""
     category = await categories.by_id(db, category_id)
     if category is None:
         raise UnknownCategory(category_id)
