@@ -1,1 +1,1 @@
-"""The servers of the local stack as ordinary processes: prepare, command, a real readiness check."""
+"""The servers of the local stack as ordinary processes: PostgreSQL, Redis, Kafka and MongoDB."""

@@ -1,4 +1,4 @@
-"""What every native server has: a home, a port, a command, and an answer that shows that it is ready."""
+"""The base of the native servers: a folder, a port, a command, a check that the server is ready."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
@@ -17,40 +17,39 @@ HOST = "127.0.0.1"
 
 
 class Missing(RuntimeError):
-    """A program that the stack needs is not on this machine; the text says what to install."""
+    """A program that the stack needs is missing; the text says what to install."""
 
 
 @dataclass
 class Server(ABC):
-    """One native server. `home` belongs to it alone; `prepare` may be called again and again."""
+    """One native server. `home` belongs to it alone; `prepare` may be repeated."""
 
     home: Path
     port: int
     durable: bool = True
-    environment: dict[str, str] = field(default_factory=dict)
 
     name = "server"
     stop_signal = signal.SIGTERM
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make data and configuration; leaves nothing half made. Raises Missing when a program is not there."""
+        """Make data and configuration, all of it or nothing. Raises Missing."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """Give the command line that runs the server in the foreground."""
+        """Return the command line that runs the server in the foreground."""
 
     @abstractmethod
     async def ready(self) -> bool:
-        """Tell whether the server gives a real answer, not only an open port."""
+        """Whether the server answers a request; an open port is not enough."""
 
     @abstractmethod
-    def found(self) -> str:
-        """Say which program is used and where it came from. Raises Missing."""
+    def origin(self) -> str:
+        """Return the program and where it is installed. Raises Missing."""
 
 
 def cache() -> Path:
-    """Give the folder of downloads that checkouts share."""
+    """Return the folder of downloads that checkouts share."""
     folder = user_cache_path("go-commerce")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -58,7 +57,7 @@ def cache() -> Path:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for one process, so that two checkouts do not download into it at once."""
+    """Lock a folder, so that two checkouts do not download into it at the same time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as handle:
         flock(handle, LOCK_EX)
@@ -66,7 +65,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def maven(name: str, artifacts: list[str]) -> Path:
-    """Put artifacts (`group:artifact:version`) and what they need into a cached folder, by Maven, once.
+    """Download artifacts (`group:artifact:version`) and their dependencies into a cached folder, once.
 
     Raises Missing without Maven and Java, or when Maven fails.
     """
@@ -82,12 +81,10 @@ def maven(name: str, artifacts: list[str]) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         (target / "pom.xml").write_text(_pom(artifacts), encoding="utf-8")
-        done = subprocess.run(
-            ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"],
-            cwd=target, capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise Missing(f"Maven could not fetch {name}:\n{(done.stdout + done.stderr)[-2000:]}")
+        command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"]
+        result = subprocess.run(command, cwd=target, capture_output=True, text=True, timeout=600, check=False)
+        if result.returncode:
+            raise Missing(f"Maven could not fetch {name}:\n{(result.stdout + result.stderr)[-2000:]}")
         (target / ".complete").touch()
     return target
 
@@ -106,5 +103,5 @@ def _pom(artifacts: list[str]) -> str:
 
 
 def is_root() -> bool:
-    """Tell whether this process runs as root."""
+    """Whether this process runs as root."""
     return os.geteuid() == 0

@@ -18,12 +18,11 @@ _LOG4J = """Configuration:
 
 
 class Kafka(Server):
-    """One broker. Its controller listens on the next port; topics are never made by chance."""
+    """One broker. Its controller listens on the next port; topics are not created automatically."""
 
     name = "kafka"
 
-    def found(self) -> str:
-        """Say which Java runs it."""
+    def origin(self) -> str:
         java = shutil.which("java")
         if not java:
             raise Missing("java is not installed: install a JDK (17 or newer) and Maven")
@@ -76,16 +75,14 @@ class Kafka(Server):
         _run([*tool, "format", "-t", identity, "-c", str(properties), "--standalone"])
 
     def command(self) -> list[str]:
-        """Run in the foreground with a small heap."""
+        """Return the command, with a small heap."""
         java, *classpath = self._java()
-        return [
-            java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-            f"-Dlog4j2.configurationFile={self.home / 'log4j2.yaml'}", *classpath,
-            "kafka.Kafka", str(self.home / "server.properties"),
-        ]  # fmt: skip
+        heap = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        logging = f"-Dlog4j2.configurationFile={self.home / 'log4j2.yaml'}"
+        return [java, *heap, logging, *classpath, "kafka.Kafka", str(self.home / "server.properties")]
 
     async def ready(self) -> bool:
-        """Metadata with one broker, and a coordinator that answers."""
+        """Whether the cluster has its one broker."""
         admin = AIOKafkaAdminClient(bootstrap_servers=f"{HOST}:{self.port}", request_timeout_ms=2000)
         try:
             await admin.start()
@@ -98,7 +95,7 @@ class Kafka(Server):
 
 
 def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode:
-        raise Missing(f"{' '.join(command[-6:])} failed:\n{done.stderr[-2000:]}")
-    return done.stdout
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if result.returncode:
+        raise Missing(f"{' '.join(command[-6:])} failed:\n{result.stderr[-2000:]}")
+    return result.stdout

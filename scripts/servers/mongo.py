@@ -40,16 +40,15 @@ public class Main {
 
 
 class Mongo(Server):
-    """The audit log's server without Docker: no authentication, no transactions, which nothing here uses."""
+    """The server of the audit log without Docker. It has no authentication and no transactions; no code needs them."""
 
     name = "mongo"
 
-    def found(self) -> str:
-        """Say what stands in for MongoDB."""
+    def origin(self) -> str:
         return f"mongo-java-server {VERSION} (stands in for MongoDB)"
 
     def prepare(self) -> None:
-        """Fetch the jars, compile the start class once, make the data folder."""
+        """Download the jars, compile the main class once, make the data folder."""
         jars = maven(f"mongo-java-server-{VERSION}", ARTIFACTS)
         self.home.mkdir(parents=True, exist_ok=True)
         source = jars / "Main.java"
@@ -57,23 +56,19 @@ class Mongo(Server):
             return
         with locked(cache() / f"mongo-java-server-{VERSION}"):
             source.write_text(_MAIN, encoding="utf-8")
-            done = subprocess.run(
-                ["javac", "-cp", f"{jars}/libs/*", "-d", str(jars), str(source)],
-                capture_output=True, text=True, timeout=120, check=False,
-            )  # fmt: skip
-        if done.returncode:
-            raise Missing(f"javac failed:\n{done.stderr[-2000:]}")
+            command = ["javac", "-cp", f"{jars}/libs/*", "-d", str(jars), str(source)]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if result.returncode:
+            raise Missing(f"javac failed:\n{result.stderr[-2000:]}")
 
     def command(self) -> list[str]:
-        """Run in the foreground with a small heap."""
+        """Return the command, with a small heap."""
         jars = maven(f"mongo-java-server-{VERSION}", ARTIFACTS)
-        return [
-            "java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}:{jars}/libs/*",
-            "Main", str(self.home / "audit.mv"), str(self.port),
-        ]  # fmt: skip
+        heap = ["-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        return ["java", *heap, "-cp", f"{jars}:{jars}/libs/*", "Main", str(self.home / "audit.mv"), str(self.port)]
 
     async def ready(self) -> bool:
-        """Ping, in the wire protocol itself: the driver's monitors would outlive a try that failed."""
+        """Send a ping in the wire protocol itself: the driver's monitors outlive a failed attempt."""
         try:
             async with asyncio.timeout(1):
                 reader, writer = await asyncio.open_connection(HOST, self.port)
@@ -89,6 +84,6 @@ class Mongo(Server):
 
 
 def _ping() -> bytes:
-    """Make an OP_MSG message with one section of kind 0, the command document."""
+    """Return an OP_MSG message with one section of kind 0, the command document."""
     body = struct.pack("<IB", 0, 0) + bson.encode({"ping": 1, "$db": "admin"})
     return _HEADER.pack(_HEADER.size + len(body), 1, 0, _OP_MSG) + body

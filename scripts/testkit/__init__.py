@@ -1,7 +1,7 @@
-"""The pytest plugin that gives tests their servers: `-p testkit`. A test never knows where they came from.
+"""The pytest plugin that provides servers to tests: `-p testkit`.
 
-In this order: addresses in the environment (TEST_POSTGRES_DSN, TEST_REDIS_URL, TEST_KAFKA_BROKER, TEST_MONGO_URI);
-testcontainers with TEST_CONTAINERS=1; the local stack's native servers on free ports.
+They come from the first of: addresses in the environment (TEST_POSTGRES_DSN, TEST_REDIS_URL, TEST_KAFKA_BROKER,
+TEST_MONGO_URI); testcontainers with TEST_CONTAINERS=1; the local stack's native servers on free ports.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ load_profiles()
 
 
 def free_port() -> int:
-    """Give a port that is free now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -32,7 +32,7 @@ def free_port() -> int:
 async def eventually(
     holds: Callable[[], Any] | Callable[[], Awaitable[Any]], deadline_s: float = 10, interval_s: float = 0.02
 ) -> Any:
-    """Poll until `holds` answers something truthy without an AssertionError, and return it.
+    """Poll until `holds` returns a truthy value without an AssertionError, and return that.
 
     Raises AssertionError (the last one, if there was one) after the deadline.
     """
@@ -54,7 +54,7 @@ async def eventually(
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """The servers of this session; each is started when first asked for and stopped at the end."""
+    """The servers of this session; each is started on first use and stopped at the end."""
     started = Servers(tmp_path_factory.mktemp("servers"))
     try:
         yield started
@@ -88,8 +88,8 @@ def mongo_uri(servers: Servers) -> str:
 
 @pytest.fixture(scope="session")
 def make_database(postgres_server: dict[str, Any]) -> Callable[[str], Awaitable[dict[str, Any]]]:
-    """Make a migrated database of its own: `await make_database("orderfc")` gives arguments for a settings class.
+    """Make a migrated database: `await make_database("orderfc")` returns arguments for a settings class.
 
-    A name that is no service's (for example "chassis") gives an empty database.
+    "chassis" makes an empty database.
     """
     return Databases(postgres_server).make

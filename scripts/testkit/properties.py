@@ -1,4 +1,4 @@
-"""Property tests: hypothesis' profiles, and schedules that deliver events in any order, at once and more than once.
+"""Property tests: the profiles of hypothesis, and schedules of events in any order, concurrent and repeated.
 
 A test of an `async` function takes `@given` as it is: pytest-asyncio runs each example on the loop of the session, so
 that all examples share the pools of session and module fixtures. Each example makes rows of its own.
@@ -44,7 +44,7 @@ def load_profiles() -> None:
 def examples(number: int) -> settings:
     """Decorate a test on real servers: it tries `number` examples in profile `ci`, and in proportion in others.
 
-    The first example that fails is shown as it is: making it smaller would outlast the time limit of a test.
+    The first failing example is not shrunk: that would exceed the time limit of a test.
     """
     scaled = max(1, number * settings().max_examples // CI_EXAMPLES)
     return settings(max_examples=scaled, phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -52,19 +52,19 @@ def examples(number: int) -> settings:
 
 @dataclass(frozen=True, slots=True)
 class Delivery(Generic[T]):
-    """An event that arrives. Equal numbers of the same event are one message again, others one of its own."""
+    """A delivery of an event. The same event with the same number is the same message again."""
 
     event: T
     number: int = 0
 
     def event_id(self, example: UUID) -> UUID:
-        """Give the id that all arrivals of this message share within one example."""
+        """Return the id that all deliveries of this message share within one example."""
         return uuid5(example, f"{self.event!r} {self.number}")
 
 
 @dataclass(frozen=True, slots=True)
 class Burst(Generic[T]):
-    """What arrives at the same instant; `purge` tells that the inbox is emptied before."""
+    """Deliveries at the same instant; with `purge` the inbox is emptied before them."""
 
     deliveries: tuple[Delivery[T], ...]
     purge: bool = False
@@ -89,7 +89,7 @@ async def deliver(
     send: Callable[[Delivery[T]], Awaitable[object]],
     purge: Callable[[], Awaitable[object]],
 ) -> None:
-    """Deliver each burst at once, one burst after the other. Raises what `send` raises."""
+    """Deliver the bursts one after the other, each concurrently. Raises what `send` raises."""
     for burst in schedule:
         if burst.purge:
             await purge()
@@ -97,11 +97,11 @@ async def deliver(
 
 
 def arrived(schedule: Sequence[Burst[T]]) -> frozenset[T]:
-    """Give the set of events that have arrived at the end."""
+    """Return the set of all events of a schedule."""
     return frozenset[T]().union(*(burst.events for burst in schedule))
 
 
 def first_of(schedule: Sequence[Burst[T]], deciding: Callable[[T], bool]) -> frozenset[T]:
-    """Give the deciding events of the first burst with any: one of them was first, and only the server knows which."""
-    found = (frozenset(event for event in burst.events if deciding(event)) for burst in schedule)
-    return next((events for events in found if events), frozenset())
+    """Return the deciding events of the first burst that has any: one of them was applied first, any of them."""
+    candidates = (frozenset(event for event in burst.events if deciding(event)) for burst in schedule)
+    return next((events for events in candidates if events), frozenset())

@@ -21,14 +21,14 @@ class _Connection:
 
 
 class Proxy:
-    """Forwards to one server on this machine, and misbehaves when told; each mode replaces the former one.
+    """Forwards to one server on this machine. Each method below sets a mode, which replaces the former one.
 
         async with Proxy("127.0.0.1", 5432) as proxy:
             database = Database(load(Settings, db_host=proxy.host, db_port=proxy.port))
             await proxy.blackhole()
             await proxy.restore()
 
-    Give clients `host` and `port`, or `address`. The port stays the same, and stays reserved, whatever the mode.
+    Clients connect to `host` and `port`, or `address`. The port stays the same, and stays reserved, whatever the mode.
     A Kafka client leaves its bootstrap address for the one that the broker advertises. With `kafka=True` the proxy puts
     its own port in the place of `port` in the broker's answers; `host` must then be the advertised host, and local.
     With `share` it spreads connections over several replicas of a server, and leaves out those that refuse.
@@ -55,7 +55,7 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected now."""
+        """The number of connected clients."""
         return len(self._connections)
 
     async def __aenter__(self) -> Self:
@@ -66,7 +66,7 @@ class Proxy:
         await self.close()
 
     async def close(self) -> None:
-        """End all connections and give the port back."""
+        """End all connections and release the port."""
         await self.refuse()
         self._reserved.close()
 
@@ -75,7 +75,7 @@ class Proxy:
         self._replicas = list(ports)
 
     async def restore(self) -> None:
-        """Forward everything. What a black hole has kept back arrives now."""
+        """Forward everything, including the data that `blackhole` has held back."""
         await self._set(is_open=True)
 
     async def refuse(self) -> None:
@@ -90,15 +90,15 @@ class Proxy:
             await asyncio.wait(tasks)
 
     async def blackhole(self) -> None:
-        """Accept connections and forward nothing, as a frozen server or a network that lost its way does."""
+        """Accept connections and forward nothing, as a frozen server or a broken route does."""
         await self._set(is_open=False)
 
     async def delay(self, seconds: float) -> None:
-        """Hold each piece of an answer back for `seconds`."""
+        """Delay each chunk of an answer by `seconds`."""
         await self._set(is_open=True, delay_s=seconds)
 
     async def cut(self, after_bytes: int) -> None:
-        """End each connection after `after_bytes` more bytes of its answers; with 0 the server acts and nobody hears."""
+        """End each connection after `after_bytes` bytes of its answers; with 0 the server acts without an answer."""
         await self._set(is_open=True, cut_after=after_bytes)
 
     async def _set(self, *, is_open: bool, delay_s: float = 0.0, cut_after: int | None = None) -> None:
@@ -167,12 +167,12 @@ class Proxy:
 
 
 def _endpoint(host: str, port: int) -> bytes:
-    """Write a broker's address as Kafka's protocol does."""
+    """Return the address of a broker as Kafka's protocol encodes it."""
     return host.encode() + struct.pack(">i", port)
 
 
 def _bound(port: int) -> socket.socket:
-    """Bind a port without listening: it is refused until somebody listens, and nobody else is given it."""
+    """Bind a port without listening: it refuses connections, and the system gives it to no other process."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((HOST, port))

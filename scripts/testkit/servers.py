@@ -1,4 +1,4 @@
-"""Where a test session's servers come from; the native ones are child processes that end with the session."""
+"""The servers of a test session; native ones are child processes that end with the session."""
 
 import asyncio
 import os
@@ -20,8 +20,8 @@ STOP_TIMEOUT_S = 20
 T = TypeVar("T")
 
 
-def _free_ports() -> int:
-    """Give a port that is free together with the next one (Kafka's controller listens there)."""
+def _free_port_pair() -> int:
+    """Return a port that is free together with the next one, on which Kafka's controller listens."""
     while True:
         with socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", 0))
@@ -34,7 +34,7 @@ def _free_ports() -> int:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also while another loop runs in this thread."""
+    """Run a coroutine to its end, even while a loop runs in this thread."""
     result: list[T] = []
     thread = threading.Thread(target=lambda: result.append(asyncio.run(work)))
     thread.start()
@@ -43,7 +43,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Servers:
-    """Starts what a test asks for, once per session."""
+    """Starts each server on first use, once per session."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -51,7 +51,7 @@ class Servers:
         self._containers: list[Any] = []
 
     def _native(self, kind: "type[Server]") -> "Server":
-        server = kind(self._home / kind.name, _free_ports(), durable=False)
+        server = kind(self._home / kind.name, _free_port_pair(), durable=False)
         server.prepare()
         with (self._home / f"{kind.name}.log").open("ab") as log:
             process = subprocess.Popen(server.command(), stdout=log, stderr=log, cwd="/")
@@ -70,16 +70,16 @@ class Servers:
         return container
 
     def postgres(self) -> dict[str, Any]:
-        """Give host, port, user and password of a superuser."""
+        """Return host, port, user and password of a superuser."""
         if dsn := os.environ.get("TEST_POSTGRES_DSN"):
             parts = urlsplit(dsn)
             return {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
         if _containers_wanted():
             from testcontainers.community.postgres import PostgresContainer
 
-            made = self._container(PostgresContainer("postgres:18-alpine", username="admin", password="admin"))
-            port = int(made.get_exposed_port(5432))
-            return {"host": made.get_container_host_ip(), "port": port, "user": "admin", "password": "admin"}
+            container = self._container(PostgresContainer("postgres:18-alpine", username="admin", password="admin"))
+            port = int(container.get_exposed_port(5432))
+            return {"host": container.get_container_host_ip(), "port": port, "user": "admin", "password": "admin"}
         from servers.postgres import Postgres
 
         server = self._native(Postgres)
@@ -87,22 +87,22 @@ class Servers:
         return {"host": "127.0.0.1", "port": server.port, "user": "admin", "password": password}
 
     def redis(self) -> dict[str, Any]:
-        """Give a settings class's arguments for Redis."""
+        """Return the arguments of a settings class for Redis."""
         if address := os.environ.get("TEST_REDIS_URL"):
             parts = urlsplit(address)
             return {"redis_host": parts.hostname, "redis_port": parts.port, "redis_password": parts.password or ""}
         if _containers_wanted():
             from testcontainers.community.redis import RedisContainer
 
-            made = self._container(RedisContainer("redis:8-alpine", password="admin"))
-            port = int(made.get_exposed_port(6379))
-            return {"redis_host": made.get_container_host_ip(), "redis_port": port, "redis_password": "admin"}
+            container = self._container(RedisContainer("redis:8-alpine", password="admin"))
+            port = int(container.get_exposed_port(6379))
+            return {"redis_host": container.get_container_host_ip(), "redis_port": port, "redis_password": "admin"}
         from servers.redis import PASSWORD, Redis
 
         return {"redis_host": "127.0.0.1", "redis_port": self._native(Redis).port, "redis_password": PASSWORD}
 
     def kafka(self) -> str:
-        """Give `host:port` of a broker."""
+        """Return `host:port` of a broker."""
         if address := os.environ.get("TEST_KAFKA_BROKER"):
             return address
         if _containers_wanted():
@@ -114,7 +114,7 @@ class Servers:
         return f"127.0.0.1:{self._native(Kafka).port}"
 
     def mongo(self) -> str:
-        """Give the address of a MongoDB-protocol server."""
+        """Return the URI of a server that speaks MongoDB's protocol."""
         if address := os.environ.get("TEST_MONGO_URI"):
             return address
         if _containers_wanted():
@@ -126,7 +126,7 @@ class Servers:
         return f"mongodb://127.0.0.1:{self._native(Mongo).port}"
 
     def stop(self) -> None:
-        """End what was started here, in reverse order."""
+        """Stop all servers, in reverse order."""
         for server, process in reversed(self._running):
             process.send_signal(server.stop_signal)
             try:

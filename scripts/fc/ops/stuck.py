@@ -35,6 +35,6 @@ def stuck(
             ],
         )
         counts = Counter(wait.step is Step.CUSTOMER for wait in waiting)
-        output.say(f"[bold]{counts[False]} need a look, {counts[True]} wait for their customers[/]")
+        output.say(f"[bold]{counts[False]} need attention, {counts[True]} wait for their customers[/]")
     if state.unread:
         output.say(f"[yellow]Without dead letters:[/] {escape(state.unread)}")

@@ -59,7 +59,7 @@ class Row:
 def publisher(name: str) -> str:
     """Check a service's name. Raises StackError."""
     if name not in PUBLISHERS:
-        raise StackError(f"no outbox belongs to {name}; there are those of {', '.join(PUBLISHERS)}")
+        raise StackError(f"{name} has no outbox; the services with one are {', '.join(PUBLISHERS)}")
     return name
 
 

@@ -15,6 +15,7 @@ from fc.stack.layout import MAX_OFFSET, Layout
 from .conftest import Ended, Script, clean_environment
 
 Fc = Callable[[str], Ended]
+Asked = Callable[[], list[str]]
 
 COMMANDS = ("up", "down", "status", "logs", "doctor", "seed", "topics", "demo")
 PARTS = ("postgres", "redis", "kafka", "mongo", "xendit", "userfc", "productfc", "orderfc", "paymentfc")
@@ -61,8 +62,10 @@ def test_the_installed_command_writes_its_refusal_on_one_line_of_stderr_however_
     done = subprocess.run(
         [Path(sys.executable).parent / "fc", "logs", "nobody"],
         env={**clean_environment(), "FC_HOME": str(tmp_path), "FC_NATIVE": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("fc: no part is named nobody")
     assert done.stderr.count("\n") == 1
@@ -93,8 +96,10 @@ def test_logs_into_a_reader_that_goes_away_ends_without_a_complaint(layout: Layo
     process = subprocess.Popen(
         [sys.executable, "-m", "fc", "logs", "-n", "50000", "-f", "orderfc"],
         env={**clean_environment(), "FC_HOME": str(layout.home), "FC_NATIVE": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout
     assert process.stdout.readline() == "orderfc | a line of the log\n"
     process.stdout.close()
@@ -192,7 +197,7 @@ def test_up_names_what_is_missing_and_starts_nothing(fc: Fc, path: Path, layout:
 
 
 @pytest.fixture
-def asked(fc: Fc, script: Script, path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+def asked(fc: Fc, script: Script, path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     """An engine that answers; gives what it has been asked since, but for its version."""
     monkeypatch.setenv("FC_NATIVE", "")
     monkeypatch.setenv("FC_PORT_OFFSET", "")
@@ -214,13 +219,13 @@ def asked(fc: Fc, script: Script, path: Path, monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_where_an_engine_answers_the_same_commands_drive_compose(
-    fc: Fc, asked: Callable[[], list[str]], line: str, expected: str
+    fc: Fc, asked: Asked, line: str, expected: str
 ) -> None:
     assert fc(line).code == 0
     assert asked() == [expected]
 
 
-def test_up_shows_every_address_and_account(fc: Fc, asked: Callable[[], list[str]]) -> None:
+def test_up_shows_every_address_and_account(fc: Fc, asked: Asked) -> None:
     said = fc("up").out
     assert "The stack is up, all four services are ready" in said
     for port in (28080, 28081, 28082, 28083):
@@ -229,7 +234,7 @@ def test_up_shows_every_address_and_account(fc: Fc, asked: Callable[[], list[str
         assert f"{email} / {password}" in said
 
 
-def test_a_compose_that_fails_fails_the_command(fc: Fc, asked: Callable[[], list[str]], script: Script) -> None:
+def test_a_compose_that_fails_fails_the_command(fc: Fc, asked: Asked, script: Script) -> None:
     script("docker", '[ "$1" = version ] && echo 29.1.0 || exit 4')
     said = fc("up")
     assert said.code == 1
@@ -237,9 +242,7 @@ def test_a_compose_that_fails_fails_the_command(fc: Fc, asked: Callable[[], list
     assert not said.out
 
 
-def test_an_offset_is_refused_where_an_engine_answers(
-    fc: Fc, asked: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_offset_is_refused_where_an_engine_answers(fc: Fc, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FC_PORT_OFFSET", "1000")
     said = fc("up")
     assert said.code == 1

@@ -1,6 +1,6 @@
-"""How long an audit takes: `python -m scripts.tests.fc_audit.bench [ORDERS]`, on servers of its own with made-up orders.
+"""How long an audit takes: `python -m scripts.tests.fc_audit.bench [ORDERS]`, on its own servers with generated orders.
 
-Everything is as in earnest: PostgreSQL, Kafka, the MongoDB server, and the Xendit simulator asked over HTTP.
+All servers are real: PostgreSQL, Kafka, the MongoDB server, and the Xendit simulator over HTTP.
 """
 
 import asyncio
@@ -59,9 +59,17 @@ def simulated(invoice: Invoice) -> SimulatedInvoice:
     """Turn an invoice into one of the simulator's own."""
     at = stamp(invoice.created or datetime.now(UTC))
     made = SimulatedInvoice(
-        invoice.id, f"order-{invoice.order_id}", int(invoice.amount), invoice.currency, Status(invoice.status), at, at,
-        stamp(datetime.now(UTC) + timedelta(days=2)), "https://pay", {},
-    )  # fmt: skip
+        invoice.id,
+        f"order-{invoice.order_id}",
+        int(invoice.amount),
+        invoice.currency,
+        Status(invoice.status),
+        at,
+        at,
+        stamp(datetime.now(UTC) + timedelta(days=2)),
+        "https://pay",
+        {},
+    )
     return replace(made, payments=[Payment(int(invoice.amount), invoice.currency, at)] if invoice.payments else [])
 
 
@@ -99,10 +107,15 @@ async def audit(told: dict[str, Any]) -> dict[str, Any]:
     watch.stage("")
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
-        "seconds": round(report.seconds, 2), "parts": watch.parts, "cores": os.cpu_count(),
-        "cpu_seconds_with_start": round(used.ru_utime + used.ru_stime, 2), "load": round(os.getloadavg()[0], 1),
-        "peak_mib": _mib(), "idle_mib": idle, "summary": report.summary(),
-    }  # fmt: skip
+        "seconds": round(report.seconds, 2),
+        "parts": watch.parts,
+        "cores": os.cpu_count(),
+        "cpu_seconds_with_start": round(used.ru_utime + used.ru_stime, 2),
+        "load": round(os.getloadavg()[0], 1),
+        "peak_mib": _mib(),
+        "idle_mib": idle,
+        "summary": report.summary(),
+    }
 
 
 def _mib() -> int:

@@ -80,10 +80,18 @@ class Sample:
         """Add an event that was published, consumed by all who must, and told to the audit log if it is a payment's."""
         event_id, written = uuid7(), self.at + timedelta(seconds=seconds)
         self.add(
-            PRODUCERS[topic], "outbox", event_id=event_id, topic=topic, key=f"order-{self.order_id}",
-            payload=json.dumps({"order_id": self.order_id, **payload}), headers="{}", created_at=written,
-            published_at=written + timedelta(milliseconds=20), attempts=0, parked_at=None,
-        )  # fmt: skip
+            PRODUCERS[topic],
+            "outbox",
+            event_id=event_id,
+            topic=topic,
+            key=f"order-{self.order_id}",
+            payload=json.dumps({"order_id": self.order_id, **payload}),
+            headers="{}",
+            created_at=written,
+            published_at=written + timedelta(milliseconds=20),
+            attempts=0,
+            parked_at=None,
+        )
         for service in CONSUMERS[topic]:
             self.add(service, "inbox", consumer=service, event_id=event_id, received_at=written)
         if PRODUCERS[topic] == "paymentfc":
@@ -93,36 +101,53 @@ class Sample:
     def audit(self, event: str, seconds: float, /, **metadata: Any) -> None:
         """Add a document of the audit log."""
         self.documents.append(
-            {"event_id": str(uuid7()), "order_id": self.order_id, "event": event, "metadata": metadata,
-             "create_time": self.at + timedelta(seconds=seconds)}
-        )  # fmt: skip
+            {
+                "event_id": str(uuid7()),
+                "order_id": self.order_id,
+                "event": event,
+                "metadata": metadata,
+                "create_time": self.at + timedelta(seconds=seconds),
+            }
+        )
 
 
 def anomaly_of(made: Sample, kind: str) -> Row:
     """Make an anomaly that a person has looked at."""
     then = made.at + timedelta(seconds=3)
     return {
-        "order_id": made.order_id, "payment_id": made.order_id, "external_id": f"order-{made.order_id}",
-        "invoice_id": made.invoice_id, "kind": kind, "expected": "that", "received": "this", "amount": "150000",
-        "currency": "IDR", "resolved_at": then, "create_time": then,
-    }  # fmt: skip
+        "order_id": made.order_id,
+        "payment_id": made.order_id,
+        "external_id": f"order-{made.order_id}",
+        "invoice_id": made.invoice_id,
+        "kind": kind,
+        "expected": "that",
+        "received": "this",
+        "amount": "150000",
+        "currency": "IDR",
+        "resolved_at": then,
+        "create_time": then,
+    }
 
 
 def callback_of(made: Sample, outcome: str) -> Row:
     """Make a stored callback about the order's invoice."""
     return {
-        "invoice_id": made.invoice_id, "external_id": f"order-{made.order_id}", "status": "PAID", "amount": "150000",
-        "asked_amount": "150000", "currency": "IDR", "body": "{}", "outcome": outcome,
+        "invoice_id": made.invoice_id,
+        "external_id": f"order-{made.order_id}",
+        "status": "PAID",
+        "amount": "150000",
+        "asked_amount": "150000",
+        "currency": "IDR",
+        "body": "{}",
+        "outcome": outcome,
         "create_time": made.at + timedelta(seconds=3),
-    }  # fmt: skip
+    }
 
 
 def invoice_of(made: Sample, status: str, name: str = "invoice", payments: int = 0) -> Invoice:
     """Make an invoice of the order at Xendit."""
     paid = TOTAL if payments else None
-    return Invoice(
-        made.order_id, f"{name}-{made.order_id}", status, TOTAL, "IDR", paid, payments, made.at, made.at
-    )  # fmt: skip
+    return Invoice(made.order_id, f"{name}-{made.order_id}", status, TOTAL, "IDR", paid, payments, made.at, made.at)
 
 
 def tables(samples: list[Sample]) -> Iterator[tuple[str, str, list[Row]]]:

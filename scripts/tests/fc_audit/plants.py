@@ -52,15 +52,21 @@ PLANTS = {
         ("order_user", "payment_user", "idempotency_key", "event_payload"), "paid", None, order("user_id = 4040")
     ),
     "a key of another user": Plant(
-        ("idempotency_key",), "paid", None, sql("orderfc", "UPDATE idempotency_keys SET user_id = 8 WHERE order_id = $1")
+        ("idempotency_key",),
+        "paid",
+        None,
+        sql("orderfc", "UPDATE idempotency_keys SET user_id = 8 WHERE order_id = $1"),
     ),
     "two keys of one order": Plant(
-        ("idempotency_key",), "paid",
-        lambda made: made.add("orderfc", "idempotency_keys", **made.of("orderfc", "idempotency_keys")[0] | {"key": f"other-{made.order_id}"}),
+        ("idempotency_key",),
+        "paid",
+        lambda made: made.add(
+            "orderfc",
+            "idempotency_keys",
+            **made.of("orderfc", "idempotency_keys")[0] | {"key": f"other-{made.order_id}"},
+        ),
     ),
-    "completed, but never paid": Plant(
-        ("order_payment", "order_status"), "open", None, order("status = 2")
-    ),
+    "completed, but never paid": Plant(("order_payment", "order_status"), "open", None, order("status = 2")),
     "stock of a cancelled order": Plant(("stock_held",), "expired", None, ledger("state = 'TAKEN'")),
     "stock of a failed order": Plant(("stock_held",), "expired, then paid", None, ledger("state = 'TAKEN'")),
     "released stock of a completed order": Plant(("stock_taken",), "paid", None, ledger("state = 'RELEASED'")),
@@ -69,13 +75,17 @@ PLANTS = {
         ("order_combination", "event_rejected"), "paid, then rejected", None, ledger("state = 'RELEASED'")
     ),
     "half of the stock given back": Plant(
-        ("ledger_states", "stock_held"), "expired", None,
+        ("ledger_states", "stock_held"),
+        "expired",
+        None,
         sql("productfc", "UPDATE stock_ledger SET state = 'TAKEN' WHERE order_id = $1 AND product_id = 1"),
     ),
     "more stock than ordered": Plant(("ledger_lines",), "paid", None, ledger("quantity = quantity + 1")),
     "a ledger without an order": Plant(("ledger_order",), "open", only_ledger),
     "stock of a product that is not there": Plant(
-        ("ledger_lines", "ledger_product"), "paid", None,
+        ("ledger_lines", "ledger_product"),
+        "paid",
+        None,
         sql("productfc", "UPDATE stock_ledger SET product_id = 999 WHERE order_id = $1 AND product_id = 2"),
     ),
     "an order without a payment": Plant(("payment_missing",), "open", lost_payment),
@@ -88,17 +98,16 @@ PLANTS = {
     ),
     "a payment of another customer": Plant(("payment_user",), "paid", None, payment("user_id = 8")),
     "a payment under another name": Plant(("payment_name",), "paid", None, payment("external_id = 'x-' || order_id")),
-    "paid at no time": Plant(
-        ("payment_columns", "event_success"), "paid", None, payment("paid_at = NULL")
-    ),
+    "paid at no time": Plant(("payment_columns", "event_success"), "paid", None, payment("paid_at = NULL")),
     "paid without an invoice": Plant(
         ("payment_columns", "payment_witness", "invoice_paid"), "paid", None, payment("invoice_id = NULL")
     ),
     "open, and nobody makes the invoice": Plant(
-        ("payment_request",), "open", lambda made: (seen(status="EXPIRED")(made)), payment("invoice_id = NULL")
+        ("payment_request",), "open", lambda made: seen(status="EXPIRED")(made), payment("invoice_id = NULL")
     ),
-    "late money without an anomaly": Plant(("late_payment", "refund_recorded", "invoice_paid", "callback_anomaly"),
-        "expired, then paid", no_anomaly),
+    "late money without an anomaly": Plant(
+        ("late_payment", "refund_recorded", "invoice_paid", "callback_anomaly"), "expired, then paid", no_anomaly
+    ),
     "an anomaly without late money": Plant(
         ("late_payment", "order_payment", "event_success"), "expired, then paid", None, payment("late_paid_at = NULL")
     ),
@@ -107,18 +116,22 @@ PLANTS = {
     "a refused callback that nobody is told of": Plant(("callback_anomaly",), "open", refused_callback),
     "an anomaly that waits for a person": Plant(("anomaly_open",), "expired, then paid", unresolved),
     "a request that nobody takes": Plant(
-        ("request_overdue",), "open", None,
+        ("request_overdue",),
+        "open",
+        None,
         sql("paymentfc", "UPDATE payment_requests SET status = 'VERIFY' WHERE order_id = $1"),
     ),
-    "a payment that is not swept": Plant(
-        ("expiry_overdue",), "open", None, payment("expires_at = create_time")
-    ),
+    "a payment that is not swept": Plant(("expiry_overdue",), "open", None, payment("expires_at = create_time")),
     "an invoice that is not closed": Plant(
-        ("closing_overdue",), "expired", None,
+        ("closing_overdue",),
+        "expired",
+        None,
         sql("paymentfc", "UPDATE invoice_closings SET step = 'expire', done_at = NULL WHERE payment_id = $1"),
     ),
     "a closing done at no time": Plant(
-        ("closing_overdue",), "expired", None,
+        ("closing_overdue",),
+        "expired",
+        None,
         sql("paymentfc", "UPDATE invoice_closings SET done_at = NULL WHERE payment_id = $1"),
     ),
     "no order.created": Plant(("event_checkout", "event_ghost"), "paid", None, drop("orderfc", "order.created")),
@@ -137,7 +150,9 @@ PLANTS = {
     "payment.failed although stock was rejected": Plant(
         ("event_failed",), "rejected", lambda made: made.publish("payment.failed", 3)
     ),
-    "no stock.rejected": Plant(("event_rejected", "event_ghost"), "rejected", None, drop("productfc", "stock.rejected")),
+    "no stock.rejected": Plant(
+        ("event_rejected", "event_ghost"), "rejected", None, drop("productfc", "stock.rejected")
+    ),
     "stock.rejected of stock that was taken": Plant(
         ("event_rejected",), "paid", lambda made: made.publish("stock.rejected", 1)
     ),
@@ -170,15 +185,17 @@ PLANTS = {
     "an invoice that Xendit has forgotten": Plant(("invoice_unknown",), "open", lambda made: made.invoices.clear()),
     "an invoice of nobody": Plant(("invoice_order",), "open", only_invoice),
     "a step missing in the audit log": Plant(
-        ("audit_steps",), "paid",
+        ("audit_steps",),
+        "paid",
         lambda made: made.documents.remove(next(each for each in made.documents if each["event"] == "payment.paid")),
     ),
     "a step twice in the audit log": Plant(("audit_steps",), "paid", written_again("payment.paid")),
     "a step that has not happened": Plant(("audit_steps",), "open", lambda made: made.audit("payment.paid", 3)),
     "a published event twice in the audit log": Plant(("audit_published",), "paid", written_again("event.published")),
     "a published event missing in the audit log": Plant(
-        ("audit_published",), "paid",
+        ("audit_published",),
+        "paid",
         lambda made: made.documents.remove(next(each for each in made.documents if each["event"] == "event.published")),
     ),
     "an entry that never reached the audit log": Plant(("audit_delivered",), "paid", undelivered),
-}  # fmt: skip
+}

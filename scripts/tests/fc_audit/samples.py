@@ -47,20 +47,49 @@ def _order(made: Sample) -> None:
         then = ended + timedelta(seconds=number)
         made.add("orderfc", "order_history", order_id=order_id, status=status, cause=cause, created_at=then)
     made.add(
-        "orderfc", "orders", id=order_id, user_id=USER, status=status, total_amount=TOTAL, total_qty=3, currency="IDR",
-        payment_method="BANK_TRANSFER", shipping_address="Jalan 1", created_at=at, updated_at=ended,
-    )  # fmt: skip
+        "orderfc",
+        "orders",
+        id=order_id,
+        user_id=USER,
+        status=status,
+        total_amount=TOTAL,
+        total_qty=3,
+        currency="IDR",
+        payment_method="BANK_TRANSFER",
+        shipping_address="Jalan 1",
+        created_at=at,
+        updated_at=ended,
+    )
     for product_id, quantity, price in LINES:
         made.add(
-            "orderfc", "order_items", order_id=order_id, product_id=product_id, name="Kopi", quantity=quantity, price=price
-        )  # fmt: skip
+            "orderfc",
+            "order_items",
+            order_id=order_id,
+            product_id=product_id,
+            name="Kopi",
+            quantity=quantity,
+            price=price,
+        )
     made.add(
-        "orderfc", "idempotency_keys", user_id=USER, key=f"key-{order_id}", request_hash=bytes(32), lease_token=uuid7(),
-        leased_until=at, order_id=order_id, created_at=at,
-    )  # fmt: skip
+        "orderfc",
+        "idempotency_keys",
+        user_id=USER,
+        key=f"key-{order_id}",
+        request_hash=bytes(32),
+        lease_token=uuid7(),
+        leased_until=at,
+        order_id=order_id,
+        created_at=at,
+    )
     made.publish(
-        "order.created", 0, user_id=USER, total_amount=int(TOTAL), currency="IDR", products=_products(), payment_method="X"
-    )  # fmt: skip
+        "order.created",
+        0,
+        user_id=USER,
+        total_amount=int(TOTAL),
+        currency="IDR",
+        products=_products(),
+        payment_method="X",
+    )
     made.publish("stock.updated", 0, products=_products())
     if "payment_failed" in made.ending.causes:
         made.publish("stock.rollback", 4, products=_products())
@@ -74,9 +103,15 @@ def _stock(made: Sample) -> None:
     moment = made.at + timedelta(seconds=5)
     for product_id, quantity, _ in LINES:
         made.add(
-            "productfc", "stock_ledger", order_id=made.order_id, product_id=product_id, quantity=quantity,
-            state=made.ending.ledger, event_id=uuid7(), updated_at=moment,
-        )  # fmt: skip
+            "productfc",
+            "stock_ledger",
+            order_id=made.order_id,
+            product_id=product_id,
+            quantity=quantity,
+            state=made.ending.ledger,
+            event_id=uuid7(),
+            updated_at=moment,
+        )
     if made.ending.ledger == "REJECTED":
         made.publish("stock.rejected", 1, products=_products(), reason="no stock")
 
@@ -88,23 +123,52 @@ def _payment(made: Sample) -> None:
         {"invoice_id": made.invoice_id, "invoice_url": "https://pay", "invoice_time": at} if ending.invoiced else {}
     )
     made.add(
-        "paymentfc", "payments", id=order_id, order_id=order_id, user_id=USER, external_id=f"order-{order_id}",
-        amount=TOTAL, currency="IDR", status=ending.payment, reason=ending.reason, payment_method="X", shipping_address="Y",
-        invoice_id=invoice.get("invoice_id"), invoice_url=invoice.get("invoice_url"),
-        invoice_time=invoice.get("invoice_time"), expires_at=at + timedelta(days=2) if ending.invoiced else None,
-        paid_at=paid if ending.payment == "PAID" else None, late_paid_at=paid if ending.late else None,
-        retry_count=0 if ending.invoiced else 3, create_time=at, update_time=paid, sweep_after=None,
-    )  # fmt: skip
+        "paymentfc",
+        "payments",
+        id=order_id,
+        order_id=order_id,
+        user_id=USER,
+        external_id=f"order-{order_id}",
+        amount=TOTAL,
+        currency="IDR",
+        status=ending.payment,
+        reason=ending.reason,
+        payment_method="X",
+        shipping_address="Y",
+        invoice_id=invoice.get("invoice_id"),
+        invoice_url=invoice.get("invoice_url"),
+        invoice_time=invoice.get("invoice_time"),
+        expires_at=at + timedelta(days=2) if ending.invoiced else None,
+        paid_at=paid if ending.payment == "PAID" else None,
+        late_paid_at=paid if ending.late else None,
+        retry_count=0 if ending.invoiced else 3,
+        create_time=at,
+        update_time=paid,
+        sweep_after=None,
+    )
     request = "DONE" if ending.invoiced else "EXHAUSTED"
     made.add(
-        "paymentfc", "payment_requests", payment_id=order_id, order_id=order_id, status=request, next_attempt_at=at,
-        update_time=at, lease_until=None,
-    )  # fmt: skip
+        "paymentfc",
+        "payment_requests",
+        payment_id=order_id,
+        order_id=order_id,
+        status=request,
+        next_attempt_at=at,
+        update_time=at,
+        lease_until=None,
+    )
     if made.closed and ending.invoiced:
         made.add(
-            "paymentfc", "invoice_closings", invoice_id=made.invoice_id, payment_id=order_id,
-            external_id=f"order-{order_id}", step="done", due_at=at, done_at=paid, create_time=paid,
-        )  # fmt: skip
+            "paymentfc",
+            "invoice_closings",
+            invoice_id=made.invoice_id,
+            payment_id=order_id,
+            external_id=f"order-{order_id}",
+            step="done",
+            due_at=at,
+            done_at=paid,
+            create_time=paid,
+        )
     if ending.payment == "PAID" or ending.late:
         made.publish("payment.success", 3, status="PAID", topic="payment.success")
         outcome = "paid" if ending.payment == "PAID" else "paid_after_close"

@@ -105,9 +105,14 @@ def park(topic: str, *, recorded: bool) -> Shape:
         made.of("orderfc", "inbox").clear()
         if recorded:
             made.add(
-                "paymentfc", "failed_events", event_id=event["event_id"], topic=topic, key=event["key"],
-                payload=event["payload"], attempts=12,
-            )  # fmt: skip
+                "paymentfc",
+                "failed_events",
+                event_id=event["event_id"],
+                topic=topic,
+                key=event["key"],
+                payload=event["payload"],
+                attempts=12,
+            )
 
     return shape
 
@@ -139,9 +144,15 @@ def undelivered(made: Sample) -> None:
     entry = next(each for each in made.documents if each["event"] == "payment.created")
     made.documents.remove(entry)
     made.add(
-        "paymentfc", "audit_outbox", event_id=entry["event_id"], order_id=made.order_id, event=entry["event"],
-        actor="test", metadata="{}", create_time=entry["create_time"],
-    )  # fmt: skip
+        "paymentfc",
+        "audit_outbox",
+        event_id=entry["event_id"],
+        order_id=made.order_id,
+        event=entry["event"],
+        actor="test",
+        metadata="{}",
+        create_time=entry["create_time"],
+    )
 
 
 def same_id_in_another_outbox(made: Sample) -> None:
@@ -164,8 +175,10 @@ def forgotten_callback(made: Sample) -> None:
 
 def look_again_tomorrow(made: Sample) -> None:
     made.of("paymentfc", "invoice_closings")[0] |= {
-        "step": "look_again", "done_at": None, "due_at": made.at + timedelta(days=30),
-    }  # fmt: skip
+        "step": "look_again",
+        "done_at": None,
+        "due_at": made.at + timedelta(days=30),
+    }
     seen(payments=1, paid_amount=TOTAL)(made)
 
 

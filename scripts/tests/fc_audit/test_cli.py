@@ -75,11 +75,21 @@ def test_a_violation_is_shown_with_its_sentence_and_ends_with_1(fc: Command, spo
 def test_json_is_one_object_per_finding_and_then_the_summary(fc: Command, spoiled: int) -> None:
     finding, last = fc.lines()
     assert (finding["rule"], finding["order_id"], finding["expected"], finding["found"]) == (
-        "order_quantity", spoiled, "3", "4",
-    )  # fmt: skip
-    assert last["summary"].items() >= {
-        "orders": 2, "violations": 1, "by_rule": {"order_quantity": 1}, "skipped": ["kafka", "mongo"], "exit_code": 1,
-    }.items()  # fmt: skip
+        "order_quantity",
+        spoiled,
+        "3",
+        "4",
+    )
+    assert (
+        last["summary"].items()
+        >= {
+            "orders": 2,
+            "violations": 1,
+            "by_rule": {"order_quantity": 1},
+            "skipped": ["kafka", "mongo"],
+            "exit_code": 1,
+        }.items()
+    )
 
 
 def test_a_rule_that_is_ignored_is_not_checked(fc: Command, spoiled: int) -> None:

@@ -38,7 +38,11 @@ async def test_a_platform_at_rest_is_audited(still: World) -> None:
 @pytest.mark.parametrize(
     ("service", "sql", "left"),
     [
-        ("orderfc", "UPDATE outbox SET published_at = NULL WHERE topic = 'order.created'", "orderfc has 3 unsent events"),
+        (
+            "orderfc",
+            "UPDATE outbox SET published_at = NULL WHERE topic = 'order.created'",
+            "orderfc has 3 unsent events",
+        ),
         (
             "paymentfc",
             "UPDATE payment_requests SET status = 'FAILED', next_attempt_at = now() WHERE true",
@@ -67,7 +71,7 @@ async def test_a_platform_at_rest_is_audited(still: World) -> None:
             "paymentfc has 1 undelivered audit entries",
         ),
     ],
-)  # fmt: skip
+)
 async def test_work_that_is_due_is_waited_for_and_named_when_it_is_not_done(
     still: World, service: str, sql: str, left: str
 ) -> None:
@@ -90,7 +94,8 @@ async def test_a_message_that_is_not_consumed_is_waited_for(still: World) -> Non
         "UPDATE payment_requests SET status = 'FAILED', next_attempt_at = now() + interval '20 s'",
         "UPDATE payments SET expires_at = now(), sweep_after = now() + interval '1 hour'",
         "UPDATE invoice_closings SET step = 'look_again', due_at = now() + interval '1 day', done_at = NULL",
-        "UPDATE invoice_closings SET step = 'expire', due_at = now() + interval '9 s', done_at = NULL, last_error = 'no'",
+        "UPDATE invoice_closings"
+        " SET step = 'expire', due_at = now() + interval '9 s', done_at = NULL, last_error = 'no'",
     ],
 )
 async def test_work_that_is_due_later_is_not_waited_for(still: World, sql: str) -> None:

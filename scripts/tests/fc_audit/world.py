@@ -27,7 +27,8 @@ from .pieces import LINES, USER, Sample, tables
 _OPEN = """
 INSERT INTO stock_adjustments (product_id, units, cause)
 SELECT id, units, 'opening' FROM (
-  SELECT p.id, p.stock + (SELECT coalesce(sum(quantity), 0) FROM stock_ledger WHERE product_id = p.id AND state = 'TAKEN')
+  SELECT p.id, p.stock
+    + (SELECT coalesce(sum(quantity), 0) FROM stock_ledger WHERE product_id = p.id AND state = 'TAKEN')
     - (SELECT coalesce(sum(units), 0) FROM stock_adjustments WHERE product_id = p.id) AS units
   FROM products p) AS counted
 WHERE units <> 0
@@ -91,7 +92,7 @@ class World:
             await self._send([made for made in samples if made.not_passed])
 
     async def balance(self) -> None:
-        """Explain all stock: what there is and what orders hold was once put there."""
+        """Add the stock adjustments that explain the stock and the units that orders hold."""
         await self.sql("productfc", _OPEN)
 
     async def _audit(self, documents: list[dict[str, Any]]) -> None:
@@ -104,16 +105,21 @@ class World:
 
     async def _send(self, samples: list[Sample]) -> dict[TopicPartition, int]:
         rows = [
-            (service, row, made.sent_keys.get(row["event_id"], row["key"])) for made in samples for service in sorted(set(PRODUCERS.values()))
-            for row in made.of(service, "outbox") if row["published_at"] and row["event_id"] not in made.off_topic
-        ]  # fmt: skip
+            (service, row, made.sent_keys.get(row["event_id"], row["key"]))
+            for made in samples
+            for service in sorted(set(PRODUCERS.values()))
+            for row in made.of(service, "outbox")
+            if row["published_at"] and row["event_id"] not in made.off_topic
+        ]
         sent = [
             (
-                row["topic"], row["payload"].encode(), str(key).encode(),
+                row["topic"],
+                row["payload"].encode(),
+                str(key).encode(),
                 wire_headers(service, row["event_id"], row["topic"], row["created_at"], {}),
             )
             for service, row, key in rows
-        ]  # fmt: skip
+        ]
         return await self.send(sent)
 
     async def send(self, messages: Sequence[tuple[str, bytes, bytes, dict[str, str]]]) -> dict[TopicPartition, int]:
@@ -147,7 +153,7 @@ class World:
             if wanted:
                 consumer = AIOKafkaConsumer(
                     bootstrap_servers=self.sources.kafka, group_id=group, enable_auto_commit=False
-                )  # fmt: skip
+                )
                 await consumer.start()
                 try:
                     consumer.assign(list(wanted))

@@ -83,7 +83,7 @@ def rejected(dossier: Dossier, context: Context) -> Iterator[Fault]:
         yield from _count(events, "stock.rejected", 1 if refused else 0, why, max(moments), context)
 
 
-@rule("event_payload", "The content of an event is that of its order and payment.")
+@rule("event_payload", "An event has the values of its order and payment.")
 def payload(dossier: Dossier, _: Context) -> Iterator[Fault]:
     """Compare amounts, customers, products and reasons where the event has them: older producers sent fewer fields."""
     for event in dossier.events():
@@ -132,7 +132,9 @@ def event_id(dossier: Dossier, context: Context) -> Iterator[Fault]:
 
 
 @rule(
-    "event_on_topic", "Every event that is marked as published is on its topic, under its order's key.", needs=(KAFKA,)
+    "event_on_topic",
+    "Every event that is marked as published is on its topic, with the key of its order.",
+    needs=(KAFKA,),
 )
 def on_topic(dossier: Dossier, context: Context) -> Iterator[Fault]:
     """Look up the events, except those that the topic no longer keeps."""
@@ -197,6 +199,11 @@ declare(
     sql={service: _WAITING.format(service) for service in PUBLISHERS},
 )
 declare("event_ghost", "Every message that a service has sent was committed in its outbox.", needs=(KAFKA,))
-declare("event_foreign", "All messages come from the services.", level=Level.ATTENTION, needs=(KAFKA,))
+declare(
+    "event_foreign",
+    "Every message on the topics comes from a service of this platform.",
+    level=Level.ATTENTION,
+    needs=(KAFKA,),
+)
 declare("consumer_stuck", "No message waits long to be consumed.", level=Level.ATTENTION, needs=(KAFKA,))
 declare("dead_letter", "There are no dead letters.", level=Level.ATTENTION, needs=(KAFKA,))

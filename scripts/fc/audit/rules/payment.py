@@ -45,7 +45,7 @@ def user(dossier: Dossier, _: Context) -> Iterator[Fault]:
         yield Fault(f"user {dossier.order.user_id}", f"user {dossier.payment.user_id}", dossier.payment.create_time)
 
 
-@rule("payment_name", "A payment is called order-<id> at Xendit.")
+@rule("payment_name", "A payment's external id is order-<id>.")
 def name(dossier: Dossier, _: Context) -> Iterator[Fault]:
     for payment in dossier.payments:
         if payment.external_id != f"order-{payment.order_id}":
@@ -120,7 +120,7 @@ def anomaly(dossier: Dossier, _: Context) -> Iterator[Fault]:
             yield Fault(item.expected, f"{item.kind}: {item.received}", item.create_time)
 
 
-@rule("request_overdue", "Every due payment request is being worked on.")
+@rule("request_overdue", "No payment request is overdue.")
 def request_overdue(dossier: Dossier, context: Context) -> Iterator[Fault]:
     """Report requests that are overdue, and leases that are."""
     for item in dossier.requests:
@@ -139,7 +139,7 @@ def expiry_overdue(dossier: Dossier, context: Context) -> Iterator[Fault]:
                 yield Fault("swept", "payment PENDING", due)
 
 
-@rule("closing_overdue", "Every invoice that has to be closed is closed, or is due later.")
+@rule("closing_overdue", "No invoice that has to be closed is overdue.")
 def closing_overdue(dossier: Dossier, context: Context) -> Iterator[Fault]:
     for item in dossier.closings:
         if (item.step == "done") != (item.done_at is not None):

@@ -22,7 +22,7 @@ def serve() -> Iterator[Callable[[Answers], str]]:
 
     def start(answers: Answers) -> str:
         class Handler(BaseHTTPRequestHandler):
-            def _answer(self) -> None:
+            def answer(self) -> None:
                 self.rfile.read(int(self.headers.get("content-length") or 0))
                 status, body = answers.get(self.path.split("?")[0], (404, {"error": "nothing here"}))
                 data = json.dumps(body).encode()
@@ -31,11 +31,11 @@ def serve() -> Iterator[Callable[[Answers], str]]:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = _answer
+            def log_message(self, *_: object) -> None:
+                """Log nothing."""
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
+        for method in ("GET", "POST"):
+            setattr(Handler, f"do_{method}", Handler.answer)
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()

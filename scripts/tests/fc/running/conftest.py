@@ -19,8 +19,10 @@ from fc.stack.layout import SERVICES, Layout
 from fc.stack.local import HASTY, Stack
 
 OVERRIDES = {
-    "DISABLE_CREATE_INVOICE_DIRECTLY": "true", "SCHEDULER_PENDING_INTERVAL_S": "0.2", "KAFKA_PARTITIONS": "3",
-}  # fmt: skip
+    "DISABLE_CREATE_INVOICE_DIRECTLY": "true",
+    "SCHEDULER_PENDING_INTERVAL_S": "0.2",
+    "KAFKA_PARTITIONS": "3",
+}
 BACK_S = 30
 
 

@@ -34,12 +34,15 @@ def left_behind(stack: Stack) -> list[str]:
 
 def command(stack: Stack, line: str, checkout: Path, told: dict[str, str]) -> "subprocess.Popen[str]":
     """Start a command as a process of its own, as from another shell."""
-    code = f"import pathlib, fc.stack.programs; fc.stack.programs.ROOT = pathlib.Path({str(checkout)!r}); import fc.__main__ as m"
+    root = f"import pathlib; from fc.stack import programs; programs.ROOT = pathlib.Path({str(checkout)!r})"
     offset = {"FC_HOME": str(stack.home), "FC_PORT_OFFSET": str(stack.layout.offset), "FC_NATIVE": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", f"{code}; m.main()", line], env={**clean_environment(), **told, **offset},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", f"{root}; import fc.__main__ as m; m.main()", line],
+        env={**clean_environment(), **told, **offset},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def test_down_leaves_nothing_and_an_order_placed_before_is_there_after_the_next_up(

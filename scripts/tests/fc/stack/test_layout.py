@@ -17,8 +17,12 @@ def test_the_ports_are_those_of_the_contract_and_the_folder_is_dot_local_in_the_
     layout = Layout.from_environment()
     assert (layout.home, layout.offset) == (ROOT / ".local", 0)
     assert [layout.port(name) for name in ("userfc", "productfc", "orderfc", "paymentfc", "grpc")] == [
-        28080, 28081, 28082, 28083, 50051,
-    ]  # fmt: skip
+        28080,
+        28081,
+        28082,
+        28083,
+        50051,
+    ]
     assert [layout.port(name) for name in ("postgres", "redis", "kafka", "mongo")] == [5433, 6379, 29092, 27017]
 
 

@@ -45,9 +45,14 @@ async def test_a_dead_letter_is_listed_with_its_reason_until_its_message_was_app
     [received] = made.of("orderfc", "inbox")
     made.of("orderfc", "inbox").clear()
     headers = cloud_event("payment.success", "paymentfc") | {
-        "ce_id": str(event_id), "x-reason": "handler_failed", "x-error": "boom", "x-handler": "orderfc.payment.success",
-        "x-source-topic": "payment.success", "x-source-partition": "0", "x-source-offset": "5",
-    }  # fmt: skip
+        "ce_id": str(event_id),
+        "x-reason": "handler_failed",
+        "x-error": "boom",
+        "x-handler": "orderfc.payment.success",
+        "x-source-topic": "payment.success",
+        "x-source-partition": "0",
+        "x-source-offset": "5",
+    }
     await world.store([made])
     await world.send([("payment.success.dlq", b"{}", f"order-{made.order_id}".encode(), headers)])
     report = await world.audit()
@@ -67,8 +72,9 @@ async def test_messages_that_no_group_consumes_are_reported_once_they_are_old(wo
     hasty = await world.audit(limits=Limits(stuck_s=0))
     assert patient.counts["consumer_stuck"] == 0
     assert {each.subject.split("[")[0] for each in hasty.findings if each.rule == "consumer_stuck"} >= {
-        "group paymentfc on order.created", "group productfc on stock.updated",
-    }  # fmt: skip
+        "group paymentfc on order.created",
+        "group productfc on stock.updated",
+    }
 
 
 async def test_an_outbox_that_is_not_emptied_is_reported_with_its_last_error(bare: World) -> None:

@@ -58,12 +58,15 @@ async def test_all_invoices_of_an_order_are_found_and_no_others(url: str, make: 
     await post(url, f"/_sim/invoices/{second}/pay")
     invoices = await found(make(url), 7, 8)
     assert {(each.id, each.status, each.is_paid) for each in invoices[7]} == {
-        (first, "PENDING", False), (second, "PAID", True),
-    }  # fmt: skip
+        (first, "PENDING", False),
+        (second, "PAID", True),
+    }
     assert invoices[8] == []
     [paid] = [each for each in invoices[7] if each.id == second]
     assert (paid.amount, paid.currency, paid.paid_amount) == (Decimal(150_000), "IDR", Decimal(150_000))
-    assert paid.created and paid.updated and paid.created <= paid.updated
+    assert paid.created
+    assert paid.updated
+    assert paid.created <= paid.updated
     assert other not in {each.id for each in invoices[7]}
 
 

@@ -63,9 +63,19 @@ def payment_in(status: str) -> Payment:
         ("user_email", "reason", "invoice_url", "expires_at", "paid_at", "late_paid_at", "traceparent")
     )
     return Payment(
-        id=1, order_id=1, user_id=1, external_id="order-1", amount=Decimal(1), currency="IDR",
-        status=PaymentStatus(status), invoice_id="i", retry_count=0, create_time=now, update_time=now, **nothing,
-    )  # fmt: skip
+        id=1,
+        order_id=1,
+        user_id=1,
+        external_id="order-1",
+        amount=Decimal(1),
+        currency="IDR",
+        status=PaymentStatus(status),
+        invoice_id="i",
+        retry_count=0,
+        create_time=now,
+        update_time=now,
+        **nothing,
+    )
 
 
 def arrive(world: World, message: tuple[str, str]) -> World:
