@@ -1,4 +1,4 @@
-"""`python -m lint [FOLDER]`: checks the sources and pages of a checkout (default: this one) and exits with 1 on any problem."""
+"""`python -m lint [FOLDER]`: checks the sources and pages of a checkout (default: this one)."""
 
 import sys
 from collections.abc import Mapping

@@ -168,7 +168,8 @@ class GatewaySuite(InvoiceListSuite):
     async def test_an_invoice_has_the_currency_and_the_duration_of_its_draft(self, account: GatewayAccount) -> None:
         made = await account.gateway.create(draft(Decimal("19.99"), currency="USD", duration_s=1800))
         assert (made.amount, made.currency) == (Decimal("19.99"), "USD")
-        assert made.created and made.expiry_date
+        assert made.created
+        assert made.expiry_date
         assert made.expiry_date - made.created == timedelta(seconds=1800)
         assert abs(made.created - datetime.now(UTC)) < CLOCK_TOLERANCE
 
@@ -186,7 +187,8 @@ class GatewaySuite(InvoiceListSuite):
         made = await account.gateway.create(draft())
         expired = await account.gateway.expire(made.id)
         assert (expired.id, expired.status) == (made.id, "EXPIRED")
-        assert expired.expiry_date and abs(expired.expiry_date - datetime.now(UTC)) < CLOCK_TOLERANCE
+        assert expired.expiry_date
+        assert abs(expired.expiry_date - datetime.now(UTC)) < CLOCK_TOLERANCE
         assert await account.gateway.get(made.id) == expired
 
     async def test_an_invoice_expires_by_itself_when_its_duration_is_over(self, account: GatewayAccount) -> None:

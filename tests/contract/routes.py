@@ -19,7 +19,7 @@ CALLBACK = "/v1/payments/xendit/webhook"
 
 @dataclass(frozen=True)
 class Answers:
-    """What callers get, as status and error code ("" where nothing is refused); `other` owns nothing that is asked for."""
+    """The answers that callers get, as status and error code ("" for none); `other` owns nothing that is requested."""
 
     nobody: Outcome
     owner: Outcome

@@ -1,4 +1,4 @@
-"""Who may do what: every route of the running services, asked by everybody, answers as the table says and no other way."""
+"""Who may do what: every route of the running services answers every kind of caller as the table says."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""`python -m contracts`: stale files fail with a difference, a change that breaks a reader is neither passed nor written."""
+"""`python -m contracts`: stale files fail with a difference, and a change that breaks a reader is not written."""
 
 import shutil
 import subprocess

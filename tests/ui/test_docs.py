@@ -1,4 +1,4 @@
-"""The documentation pages of the running services in a real browser: complete, self-contained, and good for trying out."""
+"""The documentation pages of the running services in a real browser: complete, self-contained, and usable."""
 
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit

@@ -122,8 +122,10 @@ async def test_an_invalid_message_goes_to_the_dead_letter_topic_at_once_with_its
     assert headers["x-reason"] == "invalid_json"
     assert headers["x-error"] == "value: not JSON"
     assert (headers["x-source-topic"], headers["x-source-partition"], headers["x-source-offset"]) == (
-        "stock.updated", "0", "1",
-    )  # fmt: skip
+        "stock.updated",
+        "0",
+        "1",
+    )
     assert headers["ce_id"].endswith("000000000001")
     assert {"x-handler", "x-attempts", "x-failed-at"} <= headers.keys()
 

@@ -49,7 +49,7 @@ def test_the_largest_are_named_and_those_over_the_limit_are_counted(plant: Plant
 def test_docstrings_are_counted_in_product_code(plant: Plant, tmp_path: Path) -> None:
     plant(
         {
-            "userfc/userfc/model.py": 'class User:\n    def name(self):\n        """Why."""\n\n    async def plain(self): ...\n',
+            "userfc/userfc/model.py": 'class User:\n    def name(self):\n        """Why"""\n    def plain(self): ...\n',
             "scripts/fc/stack.py": 'def up():\n    """Start."""\n',
         }
     )
