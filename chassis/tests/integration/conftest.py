@@ -1,4 +1,4 @@
-"""Fixtures of the Kafka tests: settings and topics of their own, a running consumer, and what the broker holds."""
+"""Fixtures of the Kafka and HTTP tests: topics and settings of their own, a consumer, the records of a topic, a server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+import httpx2
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -18,6 +19,8 @@ from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
 from chassis.kafka.topics import ensure_topics
 from testkit.proxy import Proxy
+
+from . import web_app
 
 
 class Topic:
@@ -159,3 +162,18 @@ async def database(make_database: Callable[[str], Awaitable[dict[str, Any]]]) ->
     opened = Database(load(ServiceSettings, **await make_database("chassis")))
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def web() -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the application of web_app.py."""
+    async with web_app.serving() as client:
+        yield client
+
+
+@pytest.fixture
+async def http(web: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    """The same client; no request was handled yet, and all readiness checks pass."""
+    web_app.handled.clear()
+    web_app.SWITCH.database = web_app.SWITCH.kafka = web_app.SWITCH.migrations = None
+    return web
