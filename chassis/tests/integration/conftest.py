@@ -1,4 +1,4 @@
-"""Fixtures of the Kafka and HTTP tests: topics and settings of their own, a consumer, the records of a topic, a server."""
+"""Fixtures of the Kafka and HTTP tests: topics with settings of their own, consumers, what a topic holds, a server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,0 +1,72 @@
+"""A relay on a real outbox whose producer fails as often as a test says."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from chassis.config.settings import ServiceSettings
+from chassis.db.database import Database
+from chassis.db.outbox import OutboxRow
+from chassis.events import Event
+from chassis.kafka.producer import Producer
+from chassis.kafka.relay import Relay
+
+MAX_TRIES = 3
+
+
+AWAY = OSError("the broker is away")
+
+
+class FlakyProducer(Producer):
+    """Takes every record but those of the keys that it has an error for."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, Exception] = {}
+        self.sent: list[str] = []
+        self.delay_s = 0.0
+
+    async def send(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
+    ) -> None:
+        if error := self.errors.get((key or b"").decode()):
+            raise error
+        await asyncio.sleep(self.delay_s)
+        self.sent.append((value or b"").decode())
+
+
+@dataclass
+class Bench:
+    """One relay, driven batch by batch on a session of its own."""
+
+    settings: ServiceSettings
+    db: Database
+    session: asyncpg.Connection
+    producer: FlakyProducer = field(default_factory=FlakyProducer)
+    told: list[OutboxRow] = field(default_factory=list)
+
+    def relay(self) -> Relay:
+        return Relay(self.settings, self.db, self.producer, on_parked=self._on_parked)
+
+    async def _on_parked(self, _: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
+        self.told += rows
+
+    async def publish(self, *names: str) -> None:
+        """Commit events named by their key and a number: `a1` has the key `a`."""
+        async with self.db.transaction() as tx:
+            await tx.publish(*(Event.of("topic", name[0], f'"{name}"') for name in names))
+
+    async def change(self, assignment: str, name: str = "%") -> None:
+        await self.session.execute(f"UPDATE outbox SET {assignment} WHERE payload #>> '{{}}' LIKE $1", name)
+
+    async def make_due(self) -> None:
+        await self.change("next_attempt_at = now()")
+
+    async def row(self, name: str) -> dict[str, Any]:
+        """Give a row, with `wait_s`: the seconds until its next attempt."""
+        sql = "SELECT *, extract(epoch FROM next_attempt_at - now())::float8 AS wait_s FROM outbox"
+        found = await self.session.fetchrow(f"{sql} WHERE payload #>> '{{}}' = $1", name)
+        assert found is not None
+        return dict(found)
