@@ -211,8 +211,8 @@ async def test_a_search_is_by_ascending_id_and_ten_a_page_unless_it_says_otherwi
 
 
 async def test_the_category_of_a_search_is_an_exact_name_and_bounds_are_inclusive(api: Api) -> None:
-    back_office = await _search(api, category="BackOffice", min_price=95_000, max_price=185_000, order_by="name")
-    assert [product["name"] for product in back_office["products"]] == ["Bamboo Cutting Board", "Glass Teapot"]
+    kitchen = await _search(api, category="Kitchen", min_price=95_000, max_price=185_000, order_by="name")
+    assert [product["name"] for product in kitchen["products"]] == ["Bamboo Cutting Board", "Glass Teapot"]
     assert (await _search(api, category="Kitche"))["totalCount"] == 0
 
 
