@@ -1,4 +1,4 @@
-"""One stack for the whole session, on ports of its own, thrown away at the end."""
+"""One stack for the whole session on free ports, removed at the end."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,19 +11,19 @@ from fc.demo.shop import Customer, Shop
 from fc.stack.local import Stack
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus, opened_bus
-from tests.kit.otlp_sink import Sink
+from tests.kit.otlp_sink import OtlpSink
 from tests.kit.stacks import SECRETS, running
 
 
 @pytest.fixture(scope="session")
-def sink() -> Iterator[Sink]:
-    """Where the services of the stack send their spans."""
-    with Sink() as opened:
+def sink() -> Iterator[OtlpSink]:
+    """The server to which the services send their spans."""
+    with OtlpSink() as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, sink: OtlpSink) -> Iterator[Stack]:
     """Start servers, services and the simulator on free ports."""
     started = Stack.for_tests(
         Path(tmp_path_factory.mktemp("stack")),
@@ -50,24 +50,23 @@ async def shop(stack: Stack) -> AsyncIterator[Shop]:
 
 @pytest.fixture(scope="session")
 async def alice(shop: Shop) -> Customer:
-    """A customer."""
+    """A customer who is logged in."""
     return await shop.login("alice")
 
 
 @pytest.fixture(scope="session")
 async def bob(shop: Shop) -> Customer:
-    """Another customer."""
+    """Another customer who is logged in."""
     return await shop.login("bob")
 
 
 @pytest.fixture(scope="session")
 async def back_office(stack: Stack, shop: Shop, client: httpx2.AsyncClient) -> BackOffice:
-    """What tests arrange behind the scenes."""
     return BackOffice(stack, shop, client)
 
 
 @pytest.fixture(scope="session")
 async def bus(stack: Stack) -> AsyncIterator[Bus]:
-    """The broker, as tests see it."""
+    """The broker of the stack."""
     async with opened_bus(stack) as opened:
         yield opened

@@ -30,7 +30,7 @@ def _json(body: object, status: int = 200) -> Response:
 
 
 def _key_of(request: Request) -> str | None:
-    """Give the user name of Basic authentication with an empty password."""
+    """Return the user name of Basic authentication with an empty password."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -75,7 +75,7 @@ async def _create(simulator: Simulator, request: Request) -> dict[str, Any]:
         raise ApiError.of_status(status)
     draft = read_draft(read_json(await request.body()))
     invoice = simulator.create(draft)
-    shown = invoice.shown()  # as it was made: a payment that is faster than this answer does not show in it
+    shown = invoice.shown()  # as created: without a payment that arrives before this answer
     if simulator.faults.auto_pay or simulator.faults.webhook_before_response:
         _, tried = simulator.pay(invoice.id)
         if simulator.faults.webhook_before_response:
@@ -84,7 +84,7 @@ async def _create(simulator: Simulator, request: Request) -> dict[str, Any]:
         await asyncio.sleep(delay)
     if simulator.faults.takes_create_failure():
         raise ApiError.of_status(500)
-    return simulator.faults.dress(shown)
+    return simulator.faults.with_unknown_fields(shown)
 
 
 async def _get(simulator: Simulator, request: Request) -> dict[str, Any]:
@@ -92,7 +92,7 @@ async def _get(simulator: Simulator, request: Request) -> dict[str, Any]:
         raise ApiError.of_status(status)
     invoice_id = request.path_params["invoice_id"]
     try:
-        return simulator.faults.dress(simulator.get(invoice_id).shown())
+        return simulator.faults.with_unknown_fields(simulator.get(invoice_id).shown())
     except UnknownInvoice:
         raise ApiError(404, "INVOICE_NOT_FOUND_ERROR", f"Could not find invoice by id {invoice_id}") from None
 
@@ -109,7 +109,7 @@ async def _list(simulator: Simulator, request: Request) -> list[dict[str, Any]]:
         after=query.after,
         limit=query.limit,
     )
-    return [simulator.faults.dress(invoice.shown()) for invoice in invoices]
+    return [simulator.faults.with_unknown_fields(invoice.shown()) for invoice in invoices]
 
 
 async def _expire(simulator: Simulator, request: Request) -> dict[str, Any]:
@@ -117,7 +117,7 @@ async def _expire(simulator: Simulator, request: Request) -> dict[str, Any]:
         raise ApiError.of_status(status)
     invoice_id = request.path_params["invoice_id"]
     try:
-        return simulator.faults.dress(simulator.expire(invoice_id).shown())
+        return simulator.faults.with_unknown_fields(simulator.expire(invoice_id).shown())
     except (UnknownInvoice, WrongState):
         message = f"Could not find and update PENDING invoice {invoice_id}"
         raise ApiError(404, "INVOICE_NOT_FOUND_ERROR", message) from None
@@ -128,7 +128,7 @@ async def _ping(_: Request) -> Response:
 
 
 def create_app(settings: Settings, *, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep) -> FastAPI:
-    """Build the simulator; tests inject the clock that invoices live by and the sleep between deliveries."""
+    """Build the simulator; tests inject the clock of invoices and the sleep between deliveries."""
     simulator = Simulator(settings, clock=clock, sleep=sleep)
 
     @asynccontextmanager

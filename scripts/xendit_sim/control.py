@@ -1,4 +1,4 @@
-"""The control API under /_sim: what tests and demos do in the payer's and Xendit's place. It asks for no key."""
+"""The control API under /_sim: actions of the payer and of Xendit for tests and demos. It needs no key."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ Sim = Annotated[Simulator, Depends(_simulator)]
 
 
 class Pay(BaseModel):
-    """A payer's money: by default what the invoice asks for, once."""
+    """A payment: by default the amount of the invoice, once."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -37,7 +37,7 @@ class Pay(BaseModel):
 
 
 class Resend(BaseModel):
-    """How often to deliver again: the last webhook, or the last one of a status; one by one, or all at once."""
+    """Repeated deliveries of the last webhook, or of the last one of a status; one after the other, or in parallel."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -47,14 +47,14 @@ class Resend(BaseModel):
 
 
 async def refuse_input(_: Request, error: Exception) -> Response:
-    """Answer 422 with one sentence that names each field at fault; what was sent is not repeated."""
+    """Answer 422 with one sentence that names each invalid field; the input is not repeated."""
     assert isinstance(error, RequestValidationError)
     faults = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
     return JSONResponse({"detail": "; ".join(faults)}, 422)
 
 
 class _Refusals:
-    """Turns what the simulator refuses into 404 and 409."""
+    """Turns refusals of the simulator into 404 and 409."""
 
     def __enter__(self) -> None:
         return None
@@ -68,15 +68,15 @@ class _Refusals:
 
 @router.get("/invoices")
 async def invoices(sim: Sim, external_id: str | None = None, status: Status | None = None) -> list[dict[str, Any]]:
-    """List all invoices, newest first, each with every payment that arrived for it."""
+    """List all invoices, newest first, each with all its payments."""
     sim.expire_due()
-    found = sim.store.find(external_id=external_id, statuses=[str(status)] if status else ())
-    return [item.shown() | {"payments": [payment.fields() for payment in item.payments]} for item in found]
+    matches = sim.store.find(external_id=external_id, statuses=[str(status)] if status else ())
+    return [item.shown() | {"payments": [payment.fields() for payment in item.payments]} for item in matches]
 
 
 @router.post("/invoices/{invoice_id}/pay")
 async def pay(sim: Sim, invoice_id: str, body: Pay | None = None) -> dict[str, Any]:
-    """Let money arrive; the callback goes out in the background."""
+    """Pay an invoice; the callback is sent in the background."""
     with _Refusals():
         invoice, _ = sim.pay(invoice_id, **(body or Pay()).model_dump())
     return invoice.shown()
@@ -106,26 +106,26 @@ async def resend(sim: Sim, invoice_id: str, body: Resend | None = None) -> dict[
 
 @router.get("/deliveries")
 async def deliveries(sim: Sim, invoice_id: str | None = None) -> list[dict[str, Any]]:
-    """List every try to deliver a webhook, oldest first."""
+    """List every attempt to deliver a webhook, oldest first."""
     return sim.store.deliveries(invoice_id)
 
 
 @router.get("/faults")
 async def faults(sim: Sim) -> Faults:
-    """Show the switches; numbers of times are what is left of them."""
+    """Show the switches; counts show what is left."""
     return sim.faults
 
 
 @router.put("/faults")
 async def set_faults(sim: Sim, body: Faults) -> Faults:
-    """Set the switches: those not named, or null, go back to their defaults, so `{}` ends all trouble."""
+    """Set the switches. Those not named, or null, go back to their defaults: `{}` ends all faults."""
     sim.set_faults(body)
     return body
 
 
 @router.post("/reset")
 async def reset(sim: Sim) -> dict[str, str]:
-    """Forget everything, switches included."""
+    """Delete all data and reset the switches."""
     await sim.reset()
     return {"status": "reset"}
 

@@ -28,12 +28,12 @@ class ApiError(Exception):
 
     @classmethod
     def of_status(cls, status: int) -> "ApiError":
-        """Give the error that Xendit would most likely send with an HTTP status."""
+        """Return the error that Xendit most likely sends with an HTTP status."""
         code, message = BY_STATUS.get(status, ("SERVER_ERROR", "An unexpected error occurred, our team was notified"))
         return cls(status, code, message)
 
     def body(self, *, with_message: bool = True) -> dict[str, Any]:
-        """Give the JSON body; without `message` it is the kind that has crashed clients."""
+        """Return the JSON body; clients have crashed on one without `message`."""
         body: dict[str, Any] = {"error_code": self.code}
         if with_message:
             body["message"] = self.message
@@ -43,7 +43,7 @@ class ApiError(Exception):
 
 
 class WrongState(Exception):
-    """The invoice's status does not allow what a tester asked for."""
+    """The status of the invoice does not allow the operation."""
 
 
 class UnknownInvoice(Exception):

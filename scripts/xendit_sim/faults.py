@@ -1,4 +1,4 @@
-"""The switches of the control API: how the simulator misbehaves, and for how many times."""
+"""The switches of the control API: which faults the simulator has, and how often."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ Seconds = Annotated[float, Field(ge=0, le=600)]
 
 
 class StatusFault(BaseModel):
-    """Answer with an HTTP status instead of working; `times` null means until changed."""
+    """An HTTP status instead of the result; without `times` until it is changed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -25,7 +25,7 @@ MaybeStatus = Annotated[StatusFault | None, BeforeValidator(_from_number)]
 
 
 class Faults(BaseModel):
-    """All switches with their defaults: Xendit on a good day, except that expiry callbacks are switched on."""
+    """All switches with their defaults: Xendit without faults, with expiry callbacks switched on."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -62,7 +62,7 @@ class Faults(BaseModel):
         return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
     def status_of(self, name: Literal["create_status", "get_status", "list_status", "expire_status"]) -> int | None:
-        """Give the status to fail with now, if any, and use up one of its times."""
+        """Return the status to fail with, if any, and count one use."""
         fault: StatusFault | None = getattr(self, name)
         if fault is None or fault.times == 0:
             return None
@@ -71,14 +71,14 @@ class Faults(BaseModel):
         return fault.status
 
     def takes_create_failure(self) -> bool:
-        """Tell whether this create is to fail although it was done, and use up one of the times."""
+        """Whether this create fails after its commit; counts one use."""
         if self.create_fails_after_commit == 0:
             return False
         self.create_fails_after_commit -= 1
         return True
 
     def takes_drop(self) -> bool:
-        """Tell whether this webhook is to be lost, and use up one of the times."""
+        """Whether this webhook is dropped; counts one use."""
         if self.drop_webhooks is True:
             return True
         if not self.drop_webhooks:
@@ -86,6 +86,6 @@ class Faults(BaseModel):
         self.drop_webhooks -= 1
         return True
 
-    def dress(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Add fields that no client can know, when that is switched on."""
+    def with_unknown_fields(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Add unknown fields if that is switched on."""
         return body | {"x_new_field": {"nested": [1, None, "ü"]}, "is_new": True} if self.unknown_fields else body

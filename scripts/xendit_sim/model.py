@@ -1,4 +1,4 @@
-"""An invoice, and the two ways in which Xendit shows it: the API's object and the webhook's flat body."""
+"""An invoice and its two forms: the object of the API and the flat body of the webhook."""
 
 import secrets
 import uuid
@@ -32,7 +32,7 @@ IN_WEBHOOK = ("payer_email", "description", "items", "fees", "success_redirect_u
 
 
 class Status(StrEnum):
-    """What an invoice can be; a failed try of the payer leaves it PENDING."""
+    """The status of an invoice; a failed payment leaves it PENDING."""
 
     PENDING = "PENDING"
     PAID = "PAID"
@@ -41,7 +41,6 @@ class Status(StrEnum):
 
 
 def utc_now() -> datetime:
-    """Give the time of day; tests inject another clock."""
     return datetime.now(UTC)
 
 
@@ -55,13 +54,13 @@ parse_stamp = datetime.fromisoformat
 
 
 def new_id(now: datetime) -> str:
-    """Give 24 hexadecimal digits that begin with the time, as a Mongo ObjectId does."""
+    """Return 24 hexadecimal digits that begin with the time, like a MongoDB ObjectId."""
     return f"{int(now.timestamp()):08x}{secrets.token_hex(8)}"
 
 
 @dataclass
 class Payment:
-    """Money that arrived for an invoice; a second one for the same invoice is possible."""
+    """A payment of an invoice; an invoice may have several."""
 
     amount: Number
     currency: str
@@ -72,7 +71,7 @@ class Payment:
     destination: str = field(default_factory=lambda: f"3816{secrets.randbelow(10**12):012d}")
 
     def fields(self) -> dict[str, Any]:
-        """Give the fields that a payment adds to an invoice, in the API and in the webhook."""
+        """Return the fields that a payment adds to an invoice, in the API and in the webhook."""
         return {
             "paid_at": self.paid_at,
             "paid_amount": self.amount,
@@ -107,7 +106,7 @@ class Invoice:
         return cls(**{**document, "status": Status(document["status"]), "payments": payments})
 
     def document(self) -> dict[str, Any]:
-        """Give everything as plain JSON values, for storage."""
+        """Return all fields as plain JSON values, for storage."""
         return asdict(self)
 
     def _common(self) -> dict[str, Any]:
@@ -124,7 +123,6 @@ class Invoice:
         }
 
     def shown(self) -> dict[str, Any]:
-        """Give the API's invoice object."""
         bank = {
             "bank_code": "BCA",
             "collection_type": "POOL",
@@ -152,7 +150,7 @@ class Invoice:
         return body
 
     def webhook(self, status: Status, payment: Payment | None) -> dict[str, Any]:
-        """Give the callback's body: no metadata, no customer, keys by length and then by name."""
+        """Return the body of the callback: no metadata, no customer, keys by length and then by name."""
         body = self._common() | {"status": str(status), "is_high": False}
         body |= {name: self.given[name] for name in IN_WEBHOOK if name in self.given}
         if payment:

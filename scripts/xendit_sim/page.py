@@ -36,7 +36,7 @@ def money(amount: Number, currency: str) -> str:
 
 
 def web_link(url: object) -> str | None:
-    """Give a link that is safe to show: only http and https lead anywhere."""
+    """Return a link if it is http or https, else None."""
     try:
         return url if isinstance(url, str) and urlsplit(url).scheme in ("http", "https") else None
     except ValueError:
@@ -48,7 +48,7 @@ def _number(value: object) -> Number:
 
 
 def _wrong_amount(amount: Number) -> Number:
-    """Propose an amount that is not the one asked for, and not nothing."""
+    """Propose a positive amount that differs from the invoice's."""
     return amount - 1 if amount > 1 else amount + 1
 
 
@@ -75,7 +75,7 @@ def _view(simulator: Simulator, invoice: Invoice, note: str | None) -> dict[str,
 
 
 def _callbacks(simulator: Simulator, invoice_id: str) -> dict[str, Any]:
-    """Give the last tries as (status, which try, result), and how many callbacks are still on their way."""
+    """Return the last attempts as (status, attempt, result), and the number of pending callbacks."""
     tries = simulator.store.deliveries(invoice_id)[-SHOWN_TRIES:]
     return {
         "tries": [(item["status"], _which(item), _result(item)) for item in tries],
@@ -97,7 +97,7 @@ def _page(name: str, status: int, **values: Any) -> Response:
 
 @router.get("/web/{invoice_id}")
 async def show(request: Request, invoice_id: str) -> Response:
-    """Show an invoice and what can be done with it."""
+    """Show an invoice and its buttons."""
     simulator: Simulator = request.app.state.simulator
     try:
         invoice = simulator.get(invoice_id)
@@ -108,7 +108,7 @@ async def show(request: Request, invoice_id: str) -> Response:
 
 @router.post("/web/{invoice_id}/{action}")
 async def act(request: Request, invoice_id: str, action: str) -> Response:
-    """Do what a button says and go back to the page; a refusal shows the page with the reason."""
+    """Run the action of a button and redirect to the page; a refusal shows the page with the reason."""
     simulator: Simulator = request.app.state.simulator
     try:
         if action == "pay":

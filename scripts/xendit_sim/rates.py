@@ -1,4 +1,4 @@
-"""The sliding minute in which the calls of each operation are counted, and the headers that tell of it."""
+"""The rate limit: a sliding minute of calls per operation, and the headers that report it."""
 
 from collections import deque
 
@@ -9,18 +9,17 @@ WINDOW_S = 60.0
 
 
 class Rates:
-    """Counts calls by the simulator's clock; the limit is always shown, and enforced only when one is switched on."""
+    """Counts calls by the simulator's clock. Headers always show a limit; a switch enforces one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._windows: dict[str, deque[float]] = {}
 
     def clear(self) -> None:
-        """Forget all calls."""
         self._windows.clear()
 
     def count(self, name: str, limit: int | None) -> tuple[dict[str, str], bool]:
-        """Count a call of an operation. Gives the headers, and whether the call is within `limit` (None: any is)."""
+        """Count a call of an operation. Returns the headers, and whether the call is within `limit`."""
         shown = limit or SHOWN_LIMIT
         now = self._clock().timestamp()
         window = self._windows.setdefault(name, deque())

@@ -1,4 +1,4 @@
-"""What can happen to invoices: made, paid, paid late, settled, expired by call or by time, each with its callback."""
+"""The changes of an invoice: created, paid, paid late, settled, expired, each with its callback."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ EXPIRY_CHECK_S = 0.2
 
 
 class Simulator:
-    """One account at Xendit: its invoices, its webhooks, and the switches that make it misbehave."""
+    """One account at Xendit: its invoices, its webhooks, and the switches of its faults."""
 
     def __init__(self, settings: Settings, *, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep) -> None:
         self.settings = settings
@@ -30,7 +30,7 @@ class Simulator:
         self.webhooks = Webhooks(settings, self.store, lambda: self.faults, clock, sleep)
 
     def create(self, draft: Draft) -> Invoice:
-        """Make an invoice, whatever others have its external id. Raises ApiError for amounts beyond set limits."""
+        """Create an invoice; the external id need not be unique. Raises ApiError for amounts outside the set limits."""
         faults = self.faults
         if faults.min_amount is not None and draft.amount < faults.min_amount:
             raise ApiError(400, "MINIMAL_TRANSFER_AMOUNT_ERROR", f"The minimum amount is {faults.min_amount:g}")
@@ -54,14 +54,14 @@ class Simulator:
         return invoice
 
     def get(self, invoice_id: str) -> Invoice:
-        """Read an invoice as of now. Raises UnknownInvoice."""
+        """Read an invoice, expired if its time is over. Raises UnknownInvoice."""
         self.expire_due()
         if invoice := self.store.get(invoice_id):
             return invoice
         raise UnknownInvoice(invoice_id)
 
     def expire_due(self) -> int:
-        """Expire what has outlived its duration; its expiry date stays. Gives how many there were."""
+        """Expire invoices whose duration is over; their expiry date stays. Returns their number."""
         due = self.store.due(self.clock())
         for invoice in due:
             self._expire(invoice)
@@ -90,7 +90,7 @@ class Simulator:
         times: int = 1,
         after_expiry: bool = False,
     ) -> tuple[Invoice, list[asyncio.Event]]:
-        """Let `times` payments arrive, each with a callback of its own; the events are set when one was tried.
+        """Add `times` payments, each with a callback. Its event is set after the first attempt.
 
         Raises UnknownInvoice; WrongState for an expired invoice unless `after_expiry`.
         """
@@ -110,7 +110,7 @@ class Simulator:
         return invoice, tried
 
     def settle(self, invoice_id: str) -> Invoice:
-        """Mark a PAID invoice SETTLED; no callback tells of it. Raises UnknownInvoice, WrongState."""
+        """Mark a PAID invoice SETTLED, without a callback. Raises UnknownInvoice, WrongState."""
         invoice = self.get(invoice_id)
         if invoice.status is not Status.PAID:
             raise WrongState(f"the invoice is {invoice.status}")
@@ -134,7 +134,7 @@ class Simulator:
         return webhook
 
     def set_faults(self, faults: Faults) -> None:
-        """Replace all switches. A new rate limit counts from now; what was held back to be reordered goes out."""
+        """Replace all switches. A new rate limit counts from now; a held back webhook is sent."""
         if faults.rate_limit != self.faults.rate_limit:
             self.rates.clear()
         self.faults = faults
@@ -142,7 +142,7 @@ class Simulator:
             self.webhooks.release()
 
     async def reset(self) -> None:
-        """Forget invoices, webhooks, counts and switches."""
+        """Delete invoices and webhooks; reset counts and switches."""
         await self.webhooks.stop()
         self.faults = Faults()
         self.rates.clear()
@@ -150,7 +150,7 @@ class Simulator:
         self.store.clear()
 
     async def run_expiry(self) -> None:
-        """Expire invoices as their time comes, for ever."""
+        """Expire invoices when their time is over, until cancelled."""
         while True:
             self.expire_due()
             await asyncio.sleep(EXPIRY_CHECK_S)

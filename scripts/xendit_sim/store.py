@@ -1,4 +1,4 @@
-"""Keeps invoices, webhooks and their deliveries in SQLite: in a file they survive a restart, else in memory."""
+"""Invoices, webhooks and their deliveries in SQLite: in a file that survives a restart, or in memory."""
 
 import json
 import sqlite3
@@ -34,7 +34,7 @@ PERIODS = {
 
 @dataclass
 class Webhook:
-    """One callback: `state` is pending, delivered, failed, timeout or dropped; `attempts` counts the tries made."""
+    """One callback: `state` is pending, delivered, failed, timeout or dropped."""
 
     id: str
     invoice_id: str
@@ -50,7 +50,7 @@ def _ms(moment: datetime) -> int:
 
 
 class Store:
-    """All calls are short and synchronous: one event loop uses it, so nothing interleaves."""
+    """All calls are short and synchronous: on one event loop they do not interleave."""
 
     def __init__(self, path: str | None) -> None:
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
@@ -59,11 +59,9 @@ class Store:
         self._db.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Close the file."""
         self._db.close()
 
     def clear(self) -> None:
-        """Forget everything."""
         for table in ("invoices", "webhooks", "deliveries"):
             self._db.execute(f"DELETE FROM {table}")
 
@@ -118,7 +116,7 @@ class Store:
         return [Invoice.from_document(json.loads(row[0])) for row in rows]
 
     def due(self, now: datetime) -> list[Invoice]:
-        """List the PENDING invoices whose time has passed."""
+        """List the PENDING invoices whose time is over."""
         rows = self._db.execute(
             "SELECT document FROM invoices WHERE status = 'PENDING' AND expires_ms <= ? ORDER BY expires_ms",
             (_ms(now),),
@@ -145,7 +143,7 @@ class Store:
         return [Webhook(**json.loads(row[0])) for row in rows]
 
     def pending_webhooks(self) -> list[Webhook]:
-        """List the webhooks whose tries are not over, oldest first."""
+        """List the pending webhooks, oldest first."""
         rows = self._db.execute("SELECT document FROM webhooks WHERE state = 'pending' ORDER BY seq")
         return [Webhook(**json.loads(row[0])) for row in rows]
 
@@ -154,14 +152,14 @@ class Store:
         return dict(self._db.execute("SELECT state, count(*) FROM webhooks GROUP BY state").fetchall())
 
     def add_delivery(self, delivery: dict[str, Any]) -> None:
-        """Record one try to deliver."""
+        """Record one attempt to deliver."""
         self._db.execute(
             "INSERT INTO deliveries (invoice_id, document) VALUES (?, ?)",
             (delivery["invoice_id"], json.dumps(delivery)),
         )
 
     def deliveries(self, invoice_id: str | None = None) -> list[dict[str, Any]]:
-        """List tries to deliver, oldest first, of one invoice or of all."""
+        """List attempts to deliver, oldest first, of one invoice or of all."""
         where, values = ("WHERE invoice_id = ?", (invoice_id,)) if invoice_id is not None else ("", ())
         rows = self._db.execute(f"SELECT document FROM deliveries {where} ORDER BY seq", values)
         return [json.loads(row[0]) for row in rows]

@@ -26,7 +26,7 @@ TEXTS = {
 
 @dataclass(frozen=True)
 class Draft:
-    """A create call that passed: the amount is what the invoice will ask for, decimals of IDR are already gone."""
+    """A valid create call; the amount is that of the invoice, without the decimals of IDR."""
 
     external_id: str
     amount: Number
@@ -48,7 +48,7 @@ def read_json(raw: bytes) -> Any:
 
 
 def read_draft(body: object) -> Draft:
-    """Check a create call. Raises ApiError with one entry in `errors` for each field at fault."""
+    """Check a create call. Raises ApiError with one entry in `errors` for each invalid field."""
     checks = _Checks(body if isinstance(body, dict) else {})
     if not isinstance(body, dict):
         checks.fail("value", "must be an object", "object.base")
@@ -83,21 +83,21 @@ def _draft(body: dict[str, Any]) -> Draft:
             raise ApiError(400, "EMAIL_FORMAT_ERROR", "The email format is invalid")
     _check_reminder(body)
     amount = plain(math.trunc(body["amount"]) if currency == "IDR" else body["amount"])
-    if amount == 0:  # less than one rupiah, or than a float can tell from nothing
+    if amount == 0:  # less than one rupiah, or too small for a float
         raise _invalid([_error("amount", "must be greater than 0", "number.greater")])
     given = {name: plain(body[name]) for name in (*ECHOED, "should_send_email") if name in body}
     return Draft(plain(body["external_id"]), amount, currency, int(body.get("invoice_duration", 86_400)), given)
 
 
 def _check_reminder(body: dict[str, Any]) -> None:
-    """Take 1 to 30 days or 1 to 24 hours; nothing else comes of it, as no mail is sent."""
+    """Accept 1 to 30 days or 1 to 24 hours; the simulator sends no reminders."""
     most = {"days": 30, "hours": 24}.get(body.get("reminder_time_unit", "days"), 0)
     if not 1 <= body.get("reminder_time", 1) <= most:
         raise ApiError(400, "INVALID_REMINDER_TIME", "The reminder time is 1 to 30 days or 1 to 24 hours")
 
 
 def plain(value: Any) -> Any:
-    """Turn what `read_json` gave into what JavaScript would write: whole numbers as integers, infinity as null.
+    """Convert parsed JSON to what JavaScript writes: whole numbers as integers, infinity as null.
 
     Halves of surrogate pairs, which JSON can hold and UTF-8 can't, become the replacement character.
     """
@@ -128,7 +128,7 @@ def _invalid(errors: list[dict[str, Any]]) -> ApiError:
 
 @dataclass
 class _Checks:
-    """Collects what is wrong with the fields of an object; absent fields are fine unless required."""
+    """Collects the errors of an object's fields; absent fields are valid unless required."""
 
     body: dict[str, Any]
     prefix: str = ""

@@ -16,7 +16,7 @@ from xendit_sim.store import Store, Webhook
 
 MINUTE, HOUR = 60, 3600
 CONNECTIONS = 64
-# Shorter than servers keep idle connections, so that none is used which the other side is just closing.
+# Shorter than servers keep idle connections, so that no connection is used while the server closes it.
 IDLE_S = 2
 GAPS_S = (15 * MINUTE, 45 * MINUTE, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR)
 
@@ -24,12 +24,11 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 def new_webhook_id() -> str:
-    """Give an id that no other webhook has."""
     return uuid.uuid4().hex
 
 
 class Webhooks:
-    """Sends webhooks and keeps what became of each try. `faults` is asked before each of them."""
+    """Sends webhooks and records each attempt. `faults` is read before each."""
 
     def __init__(
         self, settings: Settings, store: Store, faults: Callable[[], Faults], clock: Clock, sleep: Sleep = asyncio.sleep
@@ -43,13 +42,13 @@ class Webhooks:
             limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=16, keepalive_expiry=IDLE_S),
             trust_env=False,
         )
-        # Waiting for a turn is not part of the 30 s: a receiver that hangs must not cost the others theirs.
+        # Waiting for a slot is not part of the 30 s: a receiver that hangs must not shorten the time of others.
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: Webhook | None = None
 
     def announce(self, invoice: Invoice, status: Status, payment: Payment | None = None) -> asyncio.Event:
-        """Make the webhook of a change and start its delivery; the event is set after the first try."""
+        """Make the webhook of a change and start its delivery; the event is set after the first attempt."""
         webhook = Webhook(
             new_webhook_id(), invoice.id, invoice.external_id, str(status), invoice.webhook(status, payment)
         )
@@ -84,18 +83,18 @@ class Webhooks:
             self._spawn(self._once(webhook))
 
     def release(self) -> None:
-        """Deliver what is held back for a webhook that has not come."""
+        """Deliver the webhook that is held back for reordering."""
         if self._held:
             held, self._held = self._held, None
             self._spawn(self._deliver(held, asyncio.Event()))
 
     def resume(self) -> None:
-        """Go on with the webhooks that a former run left undelivered."""
+        """Continue with the webhooks that an earlier process has not delivered."""
         for webhook in self._store.pending_webhooks():
             self._spawn(self._deliver(webhook, asyncio.Event()))
 
     async def stop(self) -> None:
-        """Stop all deliveries; those not over stay pending in the store."""
+        """Stop all deliveries; unfinished ones stay pending in the store."""
         self._held = None
         tasks = list(self._tasks)
         for task in tasks:
@@ -103,7 +102,6 @@ class Webhooks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Stop and close the connections."""
         await self.stop()
         await self._client.aclose()
 
@@ -124,7 +122,7 @@ class Webhooks:
         await self._deliver(older, tried)
 
     async def _deliver(self, webhook: Webhook, tried: asyncio.Event) -> None:
-        """Try until delivered, or until the rules say to give up."""
+        """Try until the webhook is delivered or no retry is left."""
         if delay := self._faults().delay_webhooks_s:
             await self._sleep(delay)
         while True:
@@ -156,11 +154,11 @@ class Webhooks:
         self._store.save_webhook(webhook)
 
     async def _post(self, webhook: Webhook, kind: str) -> str:
-        """Send once and record it; gives delivered (any 2xx), timeout or failed (all else, redirects too)."""
+        """Send once and record the attempt. Returns delivered (any 2xx), timeout, or failed (all else)."""
         faults = self._faults()
         token = self._settings.callback_token
         webhook_id = webhook.id if faults.keep_webhook_id else new_webhook_id()
-        body = faults.dress(webhook.body)
+        body = faults.with_unknown_fields(webhook.body)
         headers = {
             "content-type": "application/json",
             "x-callback-token": f"wrong-{token}" if faults.wrong_token else token,

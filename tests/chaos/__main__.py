@@ -23,7 +23,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def _show(verdict: Verdict) -> None:
-    word = "[green]nothing lost[/]" if not verdict.wrong else f"[red]{len(verdict.wrong)} faults[/]"
+    word = "[green]nothing lost[/]" if not verdict.wrong else f"[red]{len(verdict.wrong)} violations[/]"
     console.print(
         f"  {verdict.orders} orders, {verdict.paid} paid; after the healing: ready in {verdict.ready_s:.1f} s, "
         f"at rest in {verdict.recovery_s:.1f} s; then an order in {verdict.fresh_s:.2f} s: {word}"
@@ -71,7 +71,7 @@ def main(
     minutes: Annotated[float, typer.Option(min=0, help="Begin no further seed after so many minutes.")] = 60,
     record: Annotated[Path | None, typer.Option(help="Add each verdict to this file, a JSON object per line.")] = None,
 ) -> None:
-    """Run seeds until one leaves something wrong; exit code 1 then, and its stack's folder is kept."""
+    """Run seeds until one has violations; then exit with 1 and keep the folder of its stack."""
     logging.disable(logging.CRITICAL)
     home, network = Path(tempfile.mkdtemp(prefix="chaos-")), Network()
     stack = Stack.for_tests(home, OVERRIDES, network.between)
@@ -88,7 +88,7 @@ def main(
             stack.down()
     bad = [verdict for verdict in verdicts if verdict.wrong]
     if bad:
-        console.print(f"[red]seed {bad[0].plan.seed} left something wrong;[/] logs and data: {home}")
+        console.print(f"[red]seed {bad[0].plan.seed} has violations;[/] logs and data: {home}")
         raise typer.Exit(1)
     stack.wipe()
     orders, slowest = sum(item.orders for item in verdicts), max(item.recovery_s for item in verdicts)

@@ -1,4 +1,4 @@
-"""A stack of its own with a proxy before each part: what faults leave behind is audited as a whole."""
+"""The stack of the fault tests, with a proxy before each part. It is separate because the audit covers all its data."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -19,14 +19,13 @@ from tests.kit.stacks import running
 
 
 @pytest.fixture(scope="package")
-def network() -> Iterator[Network]:
-    """Hold the proxies' thread."""
-    yield Network()
+def network() -> Network:
+    return Network()
 
 
 @pytest.fixture(scope="package")
 def battlefield(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[Stack]:
-    """Start a stack that finds lost webhooks in seconds; stop and remove it."""
+    """A stack that finds lost webhooks in seconds."""
     started = Stack.for_tests(Path(tmp_path_factory.mktemp("chaos")), OVERRIDES, network.between)
     with network.running(), running(started):
         yield started
@@ -34,7 +33,7 @@ def battlefield(tmp_path_factory: pytest.TempPathFactory, network: Network) -> I
 
 @pytest.fixture(scope="package")
 async def arena(battlefield: Stack, network: Network) -> AsyncIterator[Arena]:
-    """Seed the stack and log the customers in."""
+    """The seeded stack with two customers logged in."""
     await seed(battlefield.urls(), battlefield.accounts())
     async with (
         httpx2.AsyncClient(timeout=20) as client,
@@ -53,12 +52,12 @@ def unharmed_services(arena: Arena) -> Iterator[None]:
         yield
 
 
-# Of these every case runs always: the seeds, and what the auditor is shown by.
+# Of these files every case runs always.
 WHOLE = ("test_seeds.py", "test_promises.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the first case of each fault's test and leave long ones out, unless `make faults` asks for all of them."""
+    """Select the first case of each test and no long ones, unless FAULTS=all (`make faults`)."""
     if os.environ.get("FAULTS") == "all":
         return
     seen: set[tuple[object, str]] = set()

@@ -18,16 +18,16 @@ from tests.chaos.kit.stock import stock_of
 
 SKEW_S = 300
 INVOICE_S = 240
-"""Shorter than what the clocks differ by: by the wrong clock such an invoice has ended before it is made."""
+"""Shorter than the difference of the clocks: by the wrong clock such an invoice expires before it is made."""
 
 
 def clock(offset_s: int) -> Mapping[str, str]:
-    """Give the environment of a process whose calendar, and nothing else, is off by so many seconds."""
+    """Return the environment of a process whose wall clock, and not its monotonic clock, is off by so many seconds."""
     library = "faketime/libfaketimeMT.so.1"
-    found = [*Path("/usr").glob(f"lib/*/{library}"), *Path("/usr").glob(f"lib*/{library}")]
-    assert found, "the package faketime is not installed: make tools"
+    libraries = [*Path("/usr").glob(f"lib/*/{library}"), *Path("/usr").glob(f"lib*/{library}")]
+    assert libraries, "the package faketime is not installed: make tools"
     return {
-        "LD_PRELOAD": str(found[0]),
+        "LD_PRELOAD": str(libraries[0]),
         "FAKETIME": f"{offset_s:+d}s",
         "FAKETIME_NO_CACHE": "1",
         "DONT_FAKE_MONOTONIC": "1",
@@ -36,8 +36,8 @@ def clock(offset_s: int) -> Mapping[str, str]:
     }
 
 
-async def forgotten_in(arena: Arena, who: Customer) -> float:
-    """Give how many seconds after the end of a token Redis forgets that it was logged out."""
+async def kept_after_expiry_s(arena: Arena, who: Customer) -> float:
+    """Return how many seconds after the end of a token its revocation leaves Redis."""
     claims = jwt.decode(who.headers["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
     password = arena.stack.programs.environment("userfc")["REDIS_PASSWORD"]
     client = redis.asyncio.Redis(port=arena.stack.layout.port("redis"), password=password)
@@ -79,7 +79,7 @@ async def test_a_service_whose_clock_is_five_minutes_off_serves_as_if_it_was_rig
         assert datetime.fromisoformat(payment["expires_at"]) == datetime.fromisoformat(invoice["expiry_date"])
         await arena.complete(order, alice)
         (await arena.client.post(f"{urls['userfc']}/v1/logout", headers=alice.headers)).raise_for_status()
-        assert await forgotten_in(arena, alice) > LEEWAY_S + CLOCKS_DIFFER_S
+        assert await kept_after_expiry_s(arena, alice) > LEEWAY_S + CLOCKS_DIFFER_S
         asked = (
             f"{urls['userfc']}/v1/user-info",
             f"{urls['orderfc']}/v1/orders/{order}",

@@ -9,7 +9,7 @@ from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import assert_completed_once
 from tests.chaos.kit.load import steady_orders
 from tests.chaos.kit.logs import FAILPOINT_HIT, STOCK_TAKEN, LogTail, metric
-from tests.chaos.kit.records import elsewhere
+from tests.chaos.kit.records import order_on_another_partition
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -47,7 +47,7 @@ async def test_a_partition_that_changes_hands_under_load_is_drained_first_so_not
 async def test_a_member_that_comes_back_after_another_has_taken_its_partition_changes_nothing(
     arena: Arena, point: str
 ) -> None:
-    """Frozen before the commit it holds the inbox row, until the database ends its session after 15 s."""
+    """Frozen before its commit, a member locks the inbox row until the database ends its session after 15 s."""
     product = await arena.back_office.product(stock=5)
     async with arena.replaced("productfc", {"FAILPOINTS": f"{point}=delay:1"}) as first:
         tail = LogTail(first.log)
@@ -76,7 +76,7 @@ async def test_a_handler_slower_than_the_session_keeps_its_member_in_the_group_a
         order = await arena.alice.checkout(product, 1)
         await tail.wait(FAILPOINT_HIT)
         before = len(tail.lines(ASSIGNED))
-        await tail.wait(STOCK_TAKEN, order_id=await elsewhere(arena, product, order))
+        await tail.wait(STOCK_TAKEN, order_id=await order_on_another_partition(arena, product, order))
         assert tail.lines(STOCK_TAKEN, order_id=order) == []
         await tail.wait(STOCK_TAKEN, order_id=order)
         await arena.bus.consumed()

@@ -12,7 +12,7 @@ from fc.platform.sources import Sources
 from tests.chaos.kit.arena import QUIET_S, Arena
 from tests.chaos.kit.consumers import CONSUMING, assert_completed_once, event_id, event_of, inbox_counts, service_states
 from tests.chaos.kit.logs import FAILPOINT_HIT, LogTail, metric
-from tests.chaos.kit.records import Record, forget_group, partitions, put
+from tests.chaos.kit.records import Record, delete_group, partitions, put
 from tests.kit.bus import TOPICS, PublishedEvent
 
 # Each test restarts services; on a busy machine a start takes many seconds.
@@ -33,8 +33,8 @@ POISON = {
 }
 
 
-async def closed(arena: Arena) -> tuple[dict[str, Any], int, int]:
-    """Have one order of a product completed and one cancelled by an expired invoice; give product and orders."""
+async def completed_and_cancelled(arena: Arena) -> tuple[dict[str, Any], int, int]:
+    """Complete one order of a product and cancel another by an expired invoice. Returns product and orders."""
     product, paid = await arena.placed(stock=9, quantity=2)
     await arena.complete(paid)
     expired = await arena.alice.checkout(product, 3)
@@ -45,8 +45,8 @@ async def closed(arena: Arena) -> tuple[dict[str, Any], int, int]:
     return product, paid, expired
 
 
-def again(event: PublishedEvent, **changed: str) -> list[tuple[str, bytes]]:
-    """Give an event's headers with some of them replaced."""
+def headers_with(event: PublishedEvent, **changed: str) -> list[tuple[str, bytes]]:
+    """Return an event's headers with some of them replaced."""
     kept = [(name, value) for name, value in event.headers if name not in changed]
     return [*kept, *((name, value.encode()) for name, value in changed.items())]
 
@@ -78,7 +78,7 @@ async def test_copies_of_an_event_that_are_worked_on_at_the_same_instant_take_ef
 
 @pytest.mark.fault(22)
 async def test_events_that_come_again_under_new_ids_find_their_effect_done(arena: Arena) -> None:
-    product, paid, expired = await closed(arena)
+    product, paid, expired = await completed_and_cancelled(arena)
     before = await service_states(arena)
     for order in (paid, expired):
         events = await arena.bus.events_of(order)
@@ -95,12 +95,12 @@ async def test_events_that_come_again_under_new_ids_find_their_effect_done(arena
 
 @pytest.mark.fault(23)
 async def test_all_events_replayed_from_the_beginning_after_the_inbox_was_purged_change_nothing(arena: Arena) -> None:
-    product, paid, expired = await closed(arena)
+    product, paid, expired = await completed_and_cancelled(arena)
     await run_audit(Sources.of_stack(arena.stack.layout), quiesce_s=QUIET_S)
     before = await service_states(arena)
     async with arena.stopped(*CONSUMING):
         for service in CONSUMING:
-            await forget_group(arena, service)
+            await delete_group(arena, service)
             await arena.sql(service, "DELETE FROM inbox")
     await run_audit(Sources.of_stack(arena.stack.layout), quiesce_s=QUIET_S)
     assert await service_states(arena) == before
@@ -129,24 +129,26 @@ async def test_unreadable_messages_are_kept_with_their_reason_and_orders_go_on_a
     await arena.bus.consumed()
     for topic in TOPICS:
         letters = [letter for letter in await arena.bus.read(f"{topic}.dlq") if ("x-mark", mark) in letter.headers]
-        wanted = [
+        expected = [
             (kind, value, reason, f"{service}.{topic}")
             for kind, (value, reason) in POISON.items()
             for service in CONSUMERS[topic]
         ]
-        assert sorted(map(_told, letters), key=str) == sorted(wanted, key=str)
+        assert sorted(map(_letter_facts, letters), key=str) == sorted(expected, key=str)
     await arena.exact()
 
 
-def _told(letter: PublishedEvent) -> tuple[str, bytes | None, str, str]:
+def _letter_facts(letter: PublishedEvent) -> tuple[str, bytes | None, str, str]:
     headers = {name: value.decode() for name, value in letter.headers}
-    assert letter.key and headers["x-error"] and headers["x-source-offset"].isdecimal()
+    assert letter.key
+    assert headers["x-error"]
+    assert headers["x-source-offset"].isdecimal()
     return headers["x-kind"], letter.value, headers["x-reason"], headers["x-handler"]
 
 
 @pytest.mark.fault(31)
 async def test_events_of_three_days_ago_do_not_reopen_an_order_that_is_closed(arena: Arena) -> None:
-    product, paid, expired = await closed(arena)
+    product, paid, expired = await completed_and_cancelled(arena)
     before = await service_states(arena)
     url = arena.stack.layout.url("productfc")
     counted = [await metric(arena, url, f"stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")]
@@ -157,7 +159,7 @@ async def test_events_of_three_days_ago_do_not_reopen_an_order_that_is_closed(ar
             event.topic,
             event.key or b"",
             event.value,
-            again(event, ce_id=str(uuid4()), ce_source="another", ce_time=then.isoformat()),
+            headers_with(event, ce_id=str(uuid4()), ce_source="another", ce_time=then.isoformat()),
             timestamp_ms=int(then.timestamp() * 1000),
         )
         for event in events
@@ -167,8 +169,10 @@ async def test_events_of_three_days_ago_do_not_reopen_an_order_that_is_closed(ar
     await arena.bus.consumed()
     assert await service_states(arena) == before
     assert await arena.back_office.stock(product) == 7
-    told = [await metric(arena, url, f"stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")]
-    assert [now - was for now, was in zip(told, counted, strict=True)] == [2, 1]
+    counted_now = [
+        await metric(arena, url, f"stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")
+    ]
+    assert [now - was for now, was in zip(counted_now, counted, strict=True)] == [2, 1]
     await arena.exact()
 
 

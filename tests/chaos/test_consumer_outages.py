@@ -10,7 +10,7 @@ from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import assert_completed_once, event_id, event_of, inbox_counts
 from tests.chaos.kit.locks import products_locked
 from tests.chaos.kit.logs import FAILPOINT_HIT, STOCK_TAKEN, LogTail
-from tests.chaos.kit.records import Record, committed, elsewhere, put
+from tests.chaos.kit.records import Record, committed, order_on_another_partition, put
 from tests.chaos.kit.stock import ledger
 
 # Each test restarts services; on a busy machine a start takes many seconds.
@@ -48,13 +48,13 @@ async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(aren
 
 @pytest.mark.fault(25)
 async def test_an_event_that_waits_for_a_locked_row_is_tried_again_and_holds_only_its_partition(arena: Arena) -> None:
-    """The lock outlives the statement's 5 s."""
+    """The lock is held for longer than the 5 s that a statement waits for it."""
     product, other = await arena.back_office.product(stock=5), await arena.back_office.product(stock=50)
     tail = LogTail(arena.stack.layout.log("productfc"))
     async with products_locked(arena, product):
         order = await arena.alice.checkout(product, 2)
         await tail.wait("dependency is away, the partition waits", order_id=order)
-        await tail.wait(STOCK_TAKEN, order_id=await elsewhere(arena, other, order))
+        await tail.wait(STOCK_TAKEN, order_id=await order_on_another_partition(arena, other, order))
         assert await ledger(arena, order) == {}
     await arena.pay(order)
     await assert_completed_once(arena, product, order, quantity=2, stock=3)

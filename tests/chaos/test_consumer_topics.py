@@ -14,7 +14,7 @@ from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import event_id, event_of, inbox_counts
 from tests.chaos.kit.load import steady_orders
-from tests.chaos.kit.records import broker, ends, forget_group, partitions
+from tests.chaos.kit.records import broker, delete_group, ends, partitions
 from tests.chaos.kit.stock import ledger
 
 # Each test restarts services; on a busy machine a start takes many seconds.
@@ -50,10 +50,10 @@ async def test_a_dead_letter_that_is_replayed_twice_keeps_its_id_and_takes_effec
 
 
 async def _dlq(arena: Arena, *words: str) -> list[dict[str, Any]]:
-    """Run `fc dlq` as an operator does, and give its JSON lines."""
+    """Run `fc dlq` and return its JSON lines."""
     layout = arena.stack.layout
     here = {"FC_NATIVE": "1", "FC_HOME": str(layout.home), "FC_PORT_OFFSET": str(layout.offset)}
-    done = await asyncio.to_thread(
+    process = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "fc", "dlq", *words],
         env={**os.environ, **here},
@@ -62,8 +62,8 @@ async def _dlq(arena: Arena, *words: str) -> list[dict[str, Any]]:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines() if "--json" in words]
+    assert process.returncode == 0, process.stdout + process.stderr
+    return [json.loads(line) for line in process.stdout.splitlines() if "--json" in words]
 
 
 @pytest.mark.fault(28)
@@ -71,7 +71,7 @@ async def test_a_group_that_starts_for_the_first_time_finds_the_events_that_were
     product = await arena.back_office.product(stock=5)
     before = await arena.sql("paymentfc", "SELECT count(*) FROM payments")
     async with arena.stopped("paymentfc"):
-        await forget_group(arena, "paymentfc")
+        await delete_group(arena, "paymentfc")
         orders = [await arena.alice.checkout(product, 1) for _ in range(3)]
         for order in orders:
             await event_of(arena, order, "order.created")
@@ -107,5 +107,5 @@ async def test_events_go_on_when_topics_get_more_partitions_under_load(arena: Ar
 
 
 async def _used(arena: Arena, topic: str, first: int) -> bool:
-    """Tell whether a partition from a given one on holds anything."""
+    """Whether a partition with a number of at least `first` has records."""
     return any(end for partition, end in (await ends(arena, topic)).items() if partition >= first)

@@ -34,61 +34,73 @@ SQL = (
 NO_PAGES = ("-1", "0", "1.5", "1e3", "+1", "x", "10**9", str(2**63), str(10**30), "1 OR 1=1", "", "null", "0x10")
 
 
+ENDINGS = ("100% cotton", "100 cotton", "_x", "ax", "\\x", "'; DROP TABLE products; --")
+MATCHES = {"%": [], "_": ["_x"], "%x": [], "100%c": [], "' OR '1'='1": [], "\\": ["\\x"]}
+"""Searched text -> the endings of the names that contain it."""
+NO_AUDIT_QUERIES = (
+    {"event": '{"$ne": null}'},
+    {"order_id": '{"$gt": 0}'},
+    {"order_id": "1; DROP TABLE payments"},
+    {"page_size": "1000000000"},
+    {"page": "-1"},
+)
+
+
 @pytest.mark.fault(74)
 async def test_nothing_in_a_query_is_read_as_sql_or_as_a_pattern_or_makes_a_page_without_an_end(arena: Arena) -> None:
-    before, tag = await row_counts(arena), uuid4().hex[:8]
-    products, admin = f"{arena.stack.layout.url('productfc')}/v1/products", (await arena.shop.login("admin")).headers
-    category = (await arena.back_office.product(stock=1))["category_id"]
-    endings = ("100% cotton", "100 cotton", "_x", "ax", "\\x", "'; DROP TABLE products; --")
-    for ending in endings:
-        body = {"name": tag + ending, "price": 1000, "category_id": category}
-        (await arena.client.post(products, headers=admin, json=body)).raise_for_status()
-
-    async def search(**query: str) -> httpx2.Response:
-        return await arena.client.get(f"{products}/search", params=query)
-
-    async def found(name: str) -> list[str]:
-        return [item["name"].removeprefix(tag) for item in (await search(name=tag + name)).json()["products"]]
-
-    for ending in endings:
-        assert await found(ending) == [ending]
-    assert [await found(name) for name in ("%", "_", "%x", "100%c", "' OR '1'='1", "\\")] == [
-        [],
-        ["_x"],
-        [],
-        [],
-        [],
-        ["\\x"],
-    ]
-    assert len(await found("")) == len(endings)
-    assert (await search(category="' OR '1'='1")).json()["totalCount"] == 0
-    for name in ("order_by", "sort"):
-        assert {outcome(await search(**{name: text})) for text in (*SQL, "")} == {INVALID}
-    for name in ("page", "page_size", "min_price", "max_price"):
-        numbers = NO_PAGES if name.startswith("page") else ("-1", "x", "NaN", "Infinity", "1e999", "", "1 OR 1=1")
-        assert {outcome(await search(**{name: text})) for text in numbers} == {INVALID}
-    assert {outcome(await search(page_size=text)) for text in ("101", "1000000000")} == {INVALID}
-    last = await search(page=str(2**63 - 1), page_size="100")
-    assert (last.status_code, last.json()["products"]) == (200, [])
-
-    history, alice = f"{arena.stack.layout.url('orderfc')}/v1/orders/history", arena.alice.headers
-    for name in ("status", "limit", "before_id"):
-        for text in (*SQL[:4], "-1", "1.5", str(2**63)):
-            if (name, text) not in {("status", "1"), ("limit", "1"), ("before_id", "1")}:
-                answer = await arena.client.get(history, headers=alice, params={name: text})
-                assert outcome(answer) == INVALID, (name, text)
-    audit = f"{arena.stack.layout.url('paymentfc')}/v1/payments/audit-logs"
-    for query in (
-        {"event": '{"$ne": null}'},
-        {"order_id": '{"$gt": 0}'},
-        {"order_id": "1; DROP TABLE payments"},
-        {"page_size": "1000000000"},
-        {"page": "-1"},
-    ):
-        answer = await arena.client.get(audit, headers=admin, params=query)
+    before = await row_counts(arena)
+    admin = (await arena.shop.login("admin")).headers
+    await _assert_search_is_literal(arena, admin)
+    await _assert_search_parameters_are_checked(arena)
+    await _assert_history_parameters_are_checked(arena)
+    for query in NO_AUDIT_QUERIES:
+        url = f"{arena.stack.layout.url('paymentfc')}/v1/payments/audit-logs"
+        answer = await arena.client.get(url, headers=admin, params=query)
         assert outcome(answer) == INVALID or answer.json()["items"] == [], query
     assert await row_counts(arena) == before
     await arena.exact()
+
+
+async def _search(arena: Arena, **query: str) -> httpx2.Response:
+    return await arena.client.get(f"{arena.stack.layout.url('productfc')}/v1/products/search", params=query)
+
+
+async def _assert_search_is_literal(arena: Arena, admin: dict[str, str]) -> None:
+    url, tag = f"{arena.stack.layout.url('productfc')}/v1/products", uuid4().hex[:8]
+    category = (await arena.back_office.product(stock=1))["category_id"]
+    for ending in ENDINGS:
+        body = {"name": tag + ending, "price": 1000, "category_id": category}
+        (await arena.client.post(url, headers=admin, json=body)).raise_for_status()
+
+    async def endings(text: str) -> list[str]:
+        products = (await _search(arena, name=tag + text)).json()["products"]
+        return [item["name"].removeprefix(tag) for item in products]
+
+    assert {ending: await endings(ending) for ending in ENDINGS} == {ending: [ending] for ending in ENDINGS}
+    assert {text: await endings(text) for text in MATCHES} == MATCHES
+    assert len(await endings("")) == len(ENDINGS)
+    assert (await _search(arena, category="' OR '1'='1")).json()["totalCount"] == 0
+
+
+async def _assert_search_parameters_are_checked(arena: Arena) -> None:
+    no_prices = ("-1", "x", "NaN", "Infinity", "1e999", "", "1 OR 1=1")
+    values: dict[str, tuple[str, ...]] = dict.fromkeys(("order_by", "sort"), (*SQL, ""))
+    values |= {"page": NO_PAGES, "page_size": (*NO_PAGES, "101", "1000000000")}
+    values |= dict.fromkeys(("min_price", "max_price"), no_prices)
+    for name, texts in values.items():
+        assert {outcome(await _search(arena, **{name: text})) for text in texts} == {INVALID}, name
+    last = await _search(arena, page=str(2**63 - 1), page_size="100")
+    assert (last.status_code, last.json()["products"]) == (200, [])
+
+
+async def _assert_history_parameters_are_checked(arena: Arena) -> None:
+    url = f"{arena.stack.layout.url('orderfc')}/v1/orders/history"
+    for name in ("status", "limit", "before_id"):
+        for text in (*SQL[:4], "-1", "1.5", str(2**63)):
+            # Of these texts only 1 is a valid value.
+            if text != "1":
+                answer = await arena.client.get(url, headers=arena.alice.headers, params={name: text})
+                assert outcome(answer) == INVALID, (name, text)
 
 
 @pytest.mark.fault(75)
@@ -138,6 +150,6 @@ async def test_no_forged_token_is_anybody_s_and_nobody_sees_or_uses_what_is_anot
 
 
 async def account(arena: Arena, headers: dict[str, str]) -> Account:
-    """Ask userfc who somebody is."""
+    """Read the account behind a token."""
     shown = (await arena.client.get(f"{arena.stack.layout.url('userfc')}/v1/user-info", headers=headers)).json()
     return Account(shown["id"], shown["email"], shown["role"])

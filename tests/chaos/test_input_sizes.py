@@ -19,8 +19,8 @@ JSON = {"Content-Type": "application/json"}
 pytestmark = pytest.mark.usefixtures("unharmed_services")
 
 
-async def doors(arena: Arena) -> dict[str, tuple[str, dict[str, str], dict[str, Any]]]:
-    """Give every kind of body that somebody may send: the address, the headers and a good one."""
+async def routes_with_body(arena: Arena) -> dict[str, tuple[str, dict[str, str], dict[str, Any]]]:
+    """Return each route that takes a body: address, headers and a valid body."""
     url = arena.stack.layout.url
     admin = (await arena.shop.login("admin")).headers
     product = await arena.back_office.product(stock=10)
@@ -43,7 +43,7 @@ async def doors(arena: Arena) -> dict[str, tuple[str, dict[str, str], dict[str, 
 
 
 async def flood() -> AsyncIterator[bytes]:
-    """Send more than a process may grow by, without saying how much it will be."""
+    """Send more than a process may grow by, without a content length."""
     for _ in range(96 * 16):
         yield b" " * 65_536
 
@@ -52,7 +52,7 @@ async def flood() -> AsyncIterator[bytes]:
 async def test_what_is_too_large_too_deep_or_too_many_is_refused_and_neither_kept_nor_stored(arena: Arena) -> None:
     before = await row_counts(arena)
     bomb = gzip.compress(b'{"a": "' + b"0" * (256 * LIMIT) + b'"}', 9)
-    for name, (url, headers, good) in (await doors(arena)).items():
+    for name, (url, headers, good) in (await routes_with_body(arena)).items():
         answer = await arena.client.post(url, headers=headers | JSON, content=flood())
         assert (name, outcome(answer)) == (name, (413, "payload_too_large"))
         for content in (b" " * (LIMIT + 1), json.dumps(good | {"x": "x" * LIMIT}).encode()):
@@ -66,10 +66,10 @@ async def test_what_is_too_large_too_deep_or_too_many_is_refused_and_neither_kep
             bodies[f"{field}: a long number"] = json.dumps(good | {field: "@"}).replace('"@"', "9" * 500_000).encode()
         for kind, body in bodies.items():
             answer = await arena.client.post(url, headers=headers | JSON, content=body)
-            # A password may be anything where it is only compared, and an invoice's id anything that Xendit likes.
+            # A login compares any password, so a long one is a wrong one.
             expected = {INVALID} | ({(401, "invalid_credentials")} if name == "login" else set())
             assert outcome(answer) in expected, (name, kind)
-    url, headers, good = (await doors(arena))["checkout"]
+    url, headers, good = (await routes_with_body(arena))["checkout"]
     for count in (101, 10_000):
         answer = await arena.client.post(url, headers=headers, json=good | {"items": good["items"] * count})
         assert outcome(answer) == INVALID

@@ -19,7 +19,7 @@ async def test_payments_go_on_without_mongodb_and_each_audit_entry_arrives_once_
 ) -> None:
     admin = (await arena.shop.login("admin")).headers
     url = f"{arena.stack.layout.url('paymentfc')}/v1/payments/audit-logs"
-    # Cut: MongoDB stores what it is sent, and nobody hears of it.
+    # Cut: MongoDB stores what it receives, and its answer is lost.
     async with arena.broken("mongo", mode, *([0] if mode == "cut" else [])):
         _, order = await arena.placed()
         await arena.complete(order)

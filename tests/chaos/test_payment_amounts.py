@@ -30,7 +30,7 @@ from tests.chaos.kit.payments import (
 )
 from tests.chaos.kit.requests import checkout
 
-WRONG_MONEY: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
+WRONG_AMOUNTS: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"paid_amount": 0}, [("amount_mismatch", "25000", "0")]),
     ({"paid_amount": -25_000}, [("amount_mismatch", "25000", "-25000")]),
     ({"paid_amount": 24_999}, [("amount_mismatch", "25000", "24999")]),
@@ -42,8 +42,8 @@ WRONG_MONEY: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
         [("currency_mismatch", "IDR", ""), ("amount_mismatch", "25000", "25001")],
     ),
 ]
-"""A callback's field -> what a person is told."""
-NO_MONEY = [
+"""Changed fields of a callback -> the anomalies that they cause."""
+NOT_AMOUNTS = [
     b'"25000"',
     b"true",
     b"[25000]",
@@ -57,7 +57,7 @@ NO_MONEY = [
     b"0x61A8",
     b"",
 ]
-"""What stands in the place of `amount` and is no number, or none that can be written down."""
+"""Values of `amount` that are no number, or none that can be stored."""
 
 
 @pytest.mark.fault(49)
@@ -66,17 +66,17 @@ async def test_money_that_is_not_exactly_what_was_asked_for_moves_nothing_and_is
     expected: list[tuple[str, str, str]] = []
     url = arena.stack.layout.url("paymentfc")
     before = await metric(arena, url, "payment_anomalies_total")
-    for changed, told in [*WRONG_MONEY, *WRONG_MONEY[:2]]:
+    for changed, causes in [*WRONG_AMOUNTS, *WRONG_AMOUNTS[:2]]:
         answer = await post_callback(arena, {**body, **changed})
         assert (answer.status_code, answer.json()) == (200, {"message": "webhook processed"}), changed
-        expected += [each for each in told if each not in expected]
+        expected += [each for each in causes if each not in expected]
         assert await anomalies(arena, order) == expected, changed
     text = orjson.dumps(body)
     number = b'"paid_amount":25000'
     huge = await post_callback(arena, text.replace(number, b'"paid_amount":1e309'))
     assert huge.status_code == 200
     expected += [("amount_mismatch", "25000", "1E+309")]
-    for word in NO_MONEY:
+    for word in NOT_AMOUNTS:
         for name in (b"amount", b"paid_amount"):
             answer = await post_callback(arena, text.replace(b'"%s":25000' % name, b'"%s":%s' % (name, word)))
             assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed"), word
@@ -111,7 +111,7 @@ async def test_a_customer_who_paid_too_little_pays_once_more_and_is_served(arena
 
 
 PRICES = [Decimal(price) for price in ("0.1", "0.2", "19.99", "0.01", "0.07", "33.33", "9999.99", "1.1", "0.57")]
-"""Among them those of which floats make 0.30000000000000004, and less than 59.97."""
+"""Floats add some of them up to 0.30000000000000004 and to less than 59.97."""
 Cart = dict[int, int]
 
 
@@ -121,7 +121,7 @@ def carts(number: int, draw: Random) -> list[Cart]:
 
 
 def worth(cart: Cart) -> Decimal:
-    """Add a cart up in whole cents."""
+    """Return the total of a cart, added up in whole cents."""
     return Decimal(sum(int(PRICES[place] * 100) * quantity for place, quantity in cart.items())) / 100
 
 
@@ -149,15 +149,15 @@ def test_what_ten_thousand_carts_come_to_is_the_same_on_the_wire_and_in_paymentf
 
 @asynccontextmanager
 async def dollars(arena: Arena) -> AsyncIterator[tuple[str, str]]:
-    """Have the platform sell in a currency with cents for the block; give the addresses of productfc and orderfc.
+    """Run the platform with a currency with cents for the block. Yields the addresses of productfc and orderfc.
 
-    Only paymentfc's consumer and the two routes that take prices look at the currency.
+    Only paymentfc's consumer and the two routes that take prices read the currency.
     """
-    told = {"CURRENCY": "USD"}
+    dollars_only = {"CURRENCY": "USD"}
     async with (
-        arena.replaced("paymentfc", told),
-        arena.replica("productfc", told, command="api") as products,
-        arena.replica("orderfc", told, command="api") as orders,
+        arena.replaced("paymentfc", dollars_only),
+        arena.replica("productfc", dollars_only, command="api") as products,
+        arena.replica("orderfc", dollars_only, command="api") as orders,
     ):
         yield products.url, orders.url
 
@@ -179,7 +179,7 @@ async def shelf(arena: Arena, url: str) -> list[dict[str, Any]]:
 
 
 async def exactly(arena: Arena, service: str, path: str) -> Any:
-    """Read JSON without floats, as alice."""
+    """Read JSON as alice, with decimals in place of floats."""
     answer = await arena.client.get(f"{arena.stack.layout.url(service)}{path}", headers=arena.alice.headers)
     answer.raise_for_status()
     return json.loads(answer.text, parse_float=Decimal)

@@ -1,4 +1,4 @@
-"""Faults during the creation of an invoice: kills, lost answers, two schedulers and an outage leave one invoice or none."""
+"""Faults during the creation of an invoice: kills, lost answers and outages leave one invoice or none."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,8 +41,8 @@ async def test_an_invoice_that_was_made_before_a_kill_is_found_and_no_second_one
 
 
 @asynccontextmanager
-async def unheard(arena: Arena, how: str) -> AsyncIterator[None]:
-    """Have Xendit do what it is asked and say nothing of it: an error, no answer in time, or a connection that ends."""
+async def without_answer(arena: Arena, how: str) -> AsyncIterator[None]:
+    """Have Xendit make invoices without a usable answer: an error, a late answer, or a lost connection."""
     if how == "cut":
         async with arena.broken("xendit", "cut", 0):
             yield
@@ -56,7 +56,7 @@ async def unheard(arena: Arena, how: str) -> AsyncIterator[None]:
 @pytest.mark.parametrize("how", ["create_fails_after_commit", "create_delay_s", "cut"])
 async def test_an_invoice_that_was_made_although_nobody_heard_of_it_is_the_only_one(arena: Arena, how: str) -> None:
     before = await xendit_calls(arena)
-    async with unheard(arena, how):
+    async with without_answer(arena, how):
         _, order = await arena.placed()
 
         async def failed_once() -> bool:
@@ -109,7 +109,7 @@ async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_eac
 @pytest.mark.fault(55)
 async def test_a_request_whose_scheduler_was_killed_is_taken_over_when_its_lease_ends(arena: Arena) -> None:
     product = await arena.back_office.product(stock=5)
-    # An earlier test's request may be due for one more look: the kill must not meet that one.
+    # The kill must not hit the request of an earlier test that is due for one more check.
     await poll(lambda: nothing_open(arena), "no other request is open", 60, 0.2)
     async with arena.replaced("paymentfc", BATCH | {"FAILPOINTS": "paymentfc.after_claim=kill"}) as mortal:
         order = await arena.alice.checkout(product, 2)
@@ -142,7 +142,7 @@ async def test_a_request_that_never_succeeds_ends_in_sight_and_its_order_is_canc
                 row = await request_row(arena, order)
                 return row["lease_until"] is None and row["status"] in ("EXHAUSTED", "CANCELLED", "VERIFY")
 
-            await poll(given_up, "nobody tries any more", 30, 0.05)
+            await poll(given_up, "no further attempt is due", 30, 0.05)
             assert await xendit_calls(arena) - before == tries
         assert tries == 4 if status == 400 else 2 <= tries <= 8
     await arena.exact()
@@ -155,7 +155,7 @@ async def test_a_request_that_never_succeeds_ends_in_sight_and_its_order_is_canc
 
 
 async def failed_payments(arena: Arena) -> list[dict[str, Any]]:
-    """Read what administrators see of the payments that came to nothing."""
+    """Read the list of failed payments as an administrator."""
     admin = (await arena.shop.login("admin")).headers
     url = f"{arena.stack.layout.url('paymentfc')}/v1/payments/failed"
     answer = await arena.client.get(url, headers=admin, params={"page_size": 100})
@@ -164,6 +164,6 @@ async def failed_payments(arena: Arena) -> list[dict[str, Any]]:
 
 
 async def nothing_open(arena: Arena) -> bool:
-    """Tell whether no payment request waits for anything."""
+    """Whether no payment request is open."""
     waiting = "SELECT count(*) FROM payment_requests WHERE status IN ('PENDING', 'FAILED', 'VERIFY')"
     return bool((await arena.sql("paymentfc", waiting))[0][0] == 0)

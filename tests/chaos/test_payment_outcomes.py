@@ -26,7 +26,7 @@ from tests.kit.bus import GROUPS, TOPICS
 
 
 async def topics_at(arena: Arena) -> set[str]:
-    """Ask the broker for its topics, other than its own and those of dead letters."""
+    """Return the broker's topics, without internal and dead letter topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{arena.stack.layout.port('kafka')}")
     await admin.start()
     try:
@@ -52,7 +52,7 @@ async def test_every_topic_on_which_something_was_said_is_consumed_to_its_end(ar
     said_on = {
         str(row["topic"]) for service in GROUPS for row in await arena.sql(service, "SELECT DISTINCT topic FROM outbox")
     }
-    # Operators write in their journal, and nobody consumes it.
+    # The journal of operators has no consumer.
     assert said_on == await topics_at(arena) - {JOURNAL} == set(TOPICS)
     assert [topic for topic in TOPICS if not await arena.bus.read(topic)] == []
     await arena.bus.consumed()

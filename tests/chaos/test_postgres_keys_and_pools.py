@@ -30,7 +30,7 @@ async def test_a_key_answers_another_body_422_a_running_request_409_and_the_same
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
     assert (await checkout(arena, (product, 2), key=key)).status_code == 422
-    # Keys are a user's own.
+    # A key belongs to one user.
     theirs = await checkout(arena, (product, 1), key=key, who=arena.bob)
     assert theirs.status_code == 201
     assert theirs.json()["order_id"] != first.json()["order_id"]
@@ -47,7 +47,7 @@ async def test_the_key_of_a_request_that_died_is_held_for_its_lease_and_then_doe
             await checkout(arena, (product, 1), key=key, url=running.url)
         assert await running.exit_code() == -signal.SIGKILL
     assert (await checkout(arena, (product, 1), key=key)).json()["code"] == "request_in_progress"
-    # The lease of thirty seconds ends.
+    # End the lease of 30 s.
     await arena.sql("orderfc", "UPDATE idempotency_keys SET leased_until = now() WHERE key = $1", key)
     answers = await together(checkout(arena, (product, 1), key=key) for _ in range(5))
     assert {answer.status_code for answer in answers} <= {201, 409}
@@ -73,7 +73,7 @@ async def test_a_pool_that_is_used_up_refuses_within_seconds_and_the_saga_goes_o
             async def used_up() -> bool:
                 return b"QueuePool limit" in log.read_bytes()[beginning:] and bool(await waiting())
 
-            await poll(used_up, "somebody finds no connection in the pool")
+            await poll(used_up, "the pool is exhausted")
             await arena.shop.pay(invoice)
             health = await client.get(f"{url}/health")
             ordering = await together(checkout(arena, (product, 1), client=client) for _ in range(10))

@@ -18,7 +18,7 @@ from tests.chaos.kit.requests import checkout, refused_for_now, together, unlimi
 
 @asynccontextmanager
 async def everything_frozen(arena: Arena) -> AsyncIterator[None]:
-    """Stop PostgreSQL with all its sessions for the block: SIGSTOP to the server alone leaves those at work."""
+    """Stop PostgreSQL and all its sessions for the block; SIGSTOP to the server alone does not stop its sessions."""
     server = psutil.Process(arena.pid("postgres"))
     server.suspend()
     processes = [server, *server.children(recursive=True)]
@@ -92,7 +92,7 @@ FOR EACH ROW EXECUTE FUNCTION slow_commit();
 
 @asynccontextmanager
 async def commit_without_reply(arena: Arena, service: str, change: str, table: str) -> AsyncIterator[None]:
-    """Have the next commit of a change take a second, in which the way back from PostgreSQL is cut."""
+    """Have commits of a change take a second, so that a test can cut the connection before the reply."""
     await administer(arena, SLOW_COMMIT.format(change=change, table=table), database=service)
     try:
         yield
@@ -102,7 +102,7 @@ async def commit_without_reply(arena: Arena, service: str, change: str, table: s
 
 
 async def commits(arena: Arena, service: str) -> bool:
-    """Tell whether the slow commit is under way."""
+    """Whether a slow commit is running."""
     connection = await arena.stack.programs.postgres.connect(service)
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'"
     try:

@@ -17,34 +17,34 @@ from tests.chaos.kit.databases import administer, key_exists, orders_for
 from tests.chaos.kit.requests import checkout, refused_for_now
 
 CONSUMER_MAX_TRIES = 5
-NO_ROOM = """
-CREATE SEQUENCE no_room_hits;
-CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DISK_FULL = """
+CREATE SEQUENCE refused_inserts;
+CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-  PERFORM nextval('no_room_hits');
+  PERFORM nextval('refused_inserts');
   RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
 END $$;
-CREATE TRIGGER no_room BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION no_room();
+CREATE TRIGGER disk_full BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION disk_full();
 """
-ROOM = "DROP FUNCTION no_room CASCADE; DROP SEQUENCE no_room_hits"
+DISK_FREE = "DROP FUNCTION disk_full CASCADE; DROP SEQUENCE refused_inserts"
 
 
 @asynccontextmanager
-async def no_room(arena: Arena, service: str, table: str) -> AsyncIterator[None]:
+async def disk_full(arena: Arena, service: str, table: str) -> AsyncIterator[None]:
     """Answer every INSERT into a table as PostgreSQL does when its disk is full."""
-    await administer(arena, NO_ROOM.format(table=table), database=service)
+    await administer(arena, DISK_FULL.format(table=table), database=service)
     try:
         yield
     finally:
-        await administer(arena, ROOM, database=service)
+        await administer(arena, DISK_FREE, database=service)
     arena.healed()
 
 
-async def felt(arena: Arena, service: str, times: int) -> bool:
-    """Tell whether the want of room has been felt so often: somebody tries again and again."""
+async def inserts_refused(arena: Arena, service: str, times: int) -> bool:
+    """Whether at least so many INSERTs were refused."""
     connection = await arena.stack.programs.postgres.connect(service)
     try:
-        return bool(await connection.fetchval("SELECT last_value >= $1 FROM no_room_hits", times))
+        return bool(await connection.fetchval("SELECT last_value >= $1 FROM refused_inserts", times))
     finally:
         await connection.close()
 
@@ -65,7 +65,7 @@ async def test_a_table_that_takes_no_row_for_want_of_disk_stops_what_needs_it_wh
     arena: Arena, service: str, table: str
 ) -> None:
     product, key = await arena.back_office.product(stock=5), uuid4().hex
-    async with no_room(arena, service, table):
+    async with disk_full(arena, service, table):
         answer = await checkout(arena, (product, 1), key=key)
         if table == "outbox":
             assert refused_for_now(answer)
@@ -74,9 +74,9 @@ async def test_a_table_that_takes_no_row_for_want_of_disk_stops_what_needs_it_wh
             assert answer.status_code == 201
             if service == "orderfc":
                 await arena.pay(answer.json()["order_id"])
-            # More often than a consumer tries a message that is itself to blame.
+            # More often than a consumer tries a message that fails by itself.
             times = CONSUMER_MAX_TRIES + 1 if table == "inbox" else 2
-            await poll(lambda: felt(arena, service, times), f"{service} waits for room", 40, 0.05)
+            await poll(lambda: inserts_refused(arena, service, times), f"{service} waits for disk space", 40, 0.05)
     order = await arena.alice.checkout_until_answered(product, 1, key)
     if service != "orderfc" or table == "outbox":
         await arena.pay(order)
@@ -88,7 +88,7 @@ async def test_a_table_that_takes_no_row_for_want_of_disk_stops_what_needs_it_wh
 
 @asynccontextmanager
 async def small_disk(arena: Arena, service: str, table: str) -> AsyncIterator[Path]:
-    """Put a table on a file system of 32 MB; gives the file that fills it."""
+    """Put a table on a file system of 32 MB. Yields the path of the file that fills it."""
     folder = arena.stack.home / "small"
     folder.mkdir()
     owner = (arena.stack.programs.postgres.home / "data").stat()
@@ -96,7 +96,7 @@ async def small_disk(arena: Arena, service: str, table: str) -> AsyncIterator[Pa
     mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         folder.rmdir()
-        pytest.skip("this machine lets nobody mount a file system")
+        pytest.skip("this machine does not allow to mount a file system")
     ballast = folder / "ballast"
     try:
         (folder / "space").mkdir()
@@ -143,7 +143,7 @@ async def test_a_disk_that_is_really_full_refuses_checkouts_whole_until_there_is
 
 @asynccontextmanager
 async def few_connections(arena: Arena, limit: int) -> AsyncIterator[None]:
-    """End the services' sessions and grant each role no more than a few."""
+    """End the services' sessions and limit each role to so many."""
     names = ", ".join(f"'{role}'" for role in SERVICES)
     try:
         await administer(

@@ -1,6 +1,6 @@
-"""Five promises that naive sagas break, each under the fault that breaks it; the auditor is the only judge here.
+"""Five promises that naive sagas break, each under the fault that breaks it; only the audit checks them here.
 
-`make mutants` breaks the five in the code, one at a time, and sees the auditor name each.
+`make mutants` breaks the five in the code, one at a time, and checks that the audit reports each.
 """
 
 from tests.chaos.kit.arena import Arena

@@ -15,8 +15,8 @@ from tests.chaos.kit.requests import checkout, read_product
 
 
 @asynccontextmanager
-async def redis_in_trouble(arena: Arena, trouble: str) -> AsyncIterator[None]:
-    """Have Redis refuse, be slower than every time-out, stand still, die, lose everything or have no room left."""
+async def redis_fault(arena: Arena, trouble: str) -> AsyncIterator[None]:
+    """Have Redis refuse connections, exceed every timeout, freeze, die, lose all data or run out of memory."""
     if trouble in ("refuse", "delay"):
         async with arena.broken("redis", trouble, *([0.5] if trouble == "delay" else [])):
             yield
@@ -41,8 +41,8 @@ async def redis_in_trouble(arena: Arena, trouble: str) -> AsyncIterator[None]:
         arena.healed()
 
 
-async def entries(arena: Arena, who: Customer, product: dict[str, Any]) -> list[int]:
-    """Try a customer's token at each service; give the four statuses."""
+async def statuses_with_token(arena: Arena, who: Customer, product: dict[str, Any]) -> list[int]:
+    """Use a customer's token at each service and return the four statuses."""
     urls = arena.stack.urls()
     order = await checkout(arena, (product, 1), who=who)
     answers = [
@@ -70,17 +70,17 @@ async def test_a_redis_in_trouble_neither_stops_orders_nor_shows_old_stock_nor_l
     before, meanwhile = await arena.shop.login("bob"), await arena.shop.login("bob")
     await log_out(arena, before)
     assert (await read_product(arena, product))["stock"] == 5
-    async with redis_in_trouble(arena, trouble):
+    async with redis_fault(arena, trouble):
         order = await arena.alice.checkout(product, 2)
         await arena.complete(order)
         assert (await read_product(arena, product))["stock"] == 3
         await log_out(arena, meanwhile)
         for gone in (before, meanwhile):
-            assert await entries(arena, gone, product) == [401] * 4
+            assert await statuses_with_token(arena, gone, product) == [401] * 4
         assert (await arena.alice.order(order))["status"] == "completed"
     await arena.exact()
     for gone in (before, meanwhile):
-        assert await entries(arena, gone, product) == [401] * 4
+        assert await statuses_with_token(arena, gone, product) == [401] * 4
     assert (await read_product(arena, product))["stock"] == 3
 
 

@@ -18,7 +18,7 @@ from tests.chaos.kit.requests import read_product, together, unlimited_client
 
 
 async def is_cached(arena: Arena, product: dict[str, Any], url: str | None = None) -> bool:
-    """Read a product, and tell whether Redis holds it now."""
+    """Read a product and return whether Redis has it now."""
     await read_product(arena, product, url)
     async with redis_client(arena) as client:
         return bool(await client.exists(f"product:{product['id']}"))
@@ -79,7 +79,7 @@ async def test_two_hundred_readers_of_a_product_that_is_not_cached_make_one_quer
 
 
 async def reads(arena: Arena) -> float:
-    """Count the reads of single products so far, answered or not."""
+    """Count the reads of single products so far, including those without an answer."""
     lines = (await arena.client.get(f"{arena.stack.layout.url('productfc')}/metrics")).text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("product_cache_reads_total{"))
 

@@ -15,13 +15,13 @@ from tests.chaos.kit.outboxes import copies_on_topic, numbered_events, outbox_ro
 MIB = 1024 * 1024
 
 
-async def kafka_is(arena: Arena) -> tuple[int, str]:
-    """Ask orderfc whether it is ready; give the status and what it says of the broker."""
+async def kafka_check(arena: Arena) -> tuple[int, str]:
+    """Return the status of orderfc's readiness and its check of the broker."""
     answer = await arena.client.get(f"{arena.stack.layout.url('orderfc')}/ready")
     return answer.status_code, answer.json()["checks"]["kafka"]
 
 
-def without_broker(arena: Arena, trouble: str) -> AbstractAsyncContextManager[None]:
+def broker_fault(arena: Arena, trouble: str) -> AbstractAsyncContextManager[None]:
     return arena.frozen("kafka") if trouble == "frozen" else arena.broken("kafka", trouble)
 
 
@@ -34,17 +34,17 @@ async def test_checkout_works_without_a_broker_and_the_backlog_drains_in_order(
 ) -> None:
     product = await arena.back_office.product(stock=10)
     async with numbered_events(arena) as events:
-        async with without_broker(arena, trouble):
+        async with broker_fault(arena, trouble):
             orders = [await arena.alice.checkout(product, 1) for _ in range(5)]
             await events.put(60, keys=3)
-            assert await kafka_is(arena) == (200, says)
+            assert await kafka_check(arena) == (200, says)
             waiting = [
                 event["published_at"] for order in orders for event in await outbox_rows(arena, "orderfc", order)
             ]
             assert waiting == [None] * 10
         await events.published()
         await events.duplicates()
-    assert await kafka_is(arena) == (200, "ok")
+    assert await kafka_check(arena) == (200, "ok")
     for order in orders:
         await arena.complete(order)
     await arena.exact()
@@ -67,7 +67,7 @@ async def test_a_send_that_nobody_answers_ends_and_its_event_waits_for_the_next_
             assert (event["attempts"], event["published_at"]) == (1, None)
             assert event["next_attempt_at"]
             assert event["last_error"]
-        # The relay's trouble is its own.
+        # Checkouts do not depend on the relay.
         another = await arena.alice.checkout(product, 1)
     for number in (order, another):
         await arena.complete(number)
@@ -103,7 +103,7 @@ async def test_events_that_can_not_be_sent_are_parked_and_hold_up_no_others(aren
         numbered_events(arena) as events,
     ):
         tail = LogTail.of(arena, "orderfc")
-        # More than the producer's limit, more than the broker's, and headers that are no text.
+        # Larger than the producer's limit, larger than the broker's, and a header that is not text.
         await events.add("key-0", {"text": "x" * (5 * MIB // 2)}, {})
         await events.add("key-1", {"text": "x" * (3 * MIB // 2)}, {})
         await events.add("key-2", {}, {"traceparent": 1})
@@ -113,7 +113,7 @@ async def test_events_that_can_not_be_sent_are_parked_and_hold_up_no_others(aren
         await tail.wait("event parked", 3, topic=events.topic)
         await events.published(at_least=40)
         assert await events.duplicates() == 0
-        # Other keys go on meanwhile, the three keys behind their first event when that is parked.
+        # Other keys are published meanwhile; the three keys are published once their first event is parked.
         for key, row in (await events.by_key()).items():
             if key == "key-3":
                 assert (row["parked"], row["held_up"]) == (0, 0)
@@ -174,7 +174,7 @@ async def test_a_transaction_that_stays_open_is_ended_and_a_large_outbox_behind_
         arena.replaced("orderfc", {"FAILPOINTS": "db.before_commit=delay:17"}),
         numbered_events(arena) as events,
     ):
-        await events.wait(50_000)
+        await events.add_waiting(50_000)
         await arena.shop.pay(invoice["invoice_id"])
 
         async def idle() -> bool:
@@ -184,7 +184,7 @@ async def test_a_transaction_that_stays_open_is_ended_and_a_large_outbox_behind_
             return not await idle()
 
         await poll(idle, "a transaction is left open", 20, 0.05)
-        await events.bury()
+        await events.publish_waiting()
         later = await arena.bob.checkout(product, 1)
         await events.put(100, keys=10)
         await events.published()

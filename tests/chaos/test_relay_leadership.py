@@ -25,7 +25,7 @@ async def test_of_two_relays_one_sends_and_the_other_goes_on_in_order_when_it_is
             first.process.kill()
             await events.published()
             assert 0 < await metric(arena, second.url, PUBLISHED, topic=events.topic) <= 900
-        # What the killed one had sent and not marked: at most one event of each key.
+        # The killed relay has sent and not marked at most one event of each key.
         assert await events.duplicates() <= 10
     arena.healed()
     await arena.exact()
@@ -52,7 +52,7 @@ async def test_a_relay_that_was_frozen_while_another_took_over_marks_nothing_and
             assert (await events.marks())[: len(marks)] == marks
             both = [await metric(arena, each.url, PUBLISHED, topic=events.topic) for each in (first, second)]
             assert sum(both) == 700, "each event was marked by one of them"
-        # What the frozen one had sent and not marked, and what it had in its hands when it went on.
+        # What the frozen relay had sent and not marked, before it was stopped and after it continued.
         assert await events.duplicates() <= 20
     arena.healed()
     await arena.exact()

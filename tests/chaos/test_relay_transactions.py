@@ -22,8 +22,8 @@ async def assert_one_event(arena: Arena, order: int, topic: str) -> None:
     assert set((await inbox_counts(arena, await event_of(arena, order, topic))).values()) == {1}
 
 
-async def told_of(arena: Arena, topic: str) -> set[int]:
-    """Give the products that orderfc's events on a topic are about."""
+async def products_on_topic(arena: Arena, topic: str) -> set[int]:
+    """Return the products in orderfc's events on a topic."""
     own = ("ce_source", b"orderfc")
     events = [orjson.loads(event.value or b"") for event in await arena.bus.read(topic) if own in event.headers]
     return {line["product_id"] for event in events for line in event["products"]}
@@ -44,7 +44,7 @@ async def test_an_order_that_was_committed_before_a_kill_is_published_after_the_
         ]
         assert waiting == [("order.created", None), ("stock.updated", None)]
         assert await arena.bus.events_of(row["order_id"]) == []
-    # The customer did not hear of it, asks again with the same key and is told of the same order.
+    # The customer got no answer, repeats the request with the same key and gets the same order.
     assert await answered_order(asking) == row["order_id"]
     await arena.complete(row["order_id"])
     await arena.exact()
@@ -100,7 +100,7 @@ async def test_a_payment_whose_change_can_not_be_stored_is_not_told_of_and_neith
     async with at_commit(arena, "paymentfc", refused, row, COMMIT_FAILS):
         await getattr(arena.shop, happens)(invoice["invoice_id"])
         assert min(await arena.shop.deliveries(invoice["invoice_id"], 1)) >= 500
-        # Another order's events take the same way: what had been sent before them would be there, too.
+        # The events of another order use the same relay: an earlier event would be on the topic by now.
         _, other = await arena.placed()
         await arena.complete(other)
         assert await copies_on_topic(arena, order, topic) == []
@@ -123,14 +123,14 @@ async def test_a_checkout_that_fails_when_it_commits_leaves_no_event_and_can_be_
         _, other = await arena.placed()
         await event_of(arena, other, "stock.updated")
         for topic in ("order.created", "stock.updated"):
-            assert product["id"] not in await told_of(arena, topic)
+            assert product["id"] not in await products_on_topic(arena, topic)
         assert await orders_for(arena, product) == 0
     await arena.complete(other)
     order = int((await checkout(arena, (product, 1), key=key)).json()["order_id"])
     await arena.complete(order)
     await arena.exact()
     assert await orders_for(arena, product) == 1
-    assert product["id"] in await told_of(arena, "stock.updated"), "or nothing was looked for above"
+    assert product["id"] in await products_on_topic(arena, "stock.updated"), "or nothing was looked for above"
 
 
 @pytest.mark.fault(5)

@@ -1,6 +1,6 @@
-"""Every replica of every service restarted under load: customers notice nothing, and everything adds up.
+"""Every replica of every service is restarted under load: no request fails, and the audit finds nothing.
 
-`ORDERS` is how many are placed meanwhile: 300 in `make test`, 1,000 in `make faults`.
+`ORDERS` is the number of orders meanwhile: 300 in `make test`, 1,000 in `make faults`.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 ORDERS = int(os.environ.get("ORDERS", "300"))
 CUSTOMERS = 12
 STOP_LIMIT_S = 20
-# A connection is kept for less long than a stopping service waits for one more request on it.
+# Clients close idle connections before a stopping service does.
 LIMITS = httpx2.Limits(keepalive_expiry=LINGER_S / 2)
 
 
 @dataclass
 class Fleet:
-    """Two replicas of each service, and calls that try the other one, once, when a connection is refused."""
+    """Two replicas of each service; a call whose connection is refused is sent once to the other one."""
 
     client: httpx2.AsyncClient
     urls: dict[str, list[str]]
@@ -46,7 +46,7 @@ class Fleet:
     _turns: Iterator[int] = field(default_factory=itertools.count)
 
     async def call(self, method: str, service: str, path: str, *allowed: int, **request: Any) -> dict[str, Any]:
-        """Send a request; a status that is neither 2xx nor allowed, or a lost connection, is noted as an error."""
+        """Send a request; records an error for a lost connection and for a status that is neither 2xx nor allowed."""
         self.calls += 1
         first, second = self.urls[service]
         if next(self._turns) % 2:
@@ -65,7 +65,7 @@ class Fleet:
         return dict(answer.json())
 
     async def buy(self, arena: Arena, who: Customer, product: int) -> int:
-        """Look at a product, order one piece, wait for the invoice, pay, and look at the order."""
+        """Read a product, order one piece, wait for the invoice, pay, and read the order."""
         await self.call("GET", "productfc", f"/v1/products/{product}")
         body = {
             "items": [{"product_id": product, "quantity": 1}],
@@ -86,13 +86,13 @@ class Fleet:
         return order
 
     async def buy_all(self, arena: Arena, left: Iterator[int], product: int) -> list[int]:
-        """Buy for as long as something is left."""
+        """Buy until `left` is used up."""
         return [await self.buy(arena, arena.alice, product) for _ in left]
 
 
 @dataclass
 class Second:
-    """The second replica of a service; it is started again where it was."""
+    """The second replica of a service; it is started again on the same port."""
 
     arena: Arena
     service: str
@@ -101,13 +101,12 @@ class Second:
     _running: ServiceProcess | None = None
 
     async def start(self) -> None:
-        """Start it and wait until it is ready."""
         given = {"HTTP_PORT": str(urlsplit(self.url).port)} if self.url else {}
         self._running = await self._stack.enter_async_context(self.arena.replica(self.service, given))
         self.url = self._running.url
 
     async def stop(self) -> None:
-        """Send SIGTERM and wait for its end; it ends with 0."""
+        """Send SIGTERM and check that the process exits with 0."""
         if self._running is not None:
             self._running.signal(signal.SIGTERM)
             assert await self._running.exit_code() == 0
@@ -115,7 +114,7 @@ class Second:
 
 
 async def _restarted(arena: Arena, service: str, second: Second) -> list[float]:
-    """Restart both replicas, one after the other; give the seconds that each took to stop."""
+    """Restart both replicas, one after the other; return the seconds that each took to stop."""
     supervisor, took = arena.stack.supervisor, []
     began = time.monotonic()
     await asyncio.to_thread(supervisor.stop, service)

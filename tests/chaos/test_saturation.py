@@ -1,6 +1,6 @@
-"""More customers than the machine can serve: answers or clear refusals, no time-outs, flat memory, and an exact end.
+"""More customers than the machine can serve: answers or clear refusals, no timeouts, flat memory, and a clean audit.
 
-`LOAD_S` is how long it lasts, 15 s unless told otherwise; docs/evidence/faults.md has the figures of 60 s.
+`LOAD_S` is how long it lasts, 15 s by default; docs/evidence/faults.md has the figures of 60 s.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ LOAD_S = float(os.environ.get("LOAD_S", "15"))
 WARM_UP_S = LOAD_S / 3
 RETRY_PAUSE_S = 0.5
 ALLOWED = {200, 201, 409, 429, 503}
-"""409: the stock of a product is gone. 429 and 503 must say when to come back."""
+"""409: the stock of a product is gone. 429 and 503 must have Retry-After."""
 
 
 @dataclass
-class Seen:
-    """What the customers were answered: status by count, seconds by request, and what they should not have met."""
+class Answers:
+    """All answers: count by status, seconds by request, and answers that are not allowed."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -43,17 +43,17 @@ class Seen:
 
 
 class Crowd:
-    """A hundred customers in a hurry."""
+    """A hundred customers without pauses."""
 
     def __init__(self, arena: Arena, client: httpx2.AsyncClient, products: list[int]) -> None:
         self.arena = arena
         self.client = client
         self.products = products
-        self.seen = Seen()
+        self.answers = Answers()
 
     async def press(self, until: float) -> None:
-        """Order, look, and pay what has an invoice, without a pause."""
-        draw = random.Random(len(self.seen.seconds) + id(asyncio.current_task()))
+        """Order, read, and pay what has an invoice, without pauses."""
+        draw = random.Random(len(self.answers.seconds) + id(asyncio.current_task()))
         while time.monotonic() < until:
             order = await self._checkout(draw.choice(self.products))
             if order is None:
@@ -73,13 +73,13 @@ class Crowd:
         placed = await self._ask("POST", "orderfc", "/v1/orders/checkout", headers=key, json=body)
         if placed is None:
             return None
-        self.seen.placed.append(placed["order_id"])
+        self.answers.placed.append(placed["order_id"])
         return int(placed["order_id"])
 
     async def _ask(
         self, method: str, service: str, path: str, *also: int, headers: dict[str, str] | None = None, **more: Any
     ) -> dict[str, Any] | None:
-        """Give the answer's body, or None for a refusal; what no customer should meet is noted."""
+        """Return the body, or None for a refusal; records answers that are not allowed."""
         url = f"{self.arena.stack.layout.url(service)}{path}"
         began = time.monotonic()
         try:
@@ -87,27 +87,27 @@ class Crowd:
                 method, url, headers={**self.arena.alice.headers, **(headers or {})}, **more
             )
         except httpx2.TransportError as error:
-            self.seen.wrong.append(f"{method} {path}: {type(error).__name__} {error}")
+            self.answers.wrong.append(f"{method} {path}: {type(error).__name__} {error}")
             return None
-        self.seen.seconds.append(time.monotonic() - began)
-        self.seen.statuses[answer.status_code] += 1
+        self.answers.seconds.append(time.monotonic() - began)
+        self.answers.statuses[answer.status_code] += 1
         if answer.status_code not in {*ALLOWED, *also}:
-            self.seen.wrong.append(f"{method} {path}: {answer.status_code} {answer.text}")
+            self.answers.wrong.append(f"{method} {path}: {answer.status_code} {answer.text}")
         if answer.status_code in (429, 503):
             if not answer.headers.get("Retry-After", "").isdecimal():
-                self.seen.wrong.append(f"{method} {path}: {answer.status_code} without Retry-After")
+                self.answers.wrong.append(f"{method} {path}: {answer.status_code} without Retry-After")
             await asyncio.sleep(RETRY_PAUSE_S)
         return dict(answer.json()) if answer.is_success else None
 
 
 async def _memory(arena: Arena) -> dict[str, int]:
-    """Give the resident memory of each service, in MiB."""
-    found = {}
+    """Return the resident memory of each service, in MiB."""
+    memory = {}
     for service in SERVICES:
         text = (await arena.client.get(f"{arena.stack.layout.url(service)}/metrics")).text
         [value] = re.findall(r"^process_resident_memory_bytes ([\d.e+]+)$", text, re.MULTILINE)
-        found[service] = round(float(value) / 2**20)
-    return found
+        memory[service] = round(float(value) / 2**20)
+    return memory
 
 
 @pytest.mark.timeout(600)
@@ -124,27 +124,27 @@ async def test_at_saturation_customers_are_served_or_told_to_come_back_and_every
         await asyncio.gather(*pressing)
         lasted, after = time.monotonic() - began, await _memory(arena)
     arena.healed()
-    seen = crowd.seen
-    seen.seconds.sort()
+    answers = crowd.answers
+    answers.seconds.sort()
     figures = {
         "seconds": round(lasted, 1),
-        "requests": len(seen.seconds),
-        "orders": len(seen.placed),
-        "statuses": dict(sorted(seen.statuses.items())),
-        "p50_ms": round(seen.seconds[len(seen.seconds) // 2] * 1000),
-        "p99_ms": round(seen.seconds[len(seen.seconds) * 99 // 100] * 1000),
-        "max_ms": round(seen.seconds[-1] * 1000),
+        "requests": len(answers.seconds),
+        "orders": len(answers.placed),
+        "statuses": dict(sorted(answers.statuses.items())),
+        "p50_ms": round(answers.seconds[len(answers.seconds) // 2] * 1000),
+        "p99_ms": round(answers.seconds[len(answers.seconds) * 99 // 100] * 1000),
+        "max_ms": round(answers.seconds[-1] * 1000),
         "mib_warm": warm,
         "mib_after": after,
     }
     log.info("%s", figures)
     if path := os.environ.get("LOAD_RECORD"):
         Path(path).write_text(json.dumps(figures) + "\n", encoding="utf-8")
-    assert seen.wrong == []
-    assert seen.placed
+    assert answers.wrong == []
+    assert answers.placed
     assert {service: arena.pid(service) for service in SERVICES} == pids
     grown = {name: f"{warm[name]} -> {after[name]} MiB" for name in SERVICES if after[name] > warm[name] * 1.25 + 16}
     assert grown == {}
     await arena.exact(quiet_s=300)
-    counted = await arena.sql("orderfc", "SELECT count(*) FROM orders WHERE id = ANY($1)", seen.placed)
-    assert counted[0][0] == len(seen.placed)
+    counted = await arena.sql("orderfc", "SELECT count(*) FROM orders WHERE id = ANY($1)", answers.placed)
+    assert counted[0][0] == len(answers.placed)

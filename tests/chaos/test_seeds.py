@@ -1,4 +1,4 @@
-"""Whatever is drawn from a seed, no money, stock or order is lost, and the platform comes to rest by itself."""
+"""Faults drawn from seeds: no money, stock or order is lost, and the platform recovers by itself."""
 
 import httpx2
 import pytest
@@ -11,7 +11,7 @@ from tests.chaos.kit.schedule import Plan, plan
 
 SHORT = [plan(seed, length_s=8, orders=20, faults=4) for seed in (1, 2, 3)]
 FOUND = [plan(42)]
-"""Seeds that have found something: 42 was answered 500 while PostgreSQL crashed."""
+"""Seeds that found a defect: with 42 a checkout was answered 500 while PostgreSQL crashed."""
 
 
 @pytest.mark.timeout(600)

@@ -23,12 +23,12 @@ from servers.base import Server
 from tests.chaos.kit.arena import Arena
 from tests.kit.back_office import BackOffice
 
-# A consumer looks for new topics every thirty seconds.
+# A consumer reads the list of topics every 30 s.
 TOPICS_SEEN_S = 60
 
 
 async def alive(stack: Stack, client: httpx2.AsyncClient) -> dict[str, int]:
-    """Start the services, wait until each answers /health, and give their process ids."""
+    """Start the services, wait until each answers /health, and return their process ids."""
     for name in SERVICES:
         stack.supervisor.start(name)
 
@@ -44,7 +44,7 @@ async def alive(stack: Stack, client: httpx2.AsyncClient) -> dict[str, int]:
 
 
 def processes(stack: Stack) -> dict[str, int]:
-    """Give the services' process ids: a service that dies of what it lacks gets another one."""
+    """Return the services' process ids; a service that exits and is restarted has another one."""
     return {state.name: state.pid for state in stack.supervisor.states() if state.name in SERVICES}
 
 
@@ -54,8 +54,8 @@ async def started(stack: Stack, server: Server) -> None:
     await poll(server.ready, f"{server.name} is ready", 60, 0.1)
 
 
-async def said(stack: Stack, client: httpx2.AsyncClient, service: str) -> tuple[int, dict[str, str]]:
-    """Ask a service whether it is ready; give the status and its checks."""
+async def readiness(stack: Stack, client: httpx2.AsyncClient, service: str) -> tuple[int, dict[str, str]]:
+    """Return the status and the checks of a service's readiness."""
     answer = await client.get(f"{stack.layout.url(service)}/ready")
     return answer.status_code, answer.json()["checks"]
 
@@ -75,7 +75,7 @@ async def test_services_that_are_there_before_their_servers_wait_say_so_and_go_o
         for name in servers:
             if name != last:
                 await started(stack, servers[name])
-        status, checks = await said(stack, arena.client, "orderfc")
+        status, checks = await readiness(stack, arena.client, "orderfc")
         lacking = checks["database" if last == "postgres" else last]
         assert (status, lacking.split(":")[0]) == ((503, "failed") if last == "postgres" else (200, "degraded"))
         await started(stack, servers[last])
@@ -90,7 +90,7 @@ async def test_services_that_are_there_before_their_servers_wait_say_so_and_go_o
 
 @asynccontextmanager
 async def bare(home: Path) -> AsyncIterator[Stack]:
-    """Launch a stack's supervisor: nothing runs, and there are neither databases nor topics."""
+    """Launch a stack's supervisor without any program, database or topic."""
     stack = Stack.for_tests(home)
     for server in stack.programs.servers:
         await asyncio.to_thread(server.prepare)
@@ -103,7 +103,7 @@ async def bare(home: Path) -> AsyncIterator[Stack]:
 
 
 async def migrated(stack: Stack) -> None:
-    """Make the databases and bring each to the newest revision."""
+    """Make the databases and migrate them."""
     await stack.programs.postgres.make_databases()
     for name in SERVICES:
         environment = {**os.environ, **stack.programs.environment(name)}
@@ -112,7 +112,7 @@ async def migrated(stack: Stack) -> None:
 
 
 async def violations(stack: Stack) -> list[Finding]:
-    """Audit a stack at rest."""
+    """Wait until the stack is at rest and return the violations of the audit."""
     report = await run_audit(Sources.of_stack(stack.layout), quiesce_s=90)
     return [finding for finding in report.findings if finding.level is Level.VIOLATION]
 
@@ -131,7 +131,7 @@ async def test_services_on_a_machine_without_databases_tables_and_topics_serve_o
         pids = await alive(stack, client)
         await started(stack, stack.programs.kafka)
         await started(stack, stack.programs.postgres)
-        assert (await said(stack, client, "orderfc"))[0] == 503
+        assert (await readiness(stack, client, "orderfc"))[0] == 503
         await migrated(stack)
         for name in SERVICES:
             await stack.ready(name)
@@ -141,7 +141,7 @@ async def test_services_on_a_machine_without_databases_tables_and_topics_serve_o
         back_office, alice = BackOffice(stack, shop, client), await shop.login("alice")
         product = await back_office.product(stock=5)
         order = await alice.checkout(product, 2)
-        # All the while neither the relays nor the consumers had a topic.
+        # Until here neither the relays nor the consumers had a topic.
         await asyncio.to_thread(stack.make_topics)
 
         async def invoiced() -> str | None:

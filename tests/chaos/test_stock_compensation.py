@@ -10,7 +10,7 @@ from tests.chaos.kit.requests import place_order
 from tests.chaos.kit.stock import change_product, ledger, stock_of, wait_ledger
 
 SET_ASIDE = "consumer.before_handler/stock.updated=delay:120"
-"""Has productfc sit on the first stock.updated until it is killed."""
+"""Delays productfc's first stock.updated until the test kills the process."""
 
 
 @pytest.mark.fault(33)
@@ -22,7 +22,7 @@ async def test_a_rollback_that_overtakes_its_deduction_leaves_the_stock_alone(ar
         assert await stock_of(arena, product) == 5
         productfc.process.kill()
     await arena.exact()
-    # The deduction has arrived by now: exact() waits for it.
+    # exact() has waited for the deduction.
     assert await ledger(arena, number) == {product["id"]: (2, "TOMBSTONE")}
     assert await stock_of(arena, product) == 5
     assert await arena.history(number) == ["created", "cancelled"]

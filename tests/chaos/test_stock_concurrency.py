@@ -47,7 +47,6 @@ async def test_of_two_hundred_who_ask_two_processes_for_the_last_one_exactly_one
 
 
 async def deadlocks(arena: Arena) -> int:
-    """Count the deadlocks that PostgreSQL has found among productfc's statements."""
     rows = await arena.sql("productfc", "SELECT deadlocks FROM pg_stat_database WHERE datname = 'productfc'")
     return int(rows[0]["deadlocks"])
 
@@ -76,7 +75,7 @@ async def test_a_deduction_that_a_deadlock_ends_comes_again_and_is_made_once(are
     first, second = [await arena.back_office.product(stock=5) for _ in range(2)]
     before = await deadlocks(arena)
     async with products_locked(arena, second) as connection:
-        # The deduction is to find the deadlock, not we.
+        # The deduction must detect the deadlock, not this connection.
         await connection.execute("SET LOCAL deadlock_timeout = '60s'")
         number = await place_order(arena, (second, 2), (first, 1))
         await wait_for_waiters(connection)
@@ -115,7 +114,7 @@ async def test_no_deduction_is_lost_under_an_administrator_who_sets_stock_and_no
 
 
 async def _until_done(arena: Arena, product: dict[str, Any], **fields: Any) -> None:
-    """Change a product; who waits for a connection too long is refused, and asks again."""
+    """Change a product; repeats the request when it is refused for want of a connection."""
 
     async def done() -> bool:
         return (await change_product(arena, product, **fields)).status_code == 200

@@ -115,7 +115,7 @@ async def test_what_was_ordered_is_charged_and_served_as_it_was_though_the_produ
 
 
 async def callback(arena: Arena, invoice: dict[str, Any], status: str) -> httpx2.Response:
-    """Send paymentfc what Xendit says of an invoice."""
+    """Send paymentfc a callback of an invoice."""
     token = secret_of(arena.stack, "paymentfc", "xendit_webhook_token")
     body = {
         "id": invoice["invoice_id"],
@@ -145,9 +145,9 @@ async def test_an_order_that_is_given_up_while_its_money_comes_is_completed_or_r
             await barrier.wait()
             return (await callback(arena, invoice, status)).status_code
 
-        told = [(invoice, status) for invoice in invoices for status in ("EXPIRED", "PAID")] * 2
-        Random(42).shuffle(told)
-        assert await asyncio.gather(*(at_once(*each) for each in told)) == [200] * len(told)
+        sent = [(invoice, status) for invoice in invoices for status in ("EXPIRED", "PAID")] * 2
+        Random(42).shuffle(sent)
+        assert await asyncio.gather(*(at_once(*each) for each in sent)) == [200] * len(sent)
     arena.healed()
     await arena.exact()
     kept = 0
@@ -183,8 +183,8 @@ async def test_an_order_of_whose_payment_nobody_tells_is_asked_after_and_does_no
     assert await stock_of(arena, product) == (3 if end == "completed" else 5)
 
 
-async def lose(arena: Arena, group: str, topic: str) -> None:
-    """Move a group that does not run to the end of a topic: what it has not read is never given to it."""
+async def skip_unread(arena: Arena, group: str, topic: str) -> None:
+    """Move a stopped group to the end of a topic: it never gets the records that it has not read."""
     broker = f"127.0.0.1:{arena.stack.layout.port('kafka')}"
     partitions = [TopicPartition(topic, number) for number in range(load(Settings).kafka_partitions)]
     consumer = AIOKafkaConsumer(bootstrap_servers=broker, group_id=group, enable_auto_commit=False)
@@ -208,13 +208,13 @@ async def test_an_order_whose_event_the_broker_has_lost_is_named_and_goes_on_whe
             return all(row["published_at"] for row in rows)
 
         await poll(sent, "the events are published")
-        await lose(arena, "paymentfc", "order.created")
+        await skip_unread(arena, "paymentfc", "order.created")
     report = await run_audit(Sources.of_stack(arena.stack.layout), quiesce_s=60)
     rules = {finding.rule for finding in report.findings if finding.level is Level.VIOLATION}
     assert rules == {"payment_missing", "event_applied"}
-    found = waits(await facts.gather(Sources.of_stack(arena.stack.layout)), 0)
-    assert [wait.step for wait in found if wait.order_id == number] == [Step.PAYMENT]
-    # What docs/operations.md says to do when the broker has lost what it had acknowledged.
+    open_waits = waits(await facts.gather(Sources.of_stack(arena.stack.layout)), 0)
+    assert [wait.step for wait in open_waits if wait.order_id == number] == [Step.PAYMENT]
+    # The procedure of docs/operations.md for a broker that has lost acknowledged records.
     await arena.sql("orderfc", "UPDATE outbox SET published_at = NULL WHERE published_at > now() - interval '1 minute'")
     arena.healed()
     await arena.complete(number)

@@ -28,28 +28,28 @@ NOTHING, WHOLE = ("PENDING", None, None, 0), ("PAID", "paid", 1, 1)
 
 
 async def stored(arena: Arena, order: int) -> tuple[Any, ...]:
-    """Give what one callback has left behind, as of one moment."""
+    """Return what one callback has stored, read in one statement."""
     [row] = await arena.sql("paymentfc", WHOLE_OR_NOT, order)
     return tuple(row)
 
 
 @pytest.mark.fault(57)
 async def test_a_callback_whose_sender_hangs_up_is_applied_whole_or_not_at_all_and_can_come_again(arena: Arena) -> None:
-    told = [await paid_without_callback(arena) for _ in range(6)]
-    for point, (order, body) in enumerate(told[:5]):
+    paid = [await paid_without_callback(arena) for _ in range(6)]
+    for point, (order, body) in enumerate(paid[:5]):
         content = orjson.dumps(body)
         first = callback_head(arena, content)
         ends = (0, len(first) // 2, len(first), len(first) + len(content) // 2, len(first) + len(content))
         writer = await send_raw(arena, (first + content)[: ends[point]])
         writer.transport.abort()
         assert await stored(arena, order) in ([NOTHING, WHOLE] if point == 4 else [NOTHING])
-    order, body = told[5]
+    order, body = paid[5]
     async with payment_locked(arena, order) as connection:
         writer = await send_raw(arena, callback_head(arena, orjson.dumps(body)) + orjson.dumps(body))
         await wait_for_waiters(connection, advisory=True)
         assert await stored(arena, order) == NOTHING
         writer.transport.abort()
-    for order, body in told:
+    for order, body in paid:
         assert await stored(arena, order) in [NOTHING, WHOLE]
         assert (await post_callback(arena, body)).status_code == 200
         await assert_paid_once(arena, order)

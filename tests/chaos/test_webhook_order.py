@@ -111,8 +111,8 @@ WORDS = ("PAID", "SETTLED", "EXPIRED", "PENDING", "REFUNDED")
 MONEY = ("PAID", "SETTLED")
 
 
-async def happens(arena: Arena, invoice: str, first: str, second: str) -> None:
-    """Have that happen at Xendit in silence which two callbacks in this order tell."""
+async def do_at_xendit(arena: Arena, invoice: str, first: str, second: str) -> None:
+    """Do at Xendit, without callbacks, what two callbacks in this order report."""
     news = [word for word in (first, second) if word in (*MONEY, "EXPIRED")]
     if news[:1] == ["EXPIRED"]:
         await arena.shop.expire(invoice)
@@ -127,7 +127,7 @@ async def test_of_any_two_callbacks_the_first_that_ends_the_payment_counts_and_n
     invoices = {pair: await unchecked_invoice(arena, order) for pair, order in orders.items()}
     async with arena.back_office.faults(NO_CALLBACKS):
         for pair, invoice in invoices.items():
-            await happens(arena, invoice["invoice_id"], *pair)
+            await do_at_xendit(arena, invoice["invoice_id"], *pair)
             for word in pair:
                 body = {
                     "id": invoice["invoice_id"],
@@ -151,5 +151,5 @@ async def test_of_any_two_callbacks_the_first_that_ends_the_payment_counts_and_n
         assert (await payment_row(arena, order))["status"] == ("EXPIRED" if decisive == "EXPIRED" else "PAID"), pair
         steps = ["created", "cancelled", "failed"] if late else ["created", "cancelled"]
         assert await arena.history(order) == (steps if decisive == "EXPIRED" else ["created", "completed"]), pair
-        told = {"paid_after_close"} if late else {"unknown_status"} if "REFUNDED" in pair else set()
-        assert {kind for kind, *_ in await anomalies(arena, order)} == told, pair
+        kinds = {"paid_after_close"} if late else {"unknown_status"} if "REFUNDED" in pair else set()
+        assert {kind for kind, *_ in await anomalies(arena, order)} == kinds, pair

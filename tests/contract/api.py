@@ -1,4 +1,4 @@
-"""Short hands for the tests of single rules: one request, its refusal, and Xendit's callback with the right token."""
+"""A client for the contract tests: single requests, new accounts, and callbacks with the right token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Payment = dict[str, Any]
 
 @dataclass(frozen=True)
 class Api:
-    """Asks the services of the running stack, over HTTP alone."""
+    """Calls the services of the running stack over HTTP."""
 
     stack: Stack
     client: httpx2.AsyncClient
@@ -27,23 +27,23 @@ class Api:
 
     @classmethod
     async def opened(cls, stack: Stack, client: httpx2.AsyncClient, shop: Shop) -> "Api":
-        """Sign the administrator in."""
+        """Log the administrator in."""
         return cls(stack, client, await shop.login("admin"))
 
     async def ask(
         self, service: str, method: str, path: str, who: Customer | None = None, **request: Any
     ) -> httpx2.Response:
-        """Send a request for somebody; `headers` are added to the token's."""
+        """Send a request, with `who`'s token if given; `headers` are added."""
         headers = (who.headers if who else {}) | request.pop("headers", {})
         return await self.client.request(method, self.stack.layout.url(service) + path, headers=headers, **request)
 
     async def register(self, **changes: Any) -> httpx2.Response:
-        """Register somebody new, with fields changed."""
+        """Register a new user, with fields changed."""
         body = {"name": "Dewi", "email": f"{uuid4().hex}@example.com", "password": "correct horse", **changes}
         return await self.ask("userfc", "POST", "/v1/register", json={"confirm_password": body["password"], **body})
 
     async def visitor(self) -> Customer:
-        """Register somebody new and sign in."""
+        """Register a new user and log in."""
         email = f"{uuid4().hex}@example.com"
         assert (await self.register(email=email)).status_code == 201
         answer = await self.ask("userfc", "POST", "/v1/login", json={"email": email, "password": "correct horse"})
@@ -52,12 +52,12 @@ class Api:
     async def checkout(
         self, who: Customer, items: list[dict[str, Any]], headers: Mapping[str, str] | None = None, **changes: Any
     ) -> httpx2.Response:
-        """Ask for an order."""
+        """Send one checkout."""
         body = {"items": items, **ADDRESS, **changes}
         return await self.ask("orderfc", "POST", "/v1/orders/checkout", who, json=body, headers=dict(headers or {}))
 
     async def callback(self, payment: Mapping[str, Any], status: str = "PAID", **changes: Any) -> httpx2.Response:
-        """Call back as Xendit does about a payment's invoice, with fields changed."""
+        """Send Xendit's callback for a payment's invoice, with fields changed."""
         body = {
             "id": payment["invoice_id"],
             "external_id": payment["external_id"],
@@ -72,7 +72,7 @@ class Api:
         )
 
     async def anomalies(self, external_id: str) -> list[dict[str, Any]]:
-        """Give the anomalies of an order, newest first."""
+        """Return the anomalies of an order, newest first."""
         answer = await self.ask("paymentfc", "GET", "/v1/payments/anomalies?page_size=100", self.admin)
         return [item for item in answer.json()["items"] if item["external_id"] == external_id]
 
@@ -82,5 +82,5 @@ class Api:
 
 
 def sentence(answer: httpx2.Response) -> tuple[int, str]:
-    """Give status and sentence of a refusal."""
+    """Return the status and the sentence of a refusal."""
     return answer.status_code, str(answer.json()["error"])

@@ -1,4 +1,4 @@
-"""Reads `docker-compose.yml` as its users do: `docker compose` the file, a container its environment."""
+"""Reads `docker-compose.yml` as `docker compose` does, and settings as a container does."""
 
 import os
 import re
@@ -61,17 +61,16 @@ def resolved(env: Mapping[str, str] | None = None) -> Compose:
 
 
 def environment(compose: Compose, service: str) -> dict[str, str]:
-    """Give the environment of a container."""
     return {name: str(value) for name, value in compose["services"][service].get("environment", {}).items()}
 
 
 def is_job(service: dict[str, Any]) -> bool:
-    """Tell whether a service runs once and ends."""
+    """Whether a service is a job that runs once."""
     return service.get("restart") == "no"
 
 
 def published(compose: Compose, service: str) -> list[tuple[int, int]]:
-    """Give the pairs of port outside and port inside; all of them on the loopback address."""
+    """Return pairs of host port and container port, all on the loopback address."""
     found = []
     for port in compose["services"][service].get("ports", []):
         address, outside, inside = port.split(":")
@@ -81,21 +80,21 @@ def published(compose: Compose, service: str) -> list[tuple[int, int]]:
 
 
 def needed(compose: Compose, service: str) -> set[str]:
-    """Give what must be there, healthy or ended, before a service starts, through all steps."""
+    """Return everything that a service waits for, also indirectly."""
     direct = set(compose["services"][service].get("depends_on", {}))
     return direct.union(*(needed(compose, other) for other in direct))
 
 
 @contextmanager
 def only(env: Mapping[str, str]) -> Iterator[None]:
-    """Run with this environment alone."""
+    """Replace the environment for the block."""
     with mock.patch.dict(os.environ, env, clear=True):
         yield
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What the job has put into Vault, by service: secrets, and the text of the policy."""
+    """What the job has written to Vault, by service: secrets, and the text of the policy."""
 
     secrets: dict[str, dict[str, str]]
     policies: dict[str, str]
@@ -153,7 +152,7 @@ def settings(compose: Compose, service: str) -> Any:
 
 
 def development_secrets(cls: type[ServiceSettings]) -> dict[str, Any]:
-    """Give a class's secrets with their development values, by their keys in Vault."""
+    """Return a class's secrets with their development values, by their keys in Vault."""
     extras = [field.json_schema_extra for field in cls.model_fields.values()]
     found = [extra for extra in extras if isinstance(extra, dict) and extra["secret"] and extra["dev"]]
     return {str(extra["path"]): extra["dev"] for extra in found}

@@ -16,19 +16,19 @@ from tests.kit.back_office import BackOffice
 
 @pytest.fixture(scope="session")
 async def route_client(stack: Stack, client: httpx2.AsyncClient, shop: Shop, back_office: BackOffice) -> RouteClient:
-    """What there is to ask for, and who is there to ask."""
+    """Requests of all routes."""
     return await open_route_client(stack, client, shop, back_office)
 
 
 @pytest.fixture(scope="session")
 async def api(stack: Stack, client: httpx2.AsyncClient, shop: Shop) -> Api:
-    """One request at a time, for the tests of single rules."""
+    """Single requests."""
     return await Api.opened(stack, client, shop)
 
 
 @pytest.fixture(scope="module")
 def no_failures(stack: Stack) -> Iterator[None]:
-    """See in the logs that no request failed inside a service and that no service died meanwhile."""
+    """Check that meanwhile no service logged a failed request and none died."""
     before = {name: stack.layout.log(name).stat().st_size for name in SERVICES}
     processes = {row.name: row.pid for row in stack.status() if row.name in SERVICES}
     yield

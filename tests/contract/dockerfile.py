@@ -81,7 +81,7 @@ def _is_exec(text: str | None) -> bool:
 
 
 def copied(text: str, service: str) -> dict[str, str]:
-    """Give what the last stage copies out of the project: source -> target."""
+    """Return what the last stage copies out of the project: source -> target."""
     everything = steps(text)
     found: dict[str, str] = {}
     for step in everything:
@@ -92,7 +92,7 @@ def copied(text: str, service: str) -> dict[str, str]:
 
 
 def ignored(path: str, patterns: str) -> bool:
-    """Tell whether a file is kept from the builder: the last line that matches it, or a folder it is in, decides."""
+    """Whether a file is excluded from the build context; the last line that matches it or its folder decides."""
     result = False
     for line in patterns.splitlines():
         if not line or line.startswith("#"):

@@ -30,7 +30,7 @@ class Step:
 
 
 def read(text: str) -> tuple[dict[str, str], list[Step]]:
-    """Give the file's variables and its requests in order."""
+    """Return the file's variables and its requests in order."""
     head, *blocks = text.split("\n###")
     variables = dict(re.findall(r"^@(\w+) = (.+)$", head, re.MULTILINE))
     return variables, [_step(block) for block in blocks]
@@ -49,7 +49,7 @@ def _step(block: str) -> Step:
 
 
 class Player:
-    """Sends steps in order; what was answered can be named by those that follow."""
+    """Sends steps in order; later steps can refer to earlier answers."""
 
     def __init__(self, client: httpx2.AsyncClient, variables: Mapping[str, str]) -> None:
         self._client = client
@@ -97,7 +97,7 @@ def _fits(step: Step, answer: httpx2.Response) -> bool:
 
 
 def problems(step: Step, answer: httpx2.Response) -> Iterator[str]:
-    """Say what is wrong with an answer."""
+    """Name what is wrong with an answer."""
     if not _fits(step, answer):
         shown = (
             answer.text[:300] if "json" in answer.headers.get("content-type", "") else f"{len(answer.content)} bytes"
@@ -106,5 +106,5 @@ def problems(step: Step, answer: httpx2.Response) -> Iterator[str]:
 
 
 def as_json(step: Step) -> object:
-    """Give a step's body as JSON, to see that it is well formed once numbers stand for its variables."""
+    """Parse a step's body with numbers in place of its variables."""
     return json.loads(VARIABLE.sub("1", step.body)) if step.body else None

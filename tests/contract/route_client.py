@@ -1,4 +1,4 @@
-"""What there is to ask for in the running stack, and who is there to ask: the ids behind the paths, the accounts."""
+"""Requests of every route in the table, with the data that they need: ids for the paths, accounts, bodies."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from tests.kit.back_office import BackOffice
 from tests.kit.stacks import secret_of
 from tests.kit.tokens import Account, Token, bearer
 
-# Far beyond what any sequence reaches.
+# Larger than any id that a sequence reaches.
 UNUSED_ID = 2**62
 
 
 @dataclass(frozen=True)
 class RouteClient:
-    """Sends a route's own request for whom it may concern."""
+    """Sends a route's own request for any caller."""
 
     stack: Stack
     client: httpx2.AsyncClient
@@ -32,11 +32,9 @@ class RouteClient:
 
     @property
     def secret(self) -> str:
-        """What tokens are signed with."""
         return secret_of(self.stack, "userfc", "jwt_secret")
 
     def url(self, route: Route, ids: Mapping[str, Any]) -> str:
-        """Give a route's address."""
         path = route.path.format(**ids) + (f"?{route.query}" if route.query else "")
         return self.stack.layout.url(route.service) + path
 
@@ -51,7 +49,7 @@ class RouteClient:
         return await self.client.request(route.method, self.url(route, ids), headers=sent, json=body)
 
     async def fresh(self, route: Route) -> Mapping[str, Any]:
-        """Give the ids, with what a call that is let through will spend made anew."""
+        """Return the ids, with a new product or category where a successful call uses it up."""
         if route.fresh == "product":
             return {**self.ids, "product_id": (await self.back_office.product(stock=1))["id"]}
         if route.fresh == "category":
@@ -74,7 +72,7 @@ async def _account(client: httpx2.AsyncClient, stack: Stack, customer: Customer)
 
 
 async def _anomaly(client: httpx2.AsyncClient, stack: Stack, payment: dict[str, Any], headers: dict[str, str]) -> int:
-    """Have Xendit say something that does not fit: its status is none, so that nothing happens to the payment."""
+    """Send a callback with an unknown status, which is recorded and does not change the payment."""
     url = stack.layout.url("paymentfc")
     token = secret_of(stack, "paymentfc", "xendit_webhook_token")
     body = {
@@ -87,21 +85,21 @@ async def _anomaly(client: httpx2.AsyncClient, stack: Stack, payment: dict[str, 
     answer = await client.post(f"{url}/v1/payments/xendit/webhook", json=body, headers={"x-callback-token": token})
     answer.raise_for_status()
     listed = await client.get(f"{url}/v1/payments/anomalies", params={"page_size": 100}, headers=headers)
-    [found] = [item["id"] for item in listed.json()["items"] if item["external_id"] == payment["external_id"]]
-    return int(found)
+    [anomaly_id] = [item["id"] for item in listed.json()["items"] if item["external_id"] == payment["external_id"]]
+    return int(anomaly_id)
 
 
 async def open_route_client(
     stack: Stack, client: httpx2.AsyncClient, shop: Shop, back_office: BackOffice
 ) -> RouteClient:
-    """Let alice order and be billed, and everything else exist that a route can be asked for."""
+    """Make an order with an invoice for alice, and one of everything else that a route refers to."""
     people = {name: await shop.login(name) for name in ("alice", "bob", "admin")}
     spent = await back_office.product(stock=1)
     product = await back_office.product(stock=100_000)
     order = await people["alice"].checkout(product, 1)
     payment = await people["alice"].invoice(order)
-    leaver = await shop.login("admin")
-    await client.post(f"{stack.layout.url('userfc')}/v1/logout", headers=leaver.headers)
+    logged_out = await shop.login("admin")
+    await client.post(f"{stack.layout.url('userfc')}/v1/logout", headers=logged_out.headers)
     email, password = stack.accounts()["alice"]
     ids = {
         "product_id": product["id"],
@@ -116,11 +114,11 @@ async def open_route_client(
         "admin_headers": people["admin"].headers,
     }
     accounts = {name: await _account(client, stack, customer) for name, customer in people.items()}
-    return RouteClient(stack, client, back_office, accounts, ids, leaver.headers["Authorization"].encode())
+    return RouteClient(stack, client, back_office, accounts, ids, logged_out.headers["Authorization"].encode())
 
 
 def headers_for(route_client: RouteClient, route: Route) -> dict[str, str]:
-    """Give the headers of somebody whom a route lets in."""
+    """Return headers that a route accepts."""
     headers = {"authorization": bearer(Token.of(route_client.accounts["admin"], route_client.secret)).decode()}
     if route.path == CALLBACK:
         headers["x-callback-token"] = secret_of(route_client.stack, "paymentfc", "xendit_webhook_token")
@@ -135,7 +133,7 @@ async def send(
     url: str = "",
     method: str = "",
 ) -> httpx2.Response:
-    """Send bytes to a route, or to an address beside it, as somebody whom it lets in."""
+    """Send bytes to a route, or to another address, with headers that the route accepts."""
     headers = headers_for(route_client, route) | ({} if content_type is None else {"content-type": content_type})
     url = url or route_client.url(route, route_client.ids)
     return await route_client.client.request(method or route.method, url, headers=headers, content=content)

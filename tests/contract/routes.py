@@ -19,39 +19,39 @@ CALLBACK = "/v1/payments/xendit/webhook"
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers that callers get, as status and error code ("" for none); `other` owns nothing that is requested."""
+    """The outcome for each kind of caller; `other` is a user who owns nothing that a route refers to."""
 
-    nobody: Outcome
+    anonymous: Outcome
     owner: Outcome
     other: Outcome
     admin: Outcome
     bad_token: Outcome
 
 
-def everybody(status: int, code: str = "") -> Answers:
-    """Whoever asks, and whatever token comes along."""
+def all_callers(status: int, code: str = "") -> Answers:
+    """The same outcome for all callers, with or without a token."""
     outcome = (status, code)
     return Answers(outcome, outcome, outcome, outcome, outcome)
 
 
 def users(status: int = 200) -> Answers:
-    """Everybody with a token."""
+    """Allowed with a valid token."""
     return Answers(NO_TOKEN, (status, ""), (status, ""), (status, ""), BAD_TOKEN)
 
 
 def owned(status: int = 200) -> Answers:
-    """The owner and administrators."""
+    """Allowed for the owner and for administrators."""
     return Answers(NO_TOKEN, (status, ""), NOT_YOURS, (status, ""), BAD_TOKEN)
 
 
 def admins(status: int = 200, code: str = "") -> Answers:
-    """Administrators."""
+    """Allowed for administrators."""
     return Answers(NO_TOKEN, NO_ADMIN, NO_ADMIN, (status, code), BAD_TOKEN)
 
 
 @dataclass(frozen=True)
 class Route:
-    """A line of the table. `fresh` names what is made anew for each call that may spend it."""
+    """A line of the table. `fresh` names the resource that a successful call uses up."""
 
     service: str
     method: str
@@ -96,26 +96,26 @@ def _callback(ids: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _PROBES = ("/ping", "/health", "/ready")
-# What FastAPI serves beside the document; the last stands for all files that the pages load.
+# Pages of FastAPI; the last line represents all files that they load.
 PAGES = ("/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/docs/assets/favicon.png")
 SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
 
 USERS = [
-    Route("userfc", "POST", "/v1/register", everybody(201), _registration),
-    Route("userfc", "POST", "/v1/login", everybody(200), lambda ids: ids["login"]),
+    Route("userfc", "POST", "/v1/register", all_callers(201), _registration),
+    Route("userfc", "POST", "/v1/login", all_callers(200), lambda ids: ids["login"]),
     Route("userfc", "GET", "/v1/user-info", users()),
     Route("userfc", "POST", "/v1/logout", users()),
 ]
 
 PRODUCTS = [
-    Route("productfc", "GET", "/v1/products", everybody(200), query="ids=1,2"),
-    Route("productfc", "GET", "/v1/products/search", everybody(200), query="page_size=1"),
-    Route("productfc", "GET", "/v1/products/{product_id}", everybody(200)),
+    Route("productfc", "GET", "/v1/products", all_callers(200), query="ids=1,2"),
+    Route("productfc", "GET", "/v1/products/search", all_callers(200), query="page_size=1"),
+    Route("productfc", "GET", "/v1/products/{product_id}", all_callers(200)),
     Route("productfc", "POST", "/v1/products", admins(201), _product),
     Route("productfc", "PUT", "/v1/products/{product_id}", admins(), lambda _: {"description": "changed"}),
     Route("productfc", "DELETE", "/v1/products/{product_id}", admins(), fresh="product"),
-    Route("productfc", "GET", "/v1/products/categories", everybody(200)),
-    Route("productfc", "GET", "/v1/products/categories/{category_id}", everybody(200)),
+    Route("productfc", "GET", "/v1/products/categories", all_callers(200)),
+    Route("productfc", "GET", "/v1/products/categories/{category_id}", all_callers(200)),
     Route("productfc", "POST", "/v1/products/categories", admins(201), _category),
     Route("productfc", "PUT", "/v1/products/categories/{category_id}", admins(), _category),
     Route("productfc", "DELETE", "/v1/products/categories/{category_id}", admins(), fresh="category"),
@@ -128,8 +128,8 @@ ORDERS = [
 ]
 
 PAYMENTS = [
-    # Its caller is Xendit: no bearer token opens it, see test_access for what does.
-    Route("paymentfc", "POST", CALLBACK, everybody(401, "invalid_callback_token"), _callback),
+    # Called by Xendit, which sends a callback token and no bearer token; see test_access.
+    Route("paymentfc", "POST", CALLBACK, all_callers(401, "invalid_callback_token"), _callback),
     Route("paymentfc", "POST", "/v1/payments/invoice", owned(), lambda ids: {"order_id": ids["order_id"]}),
     Route("paymentfc", "GET", "/v1/payments/{order_id}", owned()),
     Route("paymentfc", "GET", "/v1/payments/invoice/{order_id}/pdf", owned()),
@@ -137,13 +137,13 @@ PAYMENTS = [
     Route("paymentfc", "GET", "/v1/payments/anomalies", admins()),
     Route("paymentfc", "POST", "/v1/payments/anomalies/{anomaly_id}/resolve", admins(), lambda _: {"note": "seen"}),
     Route("paymentfc", "GET", "/v1/payments/failed-events", admins()),
-    # Nothing is parked here: the administrator learns that, nobody else does.
+    # No event is parked here; only an administrator gets that answer.
     Route("paymentfc", "POST", "/v1/payments/failed-events/{row_id}/retry", admins(404, "not_found")),
     Route("paymentfc", "GET", "/v1/payments/audit-logs", admins()),
 ]
 
 ROUTES = [
-    *(Route(service, "GET", path, everybody(200)) for service in SERVICES for path in (*_PROBES, *PAGES)),
+    *(Route(service, "GET", path, all_callers(200)) for service in SERVICES for path in (*_PROBES, *PAGES)),
     *USERS,
     *PRODUCTS,
     *ORDERS,
@@ -153,5 +153,4 @@ OWNED = [route for route in ROUTES if route.answers == owned()]
 
 
 def name_of(route: Route) -> str:
-    """Name a route in the names of tests."""
     return route.name

@@ -1,4 +1,4 @@
-"""Who may do what: every route of the running services answers every kind of caller as the table says."""
+"""Access to every route of the running services, for every kind of caller, compared with the table in routes.py."""
 
 import re
 from collections.abc import Iterable
@@ -26,19 +26,19 @@ pytestmark = pytest.mark.e2e
 
 
 def callers(route_client: RouteClient, route: Route) -> dict[str, tuple[bytes | None, Outcome]]:
-    """Give everybody who asks: their Authorization header, and what they get."""
+    """Return each caller's Authorization header and expected outcome."""
     answers, people, secret = route.answers, route_client.accounts, route_client.secret
     found: dict[str, tuple[bytes | None, Outcome]] = {
-        "nobody": (None, answers.nobody),
+        "anonymous": (None, answers.anonymous),
         "owner": (bearer(Token.of(people["alice"], secret)), answers.owner),
         "other user": (bearer(Token.of(people["bob"], secret)), answers.other),
         "admin": (bearer(Token.of(people["admin"], secret)), answers.admin),
         "logged out": (route_client.logged_out, answers.bad_token),
     }
-    # All of them would be an administrator's if they were believed: nothing else could keep them out.
+    # Each forged token claims to be an administrator's, so that only its defect can cause the refusal.
     spoiled = forgeries(people["admin"], secret)
-    # What asks for no token looks at none: a few are enough to see that, and some of these routes hash passwords.
-    some = list(spoiled)[:: 12 if answers.nobody == answers.bad_token else 1]
+    # Public routes ignore tokens: a few show that, and some of these routes hash passwords.
+    some = list(spoiled)[:: 12 if answers.anonymous == answers.bad_token else 1]
     return found | {name: (spoiled[name], answers.bad_token) for name in some}
 
 
@@ -73,7 +73,7 @@ async def test_what_is_somebody_elses_looks_like_what_is_not_there(route_client:
 
 @pytest.mark.parametrize(
     "route",
-    [route for route in ROUTES if route.body and route.answers.nobody == NO_TOKEN],
+    [route for route in ROUTES if route.body and route.answers.anonymous == NO_TOKEN],
     ids=name_of,
 )
 async def test_a_caller_is_refused_before_the_fields_of_the_body_are(route_client: RouteClient, route: Route) -> None:
@@ -110,7 +110,7 @@ async def test_grpc_believes_the_same_tokens_as_the_routes(route_client: RouteCl
     def token(header: bytes) -> str:
         return header.removeprefix(b"Bearer ").removeprefix(b"bearer ").decode("latin-1")
 
-    # What is wrong with these is the header around a good token; gRPC has no such header.
+    # The defect of these is in the header around a valid token; gRPC has no such header.
     of_headers = {"the token alone"}
     for name, header in forgeries(route_client.accounts["admin"], route_client.secret).items():
         assert await users.validate_token(token(header)) is (name in of_headers), name
@@ -139,7 +139,7 @@ async def test_a_token_that_was_logged_out_is_refused_everywhere_at_once(
 
 
 def documented(service: str, document: dict[str, Any]) -> dict[str, bool]:
-    """Give the routes of an OpenAPI document, and whether each asks for a bearer token."""
+    """Return the routes of an OpenAPI document, and whether each requires a bearer token."""
     return {
         f"{service} {method.upper()} {path}": any("bearer" in scheme for scheme in operation.get("security", ()))
         for path, operations in document["paths"].items()
@@ -148,7 +148,7 @@ def documented(service: str, document: dict[str, Any]) -> dict[str, bool]:
 
 
 def undocumented(service: str) -> set[str]:
-    """Give the routes that the application has, documented or not; folders of files without what is in them."""
+    """Return the routes of the application, documented or not; static folders without their files."""
     app = import_module(f"{service}.app").SERVICE.application(load(settings_class(service)))
     found = set()
     for route in iter_route_contexts(app.routes):
@@ -159,7 +159,7 @@ def undocumented(service: str) -> set[str]:
 
 
 def differences(table: Iterable[Route], served: set[str]) -> tuple[set[str], set[str]]:
-    """Give the routes that are not in the table, and the lines of the table that no route belongs to."""
+    """Return the routes that are not in the table, and the lines of the table without a route."""
     lines = {re.sub("(/docs/assets/).*", r"\1", route.name) for route in table}
     return served - lines, lines - served
 
@@ -182,7 +182,7 @@ async def test_the_document_asks_for_a_token_where_the_service_does(
 ) -> None:
     document = (await client.get(f"{stack.layout.url(service)}/openapi.json")).json()
     asked = documented(service, document)
-    assert asked == {route.name: route.answers.nobody == NO_TOKEN for route in ROUTES if route.name in asked}
+    assert asked == {route.name: route.answers.anonymous == NO_TOKEN for route in ROUTES if route.name in asked}
     assert "/v1/payments/xendit/webhook" not in document["paths"] or document["paths"]["/v1/payments/xendit/webhook"][
         "post"
     ]["security"] == [{"callback": []}]

@@ -1,4 +1,4 @@
-"""The AsyncAPI document is valid, and says of topics, headers, dead letters and values what the code does."""
+"""The AsyncAPI document is valid and agrees with the code on topics, headers, dead letters and values."""
 
 import asyncio
 import json
@@ -86,7 +86,7 @@ class OneRecord:
 
 
 async def dead_letter(record: Record) -> dict[str, str]:
-    """Give the headers of the dead letter that a worker makes of a record."""
+    """Return the headers of the dead letter that a worker makes of a record."""
 
     async def handler(message: Message) -> None:
         parse(message, productfc.events.StockUpdated)

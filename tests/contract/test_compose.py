@@ -1,4 +1,4 @@
-"""`docker-compose.yml` runs what the contract names, and gives each container what it can read."""
+"""`docker-compose.yml` runs what the contract names: pinned images, ports, health checks, start order."""
 
 import os
 import re
@@ -42,7 +42,7 @@ _VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.]+)?")
 
 
 def violations(compose: Compose) -> list[str]:
-    """Give what is not as everything in the file should be."""
+    """Name every violation of the rules for all containers."""
     found = []
     services = compose["services"]
     built = {service["image"] for service in services.values() if "build" in service}

@@ -1,4 +1,4 @@
-"""What `docker-compose.yml` makes of its servers: a broker that runs, health checks that tell, a file compose takes."""
+"""The servers of `docker-compose.yml`: a broker that runs, health checks that fail when they should, a valid file."""
 
 import os
 import shutil
@@ -26,10 +26,9 @@ class _Answers(BaseHTTPRequestHandler):
     """Answers /ready with 200 and everything else with 503."""
 
     def log_message(self, *_args: object) -> None:
-        """Keep quiet."""
+        """Suppress the access log."""
 
     def do_GET(self) -> None:
-        """Answer."""
         body = b'{"status": "of this test"}'
         self.send_response(200 if self.path == "/ready" else 503)
         self.send_header("content-length", str(len(body)))
@@ -85,7 +84,7 @@ def test_kafka_is_the_version_that_the_local_stack_runs() -> None:
 
 
 def _moved(folder: Path, outside: int) -> dict[str, str]:
-    """Give Kafka's environment with the ports and the folder of this test, and the path to Java."""
+    """Return Kafka's environment with the ports and the folder of this test, and the path to Java."""
     env = environment(resolved(), "kafka")
     inside, controller = free_port(), free_port()
     moved = {"29092": str(outside), ":9092": f":{inside}", "9093": str(controller), "/var/lib/kafka": str(folder)}

@@ -1,4 +1,4 @@
-"""What no request can ask for: defaults of settings, codes, names, and what the README says."""
+"""Rules of the contract that no request can show: defaults of settings, codes, names, and the README."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The rules of orderfc, each asked of the running service: checkout, repeats of a checkout, history."""
+"""The contract of orderfc's checkout over the running stack."""
 
 import json
 from typing import Any

@@ -26,7 +26,7 @@ async def _all_ready(api: Api) -> bool:
 
 @asynccontextmanager
 async def _without(api: Api, *parts: str) -> AsyncIterator[None]:
-    """Stop servers or services for a while; afterwards everybody has found them again."""
+    """Stop servers or services for the block; afterwards all services are ready again."""
     supervisor = api.stack.supervisor
     for part in parts:
         await asyncio.to_thread(supervisor.stop, part)

@@ -1,4 +1,4 @@
-"""The rules of paymentfc, each asked of the running service: callbacks, invoices, the lists for administrators."""
+"""The contract of paymentfc over the running stack: callbacks, invoices, PDFs."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ async def _provider(api: Api, invoice: str, action: str, **body: Any) -> None:
     (await api.client.post(url, json=body)).raise_for_status()
 
 
-async def _paid_in_silence(api: Api, back_office: BackOffice, payment: Payment) -> None:
-    """Let the customer pay while the provider's callback is lost."""
+async def _pay_without_callback(api: Api, back_office: BackOffice, payment: Payment) -> None:
+    """Pay at the provider while its callback is lost."""
     async with back_office.faults({"drop_webhooks": 1}):
         await _provider(api, payment["invoice_id"], "pay")
 
@@ -42,7 +42,7 @@ async def test_a_payment_has_the_fields_that_a_client_needs_to_pay(payment: Paym
 async def test_a_paid_callback_pays_and_says_so(
     payment: Payment, api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    await _paid_in_silence(api, back_office, payment)
+    await _pay_without_callback(api, back_office, payment)
     answer = await api.callback(payment)
     assert (answer.status_code, answer.json()) == PROCESSED
     assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
@@ -50,7 +50,7 @@ async def test_a_paid_callback_pays_and_says_so(
 
 
 async def test_settled_pays_as_paid_does(payment: Payment, api: Api, back_office: BackOffice, alice: Customer) -> None:
-    await _paid_in_silence(api, back_office, payment)
+    await _pay_without_callback(api, back_office, payment)
     assert (await api.callback(payment, "SETTLED")).status_code == 200
     assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
     await alice.wait_status(payment["order_id"], "completed")
@@ -59,7 +59,7 @@ async def test_settled_pays_as_paid_does(payment: Payment, api: Api, back_office
 async def test_twenty_identical_callbacks_at_once_make_one_transition_and_one_event(
     payment: Payment, api: Api, shop: Shop, back_office: BackOffice, alice: Customer, bus: Bus
 ) -> None:
-    await _paid_in_silence(api, back_office, payment)
+    await _pay_without_callback(api, back_office, payment)
     await _provider(api, payment["invoice_id"], "resend", times=20, parallel=True)
     assert await shop.deliveries(payment["invoice_id"], 20) == [200] * 20
     await alice.wait_status(payment["order_id"], "completed")
@@ -142,7 +142,7 @@ async def test_what_does_not_fit_is_recorded_once_answered_200_and_moves_nothing
 async def test_paid_amount_counts_where_it_is_present(
     payment: Payment, api: Api, back_office: BackOffice, alice: Customer
 ) -> None:
-    await _paid_in_silence(api, back_office, payment)
+    await _pay_without_callback(api, back_office, payment)
     await api.callback(payment, amount=1, paid_amount=payment["amount"])
     assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
 

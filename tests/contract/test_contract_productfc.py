@@ -1,4 +1,4 @@
-"""The rules of productfc, each asked of the running service: products, categories, search."""
+"""The contract of productfc over the running stack: products, categories, search."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit

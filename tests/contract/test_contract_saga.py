@@ -1,4 +1,4 @@
-"""The rules of the platform as a whole: its events, its probes, and what each service says while a server is away."""
+"""The contract of the platform as a whole, over the running stack: events, dead letters and probes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -96,15 +96,15 @@ async def test_too_little_stock_when_the_event_is_processed_takes_nothing_and_is
     order, later = back_office.foreign_order_id(), back_office.foreign_order_id()
     lines = [{"product_id": product["id"], "quantity": 2} for product in (enough, short)]
 
-    async def told(number: int) -> list[Any]:
+    async def rejections(number: int) -> list[Any]:
         values = [_value(event) for event in await bus.read("stock.rejected")]
         return [value for value in values if value["order_id"] == number]
 
-    # One key keeps them in this order: when the later one was told, everything about the first has been.
+    # One key keeps them in this order: with the later event published, all events of the first are.
     for number in (order, order, later):
         await bus.raw("stock.updated", f"order-{order}".encode(), orjson.dumps({"order_id": number, "products": lines}))
-    await poll(lambda: told(later), "stock.rejected")
-    [rejected] = await told(order)
+    await poll(lambda: rejections(later), "stock.rejected")
+    [rejected] = await rejections(order)
     assert set(rejected) == {"order_id", "products", "reason", "event_time"}
     assert str(short["id"]) in rejected["reason"]
     assert (await back_office.stock(enough), await back_office.stock(short)) == (9, 1)

@@ -1,4 +1,4 @@
-"""The rules of userfc, each asked of the running service: registering, signing in, logging out, the lookups by gRPC."""
+"""The contract of userfc over the running stack: registration, login, logout, and lookups by gRPC."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,13 +30,13 @@ async def channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
 
 @pytest.fixture
 def users(channel: grpc.aio.Channel) -> Stub:
-    """What userfc offers by gRPC."""
+    """The stub of userfc's gRPC service."""
     return Stub(channel)
 
 
 @pytest.fixture
 def credential(stack: Stack) -> tuple[tuple[str, str], ...]:
-    """What the services say to each other."""
+    """The credential of calls between services."""
     return (("authorization", f"Bearer {secret_of(stack, 'userfc', 'grpc_credentials')}"),)
 
 

@@ -1,4 +1,4 @@
-"""The images: what is wrong with a Dockerfile is found, and its steps, done here, give a service that runs."""
+"""The Dockerfiles: pins, the last stage, the build context and the lock files."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ def locked(file: Path) -> dict[str, frozenset[str]]:
 
 
 def image_python() -> str:
-    """Give the version of Python in the images."""
+    """Return the version of Python in the images."""
     bases = [
         step.text for file in DOCKERFILES for step in steps(file.read_text(encoding="utf-8")) if step.name == "FROM"
     ]
@@ -112,7 +112,7 @@ def test_a_lock_has_what_the_tests_ran_with_and_the_images_python_may_use(file: 
 
 
 def _python_wanted(requirement: Requirement) -> str:
-    """Give the Requires-Python of the very release, when it is installed here."""
+    """Return the Requires-Python of this release if it is installed here."""
     try:
         found = distribution(requirement.name)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""`.env.example` names every setting that there is and nothing else, with the values of a development stack."""
+"""`.env.example` names exactly the settings that exist, with the values of a development stack."""
 
 import os
 import re
@@ -57,7 +57,7 @@ def entries(text: str) -> list[Entry]:
 
 
 def names_besides_settings() -> set[str]:
-    """Give the names that the stacks read themselves: in the sources, and in docker-compose.yml."""
+    """Return the names that the stacks themselves read: in the sources and in docker-compose.yml."""
     sources = [ROOT / "chassis/chassis/config/sources.py", *(ROOT / "scripts/fc").rglob("*.py")]
     read = {name for source in sources for name in _READ.findall(source.read_text(encoding="utf-8"))}
     simulator = (ROOT / "scripts/xendit_sim/config.py").read_text(encoding="utf-8")
@@ -72,7 +72,7 @@ def loaded(cls: type[ServiceSettings], environment: Mapping[str, str]) -> dict[s
 
 
 def names_of(cls: type[ServiceSettings]) -> set[str]:
-    """Give the environment names of a settings class, aliases included."""
+    """Return the environment names of a settings class, aliases included."""
     found = {name.upper() for name in cls.model_fields}
     for field in cls.model_fields.values():
         extra = field.json_schema_extra
@@ -93,7 +93,7 @@ def problems(text: str, classes: Mapping[str, type[ServiceSettings]], others: se
 
 
 def _value_problems(entry: Entry, classes: Mapping[str, type[ServiceSettings]]) -> list[str]:
-    """Say when a value is refused, or is not the default: of each class when active, of any when commented out."""
+    """Name values that are refused or are not the default: of every class when active, of any when commented out."""
     found, others, same = [], [], False
     for service, cls in classes.items():
         if entry.name not in names_of(cls):
@@ -115,7 +115,7 @@ def _value_problems(entry: Entry, classes: Mapping[str, type[ServiceSettings]]) 
 
 
 class Extra(ServiceSettings):
-    """A service with a setting that nobody has written down."""
+    """A service with an undocumented setting."""
 
     service: ClassVar[str] = "extra"
 

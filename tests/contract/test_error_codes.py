@@ -1,4 +1,4 @@
-"""The table of error codes in docs/errors.md is the whole truth: every code of the program, and no other."""
+"""The table of error codes in docs/errors.md has every code of the program and no other."""
 
 import re
 from importlib import import_module

@@ -20,17 +20,17 @@ NOW = {topic.name: published(topic) for topic in TOPICS}
 
 
 def declared(topic: str) -> dict[str, Schema]:
-    """What everybody reads of a topic."""
+    """The fields of a topic with all readers."""
     return {reader.name: needed(reader) for reader in readers_of(topic)}
 
 
 def after(topic: str, payload: type[BaseModel]) -> list[str]:
-    """Judge a producer's changed model."""
+    """Return what a producer's changed model breaks."""
     return incompatibilities(topic, published(replace(BY_NAME[topic], payload=payload)), declared(topic), NOW[topic])
 
 
 def edited(topic: str, field: str, **changed: Any) -> Schema:
-    """Give the schema of a topic with keywords of a field changed; None takes one away."""
+    """Return the schema of a topic with keywords of a field changed; None removes one."""
     schema = deepcopy(NOW[topic])
     part = schema["properties"]
     *outer, name = field.split(".")

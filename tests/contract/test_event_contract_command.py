@@ -1,4 +1,4 @@
-"""`python -m contracts`: stale files fail with a difference, and a change that breaks a reader is not written."""
+"""`python -m contracts`: stale files fail with a diff; a change that breaks a reader is refused."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The golden examples, between those who publish them and those who read them, Go services and CloudEvents' SDK too."""
+"""The golden examples, for producers and consumers, the Go services and the CloudEvents SDK included."""
 
 import json
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def text(value: Any) -> bytes:
 
 
 def same_where_read(read: Any, example: Any) -> bool:
-    """Tell whether everything that was read is in the example, with the same value."""
+    """Whether the example has everything that was read, with the same value."""
     if isinstance(read, dict):
         return all(name in example and same_where_read(part, example[name]) for name, part in read.items())
     if isinstance(read, list):

@@ -18,7 +18,7 @@ NOW = {topic.name: published(topic) for topic in TOPICS}
 
 
 def with_reader(reader: Reader, now: Schema | None = None) -> list[str]:
-    """Judge a consumer's changed model, by itself or together with a changed event."""
+    """Return what a consumer's changed model breaks, also together with a changed event."""
     return incompatibilities(reader.topic, now or NOW[reader.topic], {reader.name: needed(reader)}, NOW[reader.topic])
 
 

@@ -20,7 +20,7 @@ WITH_ID = [route for route in ROUTES if "{" in route.path]
 
 
 def good(route_client: RouteClient, route: Route) -> Any:
-    """Give a body that the route takes."""
+    """Return a body that the route accepts."""
     assert route.body is not None
     return route.body(route_client.ids)
 
@@ -37,7 +37,7 @@ async def test_a_value_that_its_field_can_not_have_is_refused(route_client: Rout
     bodies = dict(spoiled(good(route_client, route)))
     got = {name: outcome(await send(route_client, route, content)) for name, content in bodies.items()}
     if route.path == CALLBACK:
-        # What Xendit says of its invoice is taken down whatever number it is; to fit is another matter.
+        # A callback may have any number as amount: one that differs from the invoice is an anomaly, not an error.
         taken = {name for name, (status, _) in got.items() if status == 200}
         assert all(name.startswith("amount: ") or name == "currency: null" for name in taken)
         got |= dict.fromkeys(taken, INVALID)
@@ -60,7 +60,7 @@ async def test_of_a_key_that_is_there_twice_the_last_value_counts(route_client: 
 
 
 async def chunks(content: bytes) -> AsyncIterator[bytes]:
-    """Send a body without saying how long it is."""
+    """Send a body without a content length."""
     for start in range(0, len(content), 65_536):
         yield content[start : start + 65_536]
 

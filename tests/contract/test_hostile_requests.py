@@ -22,7 +22,6 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 def served(service: str, path: str) -> set[str]:
-    """Give the methods of an address."""
     methods = {route.method for route in ROUTES if (route.service, route.path) == (service, path)}
     return methods | {"HEAD"} if "GET" in methods else methods
 
@@ -54,7 +53,7 @@ async def test_an_address_beside_a_route_is_not_there(route_client: RouteClient,
     beside = (f"{url}/", f"{url}//", f"{url}/x/y", f"{url}%0A/", f"{url}/..%2f", url.replace("/v1/", "/v2/") + "/a")
     got = {address: outcome(await send(route_client, route, None, None, address)) for address in beside}
     assert got == dict.fromkeys(beside, NOT_FOUND)
-    # Some lists have their items behind them, and no item has this id.
+    # Below some lists are their items, and no item has this id.
     assert outcome(await send(route_client, route, None, None, f"{url}/%00")) in (NOT_FOUND, INVALID, NO_METHOD)
 
 
@@ -88,7 +87,7 @@ async def test_no_file_but_the_pages_own_is_served(route_client: RouteClient, pa
 
 
 def requests(route_client: RouteClient, service: str) -> dict[int, httpx2.Request]:
-    """Give a request for each status that a service answers without much ado."""
+    """Return a request for each status that needs no preparation."""
     url = route_client.stack.layout.url(service)
     [posted] = [route for route in WITH_BODY if route.service == service][:1]
     admin = headers_for(route_client, posted)
@@ -100,7 +99,7 @@ def requests(route_client: RouteClient, service: str) -> dict[int, httpx2.Reques
         413: httpx2.Request("GET", f"{url}/ping", content=b" " * (LIMIT + 1)),
         415: httpx2.Request(posted.method, route_client.url(posted, route_client.ids), headers=admin, content=b"{}"),
     }
-    closed = next(route for route in ROUTES if route.service == service and route.answers.nobody[0] == 401)
+    closed = next(route for route in ROUTES if route.service == service and route.answers.anonymous[0] == 401)
     return made | {401: httpx2.Request(closed.method, route_client.url(closed, route_client.ids), json={})}
 
 
@@ -127,7 +126,7 @@ async def test_a_request_id_is_given_back_when_it_is_a_sane_one_and_made_otherwi
 
 
 async def exchange(stack: Stack, service: str, sent: bytes) -> bytes:
-    """Send bytes over a connection of their own, end the stream, and give all that comes back."""
+    """Send bytes over a new connection, end the stream and return the whole answer."""
     reader, writer = await asyncio.open_connection("localhost", stack.layout.port(service))
     try:
         writer.write(sent)

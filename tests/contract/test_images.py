@@ -1,4 +1,4 @@
-"""What the images hold and run, tried without an engine: wheels in a folder of their own."""
+"""The content and the commands of the images, tested without an engine on installed wheels."""
 
 import os
 import re
@@ -67,7 +67,7 @@ class Image:
         )
 
     def run(self, words: list[str], settings: dict[str, Any] | None = None) -> tuple[int, str]:
-        """Run to the end, and give the exit code and the output."""
+        """Run a command to its end and return exit code and output."""
         process = self.start(words, settings)
         output, _ = process.communicate(timeout=90)
         return process.returncode, output

@@ -17,7 +17,7 @@ from tests.kit.stacks import SECRETS
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PORTS = {"28080": "userfc", "28081": "productfc", "28082": "orderfc", "28083": "paymentfc"}
-# Any answer that is not a success ends the script; jq is played by Python, where it is not installed.
+# An answer that is not a success ends the script. Python stands in for jq where it is not installed.
 PRELUDE = """set -eu -o pipefail
 curl() { command curl --fail-with-body --max-time 20 "$@"; }
 jq() { "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[2].lstrip(".")])' "$@"; }
@@ -25,7 +25,7 @@ jq() { "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[2].ls
 
 
 def examples(text: str) -> str:
-    """Give the blocks of a README that call curl, as one script."""
+    """Return the blocks of a README that call curl, as one script."""
     return "\n".join(block for block in BLOCK.findall(text) if re.search(r"\bcurl ", block))
 
 

@@ -39,7 +39,7 @@ _AS_EXPECTED = ["2xx", "401", "403", "404", "409", "422", "429"]
 
 CONFIG: dict[str, Any] = {
     "seed": 20_261_125,
-    # No text may have a NUL in it, which test_hostile_input sees to.
+    # Texts with NUL are tested in test_hostile_input.
     "generation": {"database": "none", "with-security-parameters": False, "allow-x00": False},
     "suppress-health-check": ["all"],
     "request-timeout": 20,
@@ -64,12 +64,12 @@ def session() -> Any:
 
 
 def spared(value: Any, own: int) -> Any:
-    """Put a test's own id in the place of one that others may need: ids are counted up, and `own` is the newest."""
+    """Replace an id of other tests by the test's own, which is the newest."""
     return own if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= own else value
 
 
 def tame(case: Case[Any], route_client: RouteClient) -> None:
-    """Keep generated calls away from the products, categories and orders of other tests; what is invalid stays it."""
+    """Keep generated calls away from the products, categories and orders of other tests; invalid ids stay invalid."""
     ids = route_client.ids
     bodies = [case.body] if isinstance(case.body, dict) else []
     lines = bodies[0].get("items") if bodies else None

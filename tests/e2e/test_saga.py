@@ -1,4 +1,4 @@
-"""Whole orders on the whole stack: the happy path and every way in which an order ends otherwise."""
+"""Orders from checkout to their end on the whole stack: the happy path and every other ending."""
 
 import asyncio
 

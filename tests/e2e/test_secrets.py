@@ -1,4 +1,4 @@
-"""No secret is ever logged, at the most talkative level, whatever goes well or wrong."""
+"""No secret is ever logged, even at the level DEBUG, in success or failure."""
 
 import asyncio
 from pathlib import Path
@@ -16,16 +16,16 @@ from tests.kit.stacks import SECRETS
 
 pytestmark = pytest.mark.e2e
 
-WRONG = "a-wrong-password-that-nobody-has"
+WRONG = "a-wrong-password-of-no-account"
 
 
-def found_in(folder: Path, secret: str) -> list[str]:
-    """Name the log files that hold a text."""
+def files_with(folder: Path, secret: str) -> list[str]:
+    """Return the names of the log files that contain a text."""
     return [path.name for path in folder.glob("*.log*") if secret.encode() in path.read_bytes()]
 
 
 async def _provoke(stack: Stack, client: httpx2.AsyncClient) -> None:
-    """Be refused in every way that shows somebody a secret."""
+    """Cause every refusal of a request that carries a secret."""
     users, payments = stack.layout.url("userfc"), stack.layout.url("paymentfc")
     email = stack.accounts()["admin"][0]
     answer = await client.post(f"{users}/v1/login", json={"email": email, "password": WRONG})
@@ -60,12 +60,14 @@ async def test_no_log_of_a_full_run_holds_a_secret_a_password_or_a_token(
     token = alice.headers["Authorization"].removeprefix("Bearer ")
     passwords = [password for _, password in stack.accounts().values()]
     for secret in (*SECRETS.values(), *passwords, token, WRONG):
-        assert await asyncio.to_thread(found_in, logs, secret) == []
+        assert await asyncio.to_thread(files_with, logs, secret) == []
 
 
 def test_the_search_would_find_a_secret(stack: Stack, shop: Shop, tmp_path: Path) -> None:
     assert shop
     (tmp_path / "planted.log").write_text(f"password={SECRETS['ADMIN_PASSWORD']}", encoding="utf-8")
-    assert found_in(tmp_path, SECRETS["ADMIN_PASSWORD"]) == ["planted.log"]
+    assert files_with(tmp_path, SECRETS["ADMIN_PASSWORD"]) == ["planted.log"]
     logs = stack.layout.log("orderfc").parent
-    assert {f"{name}.log" for name in SERVICES} <= set(found_in(logs, "relay is active") + found_in(logs, "started"))
+    assert {f"{name}.log" for name in SERVICES} <= set(
+        files_with(logs, "relay is active") + files_with(logs, "started")
+    )

@@ -17,7 +17,7 @@ _foreign = count(9_000_000_000 + time.time_ns() % 1_000_000_000)
 
 
 class BackOffice:
-    """What tests arrange and read behind the customers' backs."""
+    """Products and stock as an administrator handles them, and the faults of the payment provider."""
 
     def __init__(self, stack: Stack, shop: Shop, client: httpx2.AsyncClient) -> None:
         self.stack = stack
@@ -27,7 +27,7 @@ class BackOffice:
         self._admin: dict[str, str] = {}
 
     async def product(self, stock: int, price: int = 25_000) -> dict[str, Any]:
-        """Make a product of its own for a test."""
+        """Make a product that no other test uses."""
         url = self.stack.layout.url("productfc")
         if self._category is None:
             self._admin = (await self._shop.login("admin")).headers
@@ -42,7 +42,6 @@ class BackOffice:
         return dict(answer.json())
 
     async def stock(self, product: dict[str, Any]) -> int:
-        """Read the free stock of a product."""
         answer = await self._client.get(
             f"{self.stack.layout.url('productfc')}/v1/products", params={"ids": product["id"]}
         )
@@ -50,7 +49,6 @@ class BackOffice:
         return int(answer.json()["products"][0]["stock"])
 
     async def wait_stock(self, product: dict[str, Any], expected: int) -> None:
-        """Wait until the free stock has a value."""
 
         async def reached() -> bool:
             return await self.stock(product) == expected
@@ -58,12 +56,12 @@ class BackOffice:
         await poll(reached, f"stock {expected} of product {product['id']}")
 
     def foreign_order_id(self) -> int:
-        """Give an order id that no checkout gets."""
+        """Return an order id that no checkout gets."""
         return next(_foreign)
 
     @asynccontextmanager
     async def faults(self, switches: dict[str, Any]) -> AsyncIterator[None]:
-        """Turn on faults of the payment provider for a while."""
+        """Switch on faults of the payment provider for the block."""
         url = f"{self.stack.layout.url('xendit')}/_sim/faults"
         (await self._client.put(url, json=switches)).raise_for_status()
         try:

@@ -20,7 +20,7 @@ GROUPS = ("productfc", "orderfc", "paymentfc")
 
 @dataclass(frozen=True)
 class PublishedEvent:
-    """An event as it stood on a topic."""
+    """A record of a topic."""
 
     topic: str
     key: bytes | None
@@ -29,7 +29,7 @@ class PublishedEvent:
 
 
 class Bus:
-    """Reads what was published, publishes it again, and waits until everybody has consumed it."""
+    """Reads topics, publishes records, and waits until all consumer groups have caught up."""
 
     def __init__(self, broker: str, producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
         self._broker = broker
@@ -37,7 +37,7 @@ class Bus:
         self._admin = admin
 
     async def read(self, topic: str) -> list[PublishedEvent]:
-        """Read a topic from its beginning to its present end."""
+        """Read a topic from its beginning to its current end."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._broker, enable_auto_commit=False, auto_offset_reset="earliest"
         )
@@ -46,21 +46,20 @@ class Bus:
             partitions = await _partitions(self._admin, topic)
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            found: list[PublishedEvent] = []
+            events: list[PublishedEvent] = []
             while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
                 for records in (await consumer.getmany(timeout_ms=500)).values():
-                    found += [PublishedEvent(r.topic, r.key, r.value, tuple(r.headers)) for r in records]
-            return found
+                    events += [PublishedEvent(r.topic, r.key, r.value, tuple(r.headers)) for r in records]
+            return events
         finally:
             await consumer.stop()
 
     async def events_of(self, order: int) -> list[PublishedEvent]:
-        """Read every event of an order."""
-        found = [event for topic in TOPICS for event in await self.read(topic)]
-        return [event for event in found if event.key == f"order-{order}".encode()]
+        events = [event for topic in TOPICS for event in await self.read(topic)]
+        return [event for event in events if event.key == f"order-{order}".encode()]
 
     async def send(self, event: PublishedEvent, *, fresh_id: bool) -> None:
-        """Publish an event again, with its own id or, as another producer, as the same business event under a new one."""
+        """Publish an event again: as it is, or with a new id and another source."""
         if fresh_id:
             kept = [(name, value) for name, value in event.headers if name not in ("ce_id", "ce_source")]
             event = replace(event, headers=(*kept, ("ce_id", str(uuid4()).encode()), ("ce_source", b"another")))
@@ -76,7 +75,6 @@ class Bus:
         await self.raw(topic, f"order-{order}".encode(), orjson.dumps(value))
 
     async def raw(self, topic: str, key: bytes, value: bytes) -> None:
-        """Publish bytes."""
         await self._producer.send_and_wait(topic, value, key)
 
     async def dead_letter(self, topic: str, value: bytes) -> dict[str, str]:
@@ -89,7 +87,7 @@ class Bus:
         return dict(await poll(found, f"dead letter on {topic}.dlq", 30))
 
     async def consumed(self) -> None:
-        """Wait until every group has committed everything that is on its topics now."""
+        """Wait until all groups have committed the current ends of their topics."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, enable_auto_commit=False)
         await consumer.start()
         try:
@@ -111,7 +109,7 @@ class Bus:
 
 @asynccontextmanager
 async def opened_bus(stack: Stack) -> AsyncIterator[Bus]:
-    """Open the broker of a stack, past any proxy."""
+    """Connect to the broker of a stack without the proxy."""
     broker = f"127.0.0.1:{stack.layout.port('kafka')}"
     producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all")
     admin = AIOKafkaAdminClient(bootstrap_servers=broker)

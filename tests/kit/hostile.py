@@ -1,4 +1,4 @@
-"""Bodies, paths and requests that no client of good will sends; each with what it must be answered."""
+"""Malformed and malicious bodies, ids and raw requests, with the answers that they must get."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ CONTENT_TYPES = (
     "image/json",
 )
 
-# Never one value, whatever stands in its place: none of these is any field of any body.
+# Values that no field of any body accepts.
 NO_VALUES: dict[str, Any] = {
     "null": None,
     "true": True,
@@ -48,7 +48,7 @@ NO_TEXTS: dict[str, Any] = {
     "half a pair inside": "a\udfffb",
 }
 
-# As JSON, because Python writes none of the last ones. No amount, id or quantity in these bodies may be any of them.
+# Values that no amount, id or quantity accepts; as JSON, because Python cannot write all of them.
 NO_NUMBERS = {
     "text": '"1"',
     "empty text": '""',
@@ -108,7 +108,7 @@ IDS = (
 
 
 def malformed(good: Body) -> Iterator[tuple[str, bytes]]:
-    """Give, by name, what is no JSON object in UTF-8."""
+    """Yield, by name, bodies that are not a JSON object in UTF-8."""
     text = json.dumps(good)
     deep = 10_000
     yield "nothing", b""
@@ -138,7 +138,7 @@ def malformed(good: Body) -> Iterator[tuple[str, bytes]]:
 
 
 def fields(body: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Walk over all values of a body: the path to each, and the value."""
+    """Yield the path and the value of every field of a body."""
     inner = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
     for name, value in inner:
         yield (*path, name), value
@@ -146,7 +146,7 @@ def fields(body: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[
 
 
 def put(body: Any, path: tuple[str | int, ...], value: Any) -> Any:
-    """Give a copy of a body with another value at a path."""
+    """Return a copy of a body with another value at a path."""
     if not path:
         return value
     copy = body.copy()
@@ -155,7 +155,7 @@ def put(body: Any, path: tuple[str | int, ...], value: Any) -> Any:
 
 
 def spoiled(good: Body) -> Iterator[tuple[str, bytes]]:
-    """Give, by name, bodies with one value in them that its field can't have."""
+    """Yield, by name, bodies with one invalid value."""
     for path, value in fields(good):
         where = ".".join(str(part) for part in path)
         for name, other in NO_VALUES.items():
@@ -170,13 +170,13 @@ def spoiled(good: Body) -> Iterator[tuple[str, bytes]]:
 
 
 def doubled(good: Body) -> tuple[bytes, bytes]:
-    """Give a body that has its first field twice: with the good value last, and with it first."""
+    """Return a body with its first field twice: the valid value last, and first."""
     name = next(iter(good))
     text, other = json.dumps(good), f"{json.dumps(name)}: null"
     return f"{{{other}, {text[1:]}".encode(), f"{text[:-1]}, {other}}}".encode()
 
 
-# What is no HTTP request, or says something else of its length than is true. Each is followed by the end of the stream.
+# Requests that are not HTTP or announce a wrong length. Each is followed by the end of the stream.
 _POST = b"POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 REFUSED = {
     "more bytes than were announced": _POST + b"Content-Length: 2\r\n\r\n" + b"{}" * 40,

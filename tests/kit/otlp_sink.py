@@ -1,4 +1,4 @@
-"""A stand-in for Jaeger: takes spans by OTLP over HTTP and keeps them."""
+"""A server in place of Jaeger: receives spans by OTLP over HTTP and keeps them."""
 
 import gzip
 import threading
@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 @dataclass(frozen=True)
-class SpanSeen:
+class Span:
     """One span; ids as hex digits, `parent_id` is "" for a root, `links` are trace ids."""
 
     service: str
@@ -21,11 +21,11 @@ class SpanSeen:
     links: tuple[str, ...]
 
 
-class Sink:
+class OtlpSink:
     """A server on a free port of the loopback address; `spans` grows as they arrive."""
 
     def __init__(self) -> None:
-        self.spans: list[SpanSeen] = []
+        self.spans: list[Span] = []
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -40,7 +40,7 @@ class Sink:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Suppress the access log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -59,17 +59,17 @@ class Sink:
         """The address for OTEL_EXPORTER_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def trace(self, trace_id: str) -> list[SpanSeen]:
-        """Give the spans of one trace that have arrived so far."""
+    def trace(self, trace_id: str) -> list[Span]:
+        """Return the spans of one trace that have arrived so far."""
         return [span for span in self.spans if span.trace_id == trace_id]
 
 
-def _read(body: bytes) -> list[SpanSeen]:
-    found = []
+def _read(body: bytes) -> list[Span]:
+    spans = []
     for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
         names = {item.key: item.value.string_value for item in resource.resource.attributes}
-        found += [
-            SpanSeen(
+        spans += [
+            Span(
                 names.get("service.name", ""),
                 span.name,
                 span.trace_id.hex(),
@@ -80,4 +80,4 @@ def _read(body: bytes) -> list[SpanSeen]:
             for scope in resource.scope_spans
             for span in scope.spans
         ]
-    return found
+    return spans

@@ -1,4 +1,4 @@
-"""Who can ask: tokens as userfc makes them, and every way in which somebody may forge, spoil or misspell one."""
+"""Access tokens: valid ones as userfc makes them, and forged, damaged or misspelled ones."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ def _b64(data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Token:
-    """A JSON Web Token put together by hand, so that nothing keeps a forger from anything."""
+    """A JSON Web Token made without a library, so that every part of it can be wrong."""
 
     claims: Mapping[str, Any]
     secret: bytes
@@ -39,7 +39,7 @@ class Token:
 
     @classmethod
     def of(cls, account: Account, secret: str) -> "Token":
-        """Make the token that userfc would make now."""
+        """Make a token as userfc does."""
         now = int(time.time())
         claims = {
             "user_id": account.user_id,
@@ -58,22 +58,19 @@ class Token:
         return replace(self, claims={name: value for name, value in changed.items() if value is not ...})
 
     def headed(self, hashed_with: str = "HS256", secret: bytes | None = None, **header: Any) -> "Token":
-        """Change the header, and with what it is signed."""
+        """Change the header, the hash and the key of the signature."""
         secret = self.secret if secret is None else secret
         return replace(self, header={**self.header, **header}, hashed_with=hashed_with, secret=secret)
 
     @property
     def unsigned(self) -> bytes:
-        """The part that is signed."""
         return b".".join(_b64(json.dumps(dict(part)).encode()) for part in (self.header, self.claims))
 
     @property
     def signature(self) -> bytes:
-        """The signature."""
         return _b64(hmac.new(self.secret, self.unsigned, _HASHES[self.hashed_with]).digest())
 
     def __bytes__(self) -> bytes:
-        """The token as it is sent."""
         return self.unsigned + b"." + self.signature
 
 
@@ -167,19 +164,19 @@ def _texts(good: Token) -> Iterator[tuple[str, Header]]:
 
 
 def forgeries(account: Account, secret: str) -> dict[str, Header]:
-    """Give, by name, headers of which each is wrong in one respect; without that it would be the account's own."""
+    """Return, by name, headers with exactly one defect; without it each would be a valid header of the account."""
     good = Token.of(account, secret)
     kinds: tuple[Callable[[Token], Iterator[tuple[str, Header]]], ...] = (_algorithms, _keys, _claims, _texts)
     return {name: header for kind in kinds for name, header in kind(good)}
 
 
 def genuine(account: Account, secret: str) -> dict[str, Header]:
-    """Give, by name, headers that look odd and are good: what makes the forgeries wrong is nothing else."""
+    """Return, by name, headers that look unusual and are valid."""
     good, now = Token.of(account, secret), int(time.time())
     return {
         "made by hand": bearer(good),
         "bearer in lower case": b"bearer " + bytes(good),
-        "kid that nobody asked for": bearer(good.headed(kid="../../dev/null")),
+        "unneeded kid": bearer(good.headed(kid="../../dev/null")),
         "expired within the leeway": bearer(good.claiming(exp=now - 10)),
         "good until the last date": bearer(good.claiming(exp=253_402_300_799)),
         "no jti, email and role": bearer(good.claiming(jti=..., email=..., role=...)),
@@ -190,6 +187,6 @@ def genuine(account: Account, secret: str) -> dict[str, Header]:
 
 
 def _of_length(token: Token, length: int) -> Token:
-    """Pad a token to a length, give or take the two characters that base64 can't hit."""
+    """Pad a token to a length, or up to two characters less where base64 has no such length."""
     missing = length - len(bytes(token.claiming(padding="")))
     return token.claiming(padding="x" * (missing * 3 // 4 - 2))

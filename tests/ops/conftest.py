@@ -1,4 +1,4 @@
-"""The stack as the operator's commands see it, and the commands as an operator runs them."""
+"""Fixtures of the operator's commands: the addresses of the stack, and `fc` as a process."""
 
 import asyncio
 import json
@@ -20,14 +20,14 @@ Run = Callable[..., Awaitable[Result]]
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
-    """Read a command's JSON lines; it must have ended well."""
+    """Read a command's JSON lines; its exit code must be 0."""
     assert result.exit_code == 0, result.output
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture(scope="session")
 def sources(stack: Stack, shop: Shop) -> Sources:
-    """Where the stack's parts are."""
+    """The addresses of the stack's servers."""
     return Sources.of_stack(stack.layout)
 
 
@@ -40,7 +40,7 @@ async def log(sources: Sources) -> AsyncIterator[Log]:
 
 @pytest.fixture
 def fc(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command of `fc`, for example `fc("dlq", "ls")`, with what it prints as its answer."""
+    """Run a command of `fc`, for example `fc("dlq", "ls")`, and return its output."""
     monkeypatch.setenv("FC_NATIVE", "1")
     monkeypatch.setenv("FC_HOME", str(stack.home))
     monkeypatch.setenv("FC_PORT_OFFSET", str(stack.layout.offset))

@@ -1,4 +1,4 @@
-"""`fc dlq` on the running stack: what lies there is listed, sent again or put aside, and who did it is kept."""
+"""`fc dlq` on the running stack: dead letters are listed, replayed or discarded, and the journal records it."""
 
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,7 @@ async def dead(log: Log, topic: str, key: str, deadline_s: float = 20) -> Item:
 
 
 async def poison(log: Log, bus: Bus, back_office: BackOffice) -> Letter:
-    """Have a message dead-lettered that can never be read."""
+    """Send a message that becomes a dead letter because it cannot be parsed."""
     order = back_office.foreign_order_id()
     await bus.raw("payment.failed", f"order-{order}".encode(), b'{"order_id": \x1b[31m')
     return (await dead(log, "payment.failed", f"order-{order}")).letter
@@ -63,9 +63,9 @@ async def test_a_dry_run_changes_nothing(log: Log, bus: Bus, back_office: BackOf
     letter = await poison(log, bus, back_office)
     before = await log.read("payment.failed"), await log.read(journal.TOPIC)
     for verb in ("replay", "discard"):
-        told = await fc("dlq", verb, letter.topic, letter.place, "--reason", WHY, "--force")
-        assert told.exit_code == 0
-        assert f"would be {verb}" in told.stdout
+        dry_run = await fc("dlq", verb, letter.topic, letter.place, "--reason", WHY, "--force")
+        assert dry_run.exit_code == 0
+        assert f"would be {verb}" in dry_run.stdout
     after = await log.read("payment.failed"), await log.read(journal.TOPIC)
     assert [len(records) for records in after] == [len(records) for records in before]
     assert await listed(fc, letter)
@@ -163,7 +163,7 @@ async def test_an_event_that_came_before_its_order_is_applied_once_when_it_is_re
 
 
 async def _restore(database: asyncpg.Connection, order: int) -> None:
-    """Put an order into orderfc's database, as a restore does."""
+    """Insert an order into orderfc's database, as a restore does."""
     await database.execute(
         "INSERT INTO orders (id, user_id, status, total_amount, total_qty, currency, payment_method, shipping_address)"
         " OVERRIDING SYSTEM VALUE VALUES ($1, 1, 0, 1000, 1, 'IDR', 'BANK_TRANSFER', 'Jalan Merdeka 1')",

@@ -23,14 +23,14 @@ FAILURE = {
 
 
 def letter(**headers: str) -> Letter:
-    """Make a dead letter of payment.success with some headers more or other ones than usual."""
+    """Make a dead letter of payment.success with further or changed headers."""
     named = FAILURE | {name.replace("_", "-") if name.startswith("x") else name: text for name, text in headers.items()}
     raw = tuple((name, text.encode()) for name, text in named.items())
     return Letter("payment.success", 5, 2, NOW, b"order-7", b'{"order_id": 7}', raw)
 
 
 def again(dead: Letter) -> dict[str, str]:
-    """Give the headers of its replay, each of which must be there once."""
+    """Return the headers of its replay; each must occur once."""
     made = dead.headers_again("ann", "order restored", NOW)
     assert len({name for name, _ in made}) == len(made)
     return {name: value.decode() for name, value in made}

@@ -12,7 +12,7 @@ CODE = re.findall(r"`([^`\n]+)`", TEXT)
 
 
 def sources() -> str:
-    """Give the text of all modules of chassis and services."""
+    """Return the text of all modules of chassis and services."""
     folders = [next(iter(import_module(name).__path__)) for name in ("chassis", *SERVICES)]
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)

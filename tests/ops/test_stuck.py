@@ -1,4 +1,4 @@
-"""`fc stuck` on the running stack: each order that waits is named with the step that is to blame."""
+"""`fc stuck` on the running stack: each waiting order is listed with the step that it waits for."""
 
 import asyncio
 
@@ -14,13 +14,13 @@ from tests.ops.conftest import Run, lines
 
 
 async def wait_of(sources: Sources, order: int) -> Wait | None:
-    """Tell what an order waits for now."""
+    """Return what an order waits for now."""
     found = waits(await facts.gather(sources), 0)
     return next((wait for wait in found if wait.order_id == order), None)
 
 
 async def reaches(sources: Sources, order: int, step: Step, because: str) -> Wait:
-    """Wait until an order waits for a step, because of something."""
+    """Wait until an order is reported to wait for a step, with a cause."""
 
     async def there() -> Wait | None:
         found = await wait_of(sources, order)
@@ -32,7 +32,7 @@ async def reaches(sources: Sources, order: int, step: Step, because: str) -> Wai
 
 
 async def gone(sources: Sources, order: int) -> None:
-    """Wait until an order waits for nothing."""
+    """Wait until an order is no longer reported."""
 
     async def none() -> bool:
         return await wait_of(sources, order) is None

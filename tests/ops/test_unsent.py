@@ -1,4 +1,4 @@
-"""`fc outbox` on the running stack: what waits is listed, and sent at once when an operator says so."""
+"""`fc outbox` on the running stack: waiting events are listed, and published at once on request."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ async def database(sources: Sources) -> AsyncIterator[asyncpg.Connection]:
 
 @asynccontextmanager
 async def parked(database: asyncpg.Connection, order: int) -> AsyncIterator[int]:
-    """Have an event parked for an hour; gives the row's id."""
+    """Postpone an event by an hour and return the id of its row."""
     body = f'{{"order_id": {order}, "products": [], "event_time": "2026-01-01T00:00:00Z"}}'
     row_id = await database.fetchval(PARK, uuid4(), f"order-{order}", body)
     try:

@@ -1,4 +1,4 @@
-"""Which step is to blame when several are open, without any server."""
+"""Which step an order waits for when several are open, without any server."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ AGO = NOW - timedelta(minutes=5)
 
 
 def payment(**given: Any) -> dict[str, Any]:
-    """Make a payment with its request as it is read: open, with an invoice."""
+    """Make an open payment with an invoice."""
     return {
         "status": "PENDING",
         "invoice_url": "http://x/1",
@@ -29,7 +29,6 @@ def payment(**given: Any) -> dict[str, Any]:
 
 
 def event(**given: Any) -> dict[str, Any]:
-    """Make an outbox row of order 7."""
     return {
         "id": 3,
         "event_id": None,
@@ -45,19 +44,17 @@ def event(**given: Any) -> dict[str, Any]:
 
 
 def letter(reason: str) -> Letter:
-    """Make a dead letter of order 7."""
     headers = (("x-reason", reason.encode()), ("x-handler", b"productfc.stock.updated"))
     return Letter("stock.updated", 1, 2, AGO, b"order-7", b"{}", headers)
 
 
 def only(facts: Facts, older_than_s: float = 30) -> Wait:
-    """Give the one wait that is found."""
     [found] = waits(facts, older_than_s)
     return found
 
 
 def open_order(**given: Any) -> Facts:
-    """Give the facts about order 7, open and with an invoice, and what else is given."""
+    """Return the facts about order 7, which is open and has an invoice, with changes."""
     facts = Facts(NOW, {7: AGO}, payments={7: payment()})
     for name, value in given.items():
         setattr(facts, name, value)

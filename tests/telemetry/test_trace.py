@@ -6,7 +6,7 @@ import httpx2
 
 from fc.demo.shop import Customer, Shop, poll
 from tests.kit.back_office import BackOffice
-from tests.kit.otlp_sink import Sink, SpanSeen
+from tests.kit.otlp_sink import OtlpSink, Span
 
 EXPECTED = {
     ("orderfc", "POST /v1/orders/checkout"),
@@ -21,7 +21,7 @@ EXPECTED = {
 
 
 async def test_an_order_is_one_trace_from_checkout_to_completion_and_links_the_webhook(
-    shop: Shop, alice: Customer, back_office: BackOffice, client: httpx2.AsyncClient, sink: Sink
+    shop: Shop, alice: Customer, back_office: BackOffice, client: httpx2.AsyncClient, sink: OtlpSink
 ) -> None:
     product = await back_office.product(stock=3)
     trace_id, parent_id = secrets.token_hex(16), secrets.token_hex(8)
@@ -39,11 +39,11 @@ async def test_an_order_is_one_trace_from_checkout_to_completion_and_links_the_w
     await shop.pay(payment["invoice_id"])
     await alice.wait_status(order, "completed")
 
-    async def complete() -> list[SpanSeen] | None:
+    async def complete() -> list[Span] | None:
         spans = sink.trace(trace_id)
         return spans if {(span.service, span.name) for span in spans} >= EXPECTED else None
 
-    spans: list[SpanSeen] = await poll(complete, f"all of {sorted(EXPECTED)}", 30)
+    spans: list[Span] = await poll(complete, f"all of {sorted(EXPECTED)}", 30)
 
     ids = {span.span_id for span in spans} | {parent_id}
     assert [span for span in spans if span.parent_id not in ids] == []

@@ -22,7 +22,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backg
 
 
 def chromium(installed: str = "/usr/bin/chromium") -> str:
-    """Give the path of a Chromium; without one the test fails with what to do about it."""
+    """Return the path of a Chromium; without one the test fails and names the command that installs it."""
     path = shutil.which("chromium") or installed
     if not Path(path).exists():
         pytest.fail("This test needs a browser and there is no Chromium here: `make setup` installs it.", pytrace=False)
@@ -37,7 +37,6 @@ class Merchant:
     answers: deque[int] = field(default_factory=deque)
 
     async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
-        """Take one callback."""
         if scope["type"] == "lifespan":
             return
         body, more = b"", True
@@ -58,22 +57,21 @@ class Merchant:
 
 
 @dataclass
-class Shop:
-    """What a test needs: the simulator's API, the merchant, and the page of a browser."""
+class PayPage:
+    """The simulator's API, the merchant, and the page of a browser."""
 
     api: httpx2.AsyncClient
     merchant: Merchant
     page: Page
 
     async def open_invoice(self, **fields: Any) -> str:
-        """Make an invoice of Rp150.000 and open the page behind its `invoice_url`; gives its id."""
+        """Make an invoice of Rp150.000, open the page behind its `invoice_url` and return its id."""
         given = {"external_id": "order-7", "amount": 150_000, "description": "Payment of order-7", **fields}
         made = (await self.api.post("/v2/invoices", json=given)).raise_for_status().json()
         await self.page.goto(made["invoice_url"])
         return str(made["id"])
 
     async def invoice(self, invoice_id: str) -> dict[str, Any]:
-        """Ask the API for an invoice."""
         return dict((await self.api.get(f"/v2/invoices/{invoice_id}")).raise_for_status().json())
 
 
@@ -88,8 +86,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def shop(browser: Browser) -> AsyncIterator[Shop]:
-    """A simulator with nothing in it, and a page of its own; retries come 0.1 s after a first try."""
+async def pay_page(browser: Browser) -> AsyncIterator[PayPage]:
+    """An empty simulator and a page; the first retry comes 0.1 s after the first attempt."""
     merchant, merchant_port, port = Merchant(), free_port(), free_port()
     settings = Settings(
         key=KEY,
@@ -104,5 +102,5 @@ async def shop(browser: Browser) -> AsyncIterator[Shop]:
         serving(create_app(settings), port),
         httpx2.AsyncClient(base_url=settings.public_url, auth=httpx2.BasicAuth(KEY, ""), trust_env=False) as api,
     ):
-        yield Shop(api, merchant, page)
+        yield PayPage(api, merchant, page)
         await page.close()

@@ -1,4 +1,4 @@
-"""The documentation pages of the running services in a real browser: complete, self-contained, and usable."""
+"""The documentation pages of the running services in a real browser: complete, self-contained and usable."""
 
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Docs:
-    """A page of a service's documentation, with what went wrong on it and whom it called."""
+    """A page of a service's documentation, with its errors and the addresses that it has called."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -32,7 +32,7 @@ class Docs:
         await expect(self.page.locator(".info .title")).to_be_visible()
 
     async def authorize(self, token: str) -> None:
-        """Sign in with the dialog behind the Authorize button."""
+        """Log in with the dialog behind the Authorize button."""
         await self.page.get_by_role("button", name="Authorize").click()
         dialog = self.page.locator(".dialog-ux .modal-ux")
         await dialog.locator(".auth-container", has_text="bearer").get_by_role("textbox").fill(token)
@@ -42,7 +42,7 @@ class Docs:
         await expect(dialog).to_have_count(0)
 
     async def execute(self, path: str, status: int) -> str:
-        """Try a GET out and wait until the page shows this status; gives the body that it shows."""
+        """Execute a GET, wait until the page shows this status, and return the body that it shows."""
         block = self.page.locator(".opblock-get").filter(
             has=self.page.locator(f'.opblock-summary-path[data-path="{path}"]')
         )
@@ -57,7 +57,7 @@ class Docs:
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A window with nothing remembered in it."""
+    """A browser context without cookies or storage."""
     opened = await browser.new_page(viewport={"width": 1200, "height": 1000})
     yield opened
     await opened.close()
@@ -71,7 +71,7 @@ async def test_a_token_from_the_dialog_opens_a_route_that_was_closed(stack: Stac
         admin = await shop.login("admin")
     await docs.authorize(admin.headers["Authorization"].removeprefix("Bearer "))
     assert (await docs.execute("/v1/orders/history", 200)).startswith("[")
-    # The browser itself logs the refusal; nothing else may be there.
+    # The browser itself logs the refusal; there must be no other error.
     assert [text for text in docs.troubles if "401" not in text] == []
     assert docs.called == {urlsplit(docs.url).netloc}
 

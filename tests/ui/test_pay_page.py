@@ -1,10 +1,10 @@
-"""A payer's clicks on the real buttons: what the page says afterwards, and which callbacks the merchant gets."""
+"""A payer's clicks on the buttons: what the page shows afterwards, and which callbacks the merchant gets."""
 
 import pytest
 from playwright.async_api import Page, expect
 
 from testkit import eventually
-from tests.ui.conftest import Shop, chromium
+from tests.ui.conftest import PayPage, chromium
 
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 
@@ -22,120 +22,119 @@ async def shows(page: Page, status: str, *texts: str) -> None:
 
 
 async def buttons(page: Page) -> list[str]:
-    """Give the names of the buttons on the page."""
     return await page.get_by_role("button").all_inner_texts()
 
 
-async def test_pay_makes_the_invoice_paid_and_tells_the_merchant(shop: Shop) -> None:
-    invoice = await shop.open_invoice()
-    await shows(shop.page, "PENDING", "Rp150.000", "order-7")
-    await press(shop.page, "Pay Rp150.000")
-    await shows(shop.page, "PAID", "Payment received", "Received", "answered 200")
-    assert await buttons(shop.page) == ["Pay once more"]
-    await shop.merchant.got(("PAID", 150_000))
-    assert shop.merchant.callbacks[0]["id"] == invoice
-    assert (await shop.invoice(invoice))["status"] == "PAID"
+async def test_pay_makes_the_invoice_paid_and_tells_the_merchant(pay_page: PayPage) -> None:
+    invoice = await pay_page.open_invoice()
+    await shows(pay_page.page, "PENDING", "Rp150.000", "order-7")
+    await press(pay_page.page, "Pay Rp150.000")
+    await shows(pay_page.page, "PAID", "Payment received", "Received", "answered 200")
+    assert await buttons(pay_page.page) == ["Pay once more"]
+    await pay_page.merchant.got(("PAID", 150_000))
+    assert pay_page.merchant.callbacks[0]["id"] == invoice
+    assert (await pay_page.invoice(invoice))["status"] == "PAID"
 
 
-async def test_pay_wrong_amount_pays_what_was_typed(shop: Shop) -> None:
-    invoice = await shop.open_invoice()
-    amount = shop.page.get_by_label("Amount")
+async def test_pay_wrong_amount_pays_what_was_typed(pay_page: PayPage) -> None:
+    invoice = await pay_page.open_invoice()
+    amount = pay_page.page.get_by_label("Amount")
     await expect(amount).to_have_value("149999")
     await amount.fill("120000")
-    await press(shop.page, "Pay wrong amount")
-    await shows(shop.page, "PAID", "Rp120.000", "answered 200")
-    await shop.merchant.got(("PAID", 120_000))
-    assert shop.merchant.callbacks[0]["amount"] == 150_000
-    assert (await shop.invoice(invoice))["paid_amount"] == 120_000
+    await press(pay_page.page, "Pay wrong amount")
+    await shows(pay_page.page, "PAID", "Rp120.000", "answered 200")
+    await pay_page.merchant.got(("PAID", 120_000))
+    assert pay_page.merchant.callbacks[0]["amount"] == 150_000
+    assert (await pay_page.invoice(invoice))["paid_amount"] == 120_000
 
 
-async def test_an_amount_that_is_none_is_refused_on_the_page_and_nothing_is_sent(shop: Shop) -> None:
-    await shop.open_invoice()
-    await shop.page.get_by_label("Amount").fill("a lot")
-    await press(shop.page, "Pay wrong amount")
-    await expect(shop.page.get_by_role("alert")).to_have_text("Not done: the amount must be a number above 0.")
-    await shows(shop.page, "PENDING")
-    await press(shop.page, "Pay Rp150.000")
-    await shows(shop.page, "PAID", "answered 200")
-    await shop.merchant.got(("PAID", 150_000))
+async def test_an_amount_that_is_none_is_refused_on_the_page_and_nothing_is_sent(pay_page: PayPage) -> None:
+    await pay_page.open_invoice()
+    await pay_page.page.get_by_label("Amount").fill("a lot")
+    await press(pay_page.page, "Pay wrong amount")
+    await expect(pay_page.page.get_by_role("alert")).to_have_text("Not done: the amount must be a number above 0.")
+    await shows(pay_page.page, "PENDING")
+    await press(pay_page.page, "Pay Rp150.000")
+    await shows(pay_page.page, "PAID", "answered 200")
+    await pay_page.merchant.got(("PAID", 150_000))
 
 
-async def test_an_empty_amount_is_not_sent_by_the_browser(shop: Shop) -> None:
-    await shop.open_invoice()
-    await shop.page.get_by_label("Amount").fill("")
-    await press(shop.page, "Pay wrong amount")
-    await expect(shop.page.get_by_label("Amount")).to_be_focused()
-    await shows(shop.page, "PENDING")
+async def test_an_empty_amount_is_not_sent_by_the_browser(pay_page: PayPage) -> None:
+    await pay_page.open_invoice()
+    await pay_page.page.get_by_label("Amount").fill("")
+    await press(pay_page.page, "Pay wrong amount")
+    await expect(pay_page.page.get_by_label("Amount")).to_be_focused()
+    await shows(pay_page.page, "PENDING")
 
 
-async def test_expire_ends_the_invoice_and_money_can_still_come_late(shop: Shop) -> None:
-    invoice = await shop.open_invoice()
-    await press(shop.page, "Expire")
-    await shows(shop.page, "EXPIRED", "can no longer be paid", "answered 200")
-    assert await buttons(shop.page) == ["Pay all the same (late payment)"]
-    await shop.merchant.got(("EXPIRED", None))
-    await press(shop.page, "Pay all the same (late payment)")
-    await expect(shop.page.locator(".callbacks tr")).to_have_count(2)
-    await shows(shop.page, "EXPIRED", "Received")
-    await shop.merchant.got(("EXPIRED", None), ("PAID", 150_000))
-    assert (await shop.invoice(invoice))["status"] == "EXPIRED"
+async def test_expire_ends_the_invoice_and_money_can_still_come_late(pay_page: PayPage) -> None:
+    invoice = await pay_page.open_invoice()
+    await press(pay_page.page, "Expire")
+    await shows(pay_page.page, "EXPIRED", "can no longer be paid", "answered 200")
+    assert await buttons(pay_page.page) == ["Pay all the same (late payment)"]
+    await pay_page.merchant.got(("EXPIRED", None))
+    await press(pay_page.page, "Pay all the same (late payment)")
+    await expect(pay_page.page.locator(".callbacks tr")).to_have_count(2)
+    await shows(pay_page.page, "EXPIRED", "Received")
+    await pay_page.merchant.got(("EXPIRED", None), ("PAID", 150_000))
+    assert (await pay_page.invoice(invoice))["status"] == "EXPIRED"
 
 
-async def test_pay_twice_makes_two_payments_with_a_callback_each(shop: Shop) -> None:
-    await shop.open_invoice()
-    await press(shop.page, "Pay twice")
-    await shows(shop.page, "PAID", "(and 1 more)")
-    await expect(shop.page.locator(".callbacks tr")).to_have_count(2)
-    await shop.merchant.got(("PAID", 150_000), ("PAID", 150_000))
-    first, second = shop.merchant.callbacks
+async def test_pay_twice_makes_two_payments_with_a_callback_each(pay_page: PayPage) -> None:
+    await pay_page.open_invoice()
+    await press(pay_page.page, "Pay twice")
+    await shows(pay_page.page, "PAID", "(and 1 more)")
+    await expect(pay_page.page.locator(".callbacks tr")).to_have_count(2)
+    await pay_page.merchant.got(("PAID", 150_000), ("PAID", 150_000))
+    first, second = pay_page.merchant.callbacks
     assert first["payment_id"] != second["payment_id"]
 
 
-async def test_a_click_on_a_page_that_is_out_of_date_says_why_nothing_was_done(shop: Shop) -> None:
-    invoice = await shop.open_invoice()
-    (await shop.api.post(f"/_sim/invoices/{invoice}/pay")).raise_for_status()
-    await press(shop.page, "Expire")
-    await expect(shop.page.get_by_role("alert")).to_have_text("Not done: the invoice is PAID.")
-    await shows(shop.page, "PAID")
-    await shop.merchant.got(("PAID", 150_000))
+async def test_a_click_on_a_page_that_is_out_of_date_says_why_nothing_was_done(pay_page: PayPage) -> None:
+    invoice = await pay_page.open_invoice()
+    (await pay_page.api.post(f"/_sim/invoices/{invoice}/pay")).raise_for_status()
+    await press(pay_page.page, "Expire")
+    await expect(pay_page.page.get_by_role("alert")).to_have_text("Not done: the invoice is PAID.")
+    await shows(pay_page.page, "PAID")
+    await pay_page.merchant.got(("PAID", 150_000))
 
 
-async def test_the_page_follows_retries_by_itself(shop: Shop) -> None:
-    shop.merchant.answers.append(503)
-    await shop.open_invoice()
-    await press(shop.page, "Pay Rp150.000")
-    await expect(shop.page.locator(".callbacks td:nth-child(2)")).to_have_text(["first try", "retry 1"])
-    await expect(shop.page.locator(".callbacks td:nth-child(3)")).to_have_text(["answered 503", "answered 200"])
-    await shop.merchant.got(("PAID", 150_000), ("PAID", 150_000))
+async def test_the_page_follows_retries_by_itself(pay_page: PayPage) -> None:
+    pay_page.merchant.answers.append(503)
+    await pay_page.open_invoice()
+    await press(pay_page.page, "Pay Rp150.000")
+    await expect(pay_page.page.locator(".callbacks td:nth-child(2)")).to_have_text(["first try", "retry 1"])
+    await expect(pay_page.page.locator(".callbacks td:nth-child(3)")).to_have_text(["answered 503", "answered 200"])
+    await pay_page.merchant.got(("PAID", 150_000), ("PAID", 150_000))
 
 
-async def test_hostile_texts_are_shown_and_not_run(shop: Shop) -> None:
+async def test_hostile_texts_are_shown_and_not_run(pay_page: PayPage) -> None:
     troubles: list[str] = []
-    shop.page.on("pageerror", lambda error: troubles.append(str(error)))
-    await shop.open_invoice(
+    pay_page.page.on("pageerror", lambda error: troubles.append(str(error)))
+    await pay_page.open_invoice(
         description=HOSTILE, external_id=HOSTILE, items=[{"name": HOSTILE, "price": 1, "quantity": 1}]
     )
-    assert (await shop.page.locator("main").inner_text()).count(HOSTILE) == 3
-    assert await shop.page.locator("main img, main script").count() == 0
-    assert await shop.page.title() == "Rp150.000 to Go Commerce"
+    assert (await pay_page.page.locator("main").inner_text()).count(HOSTILE) == 3
+    assert await pay_page.page.locator("main img, main script").count() == 0
+    assert await pay_page.page.title() == "Rp150.000 to Go Commerce"
     assert troubles == []
 
 
 @pytest.mark.parametrize("width", [320, 420, 1200])
 @pytest.mark.parametrize("action", [None, "pay", "expire"])
-async def test_nothing_sticks_out_of_the_card(shop: Shop, width: int, action: str | None) -> None:
-    await shop.page.set_viewport_size({"width": width, "height": 800})
-    invoice = await shop.open_invoice(
+async def test_nothing_sticks_out_of_the_card(pay_page: PayPage, width: int, action: str | None) -> None:
+    await pay_page.page.set_viewport_size({"width": width, "height": 800})
+    invoice = await pay_page.open_invoice(
         external_id="order-" + "9" * 90,
         description="word " * 60,
         amount=9_999_999_999,
         items=[{"name": "unbreakable" * 20, "price": 9_999_999_999, "quantity": 1000}],
     )
     if action:
-        (await shop.api.post(f"/_sim/invoices/{invoice}/{action}")).raise_for_status()
-        await eventually(lambda: shop.merchant.callbacks)
-        await shop.page.reload()
-    outside = await shop.page.evaluate(
+        (await pay_page.api.post(f"/_sim/invoices/{invoice}/{action}")).raise_for_status()
+        await eventually(lambda: pay_page.merchant.callbacks)
+        await pay_page.page.reload()
+    outside = await pay_page.page.evaluate(
         """() => {
           const card = document.querySelector("main").getBoundingClientRect();
           return [...document.querySelectorAll("main *")].filter(item => {

@@ -26,7 +26,7 @@ START = datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 
 @dataclass
 class Callback:
-    """One request that the merchant got."""
+    """One request to the merchant."""
 
     method: str
     headers: dict[str, str]
@@ -34,7 +34,7 @@ class Callback:
 
     @property
     def status(self) -> str:
-        """Give the invoice's status in it."""
+        """The status of the invoice."""
         return str(self.body["status"])
 
 
@@ -42,7 +42,7 @@ class Callback:
 class Merchant:
     """Keeps every callback in the order of arrival; `answers` are used up one by one, then it is 200.
 
-    An answer is an HTTP status, or None for none: the request hangs until the caller hangs up.
+    An answer is an HTTP status, or None: then the request gets no answer and ends when the caller disconnects.
     """
 
     url: str
@@ -75,44 +75,41 @@ class Merchant:
         await send({"type": "http.response.body", "body": b""})
 
     def closed_gate(self) -> asyncio.Event:
-        """Hold back all answers from now on, until the event is set."""
+        """Delay all answers from now on until the event is set."""
         self.gate = asyncio.Event()
         return self.gate
 
     def statuses(self) -> list[str]:
-        """Give what arrived, as the invoice's status in each."""
+        """The statuses of the callbacks in the order of arrival."""
         return [callback.status for callback in self.callbacks]
 
     async def got(self, count: int) -> list[Callback]:
-        """Wait until so many callbacks have arrived, and give all."""
+        """Wait for so many callbacks and return all."""
         await eventually(lambda: len(self.callbacks) >= count)
         return self.callbacks
 
 
 @dataclass
 class Clock:
-    """The time that invoices live by; it stands still until a test moves it."""
+    """The clock of the simulator; it stands still until a test advances it."""
 
     now: datetime = START
 
     def __call__(self) -> datetime:
-        """Give the time."""
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move on."""
         self.now += timedelta(seconds=seconds)
 
 
 @dataclass
 class Sleep:
-    """Notes how long the simulator would have slept; `blocked` makes it sleep for ever."""
+    """Records the sleeps of the simulator without sleeping; `blocked` never returns."""
 
     slept: list[float] = field(default_factory=list)
     blocked: bool = False
 
     async def __call__(self, seconds: float) -> None:
-        """Sleep no time at all."""
         self.slept.append(seconds)
         await (asyncio.Event().wait() if self.blocked else asyncio.sleep(0))
 
@@ -129,7 +126,7 @@ class Sim:
 
     @property
     def inside(self) -> Simulator:
-        """Give the object behind the routes."""
+        """The object behind the routes."""
         simulator: Simulator = self.app.state.simulator
         return simulator
 
@@ -153,7 +150,7 @@ class Sim:
         return dict((await self.http.put("/_sim/faults", json=switches)).raise_for_status().json())
 
     async def tries(self, count: int) -> list[dict[str, Any]]:
-        """Wait until so many deliveries are over, and give all."""
+        """Wait for so many deliveries and return all."""
 
         async def over() -> list[dict[str, Any]] | None:
             found: list[dict[str, Any]] = (await self.http.get("/_sim/deliveries")).json()
@@ -162,7 +159,7 @@ class Sim:
         return list(await eventually(over))
 
     async def settled(self) -> dict[str, int]:
-        """Wait until no webhook is pending, and give how many ended in which state."""
+        """Wait until no webhook is pending and return the number in each state."""
 
         async def over() -> dict[str, int] | None:
             states: dict[str, int] = (await self.http.get("/_sim/stats")).json()["webhooks"]
@@ -175,7 +172,7 @@ class Sim:
 async def simulated(
     merchant: Merchant, *, clock: Clock | None = None, sleep: Sleep | None = None, **settings_: Any
 ) -> AsyncIterator[Sim]:
-    """Run a simulator in this process; `settings_` go over those of a test."""
+    """Run a simulator in this process; `settings_` replace those of a test."""
     given = {"key": KEY, "callback_token": TOKEN, "callback_url": merchant.url, "public_url": "http://pay.test"}
     settings = Settings(**{**given, "retry_scale": 1, **settings_})
     clock, sleep = clock or Clock(), sleep or Sleep()
@@ -213,7 +210,7 @@ def merchant(merchants: tuple[str, dict[str, Merchant]]) -> Merchant:
 
 @pytest.fixture
 async def sim(merchant: Merchant) -> AsyncIterator[Sim]:
-    """A simulator with nothing in it."""
+    """An empty simulator."""
     async with simulated(merchant) as made:
         yield made
 

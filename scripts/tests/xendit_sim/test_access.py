@@ -1,4 +1,4 @@
-"""Who may call, what a stranger is told, and the rate headers on every answer."""
+"""Authentication, the answer to a wrong key, and the rate headers on every answer."""
 
 import base64
 

@@ -33,7 +33,7 @@ ITEM = {"name": "Kopi", "price": 150_000, "quantity": 1}
 
 
 async def refusal(sim: Sim, **fields: Any) -> dict[str, Any]:
-    """Create what must be refused with 400; gives the body."""
+    """Send a create call that must be refused with 400 and return the body."""
     answer = await sim.http.post("/v2/invoices", json={"external_id": "order-7", "amount": 150_000, **fields})
     assert answer.status_code == 400, answer.text
     assert (await sim.http.get("/v2/invoices")).json() == []

@@ -6,7 +6,7 @@ from .conftest import Sim
 
 
 async def expire(sim: Sim, invoice_id: str) -> tuple[int, dict[str, object]]:
-    """Call expire!; gives status and body."""
+    """Call expire! and return status and body."""
     answer = await sim.http.post(f"/invoices/{invoice_id}/expire!")
     return answer.status_code, answer.json()
 

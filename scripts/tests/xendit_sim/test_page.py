@@ -1,4 +1,4 @@
-"""The pay page: what it shows, what each button does, and that nothing a merchant writes becomes markup."""
+"""The pay page: its content, its buttons, and that a merchant's text never becomes markup."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""With a file, a restart loses nothing: invoices, deliveries, and webhooks that were on their way."""
+"""With a file, a restart loses nothing: invoices, deliveries and pending webhooks."""
 
 import sqlite3
 from pathlib import Path

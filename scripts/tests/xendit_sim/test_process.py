@@ -1,4 +1,4 @@
-"""The program itself: it serves, keeps what it knows when it is killed, and names a setting that is wrong."""
+"""The program: it serves, keeps its data when it is killed, and names a wrong setting."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from .conftest import KEY, TOKEN, Merchant
 
 @contextmanager
 def running(port: int, merchant: Merchant, data: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the simulator as a process; it is ended with the block if a test has not done so."""
+    """Run the simulator as a process that is stopped at the end of the block."""
     env = {
         **os.environ,
         "XENDIT_SIM_PORT": str(port),

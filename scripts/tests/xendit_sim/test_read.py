@@ -1,4 +1,4 @@
-"""GET of one invoice and of many: order, filters, pages, and what is found when there is nothing."""
+"""GET of one invoice and of lists: order, filters, pages, and empty results."""
 
 import json
 from typing import Any
@@ -9,14 +9,14 @@ from .conftest import Sim
 
 
 async def listed(sim: Sim, **params: Any) -> list[str]:
-    """List and give the external ids."""
+    """Return the external ids of a list."""
     answer = await sim.http.get("/v2/invoices", params=params)
     assert answer.status_code == 200, answer.text
     return [invoice["external_id"] for invoice in answer.json()]
 
 
 async def refused(sim: Sim, **params: Any) -> list[str]:
-    """List what must be refused; gives the parameter at fault."""
+    """Send a list call that must be refused and return the invalid parameter."""
     answer = await sim.http.get("/v2/invoices", params=params)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "API_VALIDATION_ERROR")
     (error,) = answer.json()["errors"]

@@ -1,4 +1,4 @@
-"""The README names every setting, route and switch, and its examples are taken."""
+"""The README names every setting, route and switch, and its examples work."""
 
 import json
 import re
@@ -19,7 +19,7 @@ SWITCHES = README[README.index("### Switches") : README.index("## What is faithf
 
 
 class Asked(Mapping[str, str]):
-    """An empty environment that notes what it is asked for."""
+    """An empty environment that records the names that are read."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()

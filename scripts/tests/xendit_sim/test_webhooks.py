@@ -1,4 +1,4 @@
-"""Callbacks as Xendit sends them: what is in them, when they are tried again, and when no more."""
+"""Callbacks as Xendit sends them: their content, retries, and the end of retries."""
 
 import pytest
 

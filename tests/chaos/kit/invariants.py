@@ -1,4 +1,4 @@
-"""What must hold after every fault besides the audit: nothing leaks, nothing died in silence, and orders go through."""
+"""What must hold after every fault besides the audit: no leaks, no lost exceptions, no stale cache, new orders."""
 
 import time
 from dataclasses import dataclass, field
@@ -20,23 +20,22 @@ IDLE = """
 SELECT pid, application_name, query FROM pg_stat_activity
 WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '2 seconds'
 """
-NO_CALLBACKS = ("exception was never retrieved", "was never awaited", "Unclosed ")
-"""What asyncio and its libraries write when something was lost without anybody being told."""
+LOST_SIGNS = ("exception was never retrieved", "was never awaited", "Unclosed ")
+"""What asyncio and its libraries log when an exception, a coroutine or a connection was dropped."""
 
 
 @dataclass
 class Invariants:
-    """Looks at a stack at rest; each check gives what is wrong, in words. Logs are read on from where they were left."""
+    """Checks a stack at rest; each check returns violations as text. Logs are read from where the last check ended."""
 
     stack: Stack
     _read: dict[str, int] = field(default_factory=dict)
 
     async def violations(self) -> list[str]:
-        """Make all checks that change nothing."""
-        return [*await self._idle(), *self._silent(), *await self._stale()]
+        return [*await self._open_transactions(), *self._lost_exceptions(), *await self._stale_products()]
 
-    async def _idle(self) -> list[str]:
-        """Find transactions that somebody has left open (invariant 17)."""
+    async def _open_transactions(self) -> list[str]:
+        """Open transactions (invariant 17)."""
         server = self.stack.programs.postgres
         connection = await asyncpg.connect(
             host="localhost", port=server.port, user="admin", password=server.superuser_password, database="postgres"
@@ -46,24 +45,24 @@ class Invariants:
         finally:
             await connection.close()
 
-    def _silent(self) -> list[str]:
-        """Find what died in silence (invariant 18)."""
-        found = []
+    def _lost_exceptions(self) -> list[str]:
+        """Exceptions that no code has retrieved (invariant 18)."""
+        lines = []
         for service in SERVICES:
             path = self.stack.layout.log(service)
             with path.open("rb") as log:
                 log.seek(self._read.get(service, 0))
                 text = log.read()
             self._read[service] = self._read.get(service, 0) + len(text)
-            found += [
+            lines += [
                 f"{service}: {line}"
                 for line in text.decode(errors="replace").splitlines()
-                if any(sign in line for sign in NO_CALLBACKS)
+                if any(sign in line for sign in LOST_SIGNS)
             ]
-        return found
+        return lines
 
-    async def _stale(self) -> list[str]:
-        """Compare cached products with the database (invariant 15)."""
+    async def _stale_products(self) -> list[str]:
+        """Cached products that differ from the database (invariant 15)."""
         environment = self.stack.programs.environment("productfc")
         client = redis.asyncio.Redis(
             port=self.stack.layout.port("redis"), password=environment["REDIS_PASSWORD"], socket_timeout=5
@@ -95,7 +94,7 @@ class Invariants:
 
 
 async def order_goes_through(shop: Shop, back_office: BackOffice, who: Customer) -> float:
-    """Order, pay and complete; give the seconds. Raises TimeoutError after ten (invariant 19)."""
+    """Order, pay and complete; return the seconds. Raises TimeoutError after ten (invariant 19)."""
     began = time.monotonic()
     product = await back_office.product(stock=1)
     order = await who.checkout(product, 1)

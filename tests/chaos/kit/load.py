@@ -1,4 +1,4 @@
-"""Customers who order, pay, let expire or walk away while everything breaks around them, and repeat what fails."""
+"""The load of a chaos run: customers who order, pay, let invoices expire or leave, and repeat failed calls."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ SOLD_OUT = "sold out"
 
 @dataclass
 class Bought:
-    """One customer's try: `order` is None when there was nothing left to sell."""
+    """One purchase: `order` is None when the stock was gone."""
 
     intent: str
     order: int | None = None
@@ -28,7 +28,7 @@ class Bought:
 
 @dataclass
 class Load:
-    """Sends the orders of a run; every call that fails for want of a server is repeated with the same key."""
+    """Sends the orders of a run; a call that fails because a server is away is repeated with the same key."""
 
     shop: Shop
     customers: list[Customer]
@@ -37,7 +37,7 @@ class Load:
     bought: list[Bought] = field(default_factory=list)
 
     async def run(self, orders: int, length_s: float) -> None:
-        """Start the orders spread over `length_s` seconds, and wait until each has come to its end."""
+        """Start the orders spread over `length_s` seconds and wait until all purchases are over."""
         draw = random.Random(self.seed * 7919 + 1)
         async with asyncio.TaskGroup() as group:
             for _ in range(orders):
@@ -56,7 +56,7 @@ class Load:
             await self._settle(bought.invoice, bought.intent)
 
     async def _checkout(self, who: Customer, product: dict[str, Any], quantity: int) -> int | None:
-        """Order until there is an answer, always with the same key; None when the stock is gone."""
+        """Repeat one checkout with the same key until it is answered; None when the stock is gone."""
         key = uuid4().hex
 
         async def answered() -> list[int | None] | None:

@@ -16,7 +16,7 @@ STOCK_TAKEN = "stock update applied"
 
 
 class LogTail:
-    """The lines that programs add to a log from now on."""
+    """The lines that are added to a log after this object is made."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,11 +24,11 @@ class LogTail:
 
     @classmethod
     def of(cls, arena: Arena, service: str) -> "LogTail":
-        """Read on the log of a service's processes that tests start."""
+        """Follow the log of a service's processes that tests start."""
         return cls(log_by_test(arena.stack, service))
 
     def lines(self, event: str, **fields: object) -> list[dict[str, Any]]:
-        """Give the lines with this text and these fields."""
+        """Return the lines with this event and these fields."""
         found = []
         with self._path.open("rb") as file:
             file.seek(self._start)
@@ -38,7 +38,7 @@ class LogTail:
         return [line for line in found if line.get("event") == event and fields.items() <= line.items()]
 
     async def wait(self, event: str, count: int = 1, deadline_s: float = 30, **fields: object) -> list[dict[str, Any]]:
-        """Wait until so many lines are there, and give them."""
+        """Wait for so many lines and return them."""
 
         async def there() -> list[dict[str, Any]] | None:
             found = self.lines(event, **fields)
@@ -48,7 +48,7 @@ class LogTail:
 
 
 async def metric(arena: Arena, url: str, name: str, **labels: str) -> float:
-    """Read a counter of a service's process; 0.0 when it has not counted yet."""
+    """Read a metric of a service's process; 0.0 when it has no value yet."""
     answer = await arena.client.get(f"{url}/metrics")
     answer.raise_for_status()
     return sum(

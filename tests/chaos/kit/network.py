@@ -1,4 +1,4 @@
-"""A TCP proxy before everything that the services of a stack call, in a thread that no test can keep from running."""
+"""A TCP proxy before everything that the services of a stack call, in a thread beside the test's event loop."""
 
 import asyncio
 import threading
@@ -10,11 +10,11 @@ from fc.stack.layout import Layout
 from testkit.proxy import Proxy
 
 PARTS = ("postgres", "kafka", "redis", "mongo", "grpc", "productfc", "xendit")
-"""What the services reach through a proxy: `grpc` is userfc's look-up, `productfc` its HTTP."""
+"""What the services reach through a proxy: `grpc` is userfc's, `productfc` its HTTP."""
 
 
 class Wire:
-    """The way of all services to one part; the modes are the proxy's."""
+    """The connections of all services to one part; the modes are the proxy's."""
 
     def __init__(self, proxy: Proxy, loop: asyncio.AbstractEventLoop) -> None:
         self._proxy = proxy
@@ -24,7 +24,6 @@ class Wire:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def restore(self) -> None:
-        """Forward everything again."""
         await self._do(self._proxy.restore())
 
     async def refuse(self) -> None:
@@ -32,11 +31,11 @@ class Wire:
         await self._do(self._proxy.refuse())
 
     async def blackhole(self) -> None:
-        """Take everything and forward nothing."""
+        """Accept data and forward none."""
         await self._do(self._proxy.blackhole())
 
     async def delay(self, seconds: float) -> None:
-        """Hold each piece of an answer back."""
+        """Delay each chunk of an answer."""
         await self._do(self._proxy.delay(seconds))
 
     async def cut(self, after_bytes: int) -> None:
@@ -58,7 +57,7 @@ class Wire:
 
 
 class Network:
-    """All wires of a stack, by the names of PARTS: `Stack.for_tests(home, {}, network.between)` puts them in its way."""
+    """The wires of a stack by the names of PARTS; see `Stack.for_tests(home, {}, network.between)`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -66,7 +65,7 @@ class Network:
         self._proxies: dict[str, Proxy] = {}
 
     def between(self, layout: Layout) -> dict[str, int]:
-        """Make the proxies of a stack, and give the port of each."""
+        """Make the proxies of a stack and return their ports."""
         self._proxies = {name: Proxy("127.0.0.1", layout.port(name), kafka=name == "kafka") for name in PARTS}
         return {name: proxy.port for name, proxy in self._proxies.items()}
 

@@ -1,4 +1,4 @@
-"""What tests of the relay see and do: numbered events on a topic of their own, commits that fail or wait, the lock."""
+"""Outboxes and their relays: numbered events on a topic of their own, the rows of an order, the relay's lock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,11 +18,11 @@ INSERT INTO outbox (event_id, topic, key, payload)
 SELECT gen_random_uuid(), $1, 'key-' || n % $2, jsonb_build_object('number', n)
 FROM generate_series($3::int, $3::int + $4::int - 1) AS n ORDER BY n
 """
-_WAIT = """
+_ADD_WAITING = """
 INSERT INTO outbox (event_id, topic, key, payload, next_attempt_at)
 SELECT gen_random_uuid(), $1, 'old-' || n, '{}', now() + interval '1 hour' FROM generate_series(1, $2::int) AS n
 """
-_BURY = """
+_PUBLISH_WAITING = """
 UPDATE outbox SET published_at = now(), next_attempt_at = NULL
 WHERE topic = $1 AND published_at IS NULL AND next_attempt_at IS NOT NULL
 """
@@ -39,7 +39,7 @@ WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_datab
 
 
 class NumberedEvents:
-    """Events that a test puts into an outbox without any hint to the relay, for a topic that nobody consumes."""
+    """Events that a test inserts into an outbox without waking the relay, for a topic without consumers."""
 
     def __init__(self, arena: Arena, service: str) -> None:
         self._arena = arena
@@ -52,12 +52,12 @@ class NumberedEvents:
         return await self._arena.sql(self._service, statement, self.topic, *values)
 
     async def put(self, count: int, keys: int) -> None:
-        """Commit so many events, numbered upwards, whose keys (`key-0`, `key-1`, ...) take turns."""
+        """Commit so many numbered events, with the keys `key-0`, `key-1`, ... in turn."""
         await self.sql(_PUT, keys, self._next, count)
         self._next += count
 
     async def add(self, key: str, payload: dict[str, Any], headers: dict[str, Any]) -> None:
-        """Commit one event that is like no other."""
+        """Commit one event with this payload and these headers."""
         await self.sql(
             "INSERT INTO outbox (event_id, topic, key, payload, headers)"
             " VALUES (gen_random_uuid(), $1, $2, $3::text::jsonb, $4::text::jsonb)",
@@ -66,16 +66,16 @@ class NumberedEvents:
             orjson.dumps(headers).decode(),
         )
 
-    async def wait(self, count: int) -> None:
-        """Commit so many events that are backing off for an hour."""
-        await self.sql(_WAIT, count)
+    async def add_waiting(self, count: int) -> None:
+        """Commit so many events whose next attempt is in an hour."""
+        await self.sql(_ADD_WAITING, count)
 
-    async def bury(self) -> None:
-        """Let those be published, so that the indexes of waiting events are full of dead ones."""
-        await self.sql(_BURY)
+    async def publish_waiting(self) -> None:
+        """Mark these events as published, so that the indexes of waiting events are full of dead entries."""
+        await self.sql(_PUBLISH_WAITING)
 
     async def by_key(self) -> dict[str, dict[str, int]]:
-        """Tell of each key how many events are parked, after how many tries, and how many went out after the first was."""
+        """Return per key: parked events, most attempts, and events published after the first was parked."""
         return {row["key"]: dict(row) for row in await self.sql(_BY_KEY)}
 
     async def published(self, at_least: int | None = None, deadline_s: float = 60) -> None:
@@ -91,7 +91,7 @@ class NumberedEvents:
         await poll(done, f"events on {self.topic} are published", deadline_s, 0.05)
 
     async def marks(self) -> list[tuple[Any, ...]]:
-        """Give what the relay has noted at each event."""
+        """Return what the relay has written at each event."""
         rows = await self.sql("SELECT id, xmin::text, attempts, published_at FROM outbox WHERE topic = $1 ORDER BY id")
         return [tuple(row) for row in rows]
 
@@ -105,7 +105,7 @@ class NumberedEvents:
         return found
 
     async def duplicates(self) -> int:
-        """Check that every number that was put has arrived, each key's in order, and count those that came again."""
+        """Check that every number arrived, in order within its key, and return the number of duplicates."""
         found = await self.arrived()
         for key, numbers in found.items():
             first = list(dict.fromkeys(numbers))
@@ -116,7 +116,7 @@ class NumberedEvents:
 
 @asynccontextmanager
 async def numbered_events(arena: Arena, service: str = "orderfc") -> AsyncIterator[NumberedEvents]:
-    """Make the topic; topic and events are gone afterwards, because the audit knows neither."""
+    """Make the topic for the block. Topic and events are removed afterwards: the audit does not expect them."""
     events = NumberedEvents(arena, service)
     admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{arena.stack.layout.port('kafka')}")
     await admin.start()
@@ -131,12 +131,12 @@ async def numbered_events(arena: Arena, service: str = "orderfc") -> AsyncIterat
 
 
 async def relay_sessions(arena: Arena, service: str) -> list[int]:
-    """Give the process ids of the database sessions that hold the relay's lock."""
+    """Return the process ids of the database sessions that hold the relay's lock."""
     return [row["pid"] for row in await arena.sql(service, _LOCKED)]
 
 
 async def end_relay_session(arena: Arena, service: str) -> int:
-    """End the session of the relay that is active, wait until another one holds the lock, and give that one's id."""
+    """Terminate the session of the active relay; wait for the next holder of the lock and return its process id."""
     [before] = await relay_sessions(arena, service)
     await arena.sql(service, "SELECT pg_terminate_backend($1)", before)
 
@@ -148,7 +148,7 @@ async def end_relay_session(arena: Arena, service: str) -> int:
 
 
 async def outbox_rows(arena: Arena, service: str, order: int) -> list[dict[str, Any]]:
-    """Give an order's events as they stand in an outbox, in order of their numbers."""
+    """Return the rows of an order in an outbox, in the order of their ids."""
     rows = await arena.sql(
         service,
         "SELECT id, topic, attempts, next_attempt_at, last_error, published_at FROM outbox WHERE key = $1 ORDER BY id",
@@ -158,22 +158,22 @@ async def outbox_rows(arena: Arena, service: str, order: int) -> list[dict[str, 
 
 
 async def copies_on_topic(arena: Arena, order: int, topic: str) -> list[PublishedEvent]:
-    """Give each time that an order's event stands on its topic."""
+    """Return every copy of an order's event on its topic."""
     return [event for event in await arena.bus.read(topic) if event.key == f"order-{order}".encode()]
 
 
 async def answered_order(task: "asyncio.Task[int]") -> int:
-    """Give an order's number once its customer has an answer."""
+    """Wait for the answer to a checkout."""
     async with asyncio.timeout(60):
         return await task
 
 
 async def event_counts(arena: Arena, number: int) -> dict[str, int]:
-    """Count what the services have published of an order, by topic: from their outboxes, not from the topics."""
-    found: dict[str, int] = {}
+    """Count the events of an order in the outboxes, by topic."""
+    counts: dict[str, int] = {}
     for service in ("orderfc", "productfc", "paymentfc"):
         rows = await arena.sql(
             service, "SELECT topic, count(*) AS n FROM outbox WHERE key = $1 GROUP BY 1", f"order-{number}"
         )
-        found |= {str(row["topic"]): int(row["n"]) for row in rows}
-    return found
+        counts |= {str(row["topic"]): int(row["n"]) for row in rows}
+    return counts

@@ -1,4 +1,4 @@
-"""Hands for the tests of payments: callbacks in Xendit's place, what paymentfc wrote down, and orders kept locked."""
+"""Payments: callbacks sent in place of Xendit, the simulator's control API, and what paymentfc has stored."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,17 +17,16 @@ PAID_ORDER = {"order.created": 1, "stock.updated": 1, "payment.success": 1}
 UNPAID_ORDER = {"order.created": 1, "stock.updated": 1, "payment.failed": 1, "stock.rollback": 1}
 LATE_ORDER = PAID_ORDER | UNPAID_ORDER
 NO_CALLBACKS = {"drop_webhooks": True}
-"""What the services publish of an order that is paid, not paid, or paid too late; and the loss of all callbacks."""
+"""The events of an order that is paid, not paid, or paid too late; the switch that loses all callbacks."""
 WEBHOOK = "/v1/payments/xendit/webhook"
 
 
 def callback_token(arena: Arena) -> str:
-    """Give the token that Xendit's callbacks carry."""
     return secret_of(arena.stack, "paymentfc", "xendit_webhook_token")
 
 
 async def control_api(arena: Arena, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Do something at the simulator's control API: POST with a body (an empty one counts), else GET."""
+    """Call the simulator's control API: POST with a body, which may be empty, else GET."""
     url = f"{arena.stack.layout.url('xendit')}/_sim/{path}"
     answer = await (arena.client.get(url) if body is None else arena.client.post(url, json=body))
     answer.raise_for_status()
@@ -35,7 +34,7 @@ async def control_api(arena: Arena, path: str, body: dict[str, Any] | None = Non
 
 
 async def make_invoice(arena: Arena, order: int, amount: int) -> str:
-    """Make an invoice of an order at Xendit past paymentfc, and give its id."""
+    """Make an invoice of an order at Xendit without paymentfc and return its id."""
     key = secret_of(arena.stack, "paymentfc", "xendit_secret_api_key")
     url = f"{arena.stack.layout.url('xendit')}/v2/invoices"
     body = {"external_id": f"order-{order}", "amount": amount, "currency": "IDR"}
@@ -45,22 +44,22 @@ async def make_invoice(arena: Arena, order: int, amount: int) -> str:
 
 
 async def xendit_calls(arena: Arena, call: str = "POST /v2/invoices") -> int:
-    """Count the calls of one kind that Xendit has had."""
+    """Count the calls of one kind at the simulator."""
     return int((await control_api(arena, "stats"))["requests"].get(call, 0))
 
 
 async def xendit_invoices(arena: Arena, order: int) -> list[dict[str, Any]]:
-    """Give every invoice that Xendit ever made for an order."""
+    """Return all invoices of an order at Xendit."""
     return list(await control_api(arena, f"invoices?external_id=order-{order}"))
 
 
 async def deliveries(arena: Arena, invoice_id: str) -> list[dict[str, Any]]:
-    """Give every try to deliver a callback of an invoice, oldest first."""
+    """Return the attempts to deliver callbacks of an invoice, oldest first."""
     return list(await control_api(arena, f"deliveries?invoice_id={invoice_id}"))
 
 
 async def last_callback(arena: Arena, invoice_id: str) -> dict[str, Any]:
-    """Wait for the last callback of an invoice, lost or not, and give its body."""
+    """Wait for a callback of an invoice, delivered or lost, and return the body of the last."""
 
     async def there() -> Any:
         return (await deliveries(arena, invoice_id))[-1:]
@@ -77,7 +76,7 @@ async def post_callback(
     given: bytes | None = None,
     client: httpx2.AsyncClient | None = None,
 ) -> httpx2.Response:
-    """Post a callback, with the right token unless another is given (empty counts)."""
+    """Post a callback; `given` replaces the right token and may be empty."""
     right = callback_token(arena).encode() if given is None else given
     headers = [(b"x-callback-token", right), (b"content-type", b"application/json")]
     content = body if isinstance(body, bytes) else orjson.dumps(body)
@@ -87,49 +86,47 @@ async def post_callback(
 
 
 async def postpone_check(arena: Arena, *orders: int) -> None:
-    """Keep the check of open invoices away from orders: what a test shows must not be that check's work."""
+    """Postpone the check of open invoices for orders, so that it does not decide what a test is about."""
     sql = "UPDATE payments SET check_after = now() + interval '1 hour' WHERE order_id = ANY($1::bigint[])"
     await arena.sql("paymentfc", sql, list(orders))
 
 
 async def unchecked_invoice(arena: Arena, order: int) -> dict[str, Any]:
-    """Wait for an order's invoice, keep the check of open invoices away from it, and give the payment."""
+    """Wait for an order's invoice, postpone its check, and return the payment."""
     payment = await arena.invoice(order)
     await postpone_check(arena, order)
     return payment
 
 
 async def payment_row(arena: Arena, order: int) -> asyncpg.Record:
-    """Read an order's payment as it is stored."""
     [row] = await arena.sql("paymentfc", "SELECT * FROM payments WHERE order_id = $1", order)
     return row
 
 
 async def request_row(arena: Arena, order: int) -> asyncpg.Record:
-    """Read the request for an order's invoice."""
     [row] = await arena.sql("paymentfc", "SELECT * FROM payment_requests WHERE order_id = $1", order)
     return row
 
 
 async def requests_of(arena: Arena, orders: Sequence[int]) -> list[asyncpg.Record]:
-    """Read the requests for the invoices of several orders that are listed so far."""
+    """Return the stored requests for the invoices of orders; some may be missing."""
     return await arena.sql("paymentfc", "SELECT * FROM payment_requests WHERE order_id = ANY($1::bigint[])", orders)
 
 
 async def callbacks(arena: Arena, order: int) -> list[tuple[str, str, int]]:
-    """Give (status, outcome, deliveries) of each distinct callback of an order, in the order of arrival."""
+    """Return (status, outcome, deliveries) of each distinct callback of an order, in the order of arrival."""
     sql = "SELECT status, outcome, deliveries FROM payment_callbacks WHERE external_id = $1 ORDER BY id"
     return [tuple(row) for row in await arena.sql("paymentfc", sql, f"order-{order}")]
 
 
 async def anomalies(arena: Arena, order: int) -> list[tuple[str, str, str]]:
-    """Give (kind, expected, received) of what a person has to look at, in the order of recording."""
+    """Return (kind, expected, received) of the anomalies of an order, in the order of recording."""
     sql = "SELECT kind, expected, received FROM payment_anomalies WHERE external_id = $1 ORDER BY id"
     return [tuple(row) for row in await arena.sql("paymentfc", sql, f"order-{order}")]
 
 
 def callback_head(arena: Arena, body: bytes) -> bytes:
-    """Write the head of a callback's request as it goes over the wire."""
+    """Return the head of a callback's HTTP request as bytes."""
     return (
         f"POST {WEBHOOK} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         f"x-callback-token: {callback_token(arena)}\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -137,7 +134,7 @@ def callback_head(arena: Arena, body: bytes) -> bytes:
 
 
 async def send_raw(arena: Arena, data: bytes) -> asyncio.StreamWriter:
-    """Connect to paymentfc and write some bytes; the caller hangs up."""
+    """Connect to paymentfc and send bytes; the caller closes the connection."""
     _, writer = await asyncio.open_connection("127.0.0.1", arena.stack.layout.port("paymentfc"))
     writer.write(data)
     await writer.drain()
@@ -145,7 +142,7 @@ async def send_raw(arena: Arena, data: bytes) -> asyncio.StreamWriter:
 
 
 async def paid_without_callback(arena: Arena) -> tuple[int, dict[str, Any]]:
-    """Have an order paid at Xendit whose callback is lost; give the order and that callback's body."""
+    """Pay an order at Xendit while its callback is lost. Returns the order and the body of that callback."""
     _, order = await arena.placed()
     invoice = await unchecked_invoice(arena, order)
     async with arena.back_office.faults(NO_CALLBACKS):
@@ -154,20 +151,20 @@ async def paid_without_callback(arena: Arena) -> tuple[int, dict[str, Any]]:
 
 
 async def assert_paid_once(arena: Arena, order: int) -> None:
-    """See that an order whose money came is completed by one event."""
+    """Wait until an order is completed and check that one event did it."""
     await arena.alice.wait_status(order, "completed", 40)
     assert await arena.history(order) == ["created", "completed"]
     assert await event_counts(arena, order) == PAID_ORDER
 
 
 async def pay_late(arena: Arena, invoice: dict[str, Any]) -> None:
-    """Have money come for an invoice that has expired."""
+    """Pay an invoice that has expired."""
     url = f"{arena.stack.layout.url('xendit')}/_sim/invoices/{invoice['invoice_id']}/pay"
     (await arena.client.post(url, json={"after_expiry": True})).raise_for_status()
 
 
 async def anomaly_kinds(arena: Arena, number: int) -> list[str]:
-    """Give the kinds of the anomalies that an administrator sees of an order."""
+    """Return the kinds of the anomalies that an administrator sees of an order."""
     admin = (await arena.shop.login("admin")).headers
     url = f"{arena.stack.layout.url('paymentfc')}/v1/payments/anomalies"
     answer = await arena.client.get(url, headers=admin, params={"page_size": 100})

@@ -1,4 +1,4 @@
-"""Kafka as tests of consumers treat it: records put where a test wants them, partitions, offsets, and groups forgotten."""
+"""Kafka below the services: records on chosen partitions, offsets, and deleted consumer groups."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tests.chaos.kit.arena import Arena
 
 @dataclass(frozen=True)
 class Record:
-    """What is put on a topic; `partition` None lets the key decide, `timestamp_ms` None is now."""
+    """A record to send; without `partition` the key decides, without `timestamp_ms` it is now."""
 
     topic: str
     key: bytes
@@ -28,12 +28,12 @@ class Record:
 
 
 def broker(arena: Arena) -> str:
-    """Give the broker's own address, past the proxy."""
+    """The address of the broker without the proxy."""
     return f"127.0.0.1:{arena.stack.layout.port('kafka')}"
 
 
 async def put(arena: Arena, records: Sequence[Record], producers: int = 1) -> None:
-    """Send all records at once, in turn by so many producers, and wait until all are there."""
+    """Send all records at the same time, spread over so many producers, and wait for their acknowledgements."""
     opened = [AIOKafkaProducer(bootstrap_servers=broker(arena), acks="all") for _ in range(producers)]
     await asyncio.gather(*(producer.start() for producer in opened))
     try:
@@ -49,7 +49,6 @@ async def put(arena: Arena, records: Sequence[Record], producers: int = 1) -> No
 
 
 async def partitions(arena: Arena, topic: str) -> list[int]:
-    """Give the partitions of a topic."""
     admin = AIOKafkaAdminClient(bootstrap_servers=broker(arena))
     await admin.start()
     try:
@@ -60,7 +59,6 @@ async def partitions(arena: Arena, topic: str) -> list[int]:
 
 
 async def committed(arena: Arena, group: str) -> dict[TopicPartition, int]:
-    """Give the offsets that a group has committed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=broker(arena))
     await admin.start()
     try:
@@ -71,7 +69,6 @@ async def committed(arena: Arena, group: str) -> dict[TopicPartition, int]:
 
 
 async def ends(arena: Arena, topic: str) -> dict[int, int]:
-    """Give the end of each partition of a topic."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker(arena), enable_auto_commit=False)
     await consumer.start()
     try:
@@ -81,8 +78,8 @@ async def ends(arena: Arena, topic: str) -> dict[int, int]:
         await consumer.stop()
 
 
-async def forget_group(arena: Arena, group: str) -> None:
-    """Delete a group with its offsets, so that its next start is its first; its members must have left."""
+async def delete_group(arena: Arena, group: str) -> None:
+    """Delete a group with its offsets; its members must have left."""
     client = AIOKafkaClient(bootstrap_servers=broker(arena))
     await client.bootstrap()
     try:
@@ -95,8 +92,8 @@ async def forget_group(arena: Arena, group: str) -> None:
     assert await committed(arena, group) == {}
 
 
-async def elsewhere(arena: Arena, product: dict[str, Any], order: int) -> int:
-    """Order a piece of a product until an order's stock.updated lies in another partition than a given one's."""
+async def order_on_another_partition(arena: Arena, product: dict[str, Any], order: int) -> int:
+    """Order until the stock.updated of a new order is on another partition than that of `order`."""
     count = len(await partitions(arena, "stock.updated"))
 
     def place(number: int) -> int:

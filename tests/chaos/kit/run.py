@@ -1,4 +1,4 @@
-"""One run: faults and load at once, then healing, rest, and the audit's verdict."""
+"""One chaos run: faults and load at the same time, then recovery, the audit and a verdict."""
 
 import asyncio
 import os
@@ -28,12 +28,12 @@ OVERRIDES = {
     "SCHEDULER_STATUS_MIN_AGE_S": "1",
     "SCHEDULER_PENDING_INTERVAL_S": "1",
 }
-"""What a stack for chaos is told, so that lost webhooks are found in seconds instead of minutes."""
+"""Settings with which lost webhooks are found in seconds instead of minutes."""
 
 
 @dataclass
 class Verdict:
-    """What a run came to: `violations` are the audit's, `leaks` what else was found.
+    """The result of a run: `violations` of the audit, and `leaks`, the violations of all other checks.
 
     `ready_s` is from the healing until all services are ready, `recovery_s` until rest; `fresh_s` is what an order took
     after that, from checkout to completed.
@@ -50,12 +50,12 @@ class Verdict:
 
     @property
     def wrong(self) -> list[str]:
-        """Say in lines what was lost, doubled or left behind."""
+        """All violations and leaks, one line each."""
         return [*(str(finding.as_json()) for finding in self.violations), *self.leaks]
 
 
 class Chaos:
-    """Carries out plans on one stack."""
+    """Runs plans on one stack."""
 
     def __init__(
         self, stack: Stack, network: Network, client: httpx2.AsyncClient, say: Callable[[str], object] = lambda _: None
@@ -67,7 +67,7 @@ class Chaos:
         self._say = say
 
     async def run(self, plan: Plan) -> Verdict:
-        """Run a plan to its verdict. Raises what the load could not get done in two minutes."""
+        """Run a plan. Raises TimeoutError for a call of the load that does not succeed within two minutes."""
         verdict = Verdict(plan)
         async with Shop.opened(self._stack.urls(), self._stack.accounts()) as shop:
             back_office = BackOffice(self._stack, shop, self._client)
@@ -134,7 +134,7 @@ class Chaos:
         answer.raise_for_status()
 
     async def _heal(self) -> None:
-        """Let everything run, and wait until all four services are ready."""
+        """Resume and start every process, and wait until all services are ready."""
         for state in self._stack.supervisor.states():
             if state.pid:
                 with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""What goes wrong, when and for how long: drawn from a seed, so that a run can be repeated."""
+"""The faults of a run, their times and lengths: drawn from a seed, so that a run can be repeated."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ PROVIDER: Sequence[Callable[[random.Random], dict[str, Any]]] = (
     lambda draw: {"webhook_before_response": True},
     lambda draw: {"wrong_token": True},
 )
-"""The payment provider's bad days, as switches of the simulator."""
+"""Faults of the payment provider, as switches of the simulator."""
 
 NETWORKS: Sequence[Callable[[random.Random], tuple[str, float | int | None]]] = (
     lambda draw: ("refuse", None),
@@ -34,7 +34,7 @@ NETWORKS: Sequence[Callable[[random.Random], tuple[str, float | int | None]]] = 
     lambda draw: ("delay", round(draw.uniform(0.05, 1.5), 2)),
     lambda draw: ("cut", draw.choice([0, draw.randint(1, 200), draw.randint(200, 20_000)])),
 )
-"""What a proxy does, and its seconds or bytes."""
+"""Modes of a proxy, with seconds or bytes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,6 @@ class Fault:
     switches: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
-        """Say it in a line."""
         details = ", ".join(name if value is None else f"{name}={value}" for name, value in self.switches)
         what = f"{self.target} {details}".rstrip() if self.kind != XENDIT else details
         duration = f" for {self.lasts:.1f} s" if self.lasts else ""
