@@ -1,17 +1,15 @@
 """Products in Redis, as the bytes of their answers. Changes invalidate them; without Redis the database answers."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from typing import cast
 
 import structlog
 from prometheus_client import Counter
-from redis.asyncio import Redis
 
 from chassis.failpoint import failpoint
-from chassis.redis import FAILURES, RedisClient
+from chassis.redis import RedisClient
+from productfc.repository.cached_answers import TTL_S, CachedAnswers
 from productfc.repository.single_flight import Load, SingleFlight, retrieve_exception
 
 log = structlog.get_logger(__name__)
@@ -19,39 +17,11 @@ log = structlog.get_logger(__name__)
 READS = Counter("product_cache_reads_total", "Reads of single products by source of the answer", ["from"])
 SWEEPS = Counter("product_cache_sweeps_total", "Invalidations of all recently changed products")
 
-TTL_S = 300
-# Longer than any reader can take between reading a version and filling with it.
-VERSION_TTL_S = 3600
 # On top of the TTL: a row carries the time at which its transaction began.
 SWEEP_MARGIN_S = 60
 SWEEP_BATCH = 500
 
-# Returns the version and creates a missing one, so that a restarted Redis is not mistaken for an unchanged product.
-_VERSION = """
-local version = redis.call('GET', KEYS[1])
-if not version then
-  version = ARGV[1]
-  redis.call('SET', KEYS[1], version, 'EX', ARGV[2])
-end
-return version
-"""
-_FILL = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
-return 1
-"""
-_DOWN = object()
-
 ChangedSince = Callable[[int], Awaitable[Collection[int]]]
-
-
-def value_key(product_id: int) -> str:
-    return f"product:{product_id}"
-
-
-def version_key(product_id: int) -> str:
-    """Return the key of the version, which every change replaces. Versions are random, so that none is used twice."""
-    return f"product:{product_id}:version"
 
 
 class ProductCache:
@@ -63,7 +33,7 @@ class ProductCache:
     """
 
     def __init__(self, redis: RedisClient, load: Load, changed_since: ChangedSince) -> None:
-        self._redis = redis
+        self._answers = CachedAnswers(redis)
         self._load = load
         self._changed_since = changed_since
         self._fills: dict[tuple[int, bytes], asyncio.Task[bytes | None]] = {}
@@ -82,26 +52,14 @@ class ProductCache:
 
     async def get(self, product_id: int) -> bytes | None:
         """Return a product's answer. Raises what the database raises, but nothing of what Redis raises."""
-        if not self.trusted:
-            return await self._uncached(product_id)
-        answer = await self._redis.or_default(lambda redis: redis.get(value_key(product_id)), _DOWN)
-        if isinstance(answer, bytes):
+        answer, version = await self._answers.read(product_id) if self.trusted else (None, None)
+        if answer is not None:
             READS.labels("cache").inc()
             return answer
-        version = None if answer is _DOWN else await self._version(product_id)
         if version is None:
-            return await self._uncached(product_id)
+            READS.labels("database").inc()
+            return await self._load_uncached(product_id)
         return await self._fill_once(product_id, version)
-
-    async def _uncached(self, product_id: int) -> bytes | None:
-        READS.labels("database").inc()
-        return await self._load_uncached(product_id)
-
-    async def _version(self, product_id: int) -> bytes | None:
-        new_version = secrets.token_hex(8)
-        work = _script(_VERSION, [version_key(product_id)], [new_version, VERSION_TTL_S])
-        version = await self._redis.or_default(work, None)
-        return version if isinstance(version, bytes) else None
 
     async def _fill_once(self, product_id: int, version: bytes) -> bytes | None:
         """Share one query among the readers of a version. A reader that comes after a change has another version."""
@@ -122,10 +80,8 @@ class ProductCache:
     async def _fill(self, product_id: int, version: bytes) -> bytes | None:
         answer = await self._load(product_id)
         await failpoint("productfc.before_fill")
-        if answer is not None:
-            work = _script(_FILL, [version_key(product_id), value_key(product_id)], [version, answer, TTL_S])
-            if await self._redis.or_default(work, None) is None:
-                self._distrust()
+        if answer is not None and not await self._answers.fill(product_id, version, answer):
+            self._distrust()
         return answer
 
     @asynccontextmanager
@@ -149,27 +105,10 @@ class ProductCache:
             return
         done = False
         try:
-            done = await self._replace_versions(product_ids)
+            done = await self._answers.invalidate(product_ids)
         finally:
             if not done:
                 self._distrust()
-
-    async def _replace_versions(self, product_ids: Collection[int]) -> bool:
-        async def work(redis: Redis) -> bool:
-            async with redis.pipeline(transaction=False) as pipe:
-                for product_id in product_ids:
-                    pipe.set(version_key(product_id), secrets.token_hex(8), ex=VERSION_TTL_S)
-                pipe.delete(*(value_key(product_id) for product_id in product_ids))
-                await pipe.execute()
-            return True
-
-        try:
-            # Without the breaker: other replicas may reach a Redis that failed here a moment ago, and would serve the
-            # stale answer.
-            return await work(self._redis.raw)
-        except FAILURES as error:
-            log.warning("cache invalidation failed", error=f"{type(error).__name__}: {error}")
-            return False
 
     def _distrust(self) -> None:
         if self.trusted:
@@ -181,7 +120,7 @@ class ProductCache:
 
         Returns True when a new reason for distrust came up meanwhile. Raises what the database raises.
         """
-        run_id = await self._redis.or_default(_run_id, None)
+        run_id = await self._answers.run_id()
         if run_id is None or run_id != self._run_id:
             self._epoch += 1
         if run_id is None or self.trusted:
@@ -189,22 +128,10 @@ class ProductCache:
         epoch = self._epoch
         product_ids = list(await self._changed_since(TTL_S + SWEEP_MARGIN_S))
         for start in range(0, len(product_ids), SWEEP_BATCH):
-            if not await self._replace_versions(product_ids[start : start + SWEEP_BATCH]):
+            if not await self._answers.invalidate(product_ids[start : start + SWEEP_BATCH]):
                 return False
         SWEEPS.inc()
         self._run_id = run_id
         self._swept_epoch = epoch
         log.info("recently changed products invalidated", products=len(product_ids))
         return not self.trusted
-
-
-def _script(source: str, keys: list[str], arguments: list[str | bytes | int]) -> Callable[[Redis], Awaitable[object]]:
-    def work(redis: Redis) -> Awaitable[object]:
-        return cast(Awaitable[object], redis.eval(source, len(keys), *keys, *arguments))
-
-    return work
-
-
-async def _run_id(redis: Redis) -> str:
-    information = await redis.info("server")
-    return str(information["run_id"])

@@ -9,7 +9,8 @@ from redis.asyncio import ConnectionPool
 
 from chassis.redis import RedisClient
 from productfc.config import Settings
-from productfc.repository.cache import ProductCache, value_key
+from productfc.repository.cache import ProductCache
+from productfc.repository.cached_answers import value_key
 from testkit import eventually
 
 from .conftest import Shop, new_order, open_shop
