@@ -103,5 +103,4 @@ def _pom(artifacts: list[str]) -> str:
 
 
 def is_root() -> bool:
-    """Whether this process runs as root."""
     return os.geteuid() == 0

@@ -45,7 +45,6 @@ class Postgres(Server):
 
     @property
     def superuser_password(self) -> str:
-        """The generated password of the superuser `admin`."""
         return (self.home / "superuser").read_text(encoding="utf-8").strip()
 
     def _as_owner(self, command: list[str]) -> list[str]:
@@ -105,7 +104,6 @@ class Postgres(Server):
         return self._as_owner([str(self.binaries() / "postgres"), "-D", str(self._data), *flags])
 
     async def connect(self, database: str = "postgres") -> asyncpg.Connection:
-        """Open a connection as the superuser."""
         connection: asyncpg.Connection = await asyncpg.connect(
             host=HOST, port=self.port, user="admin", password=self.superuser_password, database=database, timeout=2
         )
@@ -122,7 +120,6 @@ class Postgres(Server):
             await connection.close()
 
     async def make_databases(self) -> None:
-        """Create the databases and roles that are missing."""
         connection = await self.connect()
         try:
             for name in DATABASES:

@@ -55,7 +55,6 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """The number of connected clients."""
         return len(self._connections)
 
     async def __aenter__(self) -> Self:

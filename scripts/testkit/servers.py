@@ -126,7 +126,6 @@ class Servers:
         return f"mongodb://127.0.0.1:{self._native(Mongo).port}"
 
     def stop(self) -> None:
-        """Stop all servers, in reverse order."""
         for server, process in reversed(self._running):
             process.send_signal(server.stop_signal)
             try:

@@ -226,7 +226,6 @@ class Dossier:
         return self.payments[0] if self.payments else None
 
     def events(self) -> Iterator[Event]:
-        """Return the events of all three outboxes."""
         yield from self.order_events
         yield from self.stock_events
         yield from self.payment_events

@@ -44,12 +44,10 @@ def progress_bar(stack: ExitStack) -> Watch:
 
 
 def print_json(value: object) -> None:
-    """Print a value as one line of JSON."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def print_rules() -> None:
-    """List all rules."""
     table = Table("rule", "level", "reads", "holds", box=None, header_style="dim", padding=(0, 2, 0, 0))
     for rule in RULES.values():
         table.add_row(rule.code, str(rule.level), ", ".join(sorted(rule.needs)), rule.sentence)

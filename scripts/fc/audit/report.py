@@ -81,7 +81,6 @@ class Report:
         return 1 if self.violations else 2 if self.unread else 0
 
     def summary(self) -> dict[str, Any]:
-        """Return the totals as JSON values."""
         return {
             "orders": self.orders,
             "rules": self.rules,

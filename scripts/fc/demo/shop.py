@@ -89,7 +89,6 @@ class Customer:
         return dict(await poll(ready, f"invoice of order {order_id}"))
 
     async def wait_status(self, order_id: int, status: str, deadline_s: float = DEADLINE_S) -> None:
-        """Wait until the order has this status."""
 
         async def reached() -> bool:
             return bool((await self.order(order_id))["status"] == status)
@@ -143,7 +142,6 @@ class Shop:
         return dict(matches[0])
 
     async def wait_stock(self, name: str, stock: int) -> None:
-        """Wait until the free stock of a product is exactly this."""
 
         async def reached() -> bool:
             return bool((await self.product(name))["stock"] == stock)
@@ -151,7 +149,6 @@ class Shop:
         await poll(reached, f"stock {stock} of {name}")
 
     async def set_stock(self, name: str, stock: int) -> None:
-        """Set a product's free stock, as an administrator."""
         self._admin = self._admin or await self.login("admin")
         product = await self.product(name)
         answer = await self._client.put(
@@ -167,7 +164,6 @@ class Shop:
         await self._provider(invoice_id, "pay")
 
     async def expire(self, invoice_id: str) -> None:
-        """Make an invoice expire at the provider."""
         await self._provider(invoice_id, "expire")
 
     async def resend(self, invoice_id: str, times: int) -> None:

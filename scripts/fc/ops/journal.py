@@ -41,7 +41,6 @@ class Entry:
 
     @classmethod
     def about(cls, letter: Letter, action: Action, by: str, at: datetime, why: str) -> Self:
-        """Return a new entry for a letter."""
         event_id = str(letter.event_id)
         return cls(letter.topic, letter.place, event_id, letter.order_id, letter.reason, action, by, at, why)
 
@@ -55,7 +54,6 @@ class Entry:
             return None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the entry as JSON values."""
         return asdict(self) | {"action": self.action.value, "at": self.at.isoformat()}
 
 

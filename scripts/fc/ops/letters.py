@@ -65,12 +65,10 @@ class Letter:
 
     @property
     def reason(self) -> str:
-        """The stable code of the failure."""
         return self.header("x-reason") or "unknown"
 
     @property
     def consumer(self) -> str:
-        """The service that could not apply it."""
         return self.header("x-handler").partition(".")[0]
 
     @property
@@ -80,7 +78,6 @@ class Letter:
 
     @property
     def order_id(self) -> int | None:
-        """The order id in its key."""
         return order_in(self.key.decode("utf-8", "replace")) if self.key is not None else None
 
     @property

@@ -32,19 +32,9 @@ class Log:
     @classmethod
     @asynccontextmanager
     async def opened(cls, address: str | None) -> AsyncIterator[Self]:
-        """Connect to the broker at `host:port`."""
         if address is None:
             raise StackError("no broker is configured: KAFKA_BROKER is empty")
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=address,
-            client_id="fc-ops",
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            request_timeout_ms=REQUEST_MS,
-            fetch_max_wait_ms=100,
-            max_partition_fetch_bytes=MAX_REQUEST_BYTES,
-        )
+        consumer = _consumer(address)
         admin = AIOKafkaAdminClient(bootstrap_servers=address, client_id="fc-ops", request_timeout_ms=REQUEST_MS)
         log = cls(address, consumer, admin)
         try:
@@ -144,3 +134,16 @@ class Log:
         except (KafkaError, OSError, TimeoutError) as error:
             cause = str(error) or type(error).__name__
             raise StackError(f"Kafka at {self._address}: {cause}; `fc status` shows what runs") from error
+
+
+def _consumer(address: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=address,
+        client_id="fc-ops",
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=REQUEST_MS,
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=MAX_REQUEST_BYTES,
+    )

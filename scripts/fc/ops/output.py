@@ -20,7 +20,6 @@ def clean(value: object) -> str:
 
 
 def put_json(values: Iterable[Mapping[str, Any]]) -> None:
-    """Print one JSON object per line."""
     for value in values:
         sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 

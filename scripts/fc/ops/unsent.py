@@ -51,7 +51,6 @@ class Row:
         return "due" if self.attempts else "new"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the row as JSON values."""
         age = (self.seen_at - self.created_at).total_seconds()
         return asdict(self) | {"state": self.state, "age_s": round(age, 3)}
 

@@ -44,7 +44,6 @@ class Wait:
     next: str
 
     def as_json(self, now: datetime) -> dict[str, Any]:
-        """Return the wait as JSON values."""
         age = (now - self.since).total_seconds()
         return asdict(self) | {"step": self.step.value, "since": self.since.isoformat(), "age_s": round(age, 1)}
 

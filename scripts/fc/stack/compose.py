@@ -36,7 +36,6 @@ class Compose:
             raise StackError("FC_PORT_OFFSET works with the local stack only: set FC_NATIVE=1 too")
 
     def urls(self) -> dict[str, str]:
-        """Return all HTTP addresses."""
         return self._layout.urls()
 
     def accounts(self) -> Accounts:
@@ -53,7 +52,6 @@ class Compose:
         self.run("down", *(["--volumes"] if wipe else []))
 
     def status(self) -> bool:
-        """List the containers."""
         self.run("ps")
         return True
 

@@ -60,7 +60,6 @@ class Layout:
         return {name: self.url(name) for name in (*SERVICES, SIMULATOR)}
 
     def log(self, name: str) -> Path:
-        """Return the log file of a program."""
         return self.home / "logs" / f"{name}.log"
 
     @property

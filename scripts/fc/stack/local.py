@@ -70,11 +70,9 @@ class Stack:
 
     @property
     def home(self) -> Path:
-        """The stack's folder."""
         return self.layout.home
 
     def urls(self) -> dict[str, str]:
-        """Return all HTTP addresses."""
         return self.layout.urls()
 
     def accounts(self) -> Accounts:
@@ -87,7 +85,7 @@ class Stack:
         Raises StackError with the reason and the log that explains it.
         """
         with locked(self.home):
-            if self._all_running() and asyncio.run(self._all_ready()):
+            if asyncio.run(self._complete()):
                 return False
             asyncio.run(self._up(report))
             return True
@@ -117,18 +115,15 @@ class Stack:
         start = self._startup()
         await start.wait_until(name, lambda: start.service_ready(name))
 
-    async def _all_ready(self) -> bool:
+    async def _complete(self) -> bool:
+        """Whether every program runs and every service is ready."""
+        states = {state.name: state.detail for state in self.supervisor.states()} if self.supervisor.running else {}
+        if any(states.get(name) != "RUNNING" for name in self.programs.names()):
+            return False
         start = self._startup()
         return all(await asyncio.gather(*(start.service_ready(name) for name in SERVICES)))
 
-    def _all_running(self) -> bool:
-        if not self.supervisor.running:
-            return False
-        states = {state.name: state.detail for state in self.supervisor.states()}
-        return all(states.get(name) == "RUNNING" for name in self.programs.names())
-
     def status(self) -> list[Part]:
-        """Return the state of every program."""
         states = {state.name: state for state in self.supervisor.states()} if self.supervisor.running else {}
         parts = []
         for name in self.programs.names():
@@ -167,6 +162,10 @@ class Stack:
             if self.supervisor.running:
                 raise StackError("the stack is running: stop it first")
             for name in ("data", "logs", "run"):
-                shutil.rmtree(self.home / name, ignore_errors=True)
-                if (self.home / name).exists():
-                    raise StackError(f"{self.home / name} can't be removed by this user")
+                _remove(self.home / name)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        raise StackError(f"{folder} can't be removed by this user")

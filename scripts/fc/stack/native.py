@@ -22,7 +22,6 @@ class Native:
         self._console = console
 
     def urls(self) -> dict[str, str]:
-        """Return all HTTP addresses."""
         return self._stack.urls()
 
     def accounts(self) -> Accounts:
@@ -54,7 +53,6 @@ class Native:
             yield
 
     def down(self, *, wipe: bool) -> None:
-        """Stop all programs; `wipe` removes data and logs too."""
         self._console.print("Stopped." if self._stack.down() else "Nothing was running.")
         if wipe:
             self._stack.wipe()
@@ -80,7 +78,6 @@ class Native:
         logs.show(files, lines=lines, follow=follow)
 
     def make_topics(self) -> None:
-        """Create the topics that are missing."""
         created = self._stack.make_topics()
         self._console.print(f"Created: {', '.join(created)}" if created else "All topics exist already.")
 

@@ -24,7 +24,6 @@ HOST = "localhost"
 
 
 def settings_class(service: str) -> type[ServiceSettings]:
-    """Return the settings class of a service."""
     settings: type[ServiceSettings] = import_module(f"{service}.config").Settings
     return settings
 
@@ -70,12 +69,10 @@ class Programs:
 
     @property
     def postgres(self) -> Postgres:
-        """The database server."""
         return next(server for server in self.servers if isinstance(server, Postgres))
 
     @property
     def kafka(self) -> Kafka:
-        """The broker."""
         return next(server for server in self.servers if isinstance(server, Kafka))
 
     @property

@@ -30,7 +30,7 @@ Report = Callable[[str, float], None]
 
 
 def silent(_step: str, _seconds: float) -> None:
-    """Report nothing."""
+    """Discard the report."""
 
 
 async def answers(url: str) -> bool:
@@ -43,7 +43,6 @@ async def answers(url: str) -> bool:
 
 
 def tail(layout: Layout, name: str, lines: int = TAIL_LINES) -> str:
-    """Return the end of a program's log."""
     path = layout.log(name)
     if not path.exists():
         return "(no log yet)"

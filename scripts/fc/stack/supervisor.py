@@ -43,7 +43,6 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
-        """Whether supervisord answers."""
         try:
             self._call("getState")
         except (OSError, HTTPException, Fault):
@@ -111,7 +110,6 @@ class Supervisor:
             time.sleep(0.02)
 
     def states(self) -> list[State]:
-        """Return the state of every program."""
         programs: list[dict[str, Any]] = self._call("getAllProcessInfo")
         return [State(item["name"], item["pid"], item["start"], item["statename"]) for item in programs]
 

@@ -22,7 +22,7 @@ NAMES = {"CONFIG_FILE", "FC_HOME", "FC_NATIVE", "FC_PORT_OFFSET"}.union(
 
 
 def clean_environment() -> dict[str, str]:
-    """Give the environment of this process without any setting of the platform."""
+    """Return the environment of this process without any setting of the platform."""
     return {name: value for name, value in os.environ.items() if name.upper() not in NAMES}
 
 

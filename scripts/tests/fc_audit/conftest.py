@@ -60,7 +60,7 @@ async def world(databases: dict[str, dict[str, Any]], kafka_broker: str, mongo_u
 
 @pytest.fixture(scope="session")
 def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker on which nobody else leaves messages unread, or misses those that are gone."""
+    """A broker of its own: no other test leaves unread messages on it or needs those that are deleted."""
     servers = Servers(tmp_path_factory.mktemp("audit"))
     yield servers.kafka()
     servers.stop()
@@ -76,11 +76,11 @@ class Audited:
     spoiled: dict[str, Sample]
 
     def of(self, order_id: int) -> list[Finding]:
-        """Give the findings about an order."""
+        """Return the findings about an order."""
         return [finding for finding in self.report.findings if finding.order_id == order_id]
 
     def about(self, rule: str, subject: str) -> list[Finding]:
-        """Give the findings of a rule about something."""
+        """Return the findings of a rule whose subject contains this text."""
         return [each for each in self.report.findings if each.rule == rule and subject in each.subject]
 
 
@@ -101,5 +101,5 @@ async def audited(make_database: Databases, kafka_broker: str, mongo_uri: str) -
 
 
 def cloud_event(topic: str, source: str) -> dict[str, str]:
-    """Make the headers of a message that nobody has committed."""
+    """Make the headers of a message without a committed outbox row."""
     return wire_headers(source, uuid7(), topic, datetime.now(UTC), {})

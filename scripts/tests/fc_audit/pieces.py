@@ -53,11 +53,11 @@ class Sample:
         return columns
 
     def of(self, service: str, table: str) -> list[Row]:
-        """Give the rows of a table."""
+        """Return the rows of a table."""
         return self.rows.setdefault((service, table), [])
 
     def event(self, topic: str) -> Row:
-        """Give the outbox row of a topic."""
+        """Return the outbox row of a topic."""
         [found] = [row for row in self.of(PRODUCERS[topic], "outbox") if row["topic"] == topic]
         return found
 
@@ -68,16 +68,16 @@ class Sample:
 
     @property
     def closed(self) -> bool:
-        """Tell whether the payment ends unpaid."""
+        """Whether the payment ends unpaid."""
         return self.ending.payment in ("EXPIRED", "FAILED")
 
     @property
     def refund_due(self) -> bool:
-        """Tell whether money was taken in vain."""
+        """Whether money was received for an order that cannot be served."""
         return "paid" in self.ending.causes and len(self.ending.causes) > 1
 
     def publish(self, topic: str, seconds: float, /, **payload: Any) -> UUID:
-        """Add an event that was published, consumed by all who must, and told to the audit log if it is a payment's."""
+        """Add an event that is published, consumed by every consumer, and in the audit log if it is a payment's."""
         event_id, written = uuid7(), self.at + timedelta(seconds=seconds)
         self.add(
             PRODUCERS[topic],
@@ -151,7 +151,7 @@ def invoice_of(made: Sample, status: str, name: str = "invoice", payments: int =
 
 
 def tables(samples: list[Sample]) -> Iterator[tuple[str, str, list[Row]]]:
-    """Give (service, table, rows) in an order that foreign keys allow."""
+    """Return (service, table, rows) in an order that foreign keys allow."""
     order = ("orders", "order_items", "order_history", "payments")
     names = {key for made in samples for key in made.rows}
     for service, table in sorted(names, key=lambda key: order.index(key[1]) if key[1] in order else len(order)):

@@ -131,7 +131,7 @@ def sent_under_another_key(made: Sample) -> None:
 
 
 def written_again(event: str) -> Shape:
-    """Tell the audit log a step twice."""
+    """Log a step of a payment twice."""
 
     def shape(made: Sample) -> None:
         [found] = [each for each in made.documents if each["event"] == event]

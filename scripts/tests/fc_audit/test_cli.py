@@ -41,7 +41,7 @@ class Command:
         return CliRunner().invoke(APP, list(arguments), env={"COLUMNS": "200"})
 
     def lines(self, *arguments: str) -> list[dict[str, Any]]:
-        """Give what --json prints."""
+        """Return the objects that --json prints."""
         return [json.loads(line) for line in self("--json", *arguments).stdout.splitlines()]
 
 

@@ -26,7 +26,7 @@ async def still(databases: dict[str, dict[str, Any]], own_broker: str) -> AsyncI
 
 
 async def rested(world: World, limit_s: float = 20, limits: Limits | None = None) -> Report:
-    """Audit at rest; what the tests before have left on the topics is nobody's."""
+    """Audit at rest; messages of earlier tests on the topics belong to no order of this one."""
     return await world.audit(quiesce_s=limit_s, limits=limits, ignore=["event_ghost"])
 
 

@@ -125,7 +125,6 @@ class Spill:
         self._many("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def places(self, event_ids: Sequence[UUID]) -> dict[UUID, Place]:
-        """Return the places of events that are on a topic."""
         sql = 'SELECT event_id, topic, partition, "offset", order_id FROM messages WHERE event_id IN ({})'
         rows = self._among(sql, [event_id.bytes for event_id in event_ids])
         return {UUID(bytes=row[0]): Place(*row[1:]) for row in rows}
@@ -142,7 +141,6 @@ class Spill:
             ]
 
     def add_letters(self, letters: Sequence[Letter]) -> None:
-        """Keep dead letters."""
         rows = [
             (
                 each.event_id.bytes,
@@ -171,7 +169,6 @@ class Spill:
         return {(row[0], UUID(bytes=row[1])) for row in self._among(sql, [each.bytes for each in event_ids])}
 
     def add_documents(self, entries: Sequence[LogEntry]) -> None:
-        """Keep entries of the audit log."""
         self._many("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", [(*row[:4], row[4].timestamp()) for row in entries])
 
     def documents(self) -> Iterator[list[LogEntry]]:
@@ -180,7 +177,6 @@ class Spill:
             yield [(*row[:4], datetime.fromtimestamp(row[4], UTC)) for row in rows]
 
     def add_invoices(self, invoices: Sequence[Invoice]) -> None:
-        """Keep invoices."""
         self._many("INSERT INTO invoices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_invoice_row(each) for each in invoices])
 
     def index_invoices(self) -> None:
@@ -188,7 +184,6 @@ class Spill:
         self._db.execute("CREATE INDEX IF NOT EXISTS invoices_order_id ON invoices (order_id)")
 
     def invoices(self, order_ids: Sequence[int]) -> list[Invoice]:
-        """Return the invoices of orders."""
         return [_invoice(row) for row in self._among("SELECT * FROM invoices WHERE order_id IN ({})", order_ids)]
 
     def invoiced(self) -> Iterator[list[tuple[int]]]:

@@ -96,11 +96,11 @@ def waits(dossier: Dossier, _: Context) -> Iterator[Fault]:
     needs=(XENDIT,),
 )
 def mismatch(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    told = {item.invoice_id for item in dossier.anomalies if item.kind in _MISMATCHES}
+    recorded = {item.invoice_id for item in dossier.anomalies if item.kind in _MISMATCHES}
     for payment in dossier.payments:
         for item in dossier.invoices:
             paid = (item.amount if item.paid_amount is None else item.paid_amount, item.currency or payment.currency)
-            if item.is_paid and item.id not in told and paid != (payment.amount, payment.currency):
+            if item.is_paid and item.id not in recorded and paid != (payment.amount, payment.currency):
                 actual = f"{paid[0]} {paid[1]}, no anomaly"
                 yield Fault(f"{payment.amount} {payment.currency}", actual, _at(item))
 

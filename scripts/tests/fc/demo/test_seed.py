@@ -17,7 +17,7 @@ Answers = dict[str, tuple[int, dict[str, object]]]
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answers], str]]:
-    """Answer paths as told (404 otherwise), whatever the method; gives the address."""
+    """Serve these answers by path, 404 for other paths, for every method; returns the address."""
     servers: list[ThreadingHTTPServer] = []
 
     def start(answers: Answers) -> str:

@@ -41,7 +41,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(kept: Stack) -> Stack:
-    """The stack, up: what a test before has stopped is started again."""
+    """The stack, up: parts that an earlier test has stopped are started again."""
     kept.up()
     return kept
 
@@ -87,13 +87,13 @@ def all_ready(stack: Stack) -> bool:
 
 
 def pids(stack: Stack) -> dict[str, int]:
-    """Give the process of each part, the supervisor included."""
+    """Return the process id of each part, the supervisor included."""
     found = {row.name: row.pid for row in stack.status()}
     return {**found, "supervisord": int((stack.home / "run" / "supervisord.pid").read_text())}
 
 
 def family(stack: Stack) -> list[psutil.Process]:
-    """Give every process that the stack has brought into being, by their parents and by their mark."""
+    """Return every process of the stack, found by parent and by mark."""
     supervisord = psutil.Process(pids(stack)["supervisord"])
     found = {supervisord, *supervisord.children(recursive=True), *processes.of_stack(stack.home)}
     return sorted(found, key=lambda process: process.pid)

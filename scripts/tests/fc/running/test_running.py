@@ -1,4 +1,4 @@
-"""A running stack: what it is made of, what each part was told, and that a second start leaves it alone."""
+"""A running stack: its processes, the settings of each part, and a second start that changes nothing."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -106,13 +106,13 @@ class Catalogue:
         self.http = http
 
     def products(self) -> list[dict[str, Any]]:
-        """Give all products."""
+        """Return all products."""
         answer = self.http.get("/v1/products/search", params={"page_size": 100})
         answer.raise_for_status()
         return list(answer.json()["products"])
 
     def named(self, name: str) -> dict[str, Any]:
-        """Give the one product of a name."""
+        """Return the one product of this name."""
         [found] = [item for item in self.products() if item["name"] == name]
         return dict(found)
 

@@ -25,7 +25,7 @@ HALF_WRITTEN = ("*.pid", "*.sock", "*.sock.*", "*.tmp", "temp-*", "making", "*.a
 
 
 def left_behind(stack: Stack) -> list[str]:
-    """Give what a stopped stack must not leave."""
+    """Return the open ports and processes that a stopped stack has left."""
     found = [str(path) for pattern in HALF_WRITTEN for path in stack.home.rglob(pattern)]
     found += [f"port {name}" for name in PORTS if ports.is_taken(stack.layout.port(name))]
     found += [str(process) for process in processes.of_stack(stack.home)]

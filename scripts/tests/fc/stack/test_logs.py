@@ -25,7 +25,7 @@ class Screen(io.StringIO):
         super().flush()
 
     def shown(self) -> list[str]:
-        """Give the lines so far."""
+        """Return the lines so far."""
         return self.getvalue().splitlines()
 
 

@@ -30,7 +30,7 @@ def idle(name: str, **environment: str) -> Program:
 
 
 def kill_all(layout: Layout) -> None:
-    """End everything, also what a supervisor starts again before it ends itself."""
+    """End all processes, also those that a supervisor restarts before it ends itself."""
     while found := processes.of_stack(layout.home):
         for process in found:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -46,14 +46,14 @@ def supervisor(layout: Layout) -> Iterator[Supervisor]:
 
 
 def environment_of(layout: Layout, name: str) -> dict[str, str] | None:
-    """Read what a program said about its environment when it was started last."""
+    """Read the environment that a program printed at its last start."""
     path = layout.log(name)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return dict(json.loads(lines[-1])) if lines else None
 
 
 def running_as(supervisor: Supervisor, name: str, instead_of: int = 0) -> int | None:
-    """Give the process of a program that runs, once it is another than a given one."""
+    """Return the process id of a running program, once it differs from `instead_of`."""
     state = supervisor.state(name)
     return state.pid if state.detail == "RUNNING" and state.pid != instead_of else None
 

@@ -25,7 +25,7 @@ async def listed(gateway: Gateway, order_id: int) -> list[Listed]:
 
 
 class FakeAccount:
-    """The fake of the tests of rules; its invoices are what a test puts into it."""
+    """The fake for the tests of rules; it holds the invoices that a test adds."""
 
     def __init__(self) -> None:
         self.gateway = FakeXendit()

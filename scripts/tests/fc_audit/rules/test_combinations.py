@@ -32,7 +32,7 @@ class World:
 
     @property
     def triple(self) -> Triple:
-        """Give what the auditor sees."""
+        """Return the combination as the auditor classifies it."""
         states = {Stock(entry.state) for entry in self.ledger} or {Stock.NONE}
         [state] = states
         return int(self.order), self.payment, state
