@@ -14,7 +14,7 @@ from fc.stack.layout import PORTS, SERVICES, SIMULATOR, Layout
 from fc.stack.lock import locked
 from fc.stack.programs import Programs
 from fc.stack.startup import Report, Startup, silent
-from fc.stack.supervisor import Supervisor
+from fc.stack.supervisor import State, Supervisor
 
 STOP_SERVICES_S = 30
 STOP_SERVERS_S = 25
@@ -38,6 +38,13 @@ class Part:
     pid: int
     since: float
     port: int
+
+    @classmethod
+    def of(cls, name: str, state: State | None, port: int) -> Self:
+        """Make the part from the supervisor's state; None when there is no supervisor."""
+        if state is None:
+            return cls(name, "stopped", 0, 0, port)
+        return cls(name, state.detail.lower(), state.pid, state.since if state.pid else 0, port)
 
 
 class Stack:
@@ -125,14 +132,7 @@ class Stack:
 
     def status(self) -> list[Part]:
         states = {state.name: state for state in self.supervisor.states()} if self.supervisor.running else {}
-        parts = []
-        for name in self.programs.names():
-            state = states.get(name)
-            detail = state.detail.lower() if state else "stopped"
-            pid = state.pid if state else 0
-            since = state.since if state and pid else 0
-            parts.append(Part(name, detail, pid, since, self.layout.port(name)))
-        return parts
+        return [Part.of(name, states.get(name), self.layout.port(name)) for name in self.programs.names()]
 
     def make_topics(self) -> list[str]:
         """Create the topics that are missing and return their names. Raises StackError without a broker."""
