@@ -32,13 +32,11 @@ def shape(value: Any) -> Any:
 async def test_a_checkout_writes_the_order_its_history_and_both_events_in_the_golden_shape(shop: Shop) -> None:
     user = shop.user()
     shop.productfc.stock(2, price=50000, name="Teh")
-    asked = body({"product_id": 2, "quantity": 3}, {"product_id": 1, "quantity": 2, "price": 150000}, user_id=999)
-    answer = await shop.checkout(user, asked)
+    request = body({"product_id": 2, "quantity": 3}, {"product_id": 1, "quantity": 2, "price": 150000}, user_id=999)
+    answer = await shop.checkout(user, request)
     order_id = answer.json()["order_id"]
-    assert (answer.status_code, answer.json()) == (
-        201,
-        {"message": "Order created successfully", "order_id": order_id},
-    )
+    assert answer.status_code == 201
+    assert answer.json() == {"message": "Order created successfully", "order_id": order_id}
     assert "Idempotent-Replayed" not in answer.headers
     events = await shop.rows(
         "SELECT topic, payload::text, headers::text, published_at FROM outbox WHERE key = $1 ORDER BY id",

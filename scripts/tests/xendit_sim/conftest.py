@@ -22,6 +22,7 @@ from xendit_sim.simulator import Simulator
 KEY = "xnd_development_test"
 TOKEN = "callback-token-of-the-test"
 START = datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC)
+ITEM = {"name": "Kopi", "price": 150_000, "quantity": 1}
 
 
 @dataclass

@@ -7,8 +7,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from xendit_sim.page import money, web_link
-
 from .conftest import Merchant, Sim, Sleep, simulated
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;"
@@ -238,22 +236,3 @@ async def test_an_action_that_there_is_none_of_is_404_and_does_nothing(sim: Sim)
     made = await sim.create()
     assert (await sim.http.post(f"/web/{made['id']}/refund")).status_code == 404
     assert (await sim.get(made))["status"] == "PENDING"
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "text"),
-    [
-        (485_000, "IDR", "Rp485.000"),
-        (1_234_567.5, "IDR", "Rp1.234.567,5"),
-        (7, "IDR", "Rp7"),
-        (1234.5, "USD", "1,234.50 USD"),
-        (10, "PHP", "10.00 PHP"),
-    ],
-)
-def test_amounts_are_written_as_people_do(amount: float, currency: str, text: str) -> None:
-    assert money(amount, currency) == text
-
-
-def test_only_web_addresses_are_links() -> None:
-    assert web_link("https://shop.test/a?b=c") == "https://shop.test/a?b=c"
-    assert web_link(None) is None
