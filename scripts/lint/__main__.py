@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lint import dependencies, markdown, pass_through, planted, sql
+from lint import comments, dependencies, markdown, pass_through, planted, sizes, sql
 from lint.sources import ROOT, read
 from mutants.faults import FAULTS
 
@@ -16,6 +16,8 @@ def problems(root: Path) -> Mapping[str, list[str]]:
         "Markdown": markdown.problems(root),
         "planted faults": planted.problems(root, FAULTS),
         "dependencies": dependencies.problems(root, sources),
+        "sizes": sizes.problems(sources, sizes.exceptions()),
+        "comments": comments.problems(sources),
         "SQL": sql.problems(sources),
         "pass-through functions": pass_through.problems(sources),
     }

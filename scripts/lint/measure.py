@@ -5,9 +5,7 @@
 
 import argparse
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -78,13 +76,7 @@ def _docstring_share(sources: Iterable[Source]) -> str:
 
 def _counter(mark: str) -> Callable[[list[Source]], int]:
     pattern = re.compile(rf"#\s*{mark}")
-    return lambda sources: sum(bool(pattern.search(text)) for source in sources for text in _comments(source))
-
-
-def _comments(source: Source) -> Iterator[str]:
-    for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.string
+    return lambda sources: sum(bool(pattern.search(text)) for source in sources for _, text in source.comments)
 
 
 def table(columns: dict[str, dict[str, str]]) -> str:

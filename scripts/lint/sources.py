@@ -1,6 +1,8 @@
 """The Python sources of a checkout: read once, parsed once, each in the group product, tools or tests."""
 
 import ast
+import io
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +47,12 @@ class Source:
         if parts[0] in (*PRODUCT, "scripts"):
             parts = parts[1:]
         return ".".join(parts[:-1] if parts[-1:] == ("__init__",) else parts)
+
+    @cached_property
+    def comments(self) -> list[tuple[int, str]]:
+        """The comments, each with its line."""
+        tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
+        return [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
 
     @property
     def lines(self) -> int:

@@ -127,16 +127,7 @@ async def test_no_forged_token_is_anybody_s_and_nobody_sees_or_uses_what_is_anot
         assert got == dict.fromkeys(forged, (401, "invalid_token")), address
 
     bob = arena.bob.headers
-    for method, address, content in (
-        ("GET", f"{url('orderfc')}/v1/orders/{order}", None),
-        ("GET", f"{url('paymentfc')}/v1/payments/{order}", None),
-        ("GET", f"{url('paymentfc')}/v1/payments/invoice/{order}/pdf", None),
-        ("POST", f"{url('paymentfc')}/v1/payments/invoice", {"order_id": order}),
-    ):
-        answer = await arena.client.request(method, address, headers=bob, json=content)
-        assert outcome(answer) == (404, "not_found"), address
-    history = (await arena.client.get(f"{url('orderfc')}/v1/orders/history", headers=bob)).json()
-    assert order not in [item["order_id"] for item in history]
+    await check_hidden(arena, order, bob)
     his = await account(arena, bob)
     answer = await arena.client.post(
         f"{url('orderfc')}/v1/orders/checkout", headers=arena.alice.headers, json=body | {"user_id": his.user_id}
@@ -147,6 +138,21 @@ async def test_no_forged_token_is_anybody_s_and_nobody_sees_or_uses_what_is_anot
     assert (await arena.client.get(f"{url('userfc')}/v1/user-info", headers=own)).json()["id"] == his.user_id
     await arena.exact()
     assert await arena.back_office.stock(product) == 3
+
+
+async def check_hidden(arena: Arena, order: int, headers: dict[str, str]) -> None:
+    """Check that every route answers about an order, to another customer, as if there were none."""
+    url = arena.stack.layout.url
+    for method, address, content in (
+        ("GET", f"{url('orderfc')}/v1/orders/{order}", None),
+        ("GET", f"{url('paymentfc')}/v1/payments/{order}", None),
+        ("GET", f"{url('paymentfc')}/v1/payments/invoice/{order}/pdf", None),
+        ("POST", f"{url('paymentfc')}/v1/payments/invoice", {"order_id": order}),
+    ):
+        answer = await arena.client.request(method, address, headers=headers, json=content)
+        assert outcome(answer) == (404, "not_found"), address
+    history = (await arena.client.get(f"{url('orderfc')}/v1/orders/history", headers=headers)).json()
+    assert order not in [item["order_id"] for item in history]
 
 
 async def account(arena: Arena, headers: dict[str, str]) -> Account:

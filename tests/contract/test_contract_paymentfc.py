@@ -35,8 +35,7 @@ async def test_a_payment_has_the_fields_that_a_client_needs_to_pay(payment: Paym
     assert (payment["status"], payment["amount"], payment["currency"]) == ("PENDING", 25_000, "IDR")
     assert payment["external_id"] == f"order-{payment['order_id']}"
     assert payment["expires_at"].endswith("Z")
-    page = await api.client.get(payment["invoice_url"])
-    assert page.status_code == 200
+    assert (await api.client.get(payment["invoice_url"])).status_code == 200
 
 
 async def test_a_paid_callback_pays_and_says_so(

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
 
 from chassis.events import Message
@@ -128,10 +128,7 @@ class PartitionWorker:
             return []
         finally:
             self._fetching = False
-        return [
-            Message.received(r.topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp)
-            for r in records.get(self._partition, [])
-        ]
+        return [_message(record) for record in records.get(self._partition, [])]
 
     async def _accept(self, message: Message) -> None:
         self._offsets.open(message.offset)
@@ -151,6 +148,12 @@ class PartitionWorker:
         if outcome is Outcome.DONE:
             self._offsets.finish(attempt.message.offset)
         return outcome
+
+
+def _message(record: ConsumerRecord) -> Message:
+    return Message.received(
+        record.topic, record.partition, record.offset, record.key, record.value, record.headers, record.timestamp
+    )
 
 
 def _report(failed: asyncio.Future[None], task: asyncio.Task[None]) -> None:

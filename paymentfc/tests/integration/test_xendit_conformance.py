@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from paymentfc.client.xendit import Xendit
-from testkit.xendit_conformance import AMOUNT, KEY, Call, Fault, GatewaySuite, Listed, SimulatorAccount, simulator
+from testkit.xendit_account import AMOUNT, KEY, Call, Fault, Listed, SimulatorAccount, simulator
+from testkit.xendit_conformance import GatewaySuite
 
 from .fakes import FakeXendit
 

@@ -47,6 +47,10 @@ def test_tests_and_tools_have_the_same_limits(plant: Plant) -> None:
     assert [problem.split(":")[0] for problem in problems(sources, {})] == ["scripts/fc/x.py", "tests/test_x.py"]
 
 
+def test_classes_of_tools_and_tests_may_be_longer(plant: Plant) -> None:
+    assert problems(plant({"scripts/fc/stack.py": LONG_CLASS, "tests/kit/arena.py": LONG_CLASS}), {}) == []
+
+
 def test_an_exception_without_need_or_without_a_reason_fails(plant: Plant) -> None:
     sources = plant({PATH: "x = 1\n" * 251})
     assert problems(sources, {PATH: "A list.", "gone.py": "It was long."}) == [

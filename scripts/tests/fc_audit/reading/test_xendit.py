@@ -12,8 +12,8 @@ from fc.audit.reading.xendit import Gateway, XenditApi, XenditSimulator
 from fc.audit.watch import Unwatched
 from fc.platform.errors import CouldNotCheck
 from testkit import free_port
-from testkit.xendit_conformance import KEY
-from testkit.xendit_conformance import simulator as served_simulator
+from testkit.xendit_account import KEY
+from testkit.xendit_account import simulator as served_simulator
 
 Make = Callable[[str], Gateway]
 

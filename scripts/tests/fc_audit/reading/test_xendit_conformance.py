@@ -11,7 +11,8 @@ import pytest
 from fc.audit.model import Invoice
 from fc.audit.reading.xendit import Gateway, XenditApi, XenditSimulator
 from fc.audit.watch import Unwatched
-from testkit.xendit_conformance import AMOUNT, KEY, InvoiceListSuite, Listed, SimulatorAccount, simulator
+from testkit.xendit_account import AMOUNT, KEY, Listed, SimulatorAccount, simulator
+from testkit.xendit_conformance import InvoiceListSuite
 
 from ..world import FakeXendit
 
