@@ -3,8 +3,8 @@
 AppError
 ├── Invalid                 validation_failed
 ├── NotFound                not_found
-│   ├── UnknownProduct      not_found           no such product, or an archived one
-│   └── UnknownCategory     not_found           also when a product is to be put into it
+│   ├── ProductNotFound     not_found           no such product, or an archived one
+│   └── CategoryNotFound    not_found           also when a product is to be put into it
 └── Conflict
     ├── CategoryExists      category_exists     the name is taken, compared without case
     └── CategoryInUse       category_in_use     a product that is not archived belongs to it
@@ -13,14 +13,14 @@ AppError
 from chassis.errors import Conflict, NotFound
 
 
-class UnknownProduct(NotFound):
+class ProductNotFound(NotFound):
     """The product does not exist or is archived."""
 
     def __init__(self, product_id: int) -> None:
         super().__init__(f"product {product_id} not found")
 
 
-class UnknownCategory(NotFound):
+class CategoryNotFound(NotFound):
     """The category does not exist."""
 
     def __init__(self, category_id: int) -> None:

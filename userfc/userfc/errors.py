@@ -7,7 +7,7 @@ AppError
 │   ├── BadCredentials      invalid_credentials   unknown user and wrong password alike
 │   └── UnknownTokenUser    invalid_token         a valid token of a user who does not exist
 ├── NotFound                not_found
-│   └── UnknownUser         not_found             (gRPC)
+│   └── UserNotFound         not_found             (gRPC)
 ├── Conflict
 │   └── EmailTaken          email_taken           compared without case
 └── RateLimited             rate_limited
@@ -43,7 +43,7 @@ class UnknownTokenUser(Unauthenticated):
         super().__init__("The token's user does not exist")
 
 
-class UnknownUser(NotFound):
+class UserNotFound(NotFound):
     """No user has this id."""
 
     def __init__(self, user_id: int) -> None:

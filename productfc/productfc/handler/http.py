@@ -11,7 +11,7 @@ from chassis.errors import Invalid
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
 from chassis.ids import PathId
-from productfc.errors import UnknownCategory, UnknownProduct
+from productfc.errors import CategoryNotFound, ProductNotFound
 from productfc.handler import schemas
 from productfc.model import Category, Product
 from productfc.repository import categories, products
@@ -105,7 +105,7 @@ async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
     """One category by its id."""
     category = await categories.by_id(db, category_id)
     if category is None:
-        raise UnknownCategory(category_id)
+        raise CategoryNotFound(category_id)
     return _category(category)
 
 
@@ -166,7 +166,7 @@ async def read_product(product_id: PathId, cache: Cache) -> Response:
     """Read a product on sale. The answer may come from a cache that every change invalidates."""
     content = await cache.get(product_id)
     if content is None:
-        raise UnknownProduct(product_id)
+        raise ProductNotFound(product_id)
     return _json(content)
 
 

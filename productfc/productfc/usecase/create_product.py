@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from chassis.db.database import Database
 from chassis.money import check_amount
-from productfc.errors import UnknownCategory
+from productfc.errors import CategoryNotFound
 from productfc.model import Product
 from productfc.repository import categories, products
 
@@ -22,11 +22,11 @@ class NewProduct:
 
 
 async def create_product(db: Database, new: NewProduct) -> Product:
-    """Raises Invalid for the price, UnknownCategory for the category."""
+    """Raises Invalid for the price, CategoryNotFound for the category."""
     price = check_amount(new.price, db.settings.currency)
     async with db.transaction() as tx:
         if not await categories.lock_against_delete(tx, new.category_id):
-            raise UnknownCategory(new.category_id)
+            raise CategoryNotFound(new.category_id)
         product_id = await products.insert(
             tx,
             name=new.name,

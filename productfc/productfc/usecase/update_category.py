@@ -1,19 +1,19 @@
 """Renames a category."""
 
 from chassis.db.database import Database
-from productfc.errors import UnknownCategory
+from productfc.errors import CategoryNotFound
 from productfc.model import Category
 from productfc.repository import categories, products
 from productfc.repository.cache import ProductCache
 
 
 async def update_category(db: Database, cache: ProductCache, category_id: int, name: str) -> Category:
-    """Rename the category; its products show the new name at once. Raises UnknownCategory, CategoryExists."""
+    """Rename the category; its products show the new name at once. Raises CategoryNotFound, CategoryExists."""
     async with cache.invalidation() as changed:
         async with db.transaction() as tx:
             category = await categories.rename(tx, category_id, name)
             if category is None:
-                raise UnknownCategory(category_id)
+                raise CategoryNotFound(category_id)
             # Before the commit, so that a commit of unknown outcome makes the cache distrust Redis.
             changed.update(await products.ids_in_category(tx, category_id))
         # A product that entered the category meanwhile may have been cached with the old name.

@@ -8,7 +8,7 @@ from chassis.auth.tokens import TokenVerifier
 from chassis.db.database import Database
 from chassis.errors import Invalid, Unauthenticated
 from chassis.pb import user_pb2, user_pb2_grpc
-from userfc.errors import UnknownUser
+from userfc.errors import UserNotFound
 from userfc.repository import users
 from userfc.service.revocations import check_token
 
@@ -31,7 +31,7 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
             raise Invalid("user_id: should be a positive whole number")
         user = await users.by_id(self._db, request.user_id)
         if user is None:
-            raise UnknownUser(request.user_id)
+            raise UserNotFound(request.user_id)
         return user_pb2.GetUserInfoResult(id=user.id, email=user.email, name=user.name, role=user.role)
 
     async def ValidateToken(
