@@ -7,7 +7,7 @@ AppError
 │   ├── BadCredentials      invalid_credentials   unknown user and wrong password alike
 │   └── UnknownTokenUser    invalid_token         a valid token of a user who does not exist
 ├── NotFound                not_found
-│   └── UserNotFound         not_found             (gRPC)
+│   └── UserNotFound        not_found             (gRPC)
 ├── Conflict
 │   └── EmailTaken          email_taken           compared without case
 └── RateLimited             rate_limited
