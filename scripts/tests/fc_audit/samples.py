@@ -60,6 +60,23 @@ def _order(made: Sample) -> None:
         created_at=at,
         updated_at=ended,
     )
+    _lines_and_key(made)
+    made.publish(
+        "order.created",
+        0,
+        user_id=USER,
+        total_amount=int(TOTAL),
+        currency="IDR",
+        products=_products(),
+        payment_method="X",
+    )
+    made.publish("stock.updated", 0, products=_products())
+    if "payment_failed" in made.ending.causes:
+        made.publish("stock.rollback", 4, products=_products())
+
+
+def _lines_and_key(made: Sample) -> None:
+    order_id, at = made.order_id, made.at
     for product_id, quantity, price in LINES:
         made.add(
             "orderfc",
@@ -81,18 +98,6 @@ def _order(made: Sample) -> None:
         order_id=order_id,
         created_at=at,
     )
-    made.publish(
-        "order.created",
-        0,
-        user_id=USER,
-        total_amount=int(TOTAL),
-        currency="IDR",
-        products=_products(),
-        payment_method="X",
-    )
-    made.publish("stock.updated", 0, products=_products())
-    if "payment_failed" in made.ending.causes:
-        made.publish("stock.rollback", 4, products=_products())
 
 
 def _products() -> list[Row]:
@@ -146,6 +151,18 @@ def _payment(made: Sample) -> None:
         update_time=paid,
         sweep_after=None,
     )
+    _request_and_closing(made)
+    if ending.payment == "PAID" or ending.late:
+        made.publish("payment.success", 3, status="PAID", topic="payment.success")
+        outcome = "paid" if ending.payment == "PAID" else "paid_after_close"
+        made.add("paymentfc", "payment_callbacks", **callback_of(made, outcome))
+    if made.closed and ending.reason != "stock_rejected":
+        made.publish("payment.failed", 3, status=ending.payment, topic="payment.failed", reason=ending.reason)
+    _witnesses(made)
+
+
+def _request_and_closing(made: Sample) -> None:
+    ending, order_id, at = made.ending, made.order_id, made.at
     request = "DONE" if ending.invoiced else "EXHAUSTED"
     made.add(
         "paymentfc",
@@ -166,16 +183,9 @@ def _payment(made: Sample) -> None:
             external_id=f"order-{order_id}",
             step="done",
             due_at=at,
-            done_at=paid,
-            create_time=paid,
+            done_at=at + timedelta(seconds=3),
+            create_time=at + timedelta(seconds=3),
         )
-    if ending.payment == "PAID" or ending.late:
-        made.publish("payment.success", 3, status="PAID", topic="payment.success")
-        outcome = "paid" if ending.payment == "PAID" else "paid_after_close"
-        made.add("paymentfc", "payment_callbacks", **callback_of(made, outcome))
-    if made.closed and ending.reason != "stock_rejected":
-        made.publish("payment.failed", 3, status=ending.payment, topic="payment.failed", reason=ending.reason)
-    _witnesses(made)
 
 
 def _witnesses(made: Sample) -> None:
