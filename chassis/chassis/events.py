@@ -89,12 +89,12 @@ class Message:
         """Read a Kafka record; headers may be missing, as from a Go producer."""
         raw = tuple((name, data or b"") for name, data in headers)
         readable = {name.lower(): data.decode("utf-8", "replace") for name, data in raw}
-        given = readable.get("ce_id", "")
+        ce_id = readable.get("ce_id", "")
         try:
-            event_id = UUID(given)
+            event_id = UUID(ce_id)
         except ValueError:
             # An id that is no UUID is unique within its source only. Without an id the position identifies the event.
-            name = f"{topic}\n{readable.get('ce_source', '')}\n{given}" if given else f"{topic}/{partition}/{offset}"
+            name = f"{topic}\n{readable.get('ce_source', '')}\n{ce_id}" if ce_id else f"{topic}/{partition}/{offset}"
             event_id = uuid5(_DERIVED_IDS, name)
         text_key = key.decode("utf-8", "replace") if key is not None else None
         return cls(topic, partition, offset, text_key, value, readable, event_id, timestamp, key, raw)

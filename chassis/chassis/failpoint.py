@@ -46,11 +46,13 @@ def check(specification: str) -> str:
 
 def _parsed(specification: str) -> list[re.Match[str]]:
     items = [item.strip() for item in specification.split(",")] if specification.strip() else []
-    found = [(item, _ITEM.fullmatch(item)) for item in items]
-    for item, match in found:
+    matches: list[re.Match[str]] = []
+    for item in items:
+        match = _ITEM.fullmatch(item)
         if match is None:
             raise ValueError(f"failpoint {item!r} should be {SYNTAX}")
-    return [match for _, match in found if match]
+        matches.append(match)
+    return matches
 
 
 async def failpoint(name: str, detail: str = "") -> None:

@@ -153,7 +153,7 @@ async def try_lock(session: Session) -> bool:
 
 
 async def set_work_mem(session: Session) -> None:
-    """Give the session the memory that `due` needs for its hash of waiting keys."""
+    """Set the memory that `due` needs for its hash of waiting keys."""
     await session.execute(_WORK_MEM)
 
 
@@ -174,7 +174,6 @@ async def due_beside_in_flight(
 
 
 async def mark_published(session: Session, ids: Sequence[int]) -> None:
-    """Record that Kafka has acknowledged these events."""
     await session.execute(_MARK_PUBLISHED, ids)
 
 

@@ -20,7 +20,6 @@ class BacklogGauges:
         self._next_report = 0.0
 
     async def report(self, session: Session) -> None:
-        """Set the gauges, unless they were set a moment ago."""
         began = time.monotonic()
         if began < self._next_report:
             return

@@ -100,7 +100,6 @@ class ConsumerRunner:
         return None
 
     def assign(self, partitions: list[TopicPartition]) -> None:
-        """Start a worker for each partition that is assigned to this member."""
         if self._consumer is None or self._watch is None or self._failed is None:
             raise RuntimeError("partitions were assigned before the consumer started")
         self._watch.assigned()

@@ -18,11 +18,10 @@ class KeyQueues:
         return key in self._queues
 
     def waiting_keys(self) -> list[str | None]:
-        """Return the keys that wait now; the queues may change while the list is read."""
+        """Return a copy, so that queues may change while it is read."""
         return list(self._queues)
 
     def add(self, attempt: Attempt) -> None:
-        """Put a message last in the queue of its key."""
         self._queues.setdefault(attempt.message.key, deque()).append(attempt)
 
     def next_due(self) -> float:

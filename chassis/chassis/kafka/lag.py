@@ -16,9 +16,10 @@ REPORT_S = 5
 
 
 class LagReporter:
-    """Sets the gauge every 5 s for each worker's partition, whether or not the worker gets on with its work.
+    """Sets the gauge every 5 s for each worker's partition, also while the worker waits.
 
-    The broker is asked for the end: the highwater mark that aiokafka keeps stands still while fetched messages wait.
+    The broker is asked for the end: the highwater mark that aiokafka keeps stands still while fetched messages wait
+    (measured).
     """
 
     def __init__(self, consumer: AIOKafkaConsumer, workers: Mapping[TopicPartition, PartitionWorker]) -> None:
@@ -48,5 +49,4 @@ class LagReporter:
 
 
 def remove(partition: TopicPartition) -> None:
-    """Export no lag of a partition that another member works on, or none."""
     LAG.remove(partition.topic, str(partition.partition))

@@ -12,7 +12,7 @@ COMMIT_TIMEOUT_S = 5
 
 
 class OffsetWindow:
-    """The offsets from the oldest open message on, done or open; what is committed stays below the oldest open one."""
+    """The offsets from the oldest open message on. The committed offset stays below that message."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
         self._consumer = consumer
@@ -33,7 +33,6 @@ class OffsetWindow:
         self._done[offset] = False
 
     def finish(self, offset: int) -> None:
-        """Mark an open offset as done."""
         self._done[offset] = True
 
     def advance(self) -> int | None:
@@ -46,7 +45,7 @@ class OffsetWindow:
         return self._position
 
     async def commit(self) -> None:
-        """Commit how far the work is done. Raises IllegalStateError when the partition has another owner."""
+        """Commit the position that `advance` returns. Raises IllegalStateError when the partition has another owner."""
         position = self.advance()
         while position is not None and position != self.committed:
             if not await self._commit_once(position):

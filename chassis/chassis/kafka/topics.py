@@ -20,7 +20,6 @@ MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
 
 def dlq(topic: str) -> str:
-    """Return the name of a topic's dead letter topic."""
     return f"{topic}{DLQ_SUFFIX}"
 
 
