@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
 from chassis.kafka.partition import PartitionWorker
+
+log = structlog.get_logger(__name__)
 
 LAG = Gauge("consumer_lag", "Messages between the committed offset and the end", ["topic", "partition"])
 
@@ -28,10 +30,15 @@ class LagReporter:
 
     async def run(self) -> None:
         while True:
-            # When the broker does not answer, which the worker logs, the last values stay.
-            with suppress(KafkaError, OSError, TimeoutError):
+            try:
                 async with asyncio.timeout(REPORT_S):
                     await self._report()
+            except (KafkaError, OSError, TimeoutError) as error:
+                # The last values stay. The worker logs that the broker does not answer.
+                log.debug("consumer lag not read", error=f"{type(error).__name__}: {error}")
+            except Exception as error:
+                # A gauge must not end the consumer.
+                log.error("consumer lag not reported", exc_info=error)
             await asyncio.sleep(REPORT_S)
 
     async def _report(self) -> None:

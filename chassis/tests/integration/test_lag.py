@@ -66,3 +66,21 @@ async def test_a_member_that_has_left_its_group_exports_no_lag(topic: Topic, joi
     await eventually(lambda: lag(topic) == 0, 20)
     await member.end()
     assert lag(topic) is None
+
+
+async def test_a_report_that_fails_unexpectedly_does_not_end_the_consumer(
+    topic: Topic, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = []
+
+    async def fail(_reporter: module.LagReporter) -> None:
+        failures.append(1)
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module.LagReporter, "_report", fail)
+        member = join()
+        await eventually(lambda: len(failures) >= 2, 20)
+    await topic.send(b"1")
+    await eventually(lambda: lag(topic) == 0, 20)
+    assert member.handled == [b"1"]
