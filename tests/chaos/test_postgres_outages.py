@@ -3,17 +3,20 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import psutil
 import pytest
 
-from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.databases import administer, orders_for
+from tests.chaos.kit.databases import orders_for
+from tests.chaos.kit.locks import COMMIT_WAITS, at_commit, commit_gate, wait_for_waiters
 from tests.chaos.kit.requests import checkout, refused_for_now, together, unlimited_client
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -82,43 +85,21 @@ async def test_a_service_stops_in_time_while_postgres_is_frozen(arena: Arena) ->
     await arena.exact()
 
 
-SLOW_COMMIT = """
-CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
-CREATE CONSTRAINT TRIGGER slow_commit AFTER {change} ON {table} DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION slow_commit();
-"""
-
-
-@asynccontextmanager
-async def commit_without_reply(arena: Arena, service: str, change: str, table: str) -> AsyncIterator[None]:
-    """Have commits of a change take a second, so that a test can cut the connection before the reply."""
-    await administer(arena, SLOW_COMMIT.format(change=change, table=table), database=service)
-    try:
-        yield
-    finally:
-        await administer(arena, "DROP FUNCTION slow_commit CASCADE", database=service)
-    arena.healed()
-
-
-async def commits(arena: Arena, service: str) -> bool:
-    """Whether a slow commit is running."""
-    connection = await arena.stack.programs.postgres.connect(service)
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'"
-    try:
-        return bool(await connection.fetchval(query, service))
-    finally:
-        await connection.close()
+async def with_lost_reply(arena: Arena, service: str, table: str, request: Coroutine[Any, Any, T]) -> T:
+    """Run a request whose commit on a table succeeds while the reply of PostgreSQL is lost."""
+    async with at_commit(arena, service, table, "true", COMMIT_WAITS), AsyncExitStack() as fault:
+        async with commit_gate(arena, service) as gate:
+            task = asyncio.create_task(request)
+            await wait_for_waiters(gate, advisory=True)
+            await fault.enter_async_context(arena.broken("postgres", "cut", 0))
+        return await task
 
 
 @pytest.mark.fault(68)
 async def test_an_order_whose_commit_was_not_heard_of_is_found_again_under_its_key(arena: Arena) -> None:
     product, key = await arena.back_office.product(stock=5), uuid4().hex
-    async with commit_without_reply(arena, "orderfc", "INSERT", "orders"):
-        asking = asyncio.create_task(checkout(arena, (product, 1), key=key))
-        await poll(lambda: commits(arena, "orderfc"), "the order is committed")
-        async with arena.broken("postgres", "cut", 0):
-            assert refused_for_now(await asking)
+    answer = await with_lost_reply(arena, "orderfc", "orders", checkout(arena, (product, 1), key=key))
+    assert refused_for_now(answer)
     [row] = await arena.sql("orderfc", "SELECT order_id FROM idempotency_keys WHERE key = $1", key)
     assert await arena.alice.checkout_until_answered(product, 1, key) == row["order_id"]
     again = await checkout(arena, (product, 1), key=key)
@@ -129,20 +110,17 @@ async def test_an_order_whose_commit_was_not_heard_of_is_found_again_under_its_k
     assert await arena.back_office.stock(product) == 4
 
 
+async def pay_until_answered(arena: Arena, invoice: str) -> list[int]:
+    """Pay an invoice and return the statuses with which its callback was answered."""
+    await arena.shop.pay(invoice)
+    return await arena.shop.deliveries(invoice, 1)
+
+
 @pytest.mark.fault(68)
 async def test_a_payment_whose_commit_was_not_heard_of_counts_once(arena: Arena) -> None:
     _, order = await arena.placed()
     invoice = (await arena.invoice(order))["invoice_id"]
-    async with commit_without_reply(arena, "paymentfc", "UPDATE", "payments"):
-        paying = asyncio.create_task(arena.shop.pay(invoice))
-        await poll(lambda: commits(arena, "paymentfc"), "the payment is committed")
-        async with arena.broken("postgres", "cut", 0):
-            await paying
-
-            async def over() -> bool:
-                return not await commits(arena, "paymentfc")
-
-            await poll(over, "the commit is done")
+    assert await with_lost_reply(arena, "paymentfc", "payments", pay_until_answered(arena, invoice)) == [503]
     await arena.shop.resend(invoice, 2)
     await arena.alice.wait_status(order, "completed", 40)
     await arena.exact()

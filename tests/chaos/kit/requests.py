@@ -26,9 +26,16 @@ async def unlimited_client() -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def basket(*lines: Line, address: str = "Jalan Merdeka 1, Jakarta") -> dict[str, Any]:
-    """Make the body of a checkout."""
-    items = [{"product_id": line[0]["id"], "quantity": line[1]} if isinstance(line, tuple) else line for line in lines]
-    return {"items": items, "payment_method": "BANK_TRANSFER", "shipping_address": address}
+    """Make the body of a checkout: for one (product, quantity) the same as `Customer.checkout` sends."""
+    return {
+        "items": [_item(*line) if isinstance(line, tuple) else line for line in lines],
+        "payment_method": "BANK_TRANSFER",
+        "shipping_address": address,
+    }
+
+
+def _item(product: dict[str, Any], quantity: int) -> dict[str, Any]:
+    return {"product_id": product["id"], "quantity": quantity, "price": product["price"]}
 
 
 async def checkout(
