@@ -90,7 +90,8 @@ measure: $(INSTALLED) ## Print measures of the source code as a table (ARGS="--b
 	@$(BIN)/python -m lint.measure $(ARGS)
 
 format: $(INSTALLED) ## Format the code and mend what can be mended
-	@$(BIN)/ruff check -q --fix .
+	@$(BIN)/ruff format -q .
+	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
 
 up: $(INSTALLED) ## Start the platform; returns when all four services are ready

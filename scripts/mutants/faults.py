@@ -40,8 +40,8 @@ CONTRACT = [
     Fault(
         "an order is shown to anybody who is signed in",
         "orderfc/orderfc/handler/http.py",
-        "None if user.is_admin else user.user_id",
-        "None",
+        "orders.view(db, order_id, None if user.is_admin else user.user_id)",
+        "orders.view(db, order_id, None)",
         f"{_ORDER_READS}::test_an_order_is_shown_to_its_owner_and_to_an_admin_and_to_nobody_else",
     ),
     Fault(
