@@ -4,30 +4,30 @@ import os
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from chassis.config.declare import Port, PositiveInt, setting
 from chassis.config.settings import ServiceSettings
+from chassis.config.sources import Source
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _EmptyWebhookToken(PydanticBaseSettingsSource):
+class _EmptyWebhookToken(Source):
     """Keeps a webhook token that the environment sets to "", instead of the development default.
 
     For other settings an empty variable means that it is not set. Here the development default, which is published,
     would accept callbacks that were to be refused.
     """
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError("only the inherited __call__ uses this")
-
-    def __call__(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         variables = {name.lower(): value for name, value in os.environ.items()}
         production = self.current_state.get("environment") == "production"
         empty = variables.get("xendit_webhook_token") == "" and not production
         return {"xendit_webhook_token": ""} if empty else {}
+
+    def __call__(self) -> dict[str, Any]:
+        return self.values()
 
 
 class Settings(ServiceSettings):

@@ -7,12 +7,10 @@ from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import URL, MetaData, event, exc
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from chassis.config.settings import ServiceSettings
 from chassis.db.outbox import append
-from chassis.errors import causes
 from chassis.events import Event
 from chassis.failpoint import failpoint
 
@@ -88,7 +86,6 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
-        event.listen(self.engine.sync_engine, "handle_error", _discard_broken)
 
     def _server_settings(self) -> dict[str, str]:
         return {
@@ -172,10 +169,3 @@ def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
     """Make the pool replace a connection that the server has closed, without a round trip."""
     if dbapi_connection.driver_connection.is_closed():
         raise exc.DisconnectionError
-
-
-def _discard_broken(context: ExceptionContext) -> None:
-    """Remove a connection from the pool whose protocol state is broken, before its socket closes."""
-    context.is_disconnect = context.is_disconnect or any(
-        isinstance(seen, asyncpg.InternalClientError) for seen in causes(context.original_exception)
-    )

@@ -25,7 +25,9 @@ CREDENTIAL = "the-internal-credential"
 class Users(user_pb2_grpc.UserServiceServicer):
     """Knows user 7, breaks for user 500, and is slow for user 600."""
 
-    async def GetUserInfoByUserId(self, request, context):  # type: ignore[no-untyped-def]
+    async def GetUserInfoByUserId(
+        self, request: user_pb2.GetUserInfoRequest, context: object
+    ) -> user_pb2.GetUserInfoResult:
         """Answer as userfc does."""
         if request.user_id == 500:
             raise RuntimeError("SELECT secret FROM users")
@@ -35,7 +37,9 @@ class Users(user_pb2_grpc.UserServiceServicer):
             raise NotFound("There is no such user")
         return user_pb2.GetUserInfoResult(id=7, email="a@example.com", name="Ann", role="user")
 
-    async def ValidateToken(self, request, context):  # type: ignore[no-untyped-def]
+    async def ValidateToken(
+        self, request: user_pb2.ValidateTokenRequest, context: object
+    ) -> user_pb2.ValidateTokenResponse:
         """Accept one token."""
         return user_pb2.ValidateTokenResponse(valid=request.token == "good")
 

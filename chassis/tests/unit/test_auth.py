@@ -32,8 +32,8 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def token(**changes: Any) -> str:
-    """Sign such claims."""
-    return jwt.encode(claims(**changes), SECRET, algorithm="HS256")
+    """Sign such claims, also those that `jwt.encode` refuses to sign."""
+    return jwt.PyJWS().encode(json.dumps(claims(**changes)).encode(), SECRET, algorithm="HS256")
 
 
 def unsigned() -> str:
@@ -88,12 +88,8 @@ def test_two_tokens_have_two_ids() -> None:
     ],
 )
 def test_wrong_claims_are_refused(changes: dict[str, Any]) -> None:
-    try:
-        made = token(**changes)
-    except TypeError:
-        pytest.skip("the library does not even sign this")
     with pytest.raises(Unauthenticated) as caught:
-        TokenVerifier(SECRET).decode(made)
+        TokenVerifier(SECRET).decode(token(**changes))
     assert caught.value.code == "invalid_token"
 
 
