@@ -11,8 +11,10 @@ AppError                 a refusal that is answered to the caller
 └── Unavailable          unavailable
 InvalidMessage           a Kafka message that can never be applied: dead letter at once
 NotYet                   a Kafka message that came before what it refers to: retried, then dead letter
+Refused                  a server that a command can't work with, in one sentence
 """
 
+import ssl
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
@@ -130,6 +132,14 @@ class NotYet(Exception):
     """The message came before what it refers to, for example an event for an order that is not stored yet."""
 
 
+class Refused(Exception):
+    """A server does not answer, can't be trusted, or refuses the work of a command; the text is one sentence."""
+
+
+# A migration has changed what a prepared statement returns. Outside a transaction the driver prepares it again; inside
+# one it can't, but nothing was committed, and the same work succeeds on another connection.
+SCHEMA_CHANGED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+
 _CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
@@ -138,11 +148,20 @@ _CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.InternalClientError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    # An identity column has reached its end.
+    asyncpg.SequenceGeneratorLimitExceededError,
     sa_exc.TimeoutError,
+    *SCHEMA_CHANGED,
 )
-# SQLSTATE classes about the server itself: connection exception, insufficient resources (disk full, out of memory, too
-# many connections), operator intervention (shutdown, cancelled, starting), system error.
-_SERVER_CLASSES = frozenset({"08", "53", "57", "58"})
+# SQLSTATE classes about the server or about other transactions: connection exception, a refused login, a database that
+# is missing, rolled back (deadlock, serialization failure), insufficient resources (disk full, out of memory, too many
+# connections), operator intervention (shutdown, cancelled, starting), system error.
+_SERVER_CLASSES = frozenset({"08", "28", "3D", "40", "53", "57", "58"})
+# A database that needs a vacuum, because its transaction ids are used up, takes no change. It answers 54000, as for a
+# value that is too large for an index; the file of PostgreSQL's source tells them apart.
+_TRANSACTION_IDS = frozenset({"varsup.c", "multixact.c"})
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -154,7 +173,10 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether a dependency is down, failing or slow, so that the same work can succeed later."""
+    """Return whether the same work can succeed later.
+
+    A dependency is down, failing or slow, or PostgreSQL ended the transaction because of a concurrent one.
+    """
     for seen in causes(error):
         if isinstance(seen, AppError):
             return seen.kind is Kind.UNAVAILABLE
@@ -163,19 +185,24 @@ def is_transient(error: BaseException) -> bool:
             return False
         if isinstance(seen, _CONNECTION_ERRORS) or sql_class(seen) in _SERVER_CLASSES:
             return True
+        if getattr(seen, "server_source_filename", None) in _TRANSACTION_IDS:
+            return True
         if isinstance(seen, sa_exc.DBAPIError) and seen.connection_invalidated:
             return True
     return False
 
 
+def certificate_problem(error: BaseException) -> str | None:
+    """Say what is wrong with a server's certificate, if the error is about one: its authority, its name, its dates."""
+    refused = (seen for seen in causes(error) if isinstance(seen, ssl.SSLCertVerificationError))
+    return next((f"its certificate is refused: {seen.verify_message.rstrip('.')}" for seen in refused), None)
+
+
+def is_schema_change(error: BaseException) -> bool:
+    """Return whether a migration has ended the transaction, so that it can be run again at once."""
+    return any(isinstance(seen, SCHEMA_CHANGED) for seen in causes(error))
+
+
 def sql_class(error: BaseException) -> str | None:
     """Return the first two characters of the SQLSTATE of an error that PostgreSQL answered, else None."""
     return (error.sqlstate or "")[:2] if isinstance(error, asyncpg.PostgresError) else None
-
-
-_CONTENTION_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
-
-
-def is_contention(error: BaseException) -> bool:
-    """Return whether PostgreSQL ended the transaction because of a concurrent one (40P01, 40001, 55P03)."""
-    return any(isinstance(seen, _CONTENTION_ERRORS) for seen in causes(error))

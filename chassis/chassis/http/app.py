@@ -16,9 +16,11 @@ from starlette.routing import compile_path
 
 from chassis.config.settings import ServiceSettings
 from chassis.errors import AppError, Kind
-from chassis.http import openapi, probes
+from chassis.http import docs, openapi, probes
+from chassis.http.load import Load
 from chassis.http.middleware import REQUEST_ID, ChassisMiddleware, error_response
 from chassis.http.probes import Readiness
+from chassis.http.shortcuts import Shortcuts
 from chassis.http.validation import sentence
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]] | Callable[[FastAPI], AsyncIterator[Any]]
@@ -42,10 +44,12 @@ _CODES = {
     404: ("not_found", "There is nothing at this address"),
     405: ("method_not_allowed", "This address does not know the method"),
     409: ("conflict", "The request clashes with the present state"),
-    413: ("payload_too_large", "The body is larger than 1 MiB"),
+    408: ("request_timeout", "The request did not arrive in time"),
+    413: ("payload_too_large", "The body is larger than this address allows"),
     415: ("unsupported_media_type", "Content-Type must be application/json"),
     422: ("unprocessable", "The request contradicts an earlier one"),
     429: ("rate_limited", "Too many requests"),
+    431: ("head_too_large", "The headers are larger than allowed"),
     500: ("internal_error", "Internal server error"),
     503: ("unavailable", "Something that is needed can't be reached now"),
 }
@@ -80,31 +84,59 @@ def create_app(
     title: str = "",
     description: str = "",
 ) -> FastAPI:
-    """Make the application. Routers carry their full prefix, so that metrics name the whole route."""
-    # /docs serves its own scripts, so that it works without the internet. ReDoc would need a CDN.
-    app = FastAPIOffline(
-        static_url="/docs/assets",
-        redoc_url=None,
-        title=title or settings.service,
-        description=description,
-        version="1.0.0",
-        lifespan=lifespan,
-        generate_unique_id_function=attrgetter("name"),
-        redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-        exception_handlers={
-            AppError: _app_error,
-            RequestValidationError: _validation_error,
-            HTTPException: _http_error,
-        },
-    )
-    app.state.settings = settings
-    app.state.readiness = ready or Readiness()
-    app.add_middleware(ChassisMiddleware)
-    for router in (*routers, probes.router):
+    """Make the application. Routers carry their full prefix, so that metrics name the whole route.
+
+    Where there is a port for the management, metrics and the details of `/ready` are left to `management_app`.
+    """
+    options: dict[str, Any] = {
+        "title": title or settings.service,
+        "description": description,
+        "version": "1.0.0",
+        "lifespan": lifespan,
+        "generate_unique_id_function": attrgetter("name"),
+    }
+    app = _app_with_docs(options) if settings.expose_docs else _bare_app(**options)
+    _fill(app, settings, ready or Readiness())
+    for router in (*routers, probes.public_router if settings.management_port else probes.router):
         app.include_router(router)
     _patch_openapi(app)
     return app
+
+
+def management_app(settings: ServiceSettings, public: FastAPI) -> FastAPI:
+    """Make the application of MANAGEMENT_PORT: the probes of the public application, with all details."""
+    app = _bare_app(title=settings.service)
+    _fill(app, settings, public.state.readiness)
+    # The bounds are those of the management's own connections; `/ready` speaks of the public ones.
+    app.state.public_load = public.state.load
+    app.include_router(probes.router)
+    return app
+
+
+def _app_with_docs(options: dict[str, Any]) -> FastAPI:
+    # /docs serves its own scripts, so that it works without the internet. ReDoc would need a CDN.
+    app = FastAPIOffline(docs_url=None, redoc_url=None, static_url=docs.ASSETS, **_FRAME, **options)
+    docs.serve_page(app)
+    return app
+
+
+def _bare_app(**options: Any) -> FastAPI:
+    return FastAPI(openapi_url=None, docs_url=None, redoc_url=None, **_FRAME, **options)
+
+
+def _fill(app: FastAPI, settings: ServiceSettings, ready: Readiness) -> None:
+    app.state.settings = settings
+    app.state.readiness = ready
+    app.state.load = Load(
+        settings.http_max_connections,
+        settings.http_max_connections_per_address,
+        settings.http_max_body_bytes,
+        settings.trusted_proxies,
+    )
+    app.state.public_load = app.state.load
+    app.state.shortcuts = Shortcuts()
+    app.state.shortcuts.add({"/ping": probes.answer_ping})
+    app.add_middleware(ChassisMiddleware, load=app.state.load, shortcuts=app.state.shortcuts)
 
 
 def _request_id(request: Request) -> str:
@@ -130,12 +162,23 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
 
 async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     code, text = _CODES.get(error.status_code, ("internal_error", "Internal server error"))
-    if error.status_code in (400, 415) and isinstance(error.detail, str):
+    if error.status_code in (400, 413, 415, 503) and isinstance(error.detail, str):
         text = error.detail
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = _allowed(request)
     return error_response(error.status_code, code, text, _request_id(request), headers)
+
+
+_FRAME: dict[str, Any] = {
+    "redirect_slashes": False,
+    "telemetry": {"tracing": False, "metrics": False, "logs": False},
+    "exception_handlers": {
+        AppError: _app_error,
+        RequestValidationError: _validation_error,
+        HTTPException: _http_error,
+    },
+}
 
 
 def _fitting(request: Request, *, named: bool) -> Iterator[RouteContext]:

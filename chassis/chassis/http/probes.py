@@ -1,19 +1,25 @@
 """Probes: `/ping` and `/health` say that the process runs, `/ready` what it can reach, `/metrics` what it has done."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
+from chassis.http.load import Load
+from chassis.http.routing import Router
+
 log = structlog.get_logger(__name__)
 
 CHECK_TIMEOUT_S = 2.0
+REPORT_LIFETIME_S = 1.0
+Status = Literal["ready", "overloaded", "not_ready"]
 Check = Callable[[], Awaitable[object]]
 
 
@@ -35,12 +41,28 @@ class Readiness:
     def __init__(self, migrations: Check | None = None) -> None:
         self.migrations = migrations
         self._checks: dict[str, tuple[Check, bool]] = {}
+        self._computing: asyncio.Task[Report] | None = None
+        self._computed_at = float("-inf")
 
     def add(self, name: str, check: Check, critical: bool = False) -> None:
         """Add a dependency. Only a critical one makes the service not ready; others are reported as degraded."""
         self._checks[name] = (check, critical)
 
     async def report(self) -> Report:
+        """Return the outcome of all checks. It is computed once at a time, and at most once a second."""
+        now = time.monotonic()
+        if self._computing is None or (self._computing.done() and now - self._computed_at > REPORT_LIFETIME_S):
+            self._computing = asyncio.create_task(self._compute())
+        # One probe that goes away does not end the computation that others wait for.
+        return await asyncio.shield(self._computing)
+
+    async def _compute(self) -> Report:
+        try:
+            return await self._check_all()
+        finally:
+            self._computed_at = time.monotonic()
+
+    async def _check_all(self) -> Report:
         names = list(self._checks)
         reasons = await asyncio.gather(
             *(_reason(name, self._checks[name][0]) for name in names), _reason("migrations", self.migrations)
@@ -81,22 +103,42 @@ class HealthView(BaseModel):
 
 
 class ReadyView(BaseModel):
-    """A check is `ok`, or `failed: <reason>` or `degraded: <reason>`."""
+    """A check is `ok`, or `failed: <reason>` or `degraded: <reason>`.
 
-    status: Literal["ready", "not_ready"]
+    `overloaded` (200) means that requests were refused in the last 5 s because the process can take no more.
+    """
+
+    status: Status
     checks: dict[str, str] = Field(examples=[{"database": "ok", "kafka": "degraded: unreachable", "redis": "ok"}])
     migrations: str = Field(examples=["ok"])
 
 
-router = APIRouter(tags=["probes"])
+class StatusView(BaseModel):
+    """What `/ready` shows on the public port where there is another one for the details."""
+
+    status: Status
 
 
+router = Router(tags=["probes"])
+public_router = Router(tags=["probes"])
+
+
+@public_router.get("/ping", summary="Answer")
 @router.get("/ping", summary="Answer")
 async def ping() -> PingView:
     """Answer that the process runs."""
     return PingView()
 
 
+_PONG = PingView().model_dump_json().encode()
+
+
+async def answer_ping(_parameter: str, query: bytes) -> bytes | None:
+    """The shortcut of `/ping`."""
+    return None if query else _PONG
+
+
+@public_router.get("/health", summary="Is it alive?")
 @router.get("/health", summary="Is it alive?")
 async def health(request: Request) -> HealthView:
     """Answer that the process is alive. Touches no dependency."""
@@ -111,12 +153,23 @@ async def health(request: Request) -> HealthView:
 )
 async def ready(request: Request) -> JSONResponse:
     """Report whether the service can work: 200, or 503 when its own database or its migrations are missing."""
-    readiness: Readiness = request.app.state.readiness
-    report = await readiness.report()
-    view = ReadyView(
-        status="ready" if report.ready else "not_ready", checks=report.checks, migrations=report.migrations
-    )
+    report, status = await _state(request)
+    view = ReadyView(status=status, checks=report.checks, migrations=report.migrations)
     return JSONResponse(view.model_dump(), status_code=200 if report.ready else 503)
+
+
+@public_router.get("/ready", response_model=StatusView, summary="Can it work?")
+async def ready_status(request: Request) -> JSONResponse:
+    """Report as `/ready` of the management's port, without the details."""
+    report, status = await _state(request)
+    return JSONResponse({"status": status}, status_code=200 if report.ready else 503)
+
+
+async def _state(request: Request) -> tuple[Report, Status]:
+    readiness: Readiness = request.app.state.readiness
+    load: Load = request.app.state.public_load
+    report = await readiness.report()
+    return report, "not_ready" if not report.ready else "overloaded" if load.overloaded else "ready"
 
 
 @router.get("/metrics", include_in_schema=False)

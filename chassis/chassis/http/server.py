@@ -1,46 +1,25 @@
-"""uvicorn as this platform runs it: refusals in the one shape of errors, and a stop that loses no request."""
+"""uvicorn as this platform runs it: bounds on every connection, and a stop that loses no request."""
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from chassis.config.settings import ServiceSettings
-from chassis.ids import uuid7
+from chassis.http.protocol import Protocol
 
 # Share of the time to stop that requests under way may take.
 HTTP_SHARE = 0.6
 # How long idle connections may still bring a request before they are closed.
 LINGER_S = 0.5
 LINGER_TICKS = 25
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with JSON for requests that are not valid HTTP, such as a wrong Content-Length."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse, and close the connection: the start of the next request is unknown."""
-        request_id = uuid7().hex
-        sentence = "The request is not valid HTTP"
-        body = json.dumps(
-            {"error": sentence, "code": "validation_failed", "request_id": request_id}, separators=(",", ":")
-        ).encode()
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"x-request-id", request_id.encode()),
-            (b"connection", b"close"),
-        ]
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        self.transport.write(STATUS_LINE[400] + lines + b"\r\n" + body)
-        self.transport.close()
+# uvicorn ticks ten times a second.
+TICKS_PER_SWEEP = 10
 
 
 class Server(uvicorn.Server):
@@ -53,6 +32,14 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look once a second at how long each connection has been waiting."""
+        if counter % TICKS_PER_SWEEP == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                cast("Protocol", connection).sweep(now)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept the connections of before the stop, and close each connection with its next answer."""
@@ -84,19 +71,18 @@ def _close_listeners(servers: Sequence[asyncio.Server]) -> list[socket.socket]:
     return connections
 
 
-def http_server(settings: ServiceSettings, app: FastAPI) -> Server:
-    """Make the server of an application, not yet started."""
+def http_server(settings: ServiceSettings, app: FastAPI, port: int | None = None) -> Server:
+    """Make the server of an application, not yet started, on HTTP_PORT or on another port."""
     config = uvicorn.Config(
         app,
         host=settings.http_host,
-        port=settings.http_port,
+        port=port or settings.http_port,
         http=Protocol,
         ws="none",
         log_config=None,
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s * HTTP_SHARE)),
-        timeout_keep_alive=30,
         server_header=False,
         # X-Forwarded-For counts for TRUSTED_PROXIES only, not for every process on this machine.
         proxy_headers=False,

@@ -1,0 +1,80 @@
+"""The routes of all services: each bounds its body, may count its caller before that, and parses JSON exactly."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from starlette.datastructures import QueryParams
+
+from chassis import exact_json
+from chassis.http.body import DEFAULT_MAX_BODY_BYTES, body_of
+from chassis.http.repeated import RepeatedRoute
+
+E = TypeVar("E", bound=Callable[..., Any])
+Before = Callable[[Request], Awaitable[None]]
+Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_MAX_BODY = "max_body_bytes"
+_BEFORE = "before_body"
+
+
+def accepts(*, max_body: int = DEFAULT_MAX_BODY_BYTES, before: Before | None = None) -> Callable[[E], E]:
+    """Bound the body of an endpoint to `max_body` bytes, and call `before` before anything of it is read.
+
+    `before` refuses by raising an AppError, for example because the caller's address has asked too often.
+    """
+
+    def mark(endpoint: E) -> E:
+        setattr(endpoint, _MAX_BODY, max_body)
+        setattr(endpoint, _BEFORE, before)
+        return endpoint
+
+    return mark
+
+
+class _ExactRequest(Request):
+    """A request whose JSON numbers are exact."""
+
+    async def json(self) -> Any:
+        """Return the JSON value of the body. Raises the refusal 400."""
+        try:
+            return exact_json.parse(await self.body())
+        except exact_json.ForbiddenText as error:
+            raise HTTPException(400, str(error)) from error
+        except ValueError as error:
+            raise HTTPException(400, f"The body is not valid JSON: {error}") from error
+
+
+class Route(RepeatedRoute):
+    """A route with the bounds that `accepts` has put on its endpoint."""
+
+    def get_route_handler(self) -> Handle:
+        """Return the handler that FastAPI calls; the body is read inside."""
+        handle = super().get_route_handler()
+        max_body: int = getattr(self.endpoint, _MAX_BODY, DEFAULT_MAX_BODY_BYTES)
+        before: Before | None = getattr(self.endpoint, _BEFORE, None)
+
+        async def bounded(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _refuse_repeated(request.query_params)
+            if before is not None:
+                await before(request)
+            if (body := body_of(request.scope)) is None:
+                return await handle(request)
+            await body.limit(max_body)
+            return await handle(_ExactRequest(request.scope, request.receive))
+
+        return bounded
+
+
+def _refuse_repeated(parameters: QueryParams) -> None:
+    """Refuse a parameter that is there twice: one reader would take the first, another the last."""
+    seen: set[str] = set()
+    for name, _ in parameters.multi_items():
+        if name in seen:
+            raise HTTPException(400, f"{name[:100]}: is given more than once")
+        seen.add(name)
+
+
+Router = partial(APIRouter, route_class=Route)
