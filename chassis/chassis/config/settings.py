@@ -2,22 +2,35 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chassis import failpoint
-from chassis.config import vault
-from chassis.config.declare import Port, PositiveInt, SettingError, declaration, is_secret, plain, setting
+from chassis.config import production, vault
+from chassis.config.addresses import Url
+from chassis.config.connections import ConnectionSettings
+from chassis.config.declare import (
+    Days,
+    Port,
+    PositiveInt,
+    Seconds,
+    SettingError,
+    declaration,
+    is_secret,
+    plain,
+    setting,
+)
 from chassis.config.sources import Development, Environment, File, Vault
 
-MIN_JWT_SECRET_BYTES = 32
+MIN_BYTES = {"jwt_secret": 32}
+"""The secrets that must be longer than production.MIN_BYTES."""
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode()) < MIN_JWT_SECRET_BYTES:
-        raise ValueError(f"must be at least {MIN_JWT_SECRET_BYTES} bytes long")
+    if len(value.get_secret_value().encode()) < MIN_BYTES["jwt_secret"]:
+        raise ValueError(f"must be at least {MIN_BYTES['jwt_secret']} bytes long")
     return value
 
 
@@ -27,46 +40,42 @@ LogLevel = Annotated[
 ]
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(ConnectionSettings):
     """The settings of every service. A service's own class adds to them, and sets `service`."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False)
 
     service: ClassVar[str] = "chassis"
 
-    environment: Literal["development", "test", "production"] = setting("environment", "development")
+    environment: Literal["development", "test", "production"] = setting("environment", "production")
     log_level: LogLevel = setting("log.level", "INFO")
-    http_host: str = setting("app.host", "0.0.0.0")
+    http_host: str = setting("app.host", "0.0.0.0", dev="127.0.0.1")
     http_port: Port = setting("app.port", 8000)
+    management_port: Port | None = setting("app.management_port", None)
+    expose_docs: bool = setting("docs.expose", False, dev=True)
+    http_max_connections: PositiveInt = setting("http.max_connections", 2000)
+    http_max_connections_per_address: PositiveInt = setting("http.max_connections_per_address", 600)
+    # Less than the largest body of a route would refuse that body for ever.
+    http_max_body_bytes: Annotated[int, Field(ge=1024 * 1024, le=2**31 - 1)] = setting(
+        "http.max_body_bytes", 32 * 1024 * 1024
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = setting("limits.trusted_proxies", ())
     grpc_port: Port | None = setting("app.grpc_port", None)
     shutdown_timeout_s: PositiveInt = setting("app.shutdown_timeout_s", 20)
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = setting("currency", "IDR")
+    allow_plaintext: bool = setting("allow_plaintext", False)
     failpoints: Annotated[str, AfterValidator(failpoint.check)] = setting("failpoints", "")
 
-    db_host: str = setting("database.host", "localhost")
-    db_port: Port = setting("database.port", 5433)
-    db_user: str = setting("database.user", "admin")
-    db_password: SecretStr = setting("database.password", dev="admin", secret=True)
-    db_name: str = setting("database.name", "")
-
-    redis_host: str = setting("redis.host", "localhost")
-    redis_port: Port = setting("redis.port", 6379)
-    redis_password: SecretStr = setting("redis.password", dev="admin", secret=True)
-
-    kafka_broker: str = setting("kafka.broker", "localhost:29092")
-    kafka_partitions: PositiveInt = setting("kafka.partitions", 6)
-    kafka_replication: PositiveInt = setting("kafka.replication", 3, dev=1)
-    kafka_session_timeout_ms: PositiveInt = setting("kafka.session_timeout_ms", 10_000)
     outbox_max_tries: PositiveInt = setting("kafka.outbox_max_tries", 12)
     consumer_max_tries: PositiveInt = setting("kafka.consumer_max_tries", 5)
+    outbox_keep_days: Days = setting("retention.outbox_days", 7)
+    inbox_keep_days: Days = setting("retention.inbox_days", 14)
 
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = setting(
         "jwt_secret", dev="development-jwt-secret-change-me-0123456789", secret=True
     )
-    grpc_credentials: SecretStr = setting("grpc_credentials", dev="development-grpc-credentials", secret=True)
-    user_service_addr: str = setting("user_service.addr", "localhost:50051")
 
-    otel_exporter_otlp_endpoint: str | None = setting("otel.endpoint", None, aliases=("jaeger_endpoint",))
+    otel_exporter_otlp_endpoint: Url | None = setting("otel.endpoint", None, aliases=("jaeger_endpoint",))
     otel_traces_ratio: Annotated[float, Field(ge=0, le=1)] = setting("otel.traces_ratio", 0.1, dev=1.0)
 
     vault_addr: str | None = setting("vault.addr", None)
@@ -74,7 +83,7 @@ class ServiceSettings(BaseSettings):
     vault_role_id: str | None = setting("vault.role_id", None)
     vault_secret_id: SecretStr | None = setting("vault.secret_id", None, secret=True)
     vault_wait_s: Annotated[float, Field(ge=0, le=3600)] = setting("vault.wait_s", 30)
-    vault_watch_interval_s: Annotated[float, Field(gt=0)] = setting("vault.watch_interval_s", 300)
+    vault_watch_interval_s: Seconds = setting("vault.watch_interval_s", 300)
 
     @classmethod
     def settings_customise_sources(
@@ -95,16 +104,34 @@ class ServiceSettings(BaseSettings):
         return {**values, "db_name": values.get("db_name") or cls.service}
 
     @model_validator(mode="after")
-    def _refuse_development_in_production(self) -> "ServiceSettings":
-        if self.environment != "production":
-            return self
-        for name, field in type(self).model_fields.items():
-            dev = declaration(field).dev
-            if dev is not None and is_secret(field) and plain(getattr(self, name)) == dev:
-                raise ValueError(f"setting {name.upper()}: is the development default, which production refuses")
-        if self.failpoints:
-            raise ValueError("setting FAILPOINTS: is refused in production")
+    def _refuse_in_production(self) -> Self:
+        refused: dict[str, str] = {}
+        for name, reason in self.refusals() if self.environment == "production" else ():
+            refused.setdefault(name, reason)
+        if refused:
+            raise ValueError("; ".join(f"setting {name.upper()}: {reason}" for name, reason in refused.items()))
         return self
+
+    def _problem(self, name: str) -> str | None:
+        value, field = getattr(self, name), type(self).model_fields[name]
+        declared = declaration(field)
+        if declared.dev is not None and is_secret(field) and plain(value).strip() == declared.dev:
+            return production.DEVELOPMENT
+        if declared.secret and value is not None:
+            return production.secret_problem(plain(value), MIN_BYTES.get(name, production.MIN_BYTES))
+        return production.proxies_problem(value) if isinstance(value, tuple) else None
+
+    def refusals(self) -> Iterator[tuple[str, str]]:
+        """Yield what production refuses: attributes and reasons. A service adds its own."""
+        for name in type(self).model_fields:
+            if problem := self._problem(name):
+                yield name, problem
+        if self.vault_addr and not self.vault_addr.startswith("https://"):
+            yield "vault_addr", "must begin with https:// in production"
+        if self.failpoints:
+            yield "failpoints", "is refused in production"
+        if not self.allow_plaintext:
+            yield from ((name, f"{must} in production, unless ALLOW_PLAINTEXT=true") for name, must in self.plaintext())
 
 
 S = TypeVar("S", bound=ServiceSettings)

@@ -20,6 +20,11 @@ CONFIG_PATH = Path("files/config/config.yaml")
 class Source(PydanticBaseSettingsSource):
     """A source of settings. A value of "" counts as absent."""
 
+    @property
+    def in_development(self) -> bool:
+        """Whether a source before this one names another environment than production, the default."""
+        return self.current_state.get("environment") in ("development", "test")
+
     def get_field_value(
         self,
         field: FieldInfo,
@@ -99,7 +104,7 @@ class Vault(Source):
 
 class Development(Source):
     def values(self) -> Mapping[str, Any]:
-        if self.current_state.get("environment") == "production":
+        if not self.in_development:
             return {}
         return {name: declaration(field).dev for name, field in self.settings_cls.model_fields.items()}
 
@@ -110,7 +115,8 @@ def _config_file(service: str) -> Path | None:
     candidates = [CONFIG_PATH]
     spec = importlib.util.find_spec(service) if service else None
     if spec is not None and spec.origin is not None:
-        candidates.append(Path(spec.origin).parent.parent / CONFIG_PATH)
+        # In a checkout. The current folder may be that of another service.
+        candidates.insert(0, Path(spec.origin).parent.parent / CONFIG_PATH)
     return next((path for path in candidates if path.is_file()), None)
 
 

@@ -68,13 +68,15 @@ class Session:
 
     def end(self) -> None:
         """Revoke the token of an AppRole. A token that can't be revoked expires by itself."""
+        from hvac import exceptions
+
         if self._token or self._client is None:
             return
         client, self._client = self._client, None
         try:
             self._guarded(lambda: client.auth.token.revoke_self())
-        except VaultError as error:
-            log.info("the token for Vault is left to expire", error=str(error))
+        except (VaultError, exceptions.InvalidPath) as error:
+            log.warning("the token for Vault is left to expire", error=str(error))
 
     def _call(self, work: Any) -> Any:
         return self._guarded(lambda: work(self._logged_in()))
@@ -118,10 +120,12 @@ def read(
     """
     session = Session(address, service, token=token, role_id=role_id, secret_id=secret_id)
     limit = {"timeout": wait_s, "attempts": None} if wait_s else {"timeout": None, "attempts": 1}
+    # This function writes one line for all tries; stamina would write one for each.
+    stamina.instrumentation.set_on_retry_hooks(())
     for attempt in stamina.retry_context(on=VaultAway, wait_max=2, **limit):
         with attempt:
-            if attempt.num > 1:
-                log.warning("waiting for Vault", address=address, attempt=attempt.num)
+            if attempt.num == 2:
+                log.warning("waiting for Vault", address=address, wait_s=wait_s)
             secrets = session.read()
     session.end()
     return secrets.values

@@ -1,0 +1,149 @@
+"""What a gRPC call may cost, who may make it, and the translation of its errors."""
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+import structlog
+from opentelemetry.trace import SpanKind
+from pydantic import SecretStr
+
+from chassis import telemetry
+from chassis.config.declare import plain
+from chassis.errors import AppError, Invalid, Kind, RateLimited, is_transient
+
+log = structlog.get_logger(__name__)
+
+CODES: Mapping[Kind, grpc.StatusCode] = {
+    Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Kind.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Kind.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    Kind.UNPROCESSABLE: grpc.StatusCode.FAILED_PRECONDITION,
+    Kind.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Kind.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+# Calls without the credential at a time, and how long one may last: a watch is then begun again by its client.
+ANONYMOUS, ANONYMOUS_S = 16, 60.0
+# How long a call may take to send its message.
+MESSAGE_S = 10.0
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Next: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+Messages: TypeAlias = AsyncIterator[bytes]
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Checks the internal credential, bounds each call, opens a span for it and translates its errors.
+
+    Health and reflection are open, to ANONYMOUS calls at a time. Every handler is registered as one of raw messages, so
+    that a call without the credential is refused before it has sent one, and a broken message is refused as such.
+    """
+
+    def __init__(self, credentials: str | SecretStr) -> None:
+        self._expected = f"Bearer {plain(credentials)}".encode()
+        self._anonymous = 0
+
+    async def intercept_service(self, continuation: Next, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        method = handler_call_details.method
+        is_open, trusted = method.startswith(OPEN_SERVICES), self._is_trusted(handler_call_details)
+        if not (is_open or trusted):
+            return grpc.stream_unary_rpc_method_handler(_refuse)
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+
+        async def call(messages: Messages, context: Context) -> object:
+            try:
+                if trusted:
+                    return await _work(handler, messages, context, None if is_open else method)
+                with self._one_anonymous():
+                    async with asyncio.timeout(ANONYMOUS_S):
+                        return await _work(handler, messages, context, None)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:
+                code, sentence = _translate(method, error)
+            return await context.abort(code, sentence)
+
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+        return make(call, response_serializer=handler.response_serializer)
+
+    def _is_trusted(self, details: grpc.HandlerCallDetails) -> bool:
+        given = dict(details.invocation_metadata or ()).get("authorization", "")
+        value = given if isinstance(given, bytes) else given.encode()
+        return hmac.compare_digest(value, self._expected)
+
+    @contextmanager
+    def _one_anonymous(self) -> Iterator[None]:
+        if self._anonymous >= ANONYMOUS:
+            raise RateLimited("too many calls without the internal credential")
+        self._anonymous += 1
+        try:
+            yield
+        finally:
+            self._anonymous -= 1
+
+
+async def _refuse(_messages: Messages, context: Context) -> None:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the internal credential is missing or wrong")
+
+
+async def _work(handler: Any, messages: Messages, context: Context, span: str | None) -> object:
+    """Call the handler with what it takes, in a span of this name. Answers of a stream are written here."""
+    decoded = _decoded(messages, handler.request_deserializer)
+    request: object = decoded if handler.request_streaming else await _one(decoded)
+    work = handler.stream_stream or handler.unary_stream or handler.stream_unary or handler.unary_unary
+    if span is None:
+        answer = work(request, context)
+        if not hasattr(answer, "__aiter__"):
+            return await answer
+        async for message in answer:
+            await context.write(message)
+        return None
+    headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    with telemetry.tracing.span(span.lstrip("/"), context=telemetry.extract(headers), kind=SpanKind.SERVER):
+        return await work(request, context)
+
+
+async def _decoded(messages: Messages, decode: Callable[[bytes], object]) -> AsyncIterator[object]:
+    async for raw in messages:
+        try:
+            message = decode(raw)
+        except Exception:
+            raise Invalid("the message is not one that this method takes") from None
+        yield message
+
+
+async def _one(messages: AsyncIterator[object]) -> object:
+    try:
+        async with asyncio.timeout(MESSAGE_S):
+            return await anext(messages)
+    except TimeoutError:
+        raise Invalid(f"the message did not arrive within {MESSAGE_S:g} s") from None
+    except StopAsyncIteration:
+        raise Invalid("the call has no message") from None
+
+
+def _translate(method: str, error: Exception) -> tuple[grpc.StatusCode, str]:
+    if isinstance(error, AppError):
+        return CODES[error.kind], error.message
+    if method.startswith(OPEN_SERVICES) and isinstance(error, TimeoutError):
+        return grpc.StatusCode.DEADLINE_EXCEEDED, f"a call without the internal credential lasts {ANONYMOUS_S:g} s"
+    if is_transient(error):
+        log.warning("a dependency is down", method=method, error=f"{type(error).__name__}: {error}")
+        return grpc.StatusCode.UNAVAILABLE, "something that is needed can't be reached now"
+    log.error("call failed", method=method, exc_info=error)
+    return grpc.StatusCode.INTERNAL, "internal error"
