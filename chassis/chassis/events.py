@@ -3,16 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Self, TypeVar
+from hashlib import sha256
+from typing import Any, NamedTuple, Self, TypeVar
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ValidationError
 
-from chassis import telemetry
+from chassis import exact_json, telemetry
 from chassis.errors import InvalidMessage
 from chassis.ids import uuid7
 
 _DERIVED_IDS = UUID("7f3ff0a2-5f5e-4f4c-9d0b-0a5e3c6a1d11")
+_IDENTITIES = UUID("2e1b7f39-6a54-4c1f-8f0c-d5b8f2a7c963")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -56,12 +58,20 @@ def wire_headers(source: str, event_id: UUID, topic: str, time_: datetime, extra
     }
 
 
+class Unreadable(NamedTuple):
+    """The offsets of a partition that can't be unpacked, and the reason."""
+
+    first: int
+    last: int
+    cause: str
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One consumed Kafka message.
 
-    `event_id` is `ce_id`. When `ce_id` is no UUID the id is derived from topic, `ce_source` and `ce_id`; when there is
-    none, from topic, partition and offset.
+    `event_id` is its `ce_id`; without one it is derived from the message's place, time and content. `identity` is what
+    the inbox keeps. `unreadable` is set when the record can't be unpacked: then there is no key, value or header.
     """
 
     topic: str
@@ -70,10 +80,11 @@ class Message:
     key: str | None
     value: bytes | None
     headers: dict[str, str]
-    event_id: UUID
+    event_id: str
     timestamp: int = 0
     raw_key: bytes | None = None
     raw_headers: tuple[tuple[str, bytes], ...] = ()
+    unreadable: Unreadable | None = None
 
     @classmethod
     def received(
@@ -83,36 +94,66 @@ class Message:
         offset: int,
         key: bytes | None,
         value: bytes | None,
-        headers: Iterable[tuple[str, bytes]] = (),
+        headers: Iterable[tuple[str, bytes | None]] = (),
         timestamp: int = 0,
     ) -> Self:
-        """Read a Kafka record; headers may be missing, as from a Go producer."""
+        """Read a Kafka record; headers may be missing, as from a Go producer. `timestamp` is in milliseconds."""
         raw = tuple((name, data or b"") for name, data in headers)
         readable = {name.lower(): data.decode("utf-8", "replace") for name, data in raw}
-        ce_id = readable.get("ce_id", "")
-        try:
-            event_id = UUID(ce_id)
-        except ValueError:
-            # An id that is no UUID is unique within its source only. Without an id the position identifies the event.
-            name = f"{topic}\n{readable.get('ce_source', '')}\n{ce_id}" if ce_id else f"{topic}/{partition}/{offset}"
-            event_id = uuid5(_DERIVED_IDS, name)
+        # The position alone is not enough: it comes again when a topic is made anew.
+        event_id = readable.get("ce_id") or str(
+            uuid5(_DERIVED_IDS, repr((topic, partition, offset, timestamp, _digest(key), _digest(value))))
+        )
         text_key = key.decode("utf-8", "replace") if key is not None else None
         return cls(topic, partition, offset, text_key, value, readable, event_id, timestamp, key, raw)
+
+    @classmethod
+    def unpackable(cls, topic: str, partition: int, unreadable: Unreadable) -> Self:
+        """Stand for the records of a topic that can't be unpacked."""
+        event_id = str(uuid5(_DERIVED_IDS, repr((topic, partition, unreadable.first, unreadable.last))))
+        return cls(topic, partition, unreadable.last, None, None, {}, event_id, unreadable=unreadable)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of key, value and headers."""
+        headers = sum(len(name) + len(data) for name, data in self.raw_headers)
+        return len(self.value or b"") + len(self.raw_key or b"") + headers
+
+    @property
+    def identity(self) -> UUID:
+        return identity(self.headers.get("ce_source", ""), self.topic, self.event_id)
+
+
+def identity(source: str, topic: str, event_id: str) -> UUID:
+    """Return the identity of an event. An id is unique within its source and topic only."""
+    return uuid5(_IDENTITIES, repr((source, topic, event_id)))
+
+
+def _digest(data: bytes | None) -> str:
+    return sha256(data).hexdigest() if data is not None else ""
 
 
 def parse(message: Message, model: type[M]) -> M:
     """Parse a message's JSON value into the fields that `model` declares; other fields are ignored.
 
-    Raises InvalidMessage: `null_value`, `invalid_json` or `invalid_payload`.
+    A field that is null counts as absent: Go writes a slice without elements as null. Raises InvalidMessage:
+    `null_value`, `invalid_json` or `invalid_payload`.
     """
     if message.value is None:
         raise InvalidMessage("null_value", "the message has no value")
     try:
-        return model.model_validate_json(message.value)
+        content = exact_json.parse(message.value)
+        return model.model_validate(_without_nulls(content) if b"null" in message.value else content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        reason = "invalid_json" if first["type"] == "json_invalid" else "invalid_payload"
         where = ".".join(str(part) for part in first["loc"]) or "value"
-        raise InvalidMessage(reason, f"{where}: {first['msg']}") from error
+        raise InvalidMessage("invalid_payload", f"{where}: {first['msg']}") from error
     except ValueError as error:
         raise InvalidMessage("invalid_json", f"value: {error}") from error
+
+
+def _without_nulls(content: Any) -> Any:
+    """Return JSON content without the fields that are null, at any depth; a parser has bounded how deep it is."""
+    if isinstance(content, dict):
+        return {name: _without_nulls(field) for name, field in content.items() if field is not None}
+    return [_without_nulls(item) for item in content] if isinstance(content, list) else content

@@ -15,9 +15,11 @@ from chassis import telemetry
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
 from chassis.failpoint import failpoint
+from chassis.kafka.dead_letter import MAX_ERROR, TOO_LARGE, forms
 from chassis.kafka.producer import Producer
 from chassis.kafka.retry import NOT_YET_S, Attempt, Outcome, is_outage
 from chassis.kafka.topics import dlq
+from chassis.kafka.work_time import WorkTime
 from chassis.loops import backoff, wait_any
 
 log = structlog.get_logger(__name__)
@@ -27,6 +29,10 @@ CONSUMED = Counter("consumer_messages_total", "Messages by outcome", ["topic", "
 MAX_WAIT_S = 5.0
 # A wait that lasts is logged again after so many tries, which is every five minutes.
 LOG_EVERY = 60
+# Characters of a key or an id from outside.
+MAX_LOGGED = 255
+# Key, value and headers. A batch may inflate to more: that is not parsed, and does not wait.
+MAX_MESSAGE_BYTES = 1024 * 1024
 
 Handler = Callable[[Message], Awaitable[None]]
 
@@ -50,6 +56,7 @@ class Chain:
         self._max_tries = max_tries
         self._handler_name = handler_name
         self._not_yet_s = not_yet_s
+        self.work_time = WorkTime()
 
     async def process(self, attempt: Attempt) -> Outcome:
         """Run one attempt through the steps of the chain, the outermost first."""
@@ -71,21 +78,27 @@ class Chain:
                 if not is_outage(error):
                     raise
                 outages += 1
+                self.work_time.skip()
                 if outages % LOG_EVERY == 1:
                     log.warning("dependency is away, the partition waits", tries=outages, error=_text(error))
                 await wait_any(backoff(outages, 0.4, MAX_WAIT_S), self._stop)
+                self.work_time.skip()
                 continue
             return Outcome.DONE
         return Outcome.STOPPED
 
     async def _run_handler(self, message: Message) -> None:
+        if message.unreadable is not None:
+            raise InvalidMessage("unreadable_record", f"The record can't be unpacked: {message.unreadable.cause}")
+        if message.size_bytes > MAX_MESSAGE_BYTES:
+            raise InvalidMessage("message_too_large", f"the message has {message.size_bytes} bytes")
         await failpoint("consumer.before_handler", message.topic)
         await self._handler(message)
         await failpoint("consumer.after_handler", message.topic)
         CONSUMED.labels(message.topic, "applied").inc()
 
     async def _retry_or_dead_letter(self, attempt: Attempt, error: Exception) -> Outcome:
-        verdict = attempt.failed(error, self._max_tries, self._not_yet_s)
+        verdict = attempt.failed(error, self.work_time.now(), self._max_tries, self._not_yet_s)
         if not isinstance(error, InvalidMessage | NotYet):
             log.warning("handler failed", tries=attempt.tries, exc_info=error)
         if verdict.dead_letter is not None:
@@ -96,21 +109,24 @@ class Chain:
 
     async def _write_dead_letter(self, attempt: Attempt, reason: str, error: Exception) -> Outcome:
         message, failures = attempt.message, 0
-        headers = attempt.dead_letter(reason, error, self._handler_name)
-        # aiokafka sends no record that has neither key nor value.
-        value = b"" if message.value is None and message.raw_key is None else message.value
+        letters = forms(message, reason, error, self._handler_name, attempt.tries)
+        letter = next(letters)
         while not self._stop.is_set():
             try:
-                await self._producer.send(dlq(message.topic), value, message.raw_key, headers)
+                await self._producer.send(dlq(message.topic), letter.value, letter.key, letter.headers)
             except (KafkaError, OSError, TimeoutError) as failure:
+                if isinstance(failure, TOO_LARGE) and (smaller := next(letters, None)):
+                    letter = smaller
+                    continue
                 # Without a stored copy the offset must not move.
                 failures += 1
                 if failures % LOG_EVERY == 1:
                     log.warning("dead letter not written yet", tries=failures, error=_text(failure))
                 await wait_any(backoff(failures, 0.2, MAX_WAIT_S), self._stop)
+                self.work_time.skip()
                 continue
             CONSUMED.labels(message.topic, "dead_letter").inc()
-            log.error("message dead-lettered", reason=reason, error=str(error), tries=attempt.tries)
+            log.error("message dead-lettered", reason=reason, error=str(error)[:MAX_ERROR], tries=attempt.tries)
             return Outcome.DONE
         return Outcome.STOPPED
 
@@ -122,7 +138,7 @@ def _span(message: Message) -> Iterator[Span]:
         "messaging.destination.name": message.topic,
         "messaging.destination.partition.id": str(message.partition),
         "messaging.kafka.offset": message.offset,
-        "messaging.message.id": str(message.event_id),
+        "messaging.message.id": message.event_id[:MAX_LOGGED],
     }
     with telemetry.process_span(message.topic, message.headers, attributes) as span:
         yield span
@@ -130,7 +146,8 @@ def _span(message: Message) -> Iterator[Span]:
 
 @contextmanager
 def _log_context(message: Message) -> Iterator[None]:
-    bind_contextvars(topic=message.topic, event_id=str(message.event_id), key=message.key, offset=message.offset)
+    key = message.key[:MAX_LOGGED] if message.key is not None else None
+    bind_contextvars(topic=message.topic, event_id=message.event_id[:MAX_LOGGED], key=key, offset=message.offset)
     try:
         yield
     finally:

@@ -11,7 +11,9 @@ from aiokafka.errors import KafkaError
 
 from chassis.config.settings import ServiceSettings
 from chassis.kafka import lag
+from chassis.kafka.batches import make_consumer
 from chassis.kafka.chain import Handler
+from chassis.kafka.connection import connection
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.group_watch import GroupWatch
 from chassis.kafka.lag import LagReporter
@@ -87,7 +89,7 @@ class ConsumerRunner:
     async def _started(self, stop: asyncio.Event) -> AIOKafkaConsumer | None:
         failures = 0
         while not stop.is_set():
-            consumer = AIOKafkaConsumer(**_options(self._settings, self._group))
+            consumer = make_consumer(**_options(self._settings, self._group))
             try:
                 if await _start(consumer, stop, self._leave_s):
                     return consumer
@@ -135,7 +137,7 @@ class ConsumerRunner:
 
 def _options(settings: ServiceSettings, group: str) -> dict[str, Any]:
     return {
-        "bootstrap_servers": settings.kafka_broker,
+        **connection(settings),
         "client_id": settings.service,
         "group_id": group,
         "enable_auto_commit": False,

@@ -1,7 +1,6 @@
 """Watches one member of a consumer group, and raises when the group has stopped assigning partitions to it for good."""
 
 import asyncio
-import time
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -26,27 +25,31 @@ class GroupWatch:
         self._consumer = consumer
         self._producer = producer
         self._group = group
-        self._unassigned_since: float | None = time.monotonic()
+        # Rounds of waiting for an assignment, with a broker that answers; None while there is one. Rounds and not
+        # seconds: those of a process that was paused do not count.
+        self._rounds: int | None = 0
 
     def assigned(self) -> None:
         """Note an assignment, also an empty one."""
-        self._unassigned_since = None
+        self._rounds = None
 
     def revoked(self) -> None:
         """Note that the partitions are revoked: the next assignment is expected from now on."""
-        self._unassigned_since = time.monotonic()
+        self._rounds = 0
 
     async def run(self) -> None:
         """Raise KafkaError when the coordination has died, RuntimeError when it assigns nothing for 60 s."""
         while True:
             await asyncio.sleep(WATCH_S)
             await self._raise_coordinator_error()
-            if self._unassigned_since is None:
+            if self._rounds is None:
                 continue
-            if not await self._broker_answers():
-                self._unassigned_since = time.monotonic()
-            elif time.monotonic() - self._unassigned_since > UNASSIGNED_S:
-                raise RuntimeError(f"group {self._group} has assigned nothing for {UNASSIGNED_S} s to this member")
+            answers = await self._broker_answers()
+            # The assignment may have come meanwhile.
+            if self._rounds is not None:
+                self._rounds = self._rounds + 1 if answers else 0
+                if self._rounds > UNASSIGNED_S / WATCH_S:
+                    raise RuntimeError(f"group {self._group} has assigned nothing for {UNASSIGNED_S} s to this member")
 
     async def _raise_coordinator_error(self) -> None:
         # aiokafka raises its coordinator's error in a fetch only, and a member without partitions fetches nothing: so

@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox_queue import OutboxRow
 
 # A topic with so many sends in flight gets no more: a topic that does not answer must not fill the memory.
 MAX_PER_TOPIC = 500
+# The longest wait for sends that end one after the other: until then none of them is marked.
+MAX_WAIT_S = 2.0
 
 Key = tuple[str, str]
 
@@ -30,11 +32,12 @@ class InFlightSends:
         return bool(self._tasks)
 
     async def start(self, rows: Iterable[OutboxRow], wait_s: float) -> None:
-        """Start to send rows, and wait until all have ended, or none ends for `wait_s`."""
+        """Start to send rows, and wait until all have ended, or none ends for `wait_s`, at most for 2 s."""
         started = {asyncio.create_task(self._send(row)): row for row in rows}
         self._tasks.update(started)
         late, done = set(started), set(started)
-        while late and done:
+        deadline = asyncio.get_running_loop().time() + MAX_WAIT_S
+        while late and done and asyncio.get_running_loop().time() < deadline:
             done, late = await asyncio.wait(late, timeout=wait_s)
         for task in late:
             task.add_done_callback(self._set_finished)

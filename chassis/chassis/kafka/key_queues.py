@@ -1,40 +1,63 @@
 """Messages that wait for another try: per key, only the first is tried, and later ones keep their order behind it."""
 
+import heapq
 from collections import deque
 
 from chassis.kafka.retry import Attempt
 
+# What a waiting message takes beside its content.
+OVERHEAD_BYTES = 1024
+
 
 class KeyQueues:
-    """One queue per key that waits. Keys that do not wait have no queue."""
+    """One queue per key that waits. Keys that do not wait have no queue, and a message without a key waits alone."""
 
     def __init__(self) -> None:
-        self._queues: dict[str | None, deque[Attempt]] = {}
+        self._queues: dict[bytes | int, deque[Attempt]] = {}
+        # The first message of each queue, unless it is being tried: when it is due, and its offset.
+        self._due: list[tuple[float, int, bytes | int]] = []
+        self.size_bytes = 0
 
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def __contains__(self, key: str | None) -> bool:
-        return key in self._queues
-
-    def waiting_keys(self) -> list[str | None]:
-        """Return a copy, so that queues may change while it is read."""
-        return list(self._queues)
+    def holds_back(self, attempt: Attempt) -> bool:
+        """Whether an earlier message of the same key waits."""
+        return attempt.order_key in self._queues
 
     def add(self, attempt: Attempt) -> None:
-        self._queues.setdefault(attempt.message.key, deque()).append(attempt)
+        self.size_bytes += _size(attempt)
+        queue = self._queues.setdefault(attempt.order_key, deque())
+        queue.append(attempt)
+        if len(queue) == 1:
+            self.put_back(attempt)
 
     def next_due(self) -> float:
-        """Return when the first message may be tried, in monotonic seconds. Raises ValueError when none waits."""
-        return min(queue[0].due for queue in self._queues.values())
+        """Return when the first message may be tried, in monotonic seconds. Raises IndexError when none waits."""
+        return self._due[0][0]
 
-    def first_due(self, key: str | None, now: float) -> Attempt | None:
-        """Return the first message of a key if it may be tried at `now`."""
-        queue = self._queues.get(key)
-        return queue[0] if queue and queue[0].due <= now else None
+    def take_due(self, now: float) -> Attempt | None:
+        """Return a first message that may be tried at `now`. `put_back` or `remove` must follow."""
+        if not self._due or self._due[0][0] > now:
+            return None
+        return self._queues[heapq.heappop(self._due)[2]][0]
 
-    def remove_first(self, key: str | None) -> None:
+    def remove(self, attempt: Attempt) -> None:
         """Remove the first message of a key; the next one of that key may be tried."""
-        self._queues[key].popleft()
-        if not self._queues[key]:
-            del self._queues[key]
+        self.size_bytes -= _size(attempt)
+        queue = self._queues[attempt.order_key]
+        queue.popleft()
+        if queue:
+            self.put_back(queue[0])
+        else:
+            del self._queues[attempt.order_key]
+
+    def put_back(self, attempt: Attempt) -> None:
+        """Let the first message of a key wait until it is due."""
+        heapq.heappush(self._due, (attempt.due, attempt.message.offset, attempt.order_key))
+
+
+def _size(attempt: Attempt) -> int:
+    # Headers are kept twice, the second time as text.
+    message = attempt.message
+    return OVERHEAD_BYTES + message.size_bytes + sum(len(name) + len(data) for name, data in message.raw_headers)

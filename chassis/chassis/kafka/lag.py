@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from prometheus_client import Gauge
 
 from chassis.kafka.partition import PartitionWorker
@@ -14,11 +14,14 @@ log = structlog.get_logger(__name__)
 
 LAG = Gauge("consumer_lag", "Messages between the committed offset and the end", ["topic", "partition"])
 
-REPORT_S = 5
+REPORT_S = 1
+ANSWER_S = 5
+# A partition has no position before the group's offset of it is known.
+POSITION_S = 0.5
 
 
 class LagReporter:
-    """Sets the gauge every 5 s for each worker's partition, also while the worker waits.
+    """Sets the gauge every second for each worker's partition, also while the worker waits.
 
     The broker is asked for the end: the highwater mark that aiokafka keeps stands still while fetched messages wait
     (measured).
@@ -31,7 +34,7 @@ class LagReporter:
     async def run(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(REPORT_S):
+                async with asyncio.timeout(ANSWER_S):
                     await self._report()
             except (KafkaError, OSError, TimeoutError) as error:
                 # The last values stay. The worker logs that the broker does not answer.
@@ -44,15 +47,31 @@ class LagReporter:
     async def _report(self) -> None:
         running = [partition for partition, worker in self._workers.items() if worker.is_running]
         ends = await self._consumer.end_offsets(running)
-        positions = {partition: await self._consumer.position(partition) for partition in running}
-        for partition in running:
+        begins = await asyncio.gather(*(self._committed(partition) for partition in running))
+        for partition, begin in zip(running, begins, strict=True):
             # It may have been revoked meanwhile.
             worker = self._workers.get(partition)
-            if worker is not None and worker.is_running and partition in ends:
-                committed = positions[partition] if worker.committed is None else worker.committed
-                LAG.labels(partition.topic, str(partition.partition)).set(max(ends[partition] - committed, 0))
+            if worker is not None and worker.is_running and partition in ends and begin is not None:
+                end = max(ends[partition], self._highwater(partition))
+                LAG.labels(partition.topic, str(partition.partition)).set(max(end - begin, 0))
         for partition in self._workers.keys() - running:
             remove(partition)
+
+    def _highwater(self, partition: TopicPartition) -> int:
+        """Return the end that the last fetch has seen. The end for readers is before it while a transaction is open."""
+        known = self._consumer.highwater(partition) if partition in self._consumer.assignment() else None
+        return known or 0
+
+    async def _committed(self, partition: TopicPartition) -> int | None:
+        """Return the group's offset; before the first message, where the next fetch begins."""
+        worker = self._workers.get(partition)
+        if worker is not None and worker.committed is not None:
+            return worker.committed
+        try:
+            async with asyncio.timeout(POSITION_S):
+                return int(await self._consumer.position(partition))
+        except (TimeoutError, IllegalStateError):
+            return None
 
 
 def remove(partition: TopicPartition) -> None:

@@ -1,6 +1,7 @@
 """The offsets of one partition: which are open, how far the group's offset may move, and the commit that moves it."""
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -9,44 +10,66 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 log = structlog.get_logger(__name__)
 
 COMMIT_TIMEOUT_S = 5
+# A partition whose position is being reset has none until the broker answers.
+POSITION_TIMEOUT_S = 0.5
 
 
 class OffsetWindow:
-    """The offsets from the oldest open message on. The committed offset stays below that message."""
+    """The offsets of the open messages. The committed offset stays below the oldest of them.
 
-    def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
+    Those that are done are not kept: all below the next one that are not open are done.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition, committed: int | None = None) -> None:
         self._consumer = consumer
         self._partition = partition
-        self._done: dict[int, bool] = {}
-        self._position: int | None = None
-        self.committed: int | None = None
+        # Ascending: a dict keeps the order of insertion.
+        self._open: dict[int, None] = {}
+        self._next: int | None = None
+        self.committed = committed
         self._committing: tuple[asyncio.Future[None], int] | None = None
 
-    def __len__(self) -> int:
-        return len(self._done)
+    def opened(self, offset: int) -> "OffsetWindow":
+        """Add a message's offset to this window, or to a new one when it comes again, and return that window.
+
+        It comes again when the log was cut off or the topic made anew. What waits has the former window.
+        """
+        window = self
+        if self._next is not None and offset < self._next:
+            log.warning("the log begins again", topic=self._partition.topic, offset=offset, expected=self._next)
+            window = OffsetWindow(self._consumer, self._partition, self.committed)
+        window.open(offset)
+        return window
 
     def open(self, offset: int) -> None:
         """Add a message's offset. Offsets come in ascending order."""
         if self.committed is None:
             # Fetching starts at the offset that the group has committed.
             self.committed = offset
-        self._done[offset] = False
+        self._open[offset] = None
+        self._next = offset + 1
 
     def finish(self, offset: int) -> None:
-        self._done[offset] = True
+        del self._open[offset]
 
-    def advance(self) -> int | None:
-        """Remove the offsets that are done, up to the oldest open one. Return the offset to commit, None at first."""
-        for offset, done in list(self._done.items()):
-            if not done:
-                break
-            del self._done[offset]
-            self._position = offset + 1
-        return self._position
+    async def pass_markers(self) -> None:
+        """Move past what is no message: markers of transactions, and what was aborted. Only while nothing is open.
+
+        Otherwise they would count as lag until the next message. Raises IllegalStateError as `commit` does.
+        """
+        if self._open:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POSITION_TIMEOUT_S):
+                self._next = max(int(await self._consumer.position(self._partition)), self._next or 0) or None
+
+    def position(self) -> int | None:
+        """Return the offset to commit, None before the first message."""
+        return next(iter(self._open), self._next)
 
     async def commit(self) -> None:
-        """Commit the position that `advance` returns. Raises IllegalStateError when the partition has another owner."""
-        position = self.advance()
+        """Commit the position. Raises IllegalStateError when the partition has another owner."""
+        position = self.position()
         while position is not None and position != self.committed:
             if not await self._commit_once(position):
                 return

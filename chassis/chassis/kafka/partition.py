@@ -6,13 +6,14 @@ from contextlib import suppress
 from functools import partial
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from chassis.events import Message
 from chassis.failpoint import failpoint
 from chassis.kafka.chain import Chain, Handler
 from chassis.kafka.errors import is_broker_trouble
+from chassis.kafka.fetch import fetch
 from chassis.kafka.key_queues import KeyQueues
 from chassis.kafka.offsets import OffsetWindow
 from chassis.kafka.producer import Producer
@@ -22,9 +23,10 @@ from chassis.loops import wait_any
 log = structlog.get_logger(__name__)
 
 FETCH_TIMEOUT_MS = 10_000
-MAX_RECORDS = 100
-# Offsets that may be open at once. A partition with so many messages that wait for another try stops fetching.
-MAX_WINDOW = 1_000
+# Of the messages that are due for another try, so many between two fetches: new ones must not wait for all of them.
+MAX_RETRIES = 100
+# A partition whose waiting messages take so much memory stops fetching.
+MAX_WAITING_BYTES = 16 * 1024 * 1024
 # Of the time to drain, for the message in flight; what is left is for the last commit.
 HANDLER_SHARE = 0.8
 
@@ -32,9 +34,8 @@ HANDLER_SHARE = 0.8
 class PartitionWorker:
     """Processes one partition in order per key.
 
-    A message that must be retried blocks its own key only. Later messages of other keys go on, and the committed
-    offset stays below the oldest message that is still open. While a dependency is down the whole partition waits,
-    without a limit and with capped backoff.
+    A message that must be retried blocks its own key only, and the committed offset stays below the oldest message
+    that is still open. While a dependency is down the whole partition waits, without a limit.
     """
 
     def __init__(
@@ -102,6 +103,8 @@ class PartitionWorker:
                     if self._stop.is_set():
                         break
                 await self._retry_due()
+                if not self._stop.is_set():
+                    await self._offsets.pass_markers()
                 await failpoint("consumer.before_commit", self._partition.topic)
                 await self._offsets.commit()
         except IllegalStateError:
@@ -111,49 +114,43 @@ class PartitionWorker:
         wait_s = FETCH_TIMEOUT_MS / 1000
         if self._queues:
             wait_s = min(wait_s, max(self._queues.next_due() - time.monotonic(), 0.0))
-        if len(self._offsets) >= MAX_WINDOW:
+        if self._queues.size_bytes >= MAX_WAITING_BYTES:
             await wait_any(wait_s, self._stop)
             return []
         self._fetching = True
         try:
-            records = await self._consumer.getmany(
-                self._partition, timeout_ms=int(wait_s * 1000), max_records=MAX_RECORDS
-            )
+            return await fetch(self._consumer, self._partition, wait_s)
         except KafkaError as error:
             # Any other error means that the coordinator has given up: the process must not go on without it.
-            if not (is_broker_trouble(error) or isinstance(error, CorruptRecordException)):
+            if not is_broker_trouble(error):
                 raise
             log.warning("fetch failed", topic=self._partition.topic, error=str(error))
             await wait_any(1, self._stop)
             return []
         finally:
             self._fetching = False
-        return [_message(record) for record in records.get(self._partition, [])]
 
     async def _accept(self, message: Message) -> None:
-        self._offsets.open(message.offset)
-        attempt = Attempt(message)
-        if message.key in self._queues or await self._process(attempt) is Outcome.LATER:
+        self._offsets = self._offsets.opened(message.offset)
+        attempt = Attempt(message, self._offsets, arrived=self._chain.work_time.now())
+        if self._queues.holds_back(attempt) or await self._process(attempt) is not Outcome.DONE:
             self._queues.add(attempt)
 
     async def _retry_due(self) -> None:
-        for key in self._queues.waiting_keys():
-            while not self._stop.is_set() and (attempt := self._queues.first_due(key, time.monotonic())):
-                if await self._process(attempt) is not Outcome.DONE:
-                    break
-                self._queues.remove_first(key)
+        for _ in range(MAX_RETRIES):
+            attempt = self._queues.take_due(time.monotonic())
+            if attempt is None or self._stop.is_set():
+                break
+            if await self._process(attempt) is Outcome.DONE:
+                self._queues.remove(attempt)
+            else:
+                self._queues.put_back(attempt)
 
     async def _process(self, attempt: Attempt) -> Outcome:
         outcome = await self._chain.process(attempt)
         if outcome is Outcome.DONE:
-            self._offsets.finish(attempt.message.offset)
+            attempt.offsets.finish(attempt.message.offset)
         return outcome
-
-
-def _message(record: ConsumerRecord) -> Message:
-    return Message.received(
-        record.topic, record.partition, record.offset, record.key, record.value, record.headers, record.timestamp
-    )
 
 
 def _report(failed: asyncio.Future[None], task: asyncio.Task[None]) -> None:

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import BrokerResponseError, KafkaError
 
 from chassis.config.settings import ServiceSettings
+from chassis.kafka.connection import connection
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.topics import MAX_REQUEST_BYTES
 
@@ -28,7 +29,7 @@ class Producer:
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
-        self._brokers = settings.kafka_broker
+        self._connection = connection(settings)
         self._client_id = settings.service
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -39,7 +40,7 @@ class Producer:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._brokers,
+                    **self._connection,
                     client_id=self._client_id,
                     acks="all",
                     linger_ms=0,

@@ -6,13 +6,12 @@ from contextlib import suppress
 import structlog
 
 from chassis.config.settings import ServiceSettings
-from chassis.db import outbox
+from chassis.db import outbox_queue
 from chassis.db.database import Database
-from chassis.db.outbox import OutboxRow, Session
+from chassis.db.outbox_queue import Due, OutboxRow, Session
 from chassis.errors import is_transient
 from chassis.events import wire_headers
 from chassis.failpoint import failpoint
-from chassis.kafka.backlog import BacklogGauges
 from chassis.kafka.in_flight import InFlightSends, Key, key_of, one_per_key
 from chassis.kafka.producer import Producer
 from chassis.kafka.send_results import Hook, SendResults
@@ -26,6 +25,10 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 POLL_S = 0.5
 STANDBY_S = 1.0
+
+# A relay whose process is frozen loses its session, and with it the lock, after this time. One that runs never leaves
+# its session idle for so long: it polls, and settles its sends, at least every MAX_WAIT_S.
+IDLE_S = 10
 
 # How long a batch waits while none of its sends ends, before the next batch is read beside them.
 SLOW_SEND_S = 0.2
@@ -55,46 +58,47 @@ class Relay:
         self._producer = producer
         self._results = SendResults(settings.outbox_max_tries, on_published, on_parked)
         self._in_flight = InFlightSends(self._send)
-        self._gauges = BacklogGauges()
+        # Not marked yet. Kept when the session is lost: what the next one can't mark either is not sent again.
+        self._acknowledged: list[OutboxRow] = []
+        # Sessions in a row that ended before a batch was sent and marked.
+        self._failures = 0
         self._last_sends_s = settings.shutdown_timeout_s * LAST_SENDS_SHARE
         self._close_s = settings.shutdown_timeout_s * CLOSE_SHARE
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set, then send what is committed, for a limited time and not if the broker is away."""
-        failures = 0
         while not stop.is_set():
             try:
                 await self._run_as_leader(stop)
-                failures = 0
             except Exception as error:
                 if not is_transient(error):
                     raise
-                failures += 1
+                self._failures += 1
                 log.warning("relay lost its database session", error=str(error))
-                await wait_any(backoff(failures, 0.4, 5.0), stop)
+                await wait_any(backoff(self._failures, 0.4, 5.0), stop)
 
     async def _run_as_leader(self, stop: asyncio.Event) -> None:
-        session = await self._db.dedicated()
+        session = await self._db.dedicated(idle_s=IDLE_S)
         try:
-            while not await outbox.try_lock(session):
+            while not await outbox_queue.try_lock(session):
                 await wait_any(STANDBY_S, stop)
                 if stop.is_set():
                     return
-            await outbox.set_work_mem(session)
+            await outbox_queue.prepare(session)
             log.info("relay is active")
             await self._drain_until(stop, session)
         finally:
-            self._gauges.reset()
             # Sends in flight can't be marked without this session: the next one sends those events again.
             self._in_flight.cancel_all()
             with suppress(Exception):
                 await session.close(timeout=self._close_s)
 
     async def _drain_until(self, stop: asyncio.Event, session: Session) -> None:
+        await self._settle(session)
         while not stop.is_set():
             self._db.relay_wake.clear()
             more = await self.drain_once(session)
-            await self._gauges.report(session)
+            self._failures = 0
             if not more:
                 await wait_any(POLL_S, stop, self._db.relay_wake, self._in_flight.finished)
         if self._results.broker_away:
@@ -107,29 +111,32 @@ class Relay:
 
     async def drain_once(self, session: Session) -> bool:
         """Send one batch, beside the sends in flight. True when there may be more to send at once."""
-        rows = await self._due(session)
+        due = await self._due(session)
+        await self._results.retry_some(session)
         blocked_keys = self._in_flight.keys()
         sent_any, failed_keys = await self._settle(session)
         blocked_keys |= failed_keys
-        for chosen in one_per_key(rows):
+        for chosen in one_per_key(due.rows):
             await failpoint("relay.before_send")
             await self._in_flight.start([row for row in chosen if key_of(row) not in blocked_keys], SLOW_SEND_S)
             await failpoint("relay.after_send")
             sent, failed_keys = await self._settle(session)
             sent_any = sent_any or sent
             blocked_keys |= failed_keys | self._in_flight.keys()
-        return sent_any and (len(rows) == BATCH or bool(blocked_keys))
+        # A full batch without a row to send has put off rows whose keys wait; others may be due behind them.
+        more = (due.more and not due.rows) or (sent_any and (due.more or bool(blocked_keys)))
+        return more or self._results.retrying
 
-    async def _due(self, session: Session) -> list[OutboxRow]:
-        if not self._in_flight:
-            return await outbox.due(session, BATCH)
-        return await outbox.due_beside_in_flight(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())
+    async def _due(self, session: Session) -> Due:
+        return await outbox_queue.due(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())
 
     async def _settle(self, session: Session) -> tuple[bool, set[Key]]:
         """Record the sends that have ended. Return whether one was acknowledged, and the keys of those that failed."""
         sent, failed = self._in_flight.take_finished()
-        if sent:
-            await self._results.published(session, sent)
+        self._acknowledged += sent
+        if self._acknowledged:
+            await self._results.published(session, self._acknowledged)
+            self._acknowledged.clear()
         for row, error in failed:
             await self._results.failed(session, row, error)
         return bool(sent), {key_of(row) for row, _ in failed}

@@ -6,8 +6,8 @@ from dataclasses import replace
 import structlog
 from prometheus_client import Counter
 
-from chassis.db import outbox
-from chassis.db.outbox import OutboxRow, Session
+from chassis.db import outbox_queue
+from chassis.db.outbox_queue import FIRST_PLACE, OutboxRow, Place, Session
 from chassis.kafka.errors import is_broker_trouble, is_topic_trouble
 from chassis.loops import backoff
 
@@ -34,11 +34,12 @@ class SendResults:
         self._on_parked = on_parked
         self.broker_away = False
         self.refused_topics: set[str] = set()
+        self._retry_behind: Place | None = None
 
     async def published(self, session: Session, rows: Sequence[OutboxRow]) -> None:
-        """Mark acknowledged events. When they end an outage, end the backoff of all events that it may have caused."""
+        """Mark acknowledged events. When they end an outage, begin to end the backoff of all other events."""
         async with session.transaction():
-            await outbox.mark_published(session, [row.id for row in rows])
+            await outbox_queue.mark_published(session, [row.id for row in rows])
             if self._on_published:
                 await self._on_published(session, rows)
         for row in rows:
@@ -47,7 +48,18 @@ class SendResults:
         if self.broker_away or self.refused_topics & topics:
             self.broker_away = False
             self.refused_topics -= topics
-            await outbox.retry_now(session, self.refused_topics)
+            self._retry_behind = FIRST_PLACE
+            await self.retry_some(session)
+
+    @property
+    def retrying(self) -> bool:
+        """Whether the backoff of some events is still to be ended after an outage."""
+        return self._retry_behind is not None
+
+    async def retry_some(self, session: Session) -> None:
+        """After an outage: end the backoff of the next batch of events. All at once would exceed the time limit."""
+        if self._retry_behind is not None:
+            self._retry_behind = await outbox_queue.retry_now(session, self._retry_behind, self.refused_topics)
 
     async def failed(self, session: Session, row: OutboxRow, error: BaseException) -> None:
         """Count a failure of an event, and park the event after the configured tries."""
@@ -58,7 +70,7 @@ class SendResults:
             self.broker_away = True
         tried = replace(row, attempts=row.attempts + 1, error=f"{type(error).__name__}: {error}")
         async with session.transaction():
-            parking = await outbox.record_failure(
+            parking = await outbox_queue.record_failure(
                 session,
                 tried,
                 max_tries=self._max_tries,

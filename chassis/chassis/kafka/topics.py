@@ -9,6 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from chassis.config.settings import ServiceSettings
+from chassis.errors import Refused
+from chassis.kafka.connection import connection, raise_refusal
 from chassis.kafka.errors import is_broker_trouble
 
 log = structlog.get_logger(__name__)
@@ -28,21 +30,30 @@ async def ensure_topics(settings: ServiceSettings, names: Iterable[str], *, dead
 
     Waits up to `deadline_s` for the broker. Existing topics are left as they are, their limits included: a dead letter
     topic must take messages of 2 MiB (`max.message.bytes`), or a failed message of nearly 1 MiB blocks its partition.
+    Raises Refused.
     """
     topics = [topic for name in sorted(set(names)) for topic in (name, dlq(name))]
-    async with asyncio.timeout(deadline_s):
-        while True:
-            try:
-                return await _create(settings, topics)
-            except (KafkaError, OSError, TimeoutError) as error:
-                if not is_broker_trouble(error):
-                    raise
-                log.warning("waiting for the broker", error=str(error))
-                await asyncio.sleep(1)
+    try:
+        async with asyncio.timeout(deadline_s):
+            return await _create_when_up(settings, topics)
+    except TimeoutError:
+        raise Refused(f"Kafka at {settings.kafka_broker} has not answered for {deadline_s:g} s") from None
+
+
+async def _create_when_up(settings: ServiceSettings, topics: list[str]) -> list[str]:
+    while True:
+        try:
+            return await _create(settings, topics)
+        except (KafkaError, OSError, TimeoutError) as error:
+            if not is_broker_trouble(error):
+                raise Refused(f"Kafka at {settings.kafka_broker}: {error}") from error
+            await raise_refusal(settings)
+            log.warning("waiting for the broker", error=str(error))
+            await asyncio.sleep(1)
 
 
 async def _create(settings: ServiceSettings, topics: list[str]) -> list[str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_broker, request_timeout_ms=ADMIN_TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=ADMIN_TIMEOUT_MS)
     try:
         await admin.start()
         missing = [topic for topic in topics if topic not in set(await admin.list_topics())]
