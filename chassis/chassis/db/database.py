@@ -1,9 +1,11 @@
 """The service's database: one pool per process, SQL text on asyncpg's connections, transactions that publish events."""
 
 import asyncio
+import ssl
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Literal, cast
 
 import asyncpg
 from sqlalchemy import URL, MetaData, event, exc
@@ -11,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from chassis.config.settings import ServiceSettings
 from chassis.db.outbox import append
+from chassis.errors import SCHEMA_CHANGED
 from chassis.events import Event
 from chassis.failpoint import failpoint
 
@@ -26,6 +29,11 @@ POOL_SIZE = 8
 ACQUIRE_TIMEOUT_S = 2
 CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 10
+# A probe waits so long for a connection while all are in use, when the database has answered within ANSWERED_S.
+SPARE_S = 0.5
+ANSWERED_S = 2
+_BREAKING = (asyncio.CancelledError, TimeoutError, asyncpg.InternalClientError)
+_IDLE_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
 
 
 def metadata_factory() -> MetaData:
@@ -43,6 +51,43 @@ def url(settings: ServiceSettings) -> URL:
         port=settings.db_port,
         database=settings.db_name,
     )
+
+
+def tls(settings: ServiceSettings) -> ssl.SSLContext | Literal["disable", "prefer"]:
+    """Return asyncpg's argument `ssl`. `require` checks a certificate only where DB_SSLROOTCERT is set, as in libpq."""
+    mode = settings.db_sslmode
+    if mode == "disable" or mode == "prefer":
+        return mode
+    context = ssl.create_default_context(cafile=settings.db_sslrootcert)
+    context.check_hostname = mode == "verify-full"
+    if mode == "require" and settings.db_sslrootcert is None:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def connect(settings: ServiceSettings, **options: Any) -> asyncpg.Connection:
+    """Open a connection outside the pool, with options of asyncpg. The caller closes it."""
+    given = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S} | options
+    connection: asyncpg.Connection = await asyncpg.connect(
+        host=settings.db_host,
+        port=settings.db_port,
+        user=settings.db_user,
+        password=settings.db_password.get_secret_value(),
+        database=settings.db_name,
+        ssl=tls(settings),
+        **given,
+    )
+    return connection
+
+
+def _server_settings(settings: ServiceSettings) -> dict[str, str]:
+    return {
+        "application_name": settings.service,
+        "statement_timeout": "5000",
+        "idle_in_transaction_session_timeout": "15000",
+        # Compiling a plan takes longer than any statement here.
+        "jit": "off",
+    }
 
 
 class Tx:
@@ -73,6 +118,8 @@ class Database:
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.relay_wake = asyncio.Event()
+        self.is_migrated = False
+        self._answered_at = float("-inf")
         self.engine = create_async_engine(
             url(settings),
             isolation_level="AUTOCOMMIT",
@@ -80,19 +127,15 @@ class Database:
             max_overflow=0,
             pool_timeout=ACQUIRE_TIMEOUT_S,
             connect_args={
+                "ssl": tls(settings),
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": COMMAND_TIMEOUT_S,
-                "server_settings": self._server_settings(),
+                "server_settings": _server_settings(settings),
             },
         )
-        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
-
-    def _server_settings(self) -> dict[str, str]:
-        return {
-            "application_name": self.settings.service,
-            "statement_timeout": "5000",
-            "idle_in_transaction_session_timeout": "15000",
-        }
+        self._generation = 0
+        event.listen(self.engine.sync_engine, "connect", self._note_generation)
+        event.listen(self.engine.sync_engine, "checkout", self._refuse_unusable)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -100,7 +143,7 @@ class Database:
         async with self.engine.connect() as conn:
             driver = await _driver_of(conn)
             tx = Tx(driver)
-            async with _invalidating(conn, driver), driver.transaction():
+            async with self._invalidating(conn, driver), driver.transaction():
                 yield tx
                 await failpoint("db.before_commit")
             await failpoint("db.after_commit")
@@ -112,60 +155,78 @@ class Database:
         """Lend asyncpg's connection from the pool, with no transaction open: each statement commits by itself."""
         async with self.engine.connect() as conn:
             driver = await _driver_of(conn)
-            async with _invalidating(conn, driver):
+            async with self._invalidating(conn, driver):
                 yield driver
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Lend SQLAlchemy's connection."""
-        async with self.engine.connect() as conn:
-            yield conn
+    async def dedicated(self, idle_s: int = 0) -> asyncpg.Connection:
+        """Open a connection outside the pool, for a session lock. The caller closes it.
 
-    async def dedicated(self) -> asyncpg.Connection:
-        """Open a connection outside the pool, for a session lock. The caller closes it."""
-        settings = self.settings
-        connection: asyncpg.Connection = await asyncpg.connect(
-            host=settings.db_host,
-            port=settings.db_port,
-            user=settings.db_user,
-            password=settings.db_password.get_secret_value(),
-            database=settings.db_name,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
-            # A host that is gone loses its lock after 25 s: 10 s + 3 * 5 s.
-            server_settings=self._server_settings()
-            | {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"},
-        )
-        return connection
+        The server ends it when it was idle for `idle_s` seconds, inside a transaction or not; 0: it does not.
+        """
+        # A host that is gone loses its lock after 25 s: 10 s + 3 * 5 s.
+        keepalives = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+        idle = {name: f"{idle_s}s" for name in _IDLE_TIMEOUTS} if idle_s else {}
+        return await connect(self.settings, server_settings=_server_settings(self.settings) | keepalives | idle)
 
     def wake_relay(self) -> None:
         """Wake this process's relay. A lost hint costs one poll interval."""
         self.relay_wake.set()
 
+    @asynccontextmanager
+    async def spare(self) -> AsyncIterator[asyncpg.Connection | None]:
+        """Lend a connection as `driver` does, or None while others use all of them and the database answers those.
+
+        A probe that waited behind them would call a busy database a broken one.
+        """
+        answers = time.monotonic() - self._answered_at < ANSWERED_S
+        lent = AsyncExitStack()
+        try:
+            async with asyncio.timeout(SPARE_S if answers else None):
+                connection = await lent.enter_async_context(self.driver())
+        except TimeoutError:
+            if not answers:
+                raise
+            yield None
+            return
+        async with lent:
+            yield connection
+
     async def ping(self) -> None:
-        async with self.driver() as connection:
-            await connection.execute("SELECT 1")
+        async with self.spare() as connection:
+            if connection is not None:
+                await connection.execute("SELECT 1")
 
     async def close(self) -> None:
         await self.engine.dispose()
 
+    @asynccontextmanager
+    async def _invalidating(self, conn: AsyncConnection, driver: asyncpg.Connection) -> AsyncIterator[None]:
+        """Remove a connection from the pool when it breaks under a driver statement, which SQLAlchemy does not notice.
+
+        All connections are replaced when the error concerns each of them: a migration has changed what their prepared
+        statements return, or the server has become read-only, and its name may lead to another server by now.
+        """
+        generation = self._generation
+        try:
+            yield
+            self._answered_at = time.monotonic()
+        except BaseException as error:
+            concerns_all = isinstance(error, (*SCHEMA_CHANGED, asyncpg.ReadOnlySQLTransactionError))
+            if concerns_all and generation == self._generation:
+                self._generation += 1
+            # Also when it could not even be rolled back: whoever got it next would be inside the old transaction.
+            if concerns_all or driver.is_closed() or driver.is_in_transaction() or isinstance(error, _BREAKING):
+                await asyncio.shield(conn.invalidate())
+            raise
+
+    def _note_generation(self, _dbapi_connection: Any, record: Any) -> None:
+        record.info["generation"] = self._generation
+
+    def _refuse_unusable(self, dbapi_connection: Any, record: Any, _proxy: Any) -> None:
+        """Make the pool replace a connection that is closed or outdated, without a round trip."""
+        if dbapi_connection.driver_connection.is_closed() or record.info["generation"] != self._generation:
+            raise exc.DisconnectionError
+
 
 async def _driver_of(conn: AsyncConnection) -> asyncpg.Connection:
     return cast("asyncpg.Connection", (await conn.get_raw_connection()).driver_connection)
-
-
-@asynccontextmanager
-async def _invalidating(conn: AsyncConnection, driver: asyncpg.Connection) -> AsyncIterator[None]:
-    """Remove a connection from the pool when it breaks under a driver statement, which SQLAlchemy does not notice."""
-    try:
-        yield
-    except BaseException as error:
-        if driver.is_closed() or isinstance(error, asyncio.CancelledError | TimeoutError | asyncpg.InternalClientError):
-            await asyncio.shield(conn.invalidate())
-        raise
-
-
-def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
-    """Make the pool replace a connection that the server has closed, without a round trip."""
-    if dbapi_connection.driver_connection.is_closed():
-        raise exc.DisconnectionError

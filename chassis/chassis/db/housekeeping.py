@@ -1,6 +1,9 @@
-"""Removes old rows of the outbox and the inbox: published events, and messages older than any topic's retention."""
+"""Removes old rows in batches: published events, ids of events that were applied, and what a service adds."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+
+import asyncpg
 
 from chassis.db import inbox, outbox
 from chassis.db.database import Database
@@ -8,19 +11,25 @@ from chassis.loops import Loop
 
 INTERVAL_S = 600
 BATCH = 5_000
-# Twice Kafka's default retention of seven days: a replayed message still meets its inbox row.
-INBOX_DAYS = 14
-OUTBOX_DAYS = 7
+
+Purge = Callable[[asyncpg.Connection, int], Awaitable[int]]
+"""Removes up to so many old rows, or what they hold of a person, along an index; returns how many."""
 
 
-async def purge(db: Database) -> bool:
-    """Delete up to one batch of each table. True when there may be more."""
-    async with db.driver() as connection:
-        events = await outbox.purge(connection, OUTBOX_DAYS, BATCH)
-        messages = await inbox.purge(connection, INBOX_DAYS, BATCH)
-    return events + messages > 0
+async def purge(db: Database, purges: Sequence[Purge] = ()) -> bool:
+    """Run one batch of each purge. True when there may be more."""
+    settings = db.settings
+    own: tuple[Purge, ...] = (
+        partial(outbox.purge, days=settings.outbox_keep_days),
+        partial(inbox.purge, days=settings.inbox_keep_days),
+    )
+    more = False
+    for purge_batch in (*own, *purges):
+        async with db.driver() as connection:
+            more |= await purge_batch(connection, BATCH) == BATCH
+    return more
 
 
-def loop(db: Database) -> Loop:
+def loop(db: Database, purges: Sequence[Purge]) -> Loop:
     """Purge every ten minutes."""
-    return Loop("housekeeping", INTERVAL_S, partial(purge, db))
+    return Loop("housekeeping", INTERVAL_S, partial(purge, db, purges))
