@@ -2,10 +2,16 @@
 
 import secrets
 import time
+import unicodedata
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+MAX_NAME = 255
+_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me", "Zs", "Zl", "Zp"})
+# Fillers of Hangul and the blank of Braille are letters and symbols by category.
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 def digits(value: Any) -> Any:
@@ -31,7 +37,33 @@ def storable(value: str) -> str:
     return value
 
 
+def normal_form(value: Any) -> Any:
+    """Return text in NFC, in which names are compared: one letter may be one character or several."""
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def name(value: str) -> str:
+    """Return a name in NFC.
+
+    Raises ValueError when nothing of it can be seen (blanks, marks, characters of format or control), and when it is
+    too long in that form.
+    """
+    value = normal_form(value)
+    if len(value) > MAX_NAME:
+        raise ValueError(f"should have at most {MAX_NAME} characters")
+    if all(letter in _BLANK_LETTERS or unicodedata.category(letter) in _UNSEEN for letter in value):
+        raise ValueError("should have a visible character")
+    return value
+
+
 Text = Annotated[str, AfterValidator(storable)]
+# Of products, categories and people. Lengths come before the validators, so that their sentences count characters.
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME),
+    AfterValidator(storable),
+    AfterValidator(name),
+]
 TrimmedText = Annotated[Text, BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value)]
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 from prometheus_client import Counter
 
-from chassis.errors import is_contention, is_transient
+from chassis.errors import is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Loop:
                 outages = 0
                 wait = 0.0 if more else self.interval_s * random.uniform(0.9, 1.1)
             except Exception as error:
-                if not (is_transient(error) or is_contention(error)):
+                if not is_transient(error):
                     raise
                 RUNS.labels(self.name, "outage").inc()
                 log.warning("background work waits for a dependency", loop=self.name, error=str(error))

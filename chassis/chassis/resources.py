@@ -12,11 +12,13 @@ from chassis.auth.tokens import TokenVerifier
 from chassis.config.settings import ServiceSettings
 from chassis.db import migrations
 from chassis.db.database import Database
+from chassis.db.housekeeping import Purge
 from chassis.http.probes import Readiness
+from chassis.http.shortcuts import Answer
 from chassis.kafka.consumer import Handler
 from chassis.kafka.relay import Hook
 from chassis.loops import Task
-from chassis.redis import RedisClient
+from chassis.redis.client import RedisClient
 
 Close = Callable[[], Awaitable[None]]
 
@@ -64,7 +66,8 @@ class Parts:
 
     `state` is put on `app.state` for the routes. `handlers` is the table topic -> handler of the consumer group; a
     service without one has neither consumer nor relay. `loops` run in `serve` and `worker`, `api_loops` in `api` too.
-    `on_published` and `on_parked` are hooks of the relay.
+    `purges` run in the housekeeping, `on_published` and `on_parked` are hooks of the relay. `shortcuts` answer the
+    hottest reads, by the template of their route.
     """
 
     resources: Resources
@@ -74,5 +77,7 @@ class Parts:
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     loops: Sequence[Task] = ()
     api_loops: Sequence[Task] = ()
+    purges: Sequence[Purge] = ()
     on_published: Hook | None = None
     on_parked: Hook | None = None
+    shortcuts: Mapping[str, Answer] = field(default_factory=dict)

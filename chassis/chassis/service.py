@@ -17,14 +17,14 @@ from grpc import aio
 from chassis import failpoint, logging, telemetry
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load, vault_session
-from chassis.db import housekeeping, migrations
-from chassis.http.app import create_app
+from chassis.db import backlog, housekeeping, sessions
+from chassis.http.app import create_app, management_app
 from chassis.http.probes import Readiness
 from chassis.http.server import http_server
+from chassis.jobs import run_once
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
-from chassis.kafka.topics import ensure_topics
 from chassis.loops import Task, wait_any
 from chassis.resources import Close, Parts
 
@@ -52,7 +52,7 @@ class Process:
 
     `tasks` are stopped together, when HTTP and gRPC stop taking requests. `last` (the relay) is stopped after the
     requests and the tasks have ended, so that what they committed is still sent. `close` is called at the end, all at
-    once and for at most 2 s.
+    once and for at most 2 s; the last spans are sent meanwhile.
     """
 
     app: FastAPI
@@ -89,7 +89,8 @@ class Service:
             producer = parts.resources.add("kafka", Producer(settings))
             if workers:
                 db = parts.resources.db
-                tasks += [ConsumerRunner(settings, self.name, parts.handlers, producer), housekeeping.loop(db)]
+                tasks += [ConsumerRunner(settings, self.name, parts.handlers, producer)]
+                tasks += [housekeeping.loop(db, parts.purges), backlog.loop(db)]
                 last = [Relay(settings, db, producer, on_published=parts.on_published, on_parked=parts.on_parked)]
         if settings.vault_addr:
             tasks.append(vault.Watch(vault_session(settings), settings.vault_watch_interval_s))
@@ -97,6 +98,7 @@ class Service:
         for name, value in parts.state.items():
             setattr(app.state, name, value)
         app.state.verifier = parts.verifier
+        app.state.shortcuts.add(parts.shortcuts)
         return Process(app, parts.grpc, tasks, last, close)
 
 
@@ -106,14 +108,15 @@ def run_cli(service: Service) -> None:
     if command not in COMMANDS:
         lines = "\n".join(f"  {name:<8} {text}" for name, text in COMMANDS.items())
         sys.exit(f"usage: python -m {service.name} COMMAND\n{lines}")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # As process 1 Python has no default for them, and the settings may be waited for.
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    logging.setup(service.name)
     settings = load(service.settings)
-    logging.setup(settings)
-    if command == "migrate":
-        uvloop.run(migrations.run(settings, service.name))
-        log.info("database is at the newest revision", revision=migrations.head(service.name))
-    elif command == "topics":
-        created = uvloop.run(ensure_topics(settings, service.topics))
-        log.info("topics exist", created=created)
+    logging.setup(service.name, settings.log_level)
+    if command in ("migrate", "topics"):
+        if refusal := uvloop.run(run_once(command, settings, service.topics)):
+            sys.exit(f"{service.name}: {refusal}")
     else:
         failpoint.arm(settings.failpoints)
         if not uvloop.run(_run(service, settings, workers=command != "api", worker_only=command == "worker")):
@@ -127,12 +130,14 @@ async def _run(service: Service, settings: ServiceSettings, *, workers: bool, wo
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if reason := await sessions.problem(settings):
+        log.error("the database can't be used", reason=reason)
+        return False
     process = await service.open(settings, workers=workers)
     try:
         return await _supervise(settings, process, stop, worker_only=worker_only)
     finally:
-        await _close(process)
-        await asyncio.to_thread(provider.shutdown)
+        await asyncio.gather(_close(process), telemetry.shut_down(provider, CLOSE_TIMEOUT_S))
         log.info("stopped")
 
 
@@ -146,9 +151,11 @@ async def _close(process: Process) -> None:
 
 
 async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.Event, *, worker_only: bool) -> bool:
-    server = http_server(settings, process.app)
+    servers = [http_server(settings, process.app)]
+    if settings.management_port:
+        servers.append(http_server(settings, management_app(settings, process.app), settings.management_port))
     tasks_stop, last_stop = asyncio.Event(), asyncio.Event()
-    running = {asyncio.create_task(server.serve(), name="http")}
+    running = {asyncio.create_task(server.serve(), name="http") for server in servers}
     grpc_server = None if worker_only else process.grpc
     if grpc_server is not None:
         await grpc_server.start()
@@ -166,7 +173,8 @@ async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.
     stopping.cancel()
     _log_failures((running | ordinary | last) & done, "a part of the service ended by itself")
 
-    server.should_exit = True
+    for server in servers:
+        server.should_exit = True
     if grpc_server is not None:
         running.add(asyncio.create_task(_stop_grpc(grpc_server), name="grpc-stop"))
     tasks_stop.set()

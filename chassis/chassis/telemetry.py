@@ -1,61 +1,201 @@
-"""OpenTelemetry: the tracer provider, and the W3C trace context in dictionaries of headers."""
+"""OpenTelemetry: the tracer provider, and the W3C trace context in dictionaries of headers.
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+Headers come from outside. What does not parse is left out, and so is a `tracestate` of more than 512 characters.
+"""
 
-from opentelemetry import propagate, trace
+import asyncio
+import random
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-tracer = trace.get_tracer("chassis")
+# Without baggage, which would carry a caller's text from service to service.
+_W3C = TraceContextTextMapPropagator()
 
-# Returns the trace context of headers; an empty one when they carry none.
-extract = propagate.extract
+# The least that the specification asks to pass on: what is longer would be stored with each event.
+MAX_TRACESTATE_BYTES = 512
+
+
+class _Ids(RandomIdGenerator):
+    """Gives the next trace the id by which it was sampled."""
+
+    def __init__(self) -> None:
+        self.next_trace_id = 0
+
+    def generate_trace_id(self) -> int:
+        trace_id, self.next_trace_id = self.next_trace_id, 0
+        return trace_id or super().generate_trace_id()
+
+
+class Tracing:
+    """Opens spans. The trace id decides whether a trace is sampled, also when its parent is remote.
+
+    So a caller can't have its requests sampled, and all services agree. A span that is not sampled is not made by the
+    SDK, where it would cost several times more: it only carries its ids on.
+    """
+
+    def __init__(self) -> None:
+        self.configure("", 0.0, None)
+
+    def configure(self, service: str, ratio: float, processor: SpanProcessor | None) -> None:
+        """Hand the spans of this part of all traces to `processor`. Without one nothing is sampled."""
+        by_trace_id = TraceIdRatioBased(ratio if processor else 0.0)
+        self._bound = by_trace_id.bound
+        self._ids = _Ids()
+        self.provider = TracerProvider(
+            # Decides as `span` does, for the spans of libraries.
+            sampler=ParentBased(by_trace_id, remote_parent_sampled=by_trace_id, remote_parent_not_sampled=by_trace_id),
+            resource=Resource.create({"service.name": service}),
+            shutdown_on_exit=False,
+            id_generator=self._ids,
+        )
+        self._tracer = self.provider.get_tracer("chassis")
+        if processor is not None:
+            self.provider.add_span_processor(processor)
+
+    def span(
+        self,
+        name: str,
+        *,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, str | int] | None = None,
+        links: list[Link] | None = None,
+        set_status_on_exception: bool = True,
+    ) -> AbstractContextManager[Span]:
+        """Open a span as the current one, a child of the span in `context` or else of the current one."""
+        parent = trace.get_current_span(context).get_span_context()
+        if parent.is_valid and not parent.is_remote:
+            trace_id, sampled = parent.trace_id, parent.trace_flags.sampled
+        else:
+            trace_id = parent.trace_id if parent.is_valid else self._ids.generate_trace_id()
+            sampled = trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
+        if not sampled:
+            return _NotRecorded(trace_id, parent, context)
+        if not parent.is_valid:
+            self._ids.next_trace_id = trace_id
+        return self._tracer.start_as_current_span(
+            name,
+            context=context,
+            kind=kind,
+            attributes=attributes,
+            links=links,
+            set_status_on_exception=set_status_on_exception,
+        )
+
+
+class _NotRecorded:
+    """Makes a span current that is recorded nowhere."""
+
+    __slots__ = ("_context", "_span", "_token")
+
+    def __init__(self, trace_id: int, parent: SpanContext, context: Context | None) -> None:
+        own = SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False, trace_state=parent.trace_state)
+        self._span = NonRecordingSpan(own)
+        self._context = context
+
+    def __enter__(self) -> Span:
+        self._token = contexts.attach(trace.set_span_in_context(self._span, self._context))
+        return self._span
+
+    def __exit__(self, *_: object) -> None:
+        contexts.detach(self._token)
+
+
+tracing = Tracing()
 
 
 def setup(service: str, endpoint: str | None, ratio: float) -> TracerProvider:
-    """Install the tracer provider of this process. Spans go to `endpoint` by OTLP over HTTP.
+    """Install the tracing of this process, also for libraries, and return its provider.
 
-    Without an endpoint nothing is sampled; trace ids are still passed on.
+    Spans go to `endpoint` by OTLP over HTTP. Without one nothing is sampled; trace ids are still passed on.
     """
-    sampler = ParentBased(TraceIdRatioBased(ratio if endpoint else 0.0))
-    provider = TracerProvider(resource=Resource.create({"service.name": service}), sampler=sampler)
-    if endpoint:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        url = endpoint.rstrip("/")
-        url = url if url.endswith("/v1/traces") else f"{url}/v1/traces"
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url, timeout=5)))
-    trace.set_tracer_provider(provider)
-    return provider
+    tracing.configure(service, ratio, _exporting(endpoint) if endpoint else None)
+    trace.set_tracer_provider(tracing.provider)
+    return tracing.provider
 
 
-def inject(headers: dict[str, str]) -> dict[str, str]:
-    """Add `traceparent` (and `tracestate`) of the current span to `headers`, and return it."""
-    propagate.inject(headers)
+async def shut_down(provider: TracerProvider, timeout_s: float) -> None:
+    """Send the last spans, for at most `timeout_s`: a collector that does not answer must not hold up the stop."""
+    loop = asyncio.get_running_loop()
+    sent = asyncio.Event()
+
+    def work() -> None:
+        provider.shutdown()
+        # Later than `timeout_s` the loop is closed.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(sent.set)
+
+    # No thread of the executor: the process would wait for it at its end.
+    threading.Thread(target=work, name="telemetry-shutdown", daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await sent.wait()
+
+
+def extract(headers: Mapping[str, str]) -> Context:
+    """Return the trace context of headers; an empty one when they carry none that is valid."""
+    state = headers.get("tracestate", "")
+    carrier = {"traceparent": headers.get("traceparent", "")}
+    if 0 < len(state) <= MAX_TRACESTATE_BYTES:
+        carrier["tracestate"] = state
+    return _W3C.extract(carrier)
+
+
+def traceparent(headers: Mapping[str, str]) -> str | None:
+    """Return the `traceparent` of headers in its shortest form; None when it is missing or not valid."""
+    return inject({}, extract(headers)).get("traceparent")
+
+
+def inject(headers: dict[str, str], context: Context | None = None) -> dict[str, str]:
+    """Add `traceparent` (and `tracestate`) of the current span, or of `context`, to `headers`, and return it."""
+    _W3C.inject(headers, context)
     return headers
 
 
-@contextmanager
-def process_span(topic: str, headers: Mapping[str, str], attributes: Mapping[str, str | int]) -> Iterator[Span]:
+def _exporting(endpoint: str) -> SpanProcessor:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    url = endpoint.rstrip("/")
+    url = url if url.endswith("/v1/traces") else f"{url}/v1/traces"
+    return BatchSpanProcessor(OTLPSpanExporter(endpoint=url, timeout=5))
+
+
+def process_span(
+    topic: str, headers: Mapping[str, str], attributes: Mapping[str, str | int]
+) -> AbstractContextManager[Span]:
     """Open the span of a consumed message, as a child of the span that published it."""
     links = []
     if linked := headers.get("x-link-traceparent"):
         context = trace.get_current_span(extract({"traceparent": linked})).get_span_context()
         if context.is_valid:
             links.append(Link(context))
-    with tracer.start_as_current_span(
+    return tracing.span(
         f"process {topic}",
         context=extract(headers),
         kind=SpanKind.CONSUMER,
-        attributes=dict(attributes),
+        attributes=attributes,
         links=links,
         set_status_on_exception=False,
-    ) as span:
-        yield span
+    )
+
+
+def ids(context: SpanContext) -> dict[str, str]:
+    """Return the ids of a span as log lines carry them; nothing outside any trace."""
+    if not context.is_valid:
+        return {}
+    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
 
 
 def mark_failed(span: Span, error: BaseException) -> None:

@@ -96,7 +96,7 @@ class TokenVerifier:
         """
         principal = self.decode(token)
         if self._revocations is not None:
-            await self._revocations.check(principal.jti, token, mutating=mutating)
+            await self._revocations.check(principal.jti, token, principal.exp, mutating=mutating)
         return principal
 
 

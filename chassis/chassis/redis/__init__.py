@@ -1,0 +1,1 @@
+"""Redis: the client with its breaker, the shared connection of the reads, time limits."""

@@ -1,0 +1,68 @@
+"""Time limits that an event loop which stands still does not use up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+# A time limit is spent in so many steps. Steps that the loop ends late are repeated, at most so often.
+STEPS, MAX_LATE_STEPS = 4, 20
+
+
+class Steps:
+    """Counts the steps of a time limit, and calls `on_step` after each that was in time.
+
+    A loop that stood still has not read yet what arrived meanwhile. So a step that it ends late is repeated: then it
+    has read, and a server that answered is not taken for one that did not.
+    """
+
+    def __init__(self, seconds: float, on_step: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._step_s = seconds / STEPS
+        self._on_step = on_step
+        self._late_left = MAX_LATE_STEPS
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._timer is not None
+
+    def start(self) -> None:
+        self._late_left = MAX_LATE_STEPS
+        self._begin()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _begin(self) -> None:
+        due = self._loop.time() + self._step_s
+        self._timer = self._loop.call_at(due, self._end, due)
+
+    def _end(self, due: float) -> None:
+        late = self._late_left > 0 and self._loop.time() - due > self._step_s / 2
+        self._begin()
+        if late:
+            self._late_left -= 1
+        else:
+            self._on_step()
+
+
+@asynccontextmanager
+async def patient(seconds: float) -> AsyncIterator[None]:
+    """Raise TimeoutError when the block takes longer than `seconds` of a running event loop."""
+    left = STEPS
+
+    def on_step() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            limit.reschedule(asyncio.get_running_loop().time())
+
+    steps = Steps(seconds, on_step)
+    async with asyncio.timeout(None) as limit:
+        steps.start()
+        try:
+            yield
+        finally:
+            steps.stop()
