@@ -20,7 +20,7 @@ from chassis.kafka.producer import Producer
 from chassis.kafka.topics import ensure_topics
 from testkit.proxy import Proxy
 
-from . import web_app
+from . import bounds_server, web_app
 
 
 class Topic:
@@ -38,6 +38,18 @@ class Topic:
             await (await self._producer.send_batch(batch, self.name, partition=0))
         else:
             await self._producer.send_and_wait(self.name, value, key=key, headers=list(headers.items()))
+
+    async def transact(self, *values: bytes, commit: bool = True) -> None:
+        """Write messages as a producer with transactions does."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.broker, transactional_id=f"x-{uuid4().hex}")
+        await producer.start()
+        try:
+            await producer.begin_transaction()
+            for value in values:
+                await producer.send_and_wait(self.name, value, key=b"order-1")
+            await (producer.commit_transaction() if commit else producer.abort_transaction())
+        finally:
+            await producer.stop()
 
     async def dead_letters(self) -> list[ConsumerRecord]:
         """Read what is on the dead letter topic now."""
@@ -97,6 +109,11 @@ class Member:
         """aiokafka's coordinator of this member: where tests make a fault that no broker can be asked for."""
         assert self.runner._consumer is not None
         return self.runner._consumer._coordinator
+
+    def fetched_ms(self, topic: str) -> int:
+        """When the broker last answered a fetch of the topic's only partition, 0 before that."""
+        assert self.runner._consumer is not None
+        return self.runner._consumer.last_poll_timestamp(TopicPartition(topic, 0)) or 0
 
     @property
     def partitions(self) -> int:
@@ -177,3 +194,10 @@ async def http(web: httpx2.AsyncClient) -> httpx2.AsyncClient:
     web_app.handled.clear()
     web_app.SWITCH.database = web_app.SWITCH.kafka = web_app.SWITCH.migrations = None
     return web
+
+
+@pytest.fixture(scope="module")
+async def running() -> AsyncIterator[bounds_server.Running]:
+    """A server in a process of its own."""
+    async with bounds_server.run() as server:
+        yield server

@@ -1,18 +1,21 @@
 """A relay on a real outbox whose producer fails as often as a test says."""
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 
 from chassis.config.settings import ServiceSettings
-from chassis.db.database import Database
-from chassis.db.outbox import OutboxRow
+from chassis.db import outbox_queue
+from chassis.db.database import Database, metadata_factory
+from chassis.db.outbox import outbox_table
+from chassis.db.outbox_queue import OutboxRow
 from chassis.events import Event
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
+from testkit.databases import create_tables
 
 MAX_TRIES = 3
 
@@ -26,14 +29,12 @@ class FlakyProducer(Producer):
     def __init__(self) -> None:
         self.errors: dict[str, Exception] = {}
         self.sent: list[str] = []
-        self.delay_s = 0.0
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
     ) -> None:
         if error := self.errors.get((key or b"").decode()):
             raise error
-        await asyncio.sleep(self.delay_s)
         self.sent.append((value or b"").decode())
 
 
@@ -70,3 +71,18 @@ class Bench:
         found = await self.session.fetchrow(f"{sql} WHERE payload #>> '{{}}' = $1", name)
         assert found is not None
         return dict(found)
+
+
+@asynccontextmanager
+async def fresh_bench(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Bench]:
+    """Open a bench on a database of its own."""
+    settings = ServiceSettings(**await make_database("chassis"), outbox_max_tries=MAX_TRIES)
+    metadata = metadata_factory()
+    outbox_table(metadata)
+    await create_tables(settings, metadata)
+    db = Database(settings)
+    session = await db.dedicated()
+    await outbox_queue.prepare(session)
+    yield Bench(settings, db, session)
+    await session.close()
+    await db.close()

@@ -1,6 +1,9 @@
 """The consumer and its messages on a real broker: outages, values that the database refuses, and dead letters."""
 
+import asyncio
+
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from chassis.db.database import Database
 from chassis.errors import InvalidMessage, NotYet
@@ -121,3 +124,25 @@ async def test_offsets_of_what_was_done_are_kept_when_the_member_leaves(topic: T
     assert await topic.committed(f"g-{topic.name}") == 1
     again = join()
     await eventually(lambda: again.handled == [b"early", b"3"], 20)
+
+
+@pytest.mark.parametrize("key", [b"order-%d", None], ids=["keys", "no keys"])
+async def test_messages_for_unknown_orders_delay_others_by_less_than_ten_seconds(
+    topic: Topic, join: Join, key: bytes | None
+) -> None:
+    """One in a hundred is early, of as many as arrive in 20 s at 500 a second."""
+    member, total = join(), 10_000
+
+    async def handle(message: Message) -> None:
+        if (message.value or b"").endswith(b"00"):
+            raise NotYet("the order is not known here")
+
+    member.handle = handle
+    await topic.send(b"first")
+    await eventually(lambda: member.handled == [b"first"], 20)
+    async with AIOKafkaProducer(bootstrap_servers=topic.broker, linger_ms=5) as producer:
+        for start in range(0, total, 1000):
+            numbers = range(start, start + 1000)
+            sends = [await producer.send(topic.name, b"%d" % n, key=key and key % n, partition=0) for n in numbers]
+            await asyncio.gather(*sends)
+    await eventually(lambda: len(member.handled) >= 1 + total * 99 // 100, 10)

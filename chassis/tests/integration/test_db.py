@@ -1,11 +1,18 @@
-"""The pool when PostgreSQL crashes: a connection in a broken state counts as an outage and is replaced."""
+"""The pool: connections in a broken state are replaced, and a probe tells a busy database from a silent one."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
+import asyncpg
 import pytest
 
-from chassis.db.database import Database
+from chassis.db.database import ACQUIRE_TIMEOUT_S, Database
 from chassis.errors import is_transient
+from chassis.http import probes
+from chassis.http.probes import Readiness, Report
+from testkit import eventually
+from testkit.proxy import Proxy
 
 CRASHED = b"SFATAL\0VFATAL\0C57P02\0Mterminating connection because of crash of another server process\0\0"
 
@@ -15,7 +22,7 @@ async def half_dead(database: Database) -> int:
     async with database.driver() as connection:
         pid = int(connection.get_server_pid())
         # The bytes that the socket would deliver: there is no public way to inject them.
-        protocol = connection._protocol  # type: ignore[attr-defined]
+        protocol = connection._protocol  # type: ignore[attr-defined]  # private, so asyncpg's types leave it out
         protocol.data_received(b"E" + (len(CRASHED) + 4).to_bytes(4, "big") + CRASHED)
     return pid
 
@@ -41,3 +48,63 @@ async def test_a_connection_that_has_heard_of_a_crash_fails_once_as_an_outage_an
     async with database.driver() as connection:
         assert await connection.fetchval("SELECT 1") == 1
         assert connection.get_server_pid() != pid
+
+
+async def leave_open(database: Database) -> None:
+    async with database.driver() as connection:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT 1 / 0")
+
+
+@pytest.mark.parametrize("use", [read, write])
+async def test_a_connection_whose_transaction_did_not_end_is_lent_to_nobody(
+    database: Database, use: Callable[[Database], Awaitable[None]]
+) -> None:
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await leave_open(database)
+    await use(database)
+
+
+@asynccontextmanager
+async def busy(database: Database, answers: list[int]) -> AsyncIterator[None]:
+    """Keep all connections in use, with more callers who wait for one than are served in two seconds."""
+
+    async def use() -> None:
+        with suppress(Exception):
+            while True:
+                async with database.driver() as connection:
+                    answers.append(await connection.fetchval("SELECT count(*)::int FROM pg_sleep(0.3)"))
+
+    callers = [asyncio.create_task(use()) for _ in range(100)]
+    try:
+        await eventually(lambda: len(answers) > 8)
+        yield
+    finally:
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+
+
+async def test_a_database_that_answers_is_ready_although_all_connections_are_in_use(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Less than a caller waits for a connection: its refusal is another answer.
+    monkeypatch.setattr(probes, "CHECK_TIMEOUT_S", ACQUIRE_TIMEOUT_S / 2)
+    monkeypatch.setattr(probes, "REPORT_LIFETIME_S", 0)
+    async with Proxy(database.settings.db_host, database.settings.db_port) as proxy:
+        settings = database.settings.model_copy(update={"db_host": proxy.host, "db_port": proxy.port})
+        behind, answers = Database(settings), list[int]()
+        ready = Readiness()
+        ready.add("database", behind.ping, critical=True)
+        async with busy(behind, answers):
+            for _ in range(3):
+                assert (await ready.report()).checks == {"database": "ok"}
+            await proxy.blackhole()
+
+            async def failed() -> Report | None:
+                report = await ready.report()
+                return None if report.ready else report
+
+            assert (await eventually(failed)).checks == {"database": "failed: no answer within 2 s"}
+            await proxy.restore()
+        await behind.close()

@@ -1,7 +1,6 @@
 """A real gRPC server and the client for userfc, over the loopback interface."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +17,13 @@ from chassis.errors import NotFound, Unavailable
 from chassis.grpc import server as chassis_grpc
 from chassis.grpc.users import User, UserClient
 from chassis.pb import user_pb2, user_pb2_grpc
+from testkit import free_port
 
 CREDENTIAL = "the-internal-credential"
 
 
 class Users(user_pb2_grpc.UserServiceServicer):
-    """Knows user 7, breaks for user 500, and is slow for user 600."""
+    """Knows user 7, breaks for user 500, and never answers for user 600."""
 
     async def GetUserInfoByUserId(
         self, request: user_pb2.GetUserInfoRequest, context: object
@@ -32,7 +32,7 @@ class Users(user_pb2_grpc.UserServiceServicer):
         if request.user_id == 500:
             raise RuntimeError("SELECT secret FROM users")
         if request.user_id == 600:
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()
         if request.user_id != 7:
             raise NotFound("There is no such user")
         return user_pb2.GetUserInfoResult(id=7, email="a@example.com", name="Ann", role="user")
@@ -49,13 +49,6 @@ class Running:
     """The server's address."""
 
     address: str
-
-
-def free_port() -> int:
-    """Find a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

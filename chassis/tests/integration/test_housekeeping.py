@@ -58,3 +58,37 @@ async def test_more_unpublished_rows_than_a_batch_at_the_head_keep_no_published_
         rest = await connection.fetch("SELECT key, count(*) FROM outbox GROUP BY key")
         assert [tuple(row) for row in rest] == [("waits", 26)]
     await db.close()
+
+
+async def test_published_rows_with_low_ids_that_are_young_keep_no_old_row(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 10)
+    db = Database(load(ServiceSettings, **await make_database("orderfc"), outbox_keep_days=3))
+    async with db.driver() as connection:
+        for key, age, count in (("late", "-2 days", 25), ("old", "-4 days", 25)):
+            await connection.execute(
+                _OUTBOX.replace("$2::interval", f"interval '{age}'").replace("$3", str(count)), key
+            )
+        while await housekeeping.purge(db):
+            pass
+        rest = await connection.fetch("SELECT key, count(*) FROM outbox GROUP BY key")
+        assert [tuple(row) for row in rest] == [("late", 25)]
+    await db.close()
+
+
+async def test_each_service_adds_its_own_purges_and_all_run_until_none_is_full(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 10)
+    db = Database(load(ServiceSettings, **await make_database("orderfc")))
+    left = [10, 10, 3]
+
+    async def purge(_connection: Any, limit: int) -> int:
+        assert limit == 10
+        return left.pop(0)
+
+    assert await housekeeping.purge(db, [purge])
+    assert await housekeeping.purge(db, [purge])
+    assert not await housekeeping.purge(db, [purge])
+    await db.close()

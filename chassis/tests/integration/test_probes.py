@@ -1,13 +1,24 @@
 """Probes, metrics, traces, log lines and the API description of an application over a real uvicorn."""
 
+import asyncio
 import json
 import re
+import time
 from typing import Any
 
 import httpx2
+import pytest
 import structlog
 
+from testkit import eventually
+
 from .web_app import SWITCH, error
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of Redis takes all the time that a check may."""
+    monkeypatch.setattr("chassis.http.probes.CHECK_TIMEOUT_S", 0.2)
 
 
 async def test_ping_and_health(http: httpx2.AsyncClient) -> None:
@@ -17,20 +28,36 @@ async def test_ping_and_health(http: httpx2.AsyncClient) -> None:
 
 async def test_ready_is_503_only_for_the_own_database_and_migrations(http: httpx2.AsyncClient) -> None:
     SWITCH.kafka = ConnectionError("10.0.0.1:9092")
-    answer = await http.get("/ready")
+    degraded = {"database": "ok", "kafka": "degraded: unreachable", "redis": "degraded: no answer within 2 s"}
+    answer = await eventually(lambda: ready_with(http, "checks", degraded))
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ready",
-        "checks": {"database": "ok", "kafka": "degraded: unreachable", "redis": "degraded: no answer within 2 s"},
+        "checks": degraded,
         "migrations": "ok",
     }
     SWITCH.database = ConnectionError("password=admin")
-    answer = await http.get("/ready")
+    answer = await eventually(lambda: ready_with(http, "status", "not_ready"))
     assert (answer.status_code, answer.json()["status"]) == (503, "not_ready")
     assert answer.json()["checks"]["database"] == "failed: unreachable"
     SWITCH.database, SWITCH.migrations = None, RuntimeError("revision 1")
+    answer = await eventually(lambda: ready_with(http, "migrations", "failed: not current"))
+    assert answer.status_code == 503
+
+
+async def ready_with(http: httpx2.AsyncClient, field: str, value: object) -> httpx2.Response | None:
+    """Return a report with this field; a report is kept for a second."""
     answer = await http.get("/ready")
-    assert (answer.status_code, answer.json()["migrations"]) == (503, "failed: not current")
+    return answer if answer.json()[field] == value else None
+
+
+async def test_many_probes_at_once_cost_one_report_which_is_kept_for_a_second(http: httpx2.AsyncClient) -> None:
+    await eventually(lambda: ready_with(http, "status", "ready"))
+    checked, began = SWITCH.checked, time.monotonic()
+    answers = await asyncio.gather(*(http.get("/ready") for _ in range(400)))
+    lasted = time.monotonic() - began
+    assert {answer.status_code for answer in answers} == {200}
+    assert SWITCH.checked - checked <= 1 + lasted / 1.0
 
 
 async def test_metrics_name_the_template_and_bound_the_unknown(http: httpx2.AsyncClient) -> None:

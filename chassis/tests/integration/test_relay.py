@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis.config.settings import ServiceSettings
+from chassis.db import outbox_queue
 from chassis.db.database import Database, metadata_factory
 from chassis.db.outbox import outbox_table
-from chassis.kafka import relay as relay_module
 from chassis.kafka.relay import BATCH
 from testkit import eventually
 from testkit.databases import create_tables
@@ -36,6 +35,7 @@ async def bench(settings: ServiceSettings) -> AsyncIterator[Bench]:
     db = Database(settings)
     session = await db.dedicated()
     await session.execute("TRUNCATE outbox")
+    await outbox_queue.prepare(session)
     yield Bench(settings, db, session)
     await session.close()
     await db.close()
@@ -183,45 +183,3 @@ async def test_a_backlog_that_the_statistics_do_not_know_of_is_read_within_the_t
         await bench.session.execute(add, number * 10_000 + 1, (number + 1) * 10_000)
     assert await bench.relay().drain_once(bench.session)
     assert bench.producer.sent == [str(n) for n in range(1, BATCH + 1)]
-
-
-def gauge(name: str) -> float | None:
-    return REGISTRY.get_sample_value(name)
-
-
-async def test_the_backlog_is_reported_while_full_batches_go_out_one_after_the_other(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(relay_module, "BATCH", 2)
-    bench.producer.delay_s = 0.05
-    stop = asyncio.Event()
-    await bench.publish(*(f"{chr(0x4E00 + number)}1" for number in range(60)))
-    running = asyncio.create_task(bench.relay().run(stop))
-    await eventually(lambda: 0 < (gauge("outbox_pending") or 0) < 60, 5)
-    first = gauge("outbox_pending")
-    await eventually(lambda: gauge("outbox_pending") != first, 5)
-    assert len(bench.producer.sent) < 60, "batches were full all the time"
-    await eventually(lambda: gauge("outbox_pending") == 0)
-    stop.set()
-    await running
-
-
-async def test_a_relay_that_is_not_active_any_more_reports_no_backlog(bench: Bench) -> None:
-    bench.producer.errors["a"] = MessageSizeTooLargeError()
-    await bench.publish("a1", "b1")
-    await bench.change(f"attempts = {MAX_TRIES}", "a1")
-    stop = asyncio.Event()
-    running = asyncio.create_task(bench.relay().run(stop))
-    await eventually(lambda: gauge("outbox_parked") == 1)
-    [lock] = await bench.session.fetch("SELECT * FROM pg_locks WHERE locktype = 'advisory' AND granted")
-    # Another replica takes over, at the moment in which this one loses its session.
-    arguments = lock["classid"], lock["objid"]
-    other = await bench.db.dedicated()
-    taking_over = asyncio.create_task(other.execute("SELECT pg_advisory_lock(($1::bigint << 32) | $2)", *arguments))
-    await bench.session.execute("SELECT pg_terminate_backend($1)", lock["pid"])
-    await taking_over
-    await eventually(lambda: gauge("outbox_parked") == 0, 5)
-    assert not running.done()
-    stop.set()
-    await running
-    await other.close()

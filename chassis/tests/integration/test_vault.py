@@ -110,6 +110,13 @@ def test_a_vault_that_is_sealed_for_a_while_is_waited_for(stand: Stand, app_role
     assert stand.sealed == 0
 
 
+def test_waiting_for_vault_is_logged_once(stand: Stand, app_role: None) -> None:
+    stand.sealed = 4
+    with capture_logs() as logs:
+        load(Shop)
+    assert [entry["event"] for entry in logs] == ["waiting for Vault"]
+
+
 def test_a_vault_that_is_down_stops_the_start_at_once_when_nobody_wants_to_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -133,8 +140,9 @@ def test_a_wait_that_is_no_number_of_seconds_is_named(
     assert str(caught.value.code).startswith("shopfc: setting VAULT_WAIT_S: ")
 
 
-def test_a_token_that_can_not_be_revoked_does_not_stop_the_start(stand: Stand, app_role: None) -> None:
-    stand.refuses_revocation = True
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 429, 500, 503])
+def test_a_token_that_can_not_be_revoked_does_not_stop_the_start(stand: Stand, app_role: None, status: int) -> None:
+    stand.revocation_status = status
     with capture_logs() as logs:
         assert load(Shop).jwt_secret.get_secret_value() == "j" * 32
     assert [entry["event"] for entry in logs] == ["the token for Vault is left to expire"]

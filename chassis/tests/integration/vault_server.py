@@ -22,7 +22,7 @@ class Stand(ThreadingHTTPServer):
         self.logins = 0
         self.renewed = 0
         self.revoked: list[str] = []
-        self.refuses_revocation = False
+        self.revocation_status = 204
 
     @property
     def address(self) -> str:
@@ -72,8 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/auth/token/renew-self":
             stand.renewed += 1
             self._answer(200, {"auth": {"client_token": self.headers["X-Vault-Token"]}})
-        elif self.path == "/v1/auth/token/revoke-self" and stand.refuses_revocation:
-            self._answer(500, {"errors": ["internal error"]})
+        elif self.path == "/v1/auth/token/revoke-self" and stand.revocation_status != 204:
+            self._answer(stand.revocation_status, {"errors": ["no"]})
         elif self.path == "/v1/auth/token/revoke-self":
             stand.tokens.discard(self.headers["X-Vault-Token"])
             stand.revoked.append(self.headers["X-Vault-Token"])

@@ -1,27 +1,30 @@
 """An application with one route for each rule of the HTTP frame, served by a real uvicorn."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
-import uvicorn
-from fastapi import APIRouter, Request
+from fastapi import Request, Response
 from opentelemetry import trace
 from pydantic import BaseModel
 
 from chassis.auth.tokens import AdminUser, CurrentUser, TokenVerifier
 from chassis.config.settings import ServiceSettings
-from chassis.errors import Conflict, Unavailable
+from chassis.errors import Conflict, RateLimited, Unavailable
 from chassis.http.app import create_app
+from chassis.http.body import KIB
 from chassis.http.probes import Readiness
+from chassis.http.routing import Router, accepts
+from chassis.http.server import http_server
 from chassis.ids import PositiveId, TrimmedText
+from testkit import eventually, free_port
 
 SECRET = "s" * 32
 
-router = APIRouter(prefix="/v1/things")
+router = Router(prefix="/v1/things")
 handled: list[str] = []
 
 
@@ -30,6 +33,25 @@ class Thing(BaseModel):
 
     quantity: PositiveId
     name: TrimmedText
+
+
+async def _refuse(request: Request) -> None:
+    if request.headers.get("x-refuse"):
+        raise RateLimited("Too often")
+
+
+@router.post("/small")
+@accepts(max_body=8 * KIB, before=_refuse)
+async def small(thing: Thing) -> Thing:
+    """Echo what is small."""
+    handled.append("small")
+    return thing
+
+
+@router.get("/large")
+async def large() -> Response:
+    """Answer with a MiB."""
+    return Response(b" " * 1024 * 1024)
 
 
 @router.post("/{thing_id}")
@@ -104,6 +126,7 @@ class Switch:
     database: Exception | None = None
     kafka: Exception | None = None
     migrations: Exception | None = None
+    checked: int = 0
 
 
 SWITCH = Switch()
@@ -113,6 +136,7 @@ def ready() -> Readiness:
     """Return checks whose results SWITCH sets; the one of Redis never ends."""
 
     async def database() -> None:
+        SWITCH.checked += 1
         if SWITCH.database:
             raise SWITCH.database
 
@@ -127,30 +151,20 @@ def ready() -> Readiness:
     result = Readiness(migrations)
     result.add("database", database, critical=True)
     result.add("kafka", kafka, critical=False)
-    result.add("redis", lambda: asyncio.sleep(30), critical=False)
+    result.add("redis", asyncio.Event().wait, critical=False)
     return result
 
 
-class Server(uvicorn.Server):
-    """uvicorn that leaves signals alone."""
-
-    def install_signal_handlers(self) -> None:
-        """Do nothing."""
-
-
 @asynccontextmanager
-async def serving() -> AsyncIterator[httpx2.AsyncClient]:
+async def serving(**overrides: Any) -> AsyncIterator[httpx2.AsyncClient]:
     """Serve the application for the block and return a client."""
-    app = create_app(ServiceSettings(), routers=[router], ready=ready())
+    settings = ServiceSettings(http_host="127.0.0.1", http_port=free_port(), **overrides)
+    app = create_app(settings, routers=[router], ready=ready())
     app.state.verifier = TokenVerifier(SECRET)
-    server = Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on"))
+    server = http_server(settings, app)
     task = asyncio.create_task(server.serve())
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    await eventually(lambda: server.started)
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
         yield client
     server.should_exit = True
     await task

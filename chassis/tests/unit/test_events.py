@@ -1,14 +1,16 @@
 """Events out and messages in: headers, ids and what is refused."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
 from uuid import UUID
 
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 
 from chassis.errors import InvalidMessage
-from chassis.events import Event, Message, parse, wire_headers
+from chassis.events import Event, Message, identity, parse, wire_headers
 from chassis.ids import uuid7
 
 
@@ -38,27 +40,40 @@ def test_event_ids_are_version_7_and_ascend_with_time() -> None:
 
 
 def test_a_message_without_headers_gets_an_id_from_its_place_that_a_redelivery_shares() -> None:
-    assert message(b"{}").event_id == message(b"{}").event_id
-    assert message(b"{}").event_id != Message.received("order.created", 3, 18, None, b"{}").event_id
+    def received(offset: int = 17, key: bytes | None = b"k", value: bytes | None = b"{}", timestamp: int = 1) -> UUID:
+        return Message.received("order.created", 3, offset, key, value, (), timestamp).identity
+
+    assert received() == received()
+    others = {
+        received(offset=18),
+        received(key=None),
+        received(key=b""),
+        received(value=b"[]"),
+        received(value=None),
+        received(timestamp=2),
+    }
+    assert len(others | {received()}) == 7, "a topic that is made anew gives the same offsets again"
 
 
 def test_a_message_keeps_the_id_that_its_producer_gave() -> None:
     given = uuid7()
-    assert message(b"{}", (("ce_id", str(given).encode()),)).event_id == given
+    assert message(b"{}", (("ce_id", str(given).encode()),)).event_id == str(given)
 
 
-def test_an_id_that_is_no_uuid_identifies_the_event_within_its_topic_and_source_wherever_it_is_redelivered() -> None:
+@pytest.mark.parametrize("given", [b"17", b"0190f3a2-0000-7000-8000-000000000001"])
+def test_an_id_identifies_the_event_within_its_topic_and_source_wherever_it_is_redelivered(given: bytes) -> None:
     def received(topic: str, source: bytes, event_id: bytes, offset: int = 1) -> UUID:
-        return Message.received(topic, 0, offset, b"k", b"{}", (("ce_id", event_id), ("ce_source", source))).event_id
+        return Message.received(topic, 0, offset, b"k", b"{}", (("ce_id", event_id), ("ce_source", source))).identity
 
-    first = received("payment.success", b"a", b"17")
-    assert received("payment.success", b"a", b"17", offset=9) == first
+    first = received("payment.success", b"a", given)
+    assert received("payment.success", b"a", given, offset=9) == first
+    assert identity("a", "payment.success", given.decode()) == first
     others = {
-        received("payment.failed", b"a", b"17"),
-        received("payment.success", b"b", b"17"),
-        received("payment.success", b"a", b"18"),
-        received("payment.success", b"", b"17"),
-        Message.received("payment.success", 0, 1, b"k", b"{}").event_id,
+        received("payment.failed", b"a", given),
+        received("payment.success", b"b", given),
+        received("payment.success", b"a", given + b"1"),
+        received("payment.success", b"", given),
+        Message.received("payment.success", 0, 1, b"k", b"{}").identity,
     }
     assert len(others | {first}) == 6
 
@@ -90,3 +105,56 @@ def test_an_event_can_be_put_into_an_earlier_trace_and_links_to_its_cause() -> N
     assert (
         Event.of("payment.success", "order-1", Payload(order_id=1), traceparent=trace).headers["traceparent"] == trace
     )
+
+
+class Line(BaseModel):
+    """A line whose quantity has two names."""
+
+    quantity: Annotated[int, Field(strict=True, ge=1, validation_alias=AliasChoices("quantity", "qty"))]
+
+
+class Lines(BaseModel):
+    """An event with optional parts."""
+
+    order_id: int
+    amount: Decimal = Decimal(7)
+    note: str = "none"
+    lines: list[Line] = Field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b'{"order_id": 1, "lines": null, "note": null, "amount": null}', Lines(order_id=1)),
+        (b'{"order_id": 1, "note": "null"}', Lines(order_id=1, note="null")),
+        (b'{"order_id": 1, "lines": [{"quantity": null, "qty": 3}]}', Lines(order_id=1, lines=[Line(quantity=3)])),
+        (
+            b'{"order_id": 1, "amount": 9999999999.123456789012345678, "note": null}',
+            Lines(order_id=1, amount=Decimal("9999999999.123456789012345678")),
+        ),
+    ],
+)
+def test_a_field_that_is_null_is_absent(value: bytes, expected: Lines) -> None:
+    read = parse(message(value), Lines)
+    assert read.model_dump(exclude={"amount"}) == expected.model_dump(exclude={"amount"})
+    assert float(read.amount) == float(expected.amount)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b'{"order_id": null}', "invalid_payload"),
+        (b"null", "invalid_payload"),
+        (b'{"order_id": 1, "lines": [null]}', "invalid_payload"),
+        (b'{"order_id": 1, "lines": null', "invalid_json"),
+        (b'{"order_id": NaN, "lines": null}', "invalid_json"),
+        (b'{"lines": null, "order_id": ' + b"[" * 5000, "invalid_json"),
+        (b'{"lines": null, "note": "\\ud800"}', "invalid_json"),
+        (b'{"lines": null, "order_id": 1' + b"0" * 5000 + b"}", "invalid_json"),
+        ('{"lines": null, "order_id": 1}'.encode("utf-16"), "invalid_json"),
+    ],
+)
+def test_what_can_not_be_applied_is_refused_with_nulls_as_without(value: bytes, reason: str) -> None:
+    with pytest.raises(InvalidMessage) as refused:
+        parse(message(value), Lines)
+    assert refused.value.reason == reason

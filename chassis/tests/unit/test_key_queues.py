@@ -1,40 +1,67 @@
-"""Messages of one key wait behind each other; those of other keys do not."""
+"""Messages of one key wait behind each other; those of other keys do not, and those without a key wait alone."""
+
+from typing import Any
 
 import pytest
 
 from chassis.events import Message
-from chassis.kafka.key_queues import KeyQueues
+from chassis.kafka.key_queues import OVERHEAD_BYTES, KeyQueues
 from chassis.kafka.retry import Attempt
 
+NO_OFFSETS: Any = None
 
-def attempt(offset: int, key: str, due: float = 0.0) -> Attempt:
-    return Attempt(Message.received("topic", 0, offset, key.encode(), b"{}"), due=due)
+
+def attempt(offset: int, key: str | None, due: float = 0.0) -> Attempt:
+    message = Message.received("topic", 0, offset, key.encode() if key is not None else None, b"{}")
+    return Attempt(message, NO_OFFSETS, due=due)
 
 
 def test_a_message_that_is_due_waits_behind_the_first_one_of_its_key() -> None:
     queues, first, second = KeyQueues(), attempt(1, "a", due=50), attempt(2, "a")
     queues.add(first)
     queues.add(second)
-    assert queues.first_due("a", 49) is None
-    assert queues.first_due("a", 50) is first
-    queues.remove_first("a")
-    assert queues.first_due("a", 50) is second
+    assert queues.take_due(49) is None
+    assert queues.take_due(50) is first
+    assert queues.take_due(50) is None, "it is being tried"
+    queues.remove(first)
+    assert queues.take_due(50) is second
+
+
+def test_a_message_that_must_be_tried_again_keeps_its_place() -> None:
+    queues, first = KeyQueues(), attempt(1, "a")
+    queues.add(first)
+    queues.add(attempt(2, "a"))
+    assert queues.take_due(0) is first
+    first.due = 10
+    queues.put_back(first)
+    assert (queues.take_due(9), queues.take_due(10)) == (None, first)
 
 
 def test_a_key_stops_waiting_with_its_last_message() -> None:
-    queues = KeyQueues()
-    queues.add(attempt(1, "a"))
-    queues.add(attempt(2, "b"))
-    assert ("a" in queues, queues.waiting_keys()) == (True, ["a", "b"])
-    queues.remove_first("a")
-    assert ("a" in queues, queues.waiting_keys(), bool(queues)) == (False, ["b"], True)
-    queues.remove_first("b")
-    assert not queues
+    queues, first, second = KeyQueues(), attempt(1, "a"), attempt(2, "b")
+    queues.add(first)
+    queues.add(second)
+    assert (queues.holds_back(attempt(3, "a")), queues.size_bytes) == (True, 2 * (OVERHEAD_BYTES + 3))
+    assert queues.take_due(0) is first
+    queues.remove(first)
+    assert (queues.holds_back(attempt(3, "a")), bool(queues)) == (False, True)
+    assert queues.take_due(0) is second
+    queues.remove(second)
+    assert (bool(queues), queues.size_bytes) == (False, 0)
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_messages_without_a_key_do_not_wait_for_each_other(key: str | None) -> None:
+    queues, first, second = KeyQueues(), attempt(1, key, due=50), attempt(2, key)
+    queues.add(first)
+    assert not queues.holds_back(second)
+    queues.add(second)
+    assert queues.take_due(0) is second
 
 
 def test_the_next_due_time_is_that_of_the_earliest_first_message() -> None:
     queues = KeyQueues()
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(IndexError):
         queues.next_due()
     queues.add(attempt(1, "a", due=50))
     queues.add(attempt(2, "a", due=10))

@@ -1,5 +1,6 @@
 """Which partitions the lag is exported of, when a partition changes its owner during a report."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -22,8 +23,15 @@ class Worker:
 class Consumer:
     """A consumer of a partition that ends at 10, whose next fetch starts at 7; `meanwhile` happens during a request."""
 
-    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None, seen: int | None = None) -> None:
         self.meanwhile = meanwhile
+        self.seen = seen
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({PARTITION})
+
+    def highwater(self, _partition: TopicPartition) -> int | None:
+        return self.seen
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         self.meanwhile()
@@ -50,6 +58,13 @@ async def test_the_lag_is_counted_from_the_committed_offset_and_before_any_messa
     assert lag() == 3
 
 
+async def test_messages_behind_an_open_transaction_count_although_no_reader_may_have_them() -> None:
+    await report({PARTITION: Worker()}, Consumer(seen=30))
+    assert lag() == 26
+    await report({PARTITION: Worker()}, Consumer(seen=8))
+    assert lag() == 6
+
+
 async def test_a_partition_that_is_revoked_during_a_report_is_not_exported_again() -> None:
     workers = {PARTITION: Worker()}
 
@@ -67,3 +82,18 @@ async def test_a_worker_that_has_ended_because_of_another_owner_exports_nothing(
     worker.is_running = False
     await report({PARTITION: worker}, Consumer())
     assert lag() is None
+
+
+async def test_a_partition_without_a_position_delays_the_report_of_no_other() -> None:
+    other, worker = PARTITION._replace(partition=4), Worker()
+    worker.committed = None
+
+    class Waiting(Consumer):
+        async def position(self, _partition: TopicPartition) -> int:
+            await asyncio.Event().wait()
+            return 0
+
+    await report({PARTITION: worker, other: Worker()}, Waiting())
+    assert REGISTRY.get_sample_value("consumer_lag", {"topic": other.topic, "partition": "4"}) == 6
+    assert lag() is None
+    remove(other)

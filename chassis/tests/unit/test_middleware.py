@@ -4,7 +4,9 @@ import asyncio
 
 from starlette.types import Message, Receive, Scope, Send
 
-from chassis.http.middleware import MAX_IN_FLIGHT, ChassisMiddleware
+from chassis.http.load import MAX_IN_WORK, Load
+from chassis.http.middleware import ChassisMiddleware
+from chassis.http.shortcuts import Shortcuts
 
 
 def request(path: str) -> Scope:
@@ -22,7 +24,8 @@ async def test_beyond_the_limit_a_request_is_refused_at_once_and_probes_still_pa
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    middleware = ChassisMiddleware(app)
+    load = Load(max_connections=1, max_connections_per_address=1, max_body_bytes=1)
+    middleware = ChassisMiddleware(app, load, Shortcuts())
 
     async def ask(path: str) -> tuple[int, dict[bytes, bytes]]:
         sent: list[Message] = []
@@ -36,13 +39,14 @@ async def test_beyond_the_limit_a_request_is_refused_at_once_and_probes_still_pa
         await middleware(request(path), receive, send)
         return sent[0]["status"], dict(sent[0]["headers"])
 
-    slow = [asyncio.create_task(ask("/v1/slow")) for _ in range(MAX_IN_FLIGHT)]
-    while len(entered) < MAX_IN_FLIGHT:
+    slow = [asyncio.create_task(ask("/v1/slow")) for _ in range(MAX_IN_WORK)]
+    while len(entered) < MAX_IN_WORK:
         await asyncio.sleep(0)
     status, headers = await ask("/v1/slow")
     assert (status, headers[b"retry-after"]) == (503, b"1")
+    assert load.overloaded
     assert (await ask("/ready"))[0] == 200
     gate.set()
     assert {status for status, _ in await asyncio.gather(*slow)} == {200}
     assert (await ask("/v1/slow"))[0] == 200
-    assert entered.count("/v1/slow") == MAX_IN_FLIGHT + 1
+    assert entered.count("/v1/slow") == MAX_IN_WORK + 1

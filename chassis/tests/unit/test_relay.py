@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox_queue import OutboxRow
 from chassis.kafka.in_flight import one_per_key
 
 

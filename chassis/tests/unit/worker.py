@@ -21,22 +21,25 @@ TP = TopicPartition("stock.updated", 0)
 class Record:
     """The fields of an aiokafka record that the worker reads."""
 
-    def __init__(self, offset: int, key: str, value: bytes = b"{}") -> None:
+    def __init__(self, offset: int, key: str | None, value: Any = b"{}") -> None:
         self.topic, self.partition, self.offset = TP.topic, TP.partition, offset
-        self.key, self.value, self.timestamp = key.encode(), value, 0
+        self.key, self.value, self.timestamp = key.encode() if key is not None else None, value, 0
         self.headers = (("ce_id", f"00000000-0000-7000-8000-{offset:012d}".encode()),)
 
 
 class FakeConsumer:
-    """Hands out records once, remembers commits, and can refuse them."""
+    """Hands out records once, remembers commits, and can refuse them. `markers` is its position behind the records."""
 
     def __init__(self, records: list[Record]) -> None:
         self.records = records
         self.commits: list[int] = []
         self.commit_error: Exception | None = None
         self.fetch_error: Exception | None = None
+        self.markers = 0
+        self.fetches = 0
 
     async def getmany(self, *_partitions: TopicPartition, timeout_ms: int, max_records: int) -> dict[Any, Any]:
+        self.fetches += 1
         if self.fetch_error:
             error, self.fetch_error = self.fetch_error, None
             raise error
@@ -45,6 +48,9 @@ class FakeConsumer:
             return {}
         batch, self.records = self.records[:max_records], self.records[max_records:]
         return {TP: batch}
+
+    async def position(self, _partition: TopicPartition) -> int:
+        return self.markers
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if self.commit_error:
