@@ -12,28 +12,35 @@ from paymentfc.claim_loop import ClaimLoop
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
 from paymentfc.handler import admin, http, kafka
-from paymentfc.repository import failed_events, published
+from paymentfc.pdf.drawings import Drawings
+from paymentfc.pdf.process import DrawingProcess
+from paymentfc.repository import failed_events, published, retention
 from paymentfc.repository.audit import AuditLog
 from paymentfc.usecase.check_invoices import CheckInvoices
+from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import deliver_audit
+from paymentfc.usecase.request_invoice import RequestInvoice
 
 AUDIT_INTERVAL_S = 1.0
 CLOSING_INTERVAL_S = 2.0
+CONFIRMATION_INTERVAL_S = 1.0
 
 
 async def build(settings: Settings) -> Parts:
     """Open the resources and describe the parts; nothing is connected to yet."""
     resources = Resources(settings)
     db = resources.db
-    users = resources.add("userfc", UserClient(settings.user_service_addr, settings.grpc_credentials))
+    users = resources.add("userfc", UserClient.of(settings))
     audit_log = resources.add("mongodb", AuditLog(settings.mongo_uri.get_secret_value()))
     # Not in /ready: payments are registered and read while Xendit is away.
-    xendit = Xendit(settings.xendit_base_url, settings.xendit_secret_api_key.get_secret_value())
-    resources.close.append(xendit.close)
+    xendit = _gateway(settings)
+    drawings = _drawings(settings)
+    resources.close += [xendit.close, drawings.close]
     wake_invoices, wake_closings = asyncio.Event(), asyncio.Event()
     create = CreateInvoice(db, xendit, users, settings, wake_closings)
     checks = CheckInvoices(db, xendit, settings)
+    confirmations = ConfirmCallbacks(db, xendit, settings.xendit_confirm_payments)
     return Parts(
         resources,
         resources.verifier(users),
@@ -41,8 +48,10 @@ async def build(settings: Settings) -> Parts:
             "db": db,
             "users": users,
             "audit_log": audit_log,
-            "create_invoice": create,
-            "check_invoices": checks,
+            "drawings": drawings,
+            "request_invoice": RequestInvoice(db, create, checks),
+            "confirmations": confirmations,
+            "wake_closings": wake_closings,
             "webhook_token": settings.xendit_webhook_token.get_secret_value(),
         },
         handlers=kafka.handlers(db, settings, wake_invoices, wake_closings),
@@ -50,9 +59,27 @@ async def build(settings: Settings) -> Parts:
             *invoice_loops(settings, create, checks, wake_invoices, wake_closings),
             Loop("audit delivery", AUDIT_INTERVAL_S, partial(deliver_audit, db, audit_log)),
         ],
+        # Woken by the webhook, so it runs where HTTP is served. Also when confirmation is off: some may wait for it.
+        api_loops=[confirmation_loop(confirmations)],
+        purges=retention.purges(settings),
         on_published=published.note_published,
         on_parked=failed_events.add_parked,
     )
+
+
+def _gateway(settings: Settings) -> Xendit:
+    key = settings.xendit_secret_api_key.get_secret_value()
+    return Xendit(settings.xendit_base_url, key, allow_http=settings.environment != "production")
+
+
+def confirmation_loop(confirmations: ConfirmCallbacks) -> Task:
+    work = confirmations.confirm
+    return ClaimLoop("confirmations", CONFIRMATION_INTERVAL_S, confirmations.claim, work, confirmations.wake)
+
+
+def _drawings(settings: Settings) -> Drawings:
+    timeout_s = settings.pdf_timeout_s
+    return Drawings(DrawingProcess(timeout_s), settings.pdf_max_queue, timeout_s, settings.pdf_cache_bytes)
 
 
 def invoice_loops(

@@ -1,16 +1,40 @@
 """The settings of paymentfc, on top of those that every service reads."""
 
 import os
+import warnings
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
-from chassis.config.declare import Port, PositiveInt, setting
+from chassis.config import production
+from chassis.config.addresses import Url
+from chassis.config.declare import Days, Port, PositiveInt, Seconds, setting
 from chassis.config.settings import ServiceSettings
 from chassis.config.sources import Source
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+def _mongo_uri(value: SecretStr) -> SecretStr:
+    uri = value.get_secret_value().strip()
+    try:
+        scheme = urlsplit(uri).scheme
+        # The hosts of the other form are asked for by DNS.
+        if scheme == "mongodb":
+            with warnings.catch_warnings(action="ignore"):
+                parse_uri(uri, warn=True)
+    except (PyMongoError, ValueError, OSError):
+        # The driver's own sentence may quote a part of the password.
+        raise ValueError(
+            "should be mongodb://user:password@host:port/?options with user and password escaped as in a URL, "
+            "and files that can be read"
+        ) from None
+    if scheme not in ("mongodb", "mongodb+srv"):
+        raise ValueError("should begin with mongodb:// or mongodb+srv://")
+    return SecretStr(uri)
 
 
 class _EmptyWebhookToken(Source):
@@ -22,8 +46,7 @@ class _EmptyWebhookToken(Source):
 
     def values(self) -> dict[str, Any]:
         variables = {name.lower(): value for name, value in os.environ.items()}
-        production = self.current_state.get("environment") == "production"
-        empty = variables.get("xendit_webhook_token") == "" and not production
+        empty = variables.get("xendit_webhook_token") == "" and self.in_development
         return {"xendit_webhook_token": ""} if empty else {}
 
     def __call__(self) -> dict[str, Any]:
@@ -39,11 +62,14 @@ class Settings(ServiceSettings):
     db_port: Port = setting("database.port", 5436)
     db_name: str = setting("database.name", "paymentfc")
 
-    mongo_uri: SecretStr = setting("mongo.uri", dev="mongodb://localhost:27017", secret=False)
+    mongo_uri: Annotated[SecretStr, AfterValidator(_mongo_uri)] = setting(
+        "mongo.uri", dev="mongodb://localhost:27017", secret=False
+    )
 
-    xendit_base_url: str = setting("xendit.base_url", "https://api.xendit.co", pattern="^https?://")
+    xendit_base_url: Url = setting("xendit.base_url", "https://api.xendit.co", pattern="^https?://")
     xendit_secret_api_key: SecretStr = setting("xendit.secret_api_key", dev="xnd_development_local", secret=True)
     xendit_webhook_token: SecretStr = setting("xendit.webhook_token", dev="development-webhook-token", secret=True)
+    xendit_confirm_payments: bool = setting("xendit.confirm_payments", True)
     invoice_duration_s: Annotated[int, Field(ge=1, le=31_536_000)] = setting("xendit.invoice_duration_s", 86_400)
 
     disable_create_invoice_directly: bool = setting("toggle.disable_create_invoice_directly", False)
@@ -58,6 +84,16 @@ class Settings(ServiceSettings):
     payment_max_tries: PositiveInt = setting("payment.max_tries", 4)
     invoice_give_up_s: Seconds = setting("payment.invoice_give_up_s", 900)
 
+    pdf_timeout_s: Seconds = setting("pdf.timeout_s", 10)
+    pdf_max_queue: PositiveInt = setting("pdf.max_queue", 32)
+    pdf_cache_bytes: PositiveInt = setting("pdf.cache_bytes", 8_388_608)
+
+    payment_request_keep_days: Days = setting("retention.payment_request_days", 30)
+    invoice_closing_keep_days: Days = setting("retention.invoice_closing_days", 90)
+    callback_body_keep_days: Days = setting("retention.callback_body_days", 90)
+    failed_event_keep_days: Days = setting("retention.failed_event_days", 90)
+    payment_person_keep_days: Days = setting("retention.payment_person_days", 3650)
+
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
@@ -65,3 +101,26 @@ class Settings(ServiceSettings):
         """Insert one source before the last, which has the development defaults."""
         *others, development = super().settings_customise_sources(settings_cls, *sources, **named)
         return *others, _EmptyWebhookToken(settings_cls), development
+
+    def refusals(self) -> Iterator[tuple[str, str]]:
+        """Yield also a Xendit that is not the real one, and a weak password in MONGO_URI."""
+        yield from super().refusals()
+        if problem := production.gateway_problem(self.xendit_base_url):
+            yield "xendit_base_url", problem
+        password = urlsplit(self.mongo_uri.get_secret_value()).password
+        if password is not None and (problem := production.secret_problem(unquote(password))):
+            yield "mongo_uri", f"its password {problem}"
+
+    def plaintext(self) -> Iterator[tuple[str, str]]:
+        """Yield also a MongoDB without TLS."""
+        yield from super().plaintext()
+        if not _has_tls(self.mongo_uri.get_secret_value()):
+            yield "mongo_uri", "must have tls=true and check certificates"
+
+
+def _has_tls(uri: str) -> bool:
+    parts = urlsplit(uri)
+    options = {name.lower(): value.lower() for name, value in parse_qsl(parts.query)}
+    unchecked = {"tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames"}
+    tls = options.get("tls", options.get("ssl", "true" if parts.scheme == "mongodb+srv" else "false"))
+    return tls == "true" and not any(options.get(name) == "true" for name in unchecked)

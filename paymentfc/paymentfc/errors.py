@@ -11,12 +11,16 @@ AppError
 │   ├── AnomalyNotFound        not_found
 │   └── FailedEventNotFound    not_found
 ├── Conflict
-│   └── PaymentClosed          payment_closed
+│   ├── PaymentClosed          payment_closed
+│   ├── PaymentDisputed        payment_disputed
+│   └── AnomalyNotClosable     anomaly_not_closable
 └── Unavailable
     ├── InvoiceNotReady        unavailable
     ├── GatewayUnavailable     unavailable: no answer, or one that leaves the result of the call open
     │   └── GatewayBusy        unavailable: over the gateway's rate limit (429)
+    ├── DrawingUnavailable     unavailable: too many PDFs at once, or one takes too long
     └── AuditUnavailable       unavailable
+DrawingFailed                  a defect of the PDF's template
 Refused                        the gateway refused (4xx except 429): the same call cannot succeed; counts as a try
 """
 
@@ -73,6 +77,24 @@ class PaymentClosed(Conflict):
         super().__init__(f"the payment of order {order_id} is {status}")
 
 
+class PaymentDisputed(Conflict):
+    """The gateway reports something else than our records about the order's invoice; it needs no second one."""
+
+    code = "payment_disputed"
+
+    def __init__(self, order_id: int) -> None:
+        super().__init__(f"the payment of order {order_id} does not fit its invoice and is being looked at")
+
+
+class AnomalyNotClosable(Conflict):
+    """Only money of a wrong amount or currency, or an unknown status, closes an order."""
+
+    code = "anomaly_not_closable"
+
+    def __init__(self, anomaly_id: int, kind: str) -> None:
+        super().__init__(f"anomaly {anomaly_id} is {kind}, which closes no order")
+
+
 class InvoiceNotReady(Unavailable):
     """The invoice cannot be made now; the background loops go on trying."""
 
@@ -93,6 +115,14 @@ class AuditUnavailable(Unavailable):
 
     def __init__(self, problem: str = "the audit log is not available") -> None:
         super().__init__(problem)
+
+
+class DrawingUnavailable(Unavailable):
+    """The PDF can't be drawn now."""
+
+
+class DrawingFailed(Exception):
+    """The typesetter reports an error: a defect of the template."""
 
 
 class Refused(Exception):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, FailFast, Field
 
 from chassis.events import Event
 from chassis.ids import PositiveId
@@ -40,7 +40,7 @@ class OrderCreated(BaseModel):
     payment_method: str = ""
     shipping_address: str = ""
     currency: str | None = None
-    products: list[Line] = Field(default_factory=list)
+    products: Annotated[list[Line], FailFast()] = Field(default_factory=list)
 
 
 class StockRejected(BaseModel):

@@ -1,10 +1,9 @@
-"""Xendit's invoice API, version 2: four calls, exact amounts, and two kinds of failure."""
+"""Xendit's invoice API, version 2: four calls, exact amounts, bounded answers, and two kinds of failure."""
 
 import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +13,7 @@ import structlog
 from prometheus_client import Counter
 
 from chassis import telemetry
+from paymentfc.client.invoice_answer import read_invoice
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused, cleaned
 from paymentfc.events import Line
 from paymentfc.model.invoices import Invoice
@@ -27,11 +27,15 @@ CALL_LIMIT_S = 10.0
 # The most items that Xendit accepts. An invoice with more lines goes without them; its total is the same.
 MAX_ITEMS = 75
 MAX_NAME = 256
+MAX_ANSWER = 1024 * 1024
+# The most that one list has; the retries of an invoice within INVOICE_GIVE_UP_S make fewer.
+MAX_LISTED = 100
+MAX_CODE, MAX_MESSAGE = 64, 500
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An invoice to be made; `duration_s` in seconds."""
+    """An invoice to be made; `duration_s` in seconds. Payer and lines may be left out."""
 
     external_id: str
     amount: Decimal
@@ -44,26 +48,34 @@ class Draft:
 class Xendit:
     """Calls Xendit with Basic authentication, within 5 s for each phase of a call and 10 s for the whole call.
 
-    Raises Refused for a refusal (4xx except 429), GatewayUnavailable for everything that leaves the result open.
+    Raises Refused for a refusal (4xx except 429), GatewayUnavailable for everything that leaves the result open, an
+    answer over 1 MiB included. With `allow_http` an invoice's address may be http, as the simulator's is.
     """
 
-    def __init__(self, base_url: str, secret_key: str) -> None:
+    def __init__(self, base_url: str, secret_key: str, *, allow_http: bool = False) -> None:
+        self._schemes = ("https", "http") if allow_http else ("https",)
         self._client = httpx2.AsyncClient(
             base_url=base_url.rstrip("/"),
             auth=httpx2.BasicAuth(secret_key, ""),
             timeout=TIMEOUT_S,
             limits=httpx2.Limits(max_connections=32, max_keepalive_connections=16),
-            headers={"accept": "application/json"},
+            # A compressed answer could be of any size.
+            headers={"accept": "application/json", "accept-encoding": "identity"},
         )
 
     async def create(self, draft: Draft) -> Invoice:
         """Make an invoice. It may exist even when this raises GatewayUnavailable."""
-        return _invoice(await self._call("create", "POST", "/v2/invoices", body=_body(draft)))
+        answer = await self._call("create", "POST", "/v2/invoices", body=_body(draft))
+        invoice = read_invoice(answer, self._schemes)
+        if invoice.external_id != draft.external_id:
+            raise GatewayUnavailable("Xendit answers with an invoice of another order")
+        return invoice
 
     async def find(self, external_id: str) -> list[Invoice]:
-        """Return all invoices with this external id, newest first: Xendit does not keep it unique."""
+        """Return the newest 100 invoices with this external id, newest first: Xendit does not keep it unique."""
+        params = {"external_id": external_id, "limit": str(MAX_LISTED)}
         try:
-            answer = await self._call("find", "GET", "/v2/invoices", params={"external_id": external_id})
+            answer = await self._call("find", "GET", "/v2/invoices", params=params)
         except Refused as error:
             # Undocumented for a list without a match; a single invoice is answered like this.
             if error.no_such_invoice:
@@ -71,14 +83,18 @@ class Xendit:
             raise
         if not isinstance(answer, list):
             raise GatewayUnavailable("Xendit's list of invoices is not a list")
-        return [invoice for invoice in map(_invoice, answer) if invoice.external_id == external_id]
+        # Those of other orders need not be readable.
+        own = (one for one in answer if not isinstance(one, dict) or one.get("external_id") == external_id)
+        return [read_invoice(one, self._schemes) for one in own]
 
     async def get(self, invoice_id: str) -> Invoice:
-        return _invoice(await self._call("get", "GET", f"/v2/invoices/{quote(invoice_id, safe='')}"))
+        path = f"/v2/invoices/{quote(invoice_id, safe='')}"
+        return self._asked(await self._call("get", "GET", path), invoice_id)
 
     async def expire(self, invoice_id: str) -> Invoice:
         """Expire a PENDING invoice. After an error its status must be read: expiry races with payment."""
-        return _invoice(await self._call("expire", "POST", f"/invoices/{quote(invoice_id, safe='')}/expire!"))
+        path = f"/invoices/{quote(invoice_id, safe='')}/expire!"
+        return self._asked(await self._call("expire", "POST", path), invoice_id)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -88,10 +104,17 @@ class Xendit:
     ) -> Any:
         headers = telemetry.inject({"content-type": "application/json"} if body else {})
         try:
-            with telemetry.tracer.start_as_current_span(f"xendit {name}"):
-                async with asyncio.timeout(CALL_LIMIT_S):
-                    answer = await self._client.request(method, path, content=body, params=params, headers=headers)
-            parsed = json.loads(answer.content, parse_float=Decimal, parse_int=Decimal) if answer.content else None
+            with telemetry.tracing.span(f"xendit {name}"):
+                async with (
+                    asyncio.timeout(CALL_LIMIT_S),
+                    self._client.stream(method, path, content=body, params=params, headers=headers) as answer,
+                ):
+                    content = await _read(answer)
+            parsed = json.loads(content, parse_float=Decimal, parse_int=Decimal) if content else None
+            failure = None if answer.is_success else _failure(answer.status_code, parsed)
+        except GatewayUnavailable:
+            CALLS.labels(name, "unreadable").inc()
+            raise
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             CALLS.labels(name, "no_answer").inc()
             raise GatewayUnavailable(f"Xendit does not answer ({type(error).__name__})") from error
@@ -99,18 +122,37 @@ class Xendit:
             CALLS.labels(name, "unreadable").inc()
             if answer.is_success:
                 raise GatewayUnavailable("Xendit's answer is not JSON") from error
-            raise _failure(answer.status_code, {"error_code": "UNREADABLE", "message": answer.text[:200]}) from error
+            message = content[:200].decode(errors="replace")
+            raise _failure(answer.status_code, {"error_code": "UNREADABLE", "message": message}) from error
         CALLS.labels(name, str(answer.status_code)).inc()
-        if answer.is_success:
-            return parsed
-        raise _failure(answer.status_code, parsed)
+        if failure is not None:
+            raise failure
+        return parsed
+
+    def _asked(self, body: object, invoice_id: str) -> Invoice:
+        invoice = read_invoice(body, self._schemes)
+        if invoice.id != invoice_id:
+            raise GatewayUnavailable("Xendit answers with another invoice")
+        return invoice
+
+
+async def _read(answer: httpx2.Response) -> bytes:
+    """Read a body up to the limit. Raises GatewayUnavailable beyond it, and for a compressed one."""
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        raise GatewayUnavailable("Xendit's answer is compressed")
+    content = bytearray()
+    async for chunk in answer.aiter_bytes():
+        content += chunk
+        if len(content) > MAX_ANSWER:
+            raise GatewayUnavailable(f"Xendit's answer is over {MAX_ANSWER} bytes")
+    return bytes(content)
 
 
 def _failure(status: int, body: object) -> Exception:
     """Return Refused or GatewayUnavailable; the body may lack any of its fields."""
     fields = body if isinstance(body, dict) else {}
-    code = cleaned(str(fields.get("error_code") or "UNKNOWN"))
-    message = str(fields.get("message") or fields.get("error_message") or "no message")
+    code = cleaned(str(fields.get("error_code") or "UNKNOWN"))[:MAX_CODE]
+    message = str(fields.get("message") or fields.get("error_message") or "no message")[:MAX_MESSAGE]
     if details := fields.get("errors"):
         message = f"{message} {json.dumps(details, default=str)[:200]}"
     if 400 <= status < 500 and status != 429:
@@ -146,52 +188,3 @@ def _body(draft: Draft) -> bytes:
 def _number(amount: Decimal) -> int | float:
     """Return the JSON number of an amount; the shortest text of a float has the same digits."""
     return int(amount) if amount == amount.to_integral_value() else float(amount)
-
-
-class _Reader:
-    """Reads the fields of an invoice: unknown ones are ignored, only those that paymentfc needs must be readable."""
-
-    def __init__(self, body: object) -> None:
-        if not isinstance(body, dict):
-            raise GatewayUnavailable("Xendit's answer is not an invoice")
-        self._body = body
-
-    def text(self, name: str) -> str:
-        value = self.optional_text(name)
-        if value is None:
-            raise GatewayUnavailable(f"Xendit's invoice has no readable {name}")
-        return value
-
-    def optional_text(self, name: str) -> str | None:
-        value = self._body.get(name)
-        return value if isinstance(value, str) and value and value == cleaned(value) else None
-
-    def amount(self, name: str) -> Decimal | None:
-        value = self._body.get(name)
-        return value if isinstance(value, Decimal) and value.is_finite() else None
-
-    def time(self, name: str) -> datetime | None:
-        value = self._body.get(name)
-        try:
-            parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
-        except ValueError:
-            return None
-        return parsed.replace(tzinfo=parsed.tzinfo or UTC) if parsed else None
-
-
-def _invoice(body: object) -> Invoice:
-    reader = _Reader(body)
-    amount = reader.amount("amount")
-    if amount is None:
-        raise GatewayUnavailable("Xendit's invoice has no readable amount")
-    return Invoice(
-        id=reader.text("id"),
-        external_id=reader.text("external_id"),
-        status=reader.text("status"),
-        amount=amount,
-        currency=reader.optional_text("currency") or "",
-        paid_amount=reader.amount("paid_amount"),
-        invoice_url=reader.optional_text("invoice_url"),
-        expiry_date=reader.time("expiry_date"),
-        created=reader.time("created"),
-    )

@@ -1,6 +1,6 @@
 """The queries and answers of paymentfc's routes for administrators."""
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import orjson
@@ -97,6 +97,9 @@ class Resolution(BaseModel):
     """What was done about an anomaly."""
 
     note: Annotated[TrimmedText, Field(min_length=1, max_length=1000)] = Field(examples=["refunded by bank transfer"])
+    action: Literal["close"] | None = Field(
+        None, description="`close` ends an order that can't end by itself", examples=["close"]
+    )
 
 
 class FailedEventView(BaseModel):
@@ -127,6 +130,14 @@ class AuditEntry(BaseModel):
     actor: str = Field(examples=["webhook"])
     metadata: dict[str, Any] = Field(examples=[{"invoice_id": "6748105a77f16ebe0cc583a7"}])
     create_time: UtcTime = Field(examples=["2026-11-25T08:31:00Z"])
+    prev_hash: str | None = Field(
+        None, description="`hash` of the order's previous entry; 64 zeros for the first", examples=["0" * 64]
+    )
+    hash: str | None = Field(
+        None,
+        description="SHA-256 of this entry in hexadecimal; null in entries of versions without it",
+        examples=["6b1f9d1c5f3d2d4a9c55f1f0c1f6dd0f5f7b8f9fb0ff0a8a1f7c3f6a0a5e1c11"],
+    )
 
 
 AnomalyList = PageView[AnomalyView]

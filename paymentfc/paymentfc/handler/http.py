@@ -1,32 +1,36 @@
 """The HTTP routes of paymentfc."""
 
 import hmac
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Security
+from fastapi import Request, Security
 from fastapi.responses import Response
 from fastapi.security import APIKeyHeader
 
 from chassis.auth.tokens import CurrentUser
 from chassis.grpc.users import UserClient
 from chassis.http.app import errors
+from chassis.http.body import KIB
 from chassis.http.dependencies import Db, state
+from chassis.http.routing import Router, accepts
 from chassis.ids import PathId
-from paymentfc.errors import InvalidCallbackToken
+from paymentfc.errors import InvalidCallbackToken, InvoiceNotFound
 from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, PaymentView, Processed, read_callback
-from paymentfc.pdf.document import render
+from paymentfc.model.callback import Outcome
+from paymentfc.pdf.drawings import Drawings
 from paymentfc.repository import payments
-from paymentfc.usecase.check_invoices import CheckInvoices
-from paymentfc.usecase.create_invoice import CreateInvoice
+from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.describe_invoice import describe_invoice
 from paymentfc.usecase.receive_callback import receive_callback
-from paymentfc.usecase.request_invoice import request_invoice
+from paymentfc.usecase.request_invoice import RequestInvoice
 
-router = APIRouter(prefix="/v1/payments", tags=["payments"])
+router = Router(prefix="/v1/payments", tags=["payments"])
 
-Create = Annotated[CreateInvoice, state("create_invoice")]
-Checks = Annotated[CheckInvoices, state("check_invoices")]
+GiveInvoice = Annotated[RequestInvoice, state("request_invoice")]
+Confirmations = Annotated[ConfirmCallbacks, state("confirmations")]
 Users = Annotated[UserClient, state("users")]
+Pdfs = Annotated[Drawings, state("drawings")]
 WebhookToken = Annotated[str, state("webhook_token")]
 
 PDF = "application/pdf"
@@ -38,6 +42,7 @@ _callback_token = APIKeyHeader(
     auto_error=False,
     description="The token that Xendit sends with each callback, see XENDIT_WEBHOOK_TOKEN",
 )
+MAX_CALLBACK_BYTES = 256 * KIB
 _PROCESSED = b'{"message":"webhook processed"}'
 
 
@@ -63,19 +68,27 @@ def _same(received: bytes | None, expected: str) -> bool:
     },
     summary="Receive Xendit's callback",
 )
-async def webhook(request: Request, db: Db, token: WebhookToken) -> Response:
-    """Receive an invoice callback of Xendit. 200 means that the callback and its effects are stored."""
+@accepts(max_body=MAX_CALLBACK_BYTES)
+async def webhook(request: Request, db: Db, token: WebhookToken, confirmations: Confirmations) -> Response:
+    """Receive an invoice callback of Xendit.
+
+    200 means that the callback is stored. It takes effect when Xendit shows the same state of the invoice, which is
+    read right afterwards.
+    """
     if not _same(_received_token(request), token):
         raise InvalidCallbackToken
     callback, text = read_callback(await request.body())
-    await receive_callback(db, callback, text, request.headers.get("webhook-id", "")[:255] or None)
+    webhook_id = request.headers.get("webhook-id", "")[:255] or None
+    outcome = await receive_callback(db, callback, text, webhook_id, confirm=confirmations.enabled)
+    if outcome is Outcome.CONFIRMING:
+        confirmations.wake.set()
     return Response(_PROCESSED, media_type="application/json")
 
 
 @router.post("/invoice", responses=errors(404, 409, 503), summary="Get an invoice to pay")
-async def invoice(body: InvoiceRequest, user: CurrentUser, db: Db, create: Create, checks: Checks) -> InvoiceView:
+async def invoice(body: InvoiceRequest, user: CurrentUser, give: GiveInvoice) -> InvoiceView:
     """Return the order's live invoice, or make one now."""
-    return InvoiceView.of(await request_invoice(db, create, checks, user, body.order_id))
+    return InvoiceView.of(await give(user, body.order_id))
 
 
 @router.get(
@@ -84,11 +97,14 @@ async def invoice(body: InvoiceRequest, user: CurrentUser, db: Db, create: Creat
     responses={200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}, **errors(404, 503)},
     summary="Download an invoice as PDF",
 )
-async def invoice_pdf(order_id: PathId, user: CurrentUser, db: Db, users: Users) -> Response:
+async def invoice_pdf(order_id: PathId, user: CurrentUser, db: Db, users: Users, drawings: Pdfs) -> Response:
     """Return the invoice of an order as a PDF, in every status, to its owner or an administrator."""
-    document = await describe_invoice(db, users, user, order_id)
+    payment = await payments.of_caller(db, order_id, user)
+    if payment.invoice_id is None:
+        raise InvoiceNotFound(order_id)
+    pdf = await drawings.pdf(payment, partial(describe_invoice, db, users, payment))
     headers = {"Content-Disposition": f'attachment; filename="invoice_{order_id}.pdf"'}
-    return Response(await render(document), media_type=PDF, headers=headers)
+    return Response(pdf, media_type=PDF, headers=headers)
 
 
 @router.get("/{order_id}", responses=errors(404), summary="Read the payment of an order")

@@ -1,11 +1,12 @@
 """The HTTP bodies of paymentfc."""
 
+import hashlib
 import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.types import StringConstraints
 
 from chassis.ids import PositiveId, Text
@@ -15,6 +16,7 @@ from paymentfc.model.callback import Callback
 from paymentfc.model.payment import Payment, Status
 
 MAX_DIGITS = 40
+MAX_BYTES = 255
 
 
 def _number(value: object) -> object:
@@ -26,8 +28,15 @@ def _number(value: object) -> object:
     return value
 
 
+def _bounded(text: str) -> str:
+    """Return a text of at most 255 bytes: an index holds it. A longer one keeps its beginning and its SHA-256."""
+    if len(text.encode()) <= MAX_BYTES:
+        return text
+    return f"{text[:40]}…{hashlib.sha256(text.encode()).hexdigest()}"
+
+
 Number = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
-Short = Annotated[Text, StringConstraints(strict=True, min_length=1, max_length=255)]
+Short = Annotated[Text, StringConstraints(strict=True, min_length=1, max_length=255), AfterValidator(_bounded)]
 
 
 class CallbackBody(BaseModel):
@@ -41,6 +50,7 @@ class CallbackBody(BaseModel):
     amount: Number = Field(examples=[90000])
     paid_amount: Number | None = Field(None, examples=[90000])
     currency: Annotated[Text, StringConstraints(strict=True, max_length=16)] | None = Field(None, examples=["IDR"])
+    payment_id: Short | None = Field(None, examples=["ewc_99013716-9354-439e-9fea-e61a06e87ea3"])
 
 
 def _no_constant(name: str) -> Any:
@@ -66,6 +76,7 @@ def read_callback(body: bytes) -> tuple[Callback, str]:
         amount=fields.amount,
         paid_amount=fields.paid_amount,
         currency=fields.currency or "",
+        receipt=fields.payment_id,
     )
     return callback, text
 

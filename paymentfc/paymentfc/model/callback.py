@@ -21,10 +21,22 @@ class AnomalyKind(StrEnum):
     PAID_AFTER_CLOSE = "paid_after_close"
     UNKNOWN_STATUS = "unknown_status"
     UNKNOWN_INVOICE = "unknown_invoice"
+    PAID_TWICE = "paid_twice"
+    UNCONFIRMED = "unconfirmed"
+
+
+# Money of another amount or currency than the payment's: the order can't be served for it.
+WRONG_MONEY = (AnomalyKind.AMOUNT_MISMATCH, AnomalyKind.CURRENCY_MISMATCH)
+# Without an administrator such an order would be open for ever.
+CLOSABLE = (*WRONG_MONEY, AnomalyKind.UNKNOWN_STATUS)
 
 
 class Outcome(StrEnum):
-    """The effect of a callback. WAITING: its payment does not exist yet."""
+    """The effect of a callback.
+
+    WAITING: its payment does not exist yet. CONFIRMING: Xendit is asked before it takes effect. UNCONFIRMED: Xendit
+    has contradicted it for days.
+    """
 
     PAID = "paid"
     EXPIRED = "expired"
@@ -32,11 +44,16 @@ class Outcome(StrEnum):
     ANOMALY = "anomaly"
     NOTHING = "nothing"
     WAITING = "waiting"
+    CONFIRMING = "confirming"
+    UNCONFIRMED = "unconfirmed"
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """The state of one invoice as the gateway reports it, in a webhook or in the answer to a query."""
+    """The state of one invoice as the gateway reports it, in a webhook or in the answer to a query.
+
+    `receipt` is Xendit's `payment_id`: one invoice may be paid more than once.
+    """
 
     invoice_id: str
     external_id: str
@@ -44,6 +61,7 @@ class Callback:
     amount: Decimal
     paid_amount: Decimal | None = None
     currency: str = ""
+    receipt: str | None = None
 
     @property
     def says_paid(self) -> bool:
@@ -59,11 +77,15 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A difference between our records and the gateway's; both sides as text."""
+    """A difference between our records and the gateway's; both sides as text.
+
+    With `receipt` it is about that one of several payments.
+    """
 
     kind: AnomalyKind
     expected: str
     received: str
+    receipt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +95,11 @@ class Decision:
     outcome: Outcome
     anomalies: tuple[Anomaly, ...] = ()
     adopt: bool = False
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether the payment changes, so that a forged callback would do harm."""
+        return self.adopt or self.outcome in (Outcome.PAID, Outcome.EXPIRED, Outcome.LATE)
 
 
 def decide(payment: Payment, callback: Callback, *, stray: bool = False) -> Decision:
@@ -87,8 +114,9 @@ def decide(payment: Payment, callback: Callback, *, stray: bool = False) -> Deci
         return _anomaly(AnomalyKind.UNKNOWN_INVOICE, str(payment.invoice_id), f"{callback.invoice_id} {word}")
     if word not in KNOWN_WORDS:
         return _anomaly(AnomalyKind.UNKNOWN_STATUS, ", ".join(sorted(KNOWN_WORDS)), word)
-    if mismatches := _mismatches(payment, callback):
-        return Decision(Outcome.ANOMALY, mismatches)
+    further = (paid_twice(payment, callback),) if _is_further(payment, callback) else ()
+    if contradictions := further or _mismatches(payment, callback):
+        return Decision(Outcome.ANOMALY, contradictions)
     adopt = payment.invoice_id is None and word != PENDING_WORD
     if callback.says_paid and payment.status in CLOSED:
         late = Anomaly(AnomalyKind.PAID_AFTER_CLOSE, payment.status.value, word)
@@ -102,6 +130,26 @@ def decide(payment: Payment, callback: Callback, *, stray: bool = False) -> Deci
 
 def _anomaly(kind: AnomalyKind, expected: str, received: str) -> Decision:
     return Decision(Outcome.ANOMALY, (Anomaly(kind, expected, received),))
+
+
+def _is_further(payment: Payment, callback: Callback) -> bool:
+    """Whether the callback is about another payment of the invoice than the one that was taken."""
+    return (
+        callback.says_paid
+        and payment.was_paid
+        and None not in {payment.receipt, callback.receipt}
+        and (payment.receipt != callback.receipt)
+    )
+
+
+def paid_twice(payment: Payment, callback: Callback) -> Anomaly:
+    received = f"{callback.receipt} {amount_text(callback.judged_amount)}"
+    return Anomaly(AnomalyKind.PAID_TWICE, payment.receipt or "one payment", received, callback.receipt)
+
+
+def unconfirmed(callback: Callback, word: str) -> Anomaly:
+    """`word` is what Xendit says instead."""
+    return Anomaly(AnomalyKind.UNCONFIRMED, word, callback.status)
 
 
 def _mismatches(payment: Payment, callback: Callback) -> tuple[Anomaly, ...]:

@@ -18,7 +18,7 @@ class InvoiceLine:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDocument:
-    """Amounts are in units of `currency`, times are aware."""
+    """Amounts are in units of `currency`, times are aware; `complete` is false where the payer's name is missing."""
 
     order_id: int
     status: Status
@@ -33,6 +33,7 @@ class InvoiceDocument:
     issued: datetime
     due: datetime | None
     paid: datetime | None
+    complete: bool = True
 
     @property
     def number(self) -> str:

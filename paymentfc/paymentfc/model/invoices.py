@@ -1,7 +1,7 @@
-"""An invoice at the gateway, and the choice of the one that a payment offers to its customer."""
+"""An invoice at the gateway, whether it confirms a callback, and the choice of the one that a payment offers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -26,21 +26,43 @@ class Invoice:
     invoice_url: str | None = None
     expiry_date: datetime | None = None
     created: datetime | None = None
+    receipt: str | None = None
+
+    @property
+    def shows_money(self) -> bool:
+        """Whether it was paid; one paid after its end may keep the status EXPIRED."""
+        came_late = self.status == EXPIRED_WORD and self.paid_amount is not None and self.paid_amount > 0
+        return self.status in PAID_WORDS or came_late
 
     @property
     def is_final(self) -> bool:
         return self.status in PAID_WORDS or self.status == EXPIRED_WORD
 
     def as_callback(self, currency: str) -> Callback:
-        """Return what a webhook about this invoice would say; `currency` is used where the gateway leaves it out."""
+        """Return what the last webhook about this invoice would say.
+
+        `currency` is used where the gateway leaves it out.
+        """
         return Callback(
             invoice_id=self.id,
             external_id=self.external_id,
-            status=self.status,
+            status="PAID" if self.status == EXPIRED_WORD and self.shows_money else self.status,
             amount=self.amount,
             paid_amount=self.paid_amount,
             currency=self.currency or currency,
+            receipt=self.receipt,
         )
+
+    def confirms(self, callback: Callback) -> bool:
+        """Whether the invoice is the callback's, and has ended: with money if the callback says so."""
+        if (self.id, self.external_id) != (callback.invoice_id, callback.external_id):
+            return False
+        return self.shows_money if callback.says_paid else self.is_final
+
+    def as_confirmed(self, callback: Callback, currency: str) -> Callback:
+        """Return the callback in the gateway's own words."""
+        own = self.as_callback(currency)
+        return own if callback.says_paid else replace(own, status=self.status)
 
 
 def belongs_to(invoice: Invoice, payment: Payment) -> bool:

@@ -31,11 +31,15 @@ class Reason(StrEnum):
     STOCK_REJECTED = "stock_rejected"
     INVOICE_REFUSED = "invoice_refused"
     GATEWAY_UNAVAILABLE = "gateway_unavailable"
+    AMOUNT_MISMATCH = "amount_mismatch"
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """The payment of one order; `amount` is in units of `currency`, times are aware UTC."""
+    """The payment of one order; `amount` is in units of `currency`, times are aware UTC.
+
+    `receipt` is Xendit's id of the payment that was taken, in time or late; None where Xendit has not named it.
+    """
 
     id: int
     order_id: int
@@ -51,6 +55,7 @@ class Payment:
     expires_at: datetime | None
     paid_at: datetime | None
     late_paid_at: datetime | None
+    receipt: str | None
     retry_count: int
     traceparent: str | None
     create_time: datetime
@@ -63,6 +68,11 @@ class Payment:
     @property
     def is_open(self) -> bool:
         return self.status is Status.PENDING
+
+    @property
+    def was_paid(self) -> bool:
+        """Whether its amount has come, in time or late."""
+        return self.status is Status.PAID or self.late_paid_at is not None
 
     @property
     def needs_invoice(self) -> bool:

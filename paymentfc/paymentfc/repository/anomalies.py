@@ -1,9 +1,10 @@
 """The rows of `payment_anomalies`: one per distinct (invoice, kind, amount, currency)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from chassis.db.database import Database, Tx
-from paymentfc.model.callback import Anomaly, AnomalyKind, Callback, amount_text
+from paymentfc.model.callback import WRONG_MONEY, Anomaly, AnomalyKind, Callback, amount_text
 from paymentfc.model.payment import Payment
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page
@@ -25,6 +26,16 @@ UPDATE payment_anomalies SET order_id = $3, payment_id = $4,
 WHERE invoice_id = $1 AND kind = $2 AND payment_id IS NULL AND resolved_at IS NULL
 """
 
+_SETTLE = """
+UPDATE payment_anomalies SET resolved_at = now(), note = $3
+WHERE invoice_id = $1 AND kind = ANY($2::text[]) AND resolved_at IS NULL
+"""
+_CLOSED_BY = """
+UPDATE payment_anomalies SET action = 'close',
+  note = CASE WHEN resolved_at IS NULL THEN 'the order was closed: refund the money' ELSE note END
+WHERE invoice_id = $1 AND kind = ANY($2::text[]) AND paid
+"""
+
 _SHOWN = "id, order_id, external_id, kind, expected, received, resolved_at, note, create_time"
 _OPEN = "FROM payment_anomalies WHERE $1::bool IS NULL OR (resolved_at IS NOT NULL) = $1"
 _RESOLVE = "UPDATE payment_anomalies SET resolved_at = now(), note = $2 WHERE id = $1 AND resolved_at IS NULL"
@@ -42,7 +53,7 @@ async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | N
         anomaly.kind.value,
         anomaly.expected,
         anomaly.received,
-        amount_text(callback.judged_amount),
+        " ".join([amount_text(callback.judged_amount), *([anomaly.receipt] if anomaly.receipt else [])]),
         callback.currency,
         callback.says_paid,
     )
@@ -55,6 +66,21 @@ async def attach(tx: Tx, payment: Payment, invoice_id: str, *, resolved: bool) -
     await tx.driver().execute(_ATTACH, invoice_id, kind, payment.order_id, payment.id, resolved)
 
 
+async def settle(tx: Tx, invoice_id: str, kinds: Sequence[AnomalyKind], note: str) -> None:
+    """Resolve the open anomalies of an invoice that have explained themselves."""
+    await tx.driver().execute(_SETTLE, invoice_id, [kind.value for kind in kinds], note)
+
+
+async def note_closing(tx: Tx, invoice_id: str) -> None:
+    """Store with the money of a wrong amount that its order was closed: it is to be refunded."""
+    await tx.driver().execute(_CLOSED_BY, invoice_id, [kind.value for kind in WRONG_MONEY])
+
+
+async def by_id(tx: Tx, anomaly_id: int) -> dict[str, Any] | None:
+    row = await tx.driver().fetchrow(_ONE, anomaly_id)
+    return dict(row) if row else None
+
+
 async def page(db: Database, number: int, size: int, *, resolved: bool | None) -> Page[dict[str, Any]]:
     """Read a page of anomalies, newest first; `resolved` None reads all of them."""
     return await pages.read(db, _SHOWN, _OPEN, [resolved], number, size)
@@ -63,5 +89,4 @@ async def page(db: Database, number: int, size: int, *, resolved: bool | None) -
 async def resolve(tx: Tx, anomaly_id: int, note: str) -> dict[str, Any] | None:
     """Resolve an anomaly and return its row, None for an unknown id; a second note changes nothing."""
     await tx.driver().execute(_RESOLVE, anomaly_id, note)
-    row = await tx.driver().fetchrow(_ONE, anomaly_id)
-    return dict(row) if row else None
+    return await by_id(tx, anomaly_id)

@@ -1,7 +1,7 @@
 """The audit log: rows written in the transaction of the change they describe, delivered to MongoDB afterwards."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid5
@@ -12,9 +12,10 @@ from pymongo import ASCENDING, DESCENDING, AsyncMongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from chassis.db.database import Database, Tx
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox_queue import OutboxRow
 from chassis.ids import uuid7
 from paymentfc.errors import AuditUnavailable
+from paymentfc.model.chain import stored_time
 from paymentfc.model.payment import Payment, named_order
 from paymentfc.repository.pages import Page, offset
 
@@ -36,20 +37,25 @@ FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[]) AS event (id, order_id, metad
 LEFT JOIN payments p ON p.order_id = event.order_id
 ON CONFLICT (event_id) DO NOTHING
 """
-_DUE = """
-SELECT id, event_id, order_id, payment_id, user_id, external_id, event, actor, metadata::text AS metadata, create_time
-FROM audit_outbox WHERE next_attempt_at IS NULL OR next_attempt_at <= now() ORDER BY id LIMIT $1
+ENTRY = """
+id, event_id, order_id, payment_id, user_id, external_id, event, actor, metadata::text AS metadata, create_time,
+prev_hash, hash
+"""
+# Entries of the version before, which knew no chain, have another `next_attempt_at`.
+_DUE = f"""
+SELECT {ENTRY}, next_attempt_at = 'infinity' AND hash IS NULL AS fresh FROM audit_outbox
+WHERE due_at <= now() ORDER BY due_at, id LIMIT $1
 """
 _DELIVERED = "DELETE FROM audit_outbox WHERE id = ANY($1::bigint[])"
 _REFUSED = """
 UPDATE audit_outbox SET attempts = attempts + 1, last_error = left($2, 500),
-  next_attempt_at = now() + least(power(2, attempts), 3600) * interval '1 second'
+  due_at = now() + least(power(2, attempts), 3600) * interval '1 second'
 WHERE id = $1
 """
 
 
 class AuditEvent(StrEnum):
-    """The steps of a payment that are kept for ever."""
+    """The steps of a payment, and the actions of administrators, that are kept for ever."""
 
     PAYMENT_CREATED = "payment.created"
     INVOICE_CREATED = "invoice.created"
@@ -59,6 +65,25 @@ class AuditEvent(StrEnum):
     PAYMENT_RETRIED = "payment.retried"
     PAYMENT_ANOMALY = "payment.anomaly"
     EVENT_PUBLISHED = "event.published"
+    ADMIN_ANOMALY_RESOLVED = "admin.anomaly_resolved"
+    ADMIN_EVENT_RETRIED = "admin.event_retried"
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Who acts, and the address from which the request came."""
+
+    user_id: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry to deliver; one that is `fresh` has no place in the chain of its order yet."""
+
+    row_id: int
+    document: dict[str, Any]
+    fresh: bool
 
 
 async def add(tx: Tx, event: AuditEvent, about: Payment | str, actor: str, **metadata: object) -> None:
@@ -77,6 +102,11 @@ async def add(tx: Tx, event: AuditEvent, about: Payment | str, actor: str, **met
     )
 
 
+async def add_action(tx: Tx, event: AuditEvent, external_id: str, admin: Admin, **metadata: object) -> None:
+    """Write an audit row about an administrator's action: who, from where, on which order."""
+    await add(tx, event, external_id, f"admin:{admin.user_id}", address=admin.address, **metadata)
+
+
 async def add_published(connection: asyncpg.Connection, rows: Sequence[OutboxRow]) -> None:
     """Relay hook: write one row per published event, in the transaction that marks it as published."""
     ids, orders, metadata = [], [], []
@@ -88,11 +118,11 @@ async def add_published(connection: asyncpg.Connection, rows: Sequence[OutboxRow
     await connection.execute(_ADD_PUBLISHED, ids, orders, metadata, AuditEvent.EVENT_PUBLISHED.value)
 
 
-async def due(db: Database, limit: int) -> list[tuple[int, dict[str, Any]]]:
-    """Return the oldest entries that are not delivered yet, as (row id, MongoDB document)."""
+async def due(db: Database, limit: int) -> list[Entry]:
+    """Return the oldest entries that are not delivered yet."""
     async with db.driver() as connection:
         rows = await connection.fetch(_DUE, limit)
-    return [(row["id"], _document(row)) for row in rows]
+    return [Entry(row["id"], document_of(row), row["fresh"]) for row in rows]
 
 
 async def delivered(db: Database, ids: Sequence[int]) -> None:
@@ -106,11 +136,12 @@ async def refused(db: Database, row_id: int, error: str) -> None:
         await connection.execute(_REFUSED, row_id, error)
 
 
-def _document(row: asyncpg.Record) -> dict[str, Any]:
+def document_of(row: asyncpg.Record) -> dict[str, Any]:
+    """Return the MongoDB document of a row, with the hashes that the row has."""
     document = {name: row[name] for name in ("order_id", "payment_id", "user_id", "external_id", "event", "actor")}
-    created: datetime = row["create_time"]
-    metadata = orjson.loads(row["metadata"])
-    return {"event_id": str(row["event_id"]), **document, "metadata": metadata, "create_time": created}
+    hashes = {name: row[name] for name in ("prev_hash", "hash") if row[name] is not None}
+    metadata, created = orjson.loads(row["metadata"]), stored_time(row["create_time"])
+    return {"event_id": str(row["event_id"]), **document, "metadata": metadata, "create_time": created, **hashes}
 
 
 class AuditLog:
@@ -145,6 +176,14 @@ class AuditLog:
             raise AuditUnavailable from error
         return {}
 
+    async def stored(self, event_ids: Sequence[str]) -> set[str]:
+        """Return which of these entries are stored. Raises AuditUnavailable when MongoDB does not answer."""
+        try:
+            found = self._collection.find({"event_id": {"$in": list(event_ids)}}, {"_id": False, "event_id": True})
+            return {document["event_id"] async for document in found}
+        except (PyMongoError, OSError) as error:
+            raise AuditUnavailable from error
+
     async def page(
         self, number: int, size: int, *, order_id: int | None, event: AuditEvent | None
     ) -> Page[dict[str, Any]]:
@@ -152,9 +191,11 @@ class AuditLog:
         filters = {"order_id": order_id, "event": event.value if event else None}
         query = {name: value for name, value in filters.items() if value is not None}
         try:
-            total = await self._collection.count_documents(query)
+            # The server knows the number of all documents; to count them it would read a whole index.
+            collection = self._collection
+            total = await (collection.count_documents(query) if query else collection.estimated_document_count())
             skip = offset(number, size)
-            documents = self._collection.find(query, {"_id": False}).sort(_NEWEST_FIRST).skip(skip).limit(size)
+            documents = collection.find(query, {"_id": False}).sort(_NEWEST_FIRST).skip(skip).limit(size)
             items = await documents.to_list() if skip < total else []
         except (PyMongoError, OSError) as error:
             raise AuditUnavailable from error

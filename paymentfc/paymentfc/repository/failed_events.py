@@ -7,7 +7,7 @@ import asyncpg
 
 from chassis.db import outbox
 from chassis.db.database import Database, Tx
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox_queue import OutboxRow
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page
 

@@ -33,7 +33,7 @@ ON CONFLICT (order_id) DO NOTHING
 RETURNING {_COLUMNS}
 """
 _PAY = """
-UPDATE payments SET status = 'PAID', paid_at = now(), update_time = now()
+UPDATE payments SET status = 'PAID', paid_at = now(), receipt = $2, update_time = now()
 WHERE id = $1 AND status = 'PENDING' RETURNING true
 """
 _CLOSE = """
@@ -41,9 +41,10 @@ UPDATE payments SET status = $2, reason = $3, update_time = now()
 WHERE id = $1 AND status = 'PENDING' RETURNING true
 """
 _LATE = """
-UPDATE payments SET late_paid_at = now(), update_time = now()
+UPDATE payments SET late_paid_at = now(), receipt = $2, update_time = now()
 WHERE id = $1 AND status IN ('EXPIRED', 'FAILED') AND late_paid_at IS NULL RETURNING true
 """
+_NAME_RECEIPT = "UPDATE payments SET receipt = $2 WHERE id = $1 AND receipt IS NULL"
 _ADOPT = """
 UPDATE payments SET invoice_id = $2, invoice_time = now(), update_time = now()
 WHERE id = $1 AND invoice_id IS NULL AND NOT EXISTS (SELECT 1 FROM payments WHERE invoice_id = $2) RETURNING true
@@ -56,30 +57,41 @@ WHERE id = $1 AND (invoice_id IS NULL OR invoice_id = $2) AND invoice_url IS NUL
 _COUNT_RETRY = "UPDATE payments SET retry_count = retry_count + 1, update_time = now() WHERE id = $1"
 _REMEMBER_EMAIL = "UPDATE payments SET user_email = $2 WHERE id = $1 AND user_email IS DISTINCT FROM $2"
 
-# The CTE chooses the rows once (see requests.py).
+OPEN = "status = 'PENDING' AND invoice_id IS NOT NULL"
+# Each claim takes the rows that were never claimed, then those that are due again, each along an index of its own: in
+# one condition, all that wait for their time would be read before the first that is due. ARRAY: see requests.py.
 _PAST_EXPIRY = f"""
-WITH due AS MATERIALIZED (
-  SELECT id AS due_id FROM payments
-  WHERE status = 'PENDING' AND expires_at <= now() AND invoice_id IS NOT NULL
-    AND (sweep_after IS NULL OR sweep_after <= now()) AND ($3::bigint IS NULL OR order_id = $3)
-  ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-UPDATE payments SET sweep_after = now() + $2 * interval '1 second' FROM due WHERE id = due_id
+WITH first AS MATERIALIZED (
+  SELECT id FROM payments WHERE {OPEN} AND sweep_after IS NULL AND expires_at <= now()
+  ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED),
+again AS MATERIALIZED (
+  SELECT id FROM payments WHERE {OPEN} AND sweep_after <= now() AND expires_at <= now()
+  ORDER BY sweep_after LIMIT $1 - (SELECT count(*) FROM first) FOR UPDATE SKIP LOCKED)
+UPDATE payments SET sweep_after = now() + $2 * interval '1 second'
+WHERE id = ANY(ARRAY(SELECT id FROM first UNION ALL SELECT id FROM again))
+RETURNING {_COLUMNS}
+"""
+_PAST_EXPIRY_OF_ORDER = f"""
+UPDATE payments SET sweep_after = now() + $2 * interval '1 second' WHERE id = ANY(ARRAY(
+  SELECT id FROM payments
+  WHERE order_id = $1 AND {OPEN} AND expires_at <= now() AND (sweep_after IS NULL OR sweep_after <= now())
+  FOR UPDATE SKIP LOCKED))
 RETURNING {_COLUMNS}
 """
 # A lost callback is found in the first minutes; asking about each invoice every minute of its day would use up
 # Xendit's rate limit.
 _OPEN_FOR_LONG = f"""
-WITH due AS MATERIALIZED (
-  SELECT id AS due_id FROM payments
-  WHERE status = 'PENDING' AND invoice_id IS NOT NULL AND invoice_time <= now() - $3 * interval '1 second'
-    AND (check_after IS NULL OR check_after <= now())
-  ORDER BY invoice_time DESC LIMIT $1 FOR UPDATE SKIP LOCKED)
+WITH first AS MATERIALIZED (
+  SELECT id FROM payments WHERE {OPEN} AND check_after IS NULL AND invoice_time <= now() - $3 * interval '1 second'
+  ORDER BY invoice_time DESC LIMIT $1 FOR UPDATE SKIP LOCKED),
+again AS MATERIALIZED (
+  SELECT id FROM payments WHERE {OPEN} AND check_after <= now()
+  ORDER BY check_after LIMIT $1 - (SELECT count(*) FROM first) FOR UPDATE SKIP LOCKED)
 UPDATE payments SET check_after = now() + greatest($2 * interval '1 second', (now() - invoice_time) / 10)
-FROM due WHERE id = due_id
+WHERE id = ANY(ARRAY(SELECT id FROM first UNION ALL SELECT id FROM again))
 RETURNING {_COLUMNS}
 """
 _ORDER_OF = "SELECT payment_method, shipping_address, lines::text AS lines, invoice_time FROM payments WHERE id = $1"
-_TIME_IS_UP = "SELECT expires_at <= now() FROM payments WHERE id = $1"
 _SWEEP_LATER = "UPDATE payments SET sweep_after = now() + $2 * interval '1 second' WHERE id = $1"
 _FAILED_SHOWN = """
 id, order_id, user_id, amount, user_email, status, retry_count, coalesce(reason, '') AS notes, create_time, update_time
@@ -113,6 +125,12 @@ async def lock_payment(tx: Tx, order_id: int) -> Payment:
     return payment
 
 
+async def read_again(tx: Tx, payment: Payment) -> Payment:
+    """Read a payment whose order this transaction has locked, after it may have changed it."""
+    (row,) = await tx.driver().fetch(_LOCKED, payment.external_id)
+    return Payment.of(dict(row))
+
+
 async def add(tx: Tx, order: OrderCreated, currency: str, traceparent: str | None) -> Payment | None:
     """Insert the PENDING payment of an order; None when the order has one already."""
     lines = orjson.dumps([line.model_dump(mode="json") for line in order.products]).decode()
@@ -131,17 +149,22 @@ async def add(tx: Tx, order: OrderCreated, currency: str, traceparent: str | Non
     return Payment.of(dict(row)) if row else None
 
 
-async def pay(tx: Tx, payment_id: int) -> bool:
-    return bool(await tx.driver().fetchval(_PAY, payment_id))
+async def pay(tx: Tx, payment_id: int, receipt: str | None) -> bool:
+    return bool(await tx.driver().fetchval(_PAY, payment_id, receipt))
 
 
 async def close(tx: Tx, payment_id: int, status: Status, reason: Reason) -> bool:
     return bool(await tx.driver().fetchval(_CLOSE, payment_id, status.value, reason.value))
 
 
-async def mark_paid_late(tx: Tx, payment_id: int) -> bool:
+async def mark_paid_late(tx: Tx, payment_id: int, receipt: str | None) -> bool:
     """Store that money came for a closed payment; True only the first time."""
-    return bool(await tx.driver().fetchval(_LATE, payment_id))
+    return bool(await tx.driver().fetchval(_LATE, payment_id, receipt))
+
+
+async def name_receipt(tx: Tx, payment_id: int, receipt: str) -> None:
+    """Store which payment was taken, where Xendit has not named it before."""
+    await tx.driver().execute(_NAME_RECEIPT, payment_id, receipt)
 
 
 async def adopt_invoice(tx: Tx, payment_id: int, invoice_id: str) -> bool:
@@ -166,11 +189,13 @@ async def remember_email(db: Database, payment_id: int, email: str) -> None:
 async def claim_past_expiry(db: Database, limit: int, lease_s: float, order_id: int | None = None) -> list[Payment]:
     """Claim open payments past their expiry, or only that of one order; free again after `lease_s` seconds."""
     async with db.driver() as connection:
-        return _all(await connection.fetch(_PAST_EXPIRY, limit, lease_s, order_id))
+        if order_id is not None:
+            return _all(await connection.fetch(_PAST_EXPIRY_OF_ORDER, order_id, lease_s))
+        return _all(await connection.fetch(_PAST_EXPIRY, limit, lease_s))
 
 
 async def claim_open_invoices(db: Database, limit: int, lease_s: float, min_age_s: float) -> list[Payment]:
-    """Claim open payments whose invoice is at least `min_age_s` seconds old, the youngest first.
+    """Claim open payments whose invoice is at least `min_age_s` seconds old: unchecked ones first, the youngest first.
 
     Each is due again after `lease_s` seconds, or after a tenth of its age where that is longer.
     """
@@ -205,12 +230,6 @@ async def of_caller(db: Database, order_id: int, caller: Principal) -> Payment:
     if payment is None:
         raise PaymentNotFound(order_id)
     return payment
-
-
-async def is_past_expiry(db: Database, payment_id: int) -> bool:
-    """Whether the invoice has expired by the clock of the database, which the sweep uses too."""
-    async with db.driver() as connection:
-        return bool(await connection.fetchval(_TIME_IS_UP, payment_id))
 
 
 async def order_of(db: Database, payment_id: int) -> Order:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox_queue import OutboxRow
 from paymentfc.repository import audit, failed_events
 
 

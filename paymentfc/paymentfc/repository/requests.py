@@ -1,6 +1,5 @@
 """The rows of `payment_requests`: invoices to be made, claimed with a lease and written back only by its holder."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -35,22 +34,24 @@ class Claim:
 _COLUMNS = ", ".join(field.name for field in fields(Claim))
 _TAKE = "lease_until = now() + $2 * interval '1 second', lease_token = $3, attempts = attempts + 1, update_time = now()"
 _FREE = "(lease_until IS NULL OR lease_until <= now())"
-_ADD = "INSERT INTO payment_requests (payment_id, order_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-# A CTE runs once. A subquery in WHERE may run once per row, and each run skips what the earlier ones have locked.
+_ADD = "INSERT INTO payment_requests (payment_id, order_id, attempts) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+# ARRAY chooses the rows once, before the update. A subquery in WHERE may run once per row, and each run skips what the
+# earlier ones have locked; a join with the chosen rows may read the whole table. The statuses are in the text of the
+# statement, because a plan for any statuses can't use an index of some.
 _CLAIM = f"""
-WITH due AS MATERIALIZED (
-  SELECT id AS due_id FROM payment_requests
-  WHERE status = ANY($4::text[]) AND next_attempt_at <= now() AND {_FREE}
-  ORDER BY next_attempt_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
-UPDATE payment_requests SET {_TAKE} FROM due WHERE id = due_id
+UPDATE payment_requests SET {_TAKE} WHERE id = ANY(ARRAY(
+  SELECT id FROM payment_requests WHERE {{status}} AND next_attempt_at <= now() AND {_FREE}
+  ORDER BY next_attempt_at, id LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING {_COLUMNS}
 """
+NEW = "status = 'PENDING'"
+AGAIN = "status IN ('FAILED', 'VERIFY')"
+_CLAIM_NEW, _CLAIM_AGAIN = _CLAIM.format(status=NEW), _CLAIM.format(status=AGAIN)
 _CLAIM_ONE = f"""
-WITH due AS MATERIALIZED (
-  SELECT id AS due_id FROM payment_requests
+UPDATE payment_requests SET {_TAKE} WHERE id = ANY(ARRAY(
+  SELECT id FROM payment_requests
   WHERE order_id = $1 AND status IN ('PENDING', 'FAILED') AND next_attempt_at <= now() AND {_FREE}
-  FOR UPDATE SKIP LOCKED)
-UPDATE payment_requests SET {_TAKE} FROM due WHERE id = due_id
+  FOR UPDATE SKIP LOCKED))
 RETURNING {_COLUMNS}
 """
 _FINISH = """
@@ -67,15 +68,23 @@ WHERE id = $1 AND lease_token = $2 RETURNING true
 _OLDER_THAN = "SELECT create_time <= now() - $2 * interval '1 second' FROM payments WHERE id = $1"
 
 
-async def add(tx: Tx, payment_id: int, order_id: int) -> None:
-    await tx.driver().execute(_ADD, payment_id, order_id)
+async def add(tx: Tx, payment_id: int, order_id: int, *, attempts: int = 0) -> None:
+    await tx.driver().execute(_ADD, payment_id, order_id, attempts)
 
 
-async def claim(db: Database, statuses: Sequence[RequestStatus], limit: int, lease_s: float) -> list[Claim]:
-    """Claim due requests that have no holder. The claim is committed: calls of Xendit happen outside a transaction."""
-    words = [status.value for status in statuses]
+async def claim_new(db: Database, limit: int, lease_s: float) -> list[Claim]:
+    """Claim requests that were not tried yet. The claim is committed: Xendit is called outside a transaction."""
+    return await _claim(db, _CLAIM_NEW, limit, lease_s)
+
+
+async def claim_again(db: Database, limit: int, lease_s: float) -> list[Claim]:
+    """Claim requests that have failed, or want a last look, and are due and without a holder."""
+    return await _claim(db, _CLAIM_AGAIN, limit, lease_s)
+
+
+async def _claim(db: Database, statement: str, limit: int, lease_s: float) -> list[Claim]:
     async with db.driver() as connection:
-        rows = await connection.fetch(_CLAIM, limit, lease_s, uuid4(), words)
+        rows = await connection.fetch(statement, limit, lease_s, uuid4())
     return [Claim(**row) for row in rows]
 
 

@@ -22,6 +22,9 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from chassis.db.database import metadata_factory
 from chassis.db.inbox import inbox_table
 from chassis.db.outbox import outbox_table
+from paymentfc.repository.payments import OPEN
+from paymentfc.repository.requests import AGAIN, NEW
+from paymentfc.repository.retention import FINISHED, KEPT_PERSON
 
 metadata = metadata_factory()
 outbox = outbox_table(metadata)
@@ -61,6 +64,7 @@ payments = Table(
     _time("expires_at"),
     _time("paid_at"),
     _time("late_paid_at"),
+    Column("receipt", Text),
     Column("retry_count", Integer, nullable=False, server_default=text("0")),
     Column("traceparent", Text),
     _time("sweep_after"),
@@ -69,8 +73,11 @@ payments = Table(
     _now("update_time"),
     CheckConstraint("amount > 0", name="amount_positive"),
     CheckConstraint("status IN ('PENDING', 'PAID', 'EXPIRED', 'FAILED')", name="status_known"),
-    Index("ix_payments_open_expiry", "expires_at", postgresql_where=text("status = 'PENDING'")),
-    Index("ix_payments_open_invoice", "invoice_time", postgresql_where=text("status = 'PENDING'")),
+    Index("ix_payments_sweep_first", "expires_at", postgresql_where=text(f"{OPEN} AND sweep_after IS NULL")),
+    Index("ix_payments_sweep_again", "sweep_after", postgresql_where=text(f"{OPEN} AND sweep_after IS NOT NULL")),
+    Index("ix_payments_check_first", "invoice_time", postgresql_where=text(f"{OPEN} AND check_after IS NULL")),
+    Index("ix_payments_check_again", "check_after", postgresql_where=text(f"{OPEN} AND check_after IS NOT NULL")),
+    Index("ix_payments_kept_person", "create_time", postgresql_where=text(KEPT_PERSON)),
     Index("ix_payments_failed", "id", postgresql_where=text("status IN ('EXPIRED', 'FAILED')")),
 )
 
@@ -91,12 +98,9 @@ payment_requests = Table(
     _now("create_time"),
     _now("update_time"),
     CheckConstraint("status IN ('PENDING', 'FAILED', 'VERIFY', 'DONE', 'CANCELLED', 'EXHAUSTED')", name="status_known"),
-    Index(
-        "ix_payment_requests_due",
-        "status",
-        "next_attempt_at",
-        postgresql_where=text("status IN ('PENDING', 'FAILED', 'VERIFY')"),
-    ),
+    Index("ix_payment_requests_new", "next_attempt_at", "id", postgresql_where=text(NEW)),
+    Index("ix_payment_requests_again", "next_attempt_at", "id", postgresql_where=text(AGAIN)),
+    Index("ix_payment_requests_finished", "update_time", postgresql_where=text(FINISHED)),
 )
 
 rejected_orders = Table(
@@ -119,14 +123,45 @@ payment_callbacks = Table(
     Column("currency", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("webhook_id", Text),
+    Column("receipt", Text),
     Column("outcome", Text, nullable=False, server_default=text("'waiting'")),
     Column("deliveries", Integer, nullable=False, server_default=text("1")),
     _now("create_time"),
     _time("applied_time"),
     UniqueConstraint("invoice_id", "external_id", "status", "amount", "currency", name="uq_payment_callbacks_distinct"),
+    Index("ix_payment_callbacks_kept_body", "create_time", postgresql_where=text("body <> ''")),
     Index("ix_payment_callbacks_waiting", "external_id", postgresql_where=text("outcome = 'waiting'")),
 )
 
+# Xendit is asked about the invoice before the callbacks with the outcome `confirming` take effect.
+payment_confirmations = Table(
+    "payment_confirmations",
+    metadata,
+    Column("invoice_id", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    _now("due_at"),
+    Column("looks", Integer, nullable=False, server_default=text("0")),
+    Column("last_error", Text),
+    Column("traceparent", Text),
+    _now("create_time"),
+    Index("ix_payment_confirmations_due", "due_at"),
+)
+
+# Every payment of an invoice that a callback has named; `receipt` is Xendit's `payment_id`.
+payment_receipts = Table(
+    "payment_receipts",
+    metadata,
+    _id(),
+    Column("invoice_id", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("receipt", Text, nullable=False),
+    Column("amount", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    _now("create_time"),
+    UniqueConstraint("invoice_id", "external_id", "receipt", name="uq_payment_receipts_receipt"),
+)
+
+# `amount` is part of the case only. That of a further payment ends with its receipt, so that each is a case.
 payment_anomalies = Table(
     "payment_anomalies",
     metadata,
@@ -141,6 +176,7 @@ payment_anomalies = Table(
     Column("amount", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("paid", Boolean, nullable=False, server_default=text("false")),
+    Column("action", Text),
     _time("resolved_at"),
     Column("note", Text),
     _now("create_time"),
@@ -161,6 +197,7 @@ invoice_closings = Table(
     _time("done_at"),
     _now("create_time"),
     CheckConstraint("step IN ('expire', 'look_again', 'done')", name="step_known"),
+    Index("ix_invoice_closings_done", "done_at", postgresql_where=text("step = 'done'")),
     Index("ix_invoice_closings_due", "due_at", postgresql_where=text("step <> 'done'")),
 )
 
@@ -176,6 +213,7 @@ failed_events = Table(
     Column("attempts", Integer, nullable=False),
     _time("retried_at"),
     _now("create_time"),
+    Index("ix_failed_events_retried_at", "retried_at", postgresql_where=text("retried_at IS NOT NULL")),
 )
 
 audit_outbox = Table(
@@ -192,6 +230,20 @@ audit_outbox = Table(
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     _now("create_time"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    _time("next_attempt_at"),
+    # The version before delivered by it, without hashes; see migration 0006.
+    Column("next_attempt_at", DateTime(timezone=True), server_default=text("'infinity'")),
     Column("last_error", Text),
+    _now("due_at"),
+    Column("prev_hash", Text),
+    Column("hash", Text),
+    Index("ix_audit_outbox_due", "due_at", "id"),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    _now("create_time"),
 )

@@ -41,7 +41,7 @@ async def store_invoices(tx: Tx, claim: Claim, invoices: Sequence[Invoice]) -> S
     own = choose(invoices, payment)
     if own is not None:
         events += await _save_own(tx, claim, payment, own)
-        payment = await payments.lock_payment(tx, claim.order_id)
+        payment = await payments.read_again(tx, payment)
     for surplus in invoices:
         if own is None or surplus.id != own.id:
             events += await _refuse(tx, payment, surplus)
@@ -58,7 +58,7 @@ async def _save_own(tx: Tx, claim: Claim, payment: Payment, own: Invoice) -> tup
     if url and expires_at and await payments.save_invoice(tx, payment.id, own.id, url, expires_at):
         facts = {"invoice_id": own.id, "invoice_url": url, "attempts": claim.attempts}
         await audit.add(tx, AuditEvent.INVOICE_CREATED, payment, ACTOR, **facts)
-    payment = await payments.lock_payment(tx, claim.order_id)
+    payment = await payments.read_again(tx, payment)
     if payment.status in CLOSED:
         await close_invoice(tx, payment, own)
     applied = await apply_callback(tx, payment, own.as_callback(payment.currency), ACTOR)

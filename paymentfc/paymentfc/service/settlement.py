@@ -7,12 +7,22 @@ from prometheus_client import Counter
 from chassis.db.database import Tx
 from chassis.events import Event
 from paymentfc.events import failed, succeeded
-from paymentfc.model.callback import EXPIRED_WORD, Anomaly, AnomalyKind, Callback, Decision, Outcome, decide
+from paymentfc.model.callback import (
+    EXPIRED_WORD,
+    Anomaly,
+    AnomalyKind,
+    Callback,
+    Decision,
+    Outcome,
+    decide,
+    paid_twice,
+)
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Payment, Reason, Status
-from paymentfc.repository import anomalies, audit, closings, payments
+from paymentfc.repository import anomalies, audit, closings, payments, receipts
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.closings import Step
+from paymentfc.repository.receipts import Receipt
 
 ANOMALIES = Counter("payment_anomalies_total", "Anomalies recorded, by kind", ["kind"])
 TRANSITIONS = Counter("payment_transitions_total", "Payments that left PENDING", ["status"])
@@ -30,9 +40,7 @@ class Applied:
 
 async def apply_callback(tx: Tx, payment: Payment, callback: Callback, actor: str) -> Applied:
     """Decide on a callback and save the effects. The payment must be locked by this transaction."""
-    surplus = payment.invoice_id not in (None, callback.invoice_id)
-    stray = surplus and await closings.is_listed(tx, callback.invoice_id)
-    decision = decide(payment, callback, stray=stray)
+    decision = await judge(tx, payment, callback)
     if decision.adopt:
         if await payments.adopt_invoice(tx, payment.id, callback.invoice_id):
             payment = replace(payment, invoice_id=callback.invoice_id)
@@ -44,18 +52,68 @@ async def apply_callback(tx: Tx, payment: Payment, callback: Callback, actor: st
     return Applied(decision.outcome, await _move(tx, decision.outcome, payment, callback, actor))
 
 
+async def judge(tx: Tx, payment: Payment, callback: Callback) -> Decision:
+    surplus = payment.invoice_id not in (None, callback.invoice_id)
+    stray = surplus and await closings.is_listed(tx, callback.invoice_id)
+    return decide(payment, callback, stray=stray)
+
+
 async def _move(tx: Tx, outcome: Outcome, payment: Payment, callback: Callback, actor: str) -> tuple[Event, ...]:
-    if outcome is Outcome.PAID and await payments.pay(tx, payment.id):
+    if outcome is Outcome.EXPIRED:
+        return await close(tx, payment, Status.EXPIRED, Reason.EXPIRED, actor, at_gateway=True)
+    if outcome in (Outcome.PAID, Outcome.LATE):
+        return await _take(tx, outcome, payment, callback, actor)
+    if outcome is Outcome.NOTHING and callback.says_paid and callback.receipt and payment.was_paid:
+        await payments.name_receipt(tx, payment.id, callback.receipt)
+    return ()
+
+
+async def _take(tx: Tx, outcome: Outcome, payment: Payment, callback: Callback, actor: str) -> tuple[Event, ...]:
+    """Store that the money has come, in time or late, and with which payment.
+
+    That is the one that Xendit names, else the last that a callback named.
+    """
+    known = await receipts.of_invoice(tx, callback.invoice_id, callback.external_id)
+    receipt = callback.receipt or (known[-1].receipt if known else None)
+    take = payments.pay if outcome is Outcome.PAID else payments.mark_paid_late
+    if not await take(tx, payment.id, receipt):
+        return ()
+    if outcome is Outcome.PAID:
         TRANSITIONS.labels(Status.PAID.value).inc()
         facts = {"invoice_id": callback.invoice_id, "amount": payment.amount, "status": callback.status}
         await audit.add(tx, AuditEvent.PAYMENT_PAID, payment, actor, **facts)
-        return (succeeded(payment),)
-    if outcome is Outcome.EXPIRED:
-        return await close(tx, payment, Status.EXPIRED, Reason.EXPIRED, actor, at_gateway=True)
-    if outcome is Outcome.LATE and await payments.mark_paid_late(tx, payment.id):
-        # The order is closed already; with this event it becomes `failed`, and the money is to be refunded.
-        return (succeeded(payment),)
-    return ()
+    for other in known:
+        if other.receipt != receipt:
+            await _record_further(tx, replace(payment, receipt=receipt), callback, other, actor)
+    # A closed order becomes `failed` with this event, and the money is to be refunded.
+    return (succeeded(payment),)
+
+
+async def _record_further(tx: Tx, payment: Payment, callback: Callback, other: Receipt, actor: str) -> None:
+    """Record another payment of the invoice; one of a wrong amount has its anomaly already."""
+    if (other.amount, other.currency) == (payment.amount, payment.currency):
+        about = replace(callback, paid_amount=other.amount, currency=other.currency, receipt=other.receipt)
+        await record(tx, paid_twice(payment, about), about, payment, actor)
+
+
+async def apply_end(tx: Tx, payment: Payment, invoice: Invoice, actor: str) -> Applied:
+    """Apply the state of an invoice whose time is over. Money of a wrong amount closes the payment too."""
+    applied = await apply_callback(tx, payment, invoice.as_callback(payment.currency), actor)
+    if applied.outcome is not Outcome.ANOMALY or invoice.id != payment.invoice_id:
+        return applied
+    if invoice.shows_money:
+        return Applied(Outcome.ANOMALY, await close_disputed(tx, payment, actor))
+    if invoice.status == EXPIRED_WORD:
+        events = await close(tx, payment, Status.EXPIRED, Reason.EXPIRED, actor, at_gateway=True)
+        return Applied(Outcome.EXPIRED, events)
+    return applied
+
+
+async def close_disputed(tx: Tx, payment: Payment, actor: str) -> tuple[Event, ...]:
+    """Close an open payment that received money of a wrong amount or currency; the money is to be refunded."""
+    if payment.is_open and payment.invoice_id:
+        await anomalies.note_closing(tx, payment.invoice_id)
+    return await close(tx, payment, Status.FAILED, Reason.AMOUNT_MISMATCH, actor)
 
 
 async def close(

@@ -14,14 +14,14 @@ from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Payment, Reason, Status
 from paymentfc.repository import closings, payments
 from paymentfc.repository.closings import Closing, Step
-from paymentfc.service.settlement import DAY_S, apply_callback, close
+from paymentfc.service.settlement import DAY_S, apply_callback, apply_end, close
 
 log = structlog.get_logger(__name__)
 
 ACTOR = "scheduler"
 LEASE_S = 30.0
 CLOSING_BACKOFF_S, CLOSING_BACKOFF_CAP_S = 2.0, 60.0
-# A paid invoice of a wrong amount waits for an administrator; asking every few seconds does not help.
+# A status that nobody knows waits for an administrator; asking every few seconds does not help.
 ANOMALY_WAIT_S = 3600.0
 
 
@@ -58,7 +58,7 @@ class CheckInvoices:
             invoice = await self._xendit.get(payment.invoice_id or "")
             if invoice.status == PENDING_WORD:
                 invoice = await self._expire(invoice.id)
-            if await self._apply(payment.external_id, invoice) is Outcome.ANOMALY:
+            if await self._apply(payment.external_id, invoice, at_end=True) is Outcome.ANOMALY:
                 await payments.sweep_later(self._db, payment.id, ANOMALY_WAIT_S)
         except Refused as error:
             if error.no_such_invoice:
@@ -109,12 +109,23 @@ class CheckInvoices:
             raise GatewayUnavailable("the invoice could not be expired")
         return invoice
 
-    async def _apply(self, external_id: str, invoice: Invoice) -> Outcome:
+    async def can_be_paid(self, payment: Payment) -> bool:
+        """Whether Xendit says so; False without an answer."""
+        try:
+            return (await self._xendit.get(payment.invoice_id or "")).status == PENDING_WORD
+        except (Refused, GatewayUnavailable) as error:
+            log.warning("disputed invoice not checked", order_id=payment.order_id, error=str(error))
+            return False
+
+    async def _apply(self, external_id: str, invoice: Invoice, *, at_end: bool = False) -> Outcome:
         async with self._db.transaction() as tx:
             payment = await payments.lock_order(tx, external_id)
             if payment is None:
                 return Outcome.NOTHING
-            applied = await apply_callback(tx, payment, invoice.as_callback(payment.currency), ACTOR)
+            if at_end:
+                applied = await apply_end(tx, payment, invoice, ACTOR)
+            else:
+                applied = await apply_callback(tx, payment, invoice.as_callback(payment.currency), ACTOR)
             await tx.publish(*applied.events)
         return applied.outcome
 

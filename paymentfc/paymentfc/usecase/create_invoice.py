@@ -8,7 +8,7 @@ import structlog
 
 from chassis import telemetry
 from chassis.db.database import Database
-from chassis.errors import NotFound
+from chassis.errors import NotFound, Unavailable
 from chassis.failpoint import failpoint
 from chassis.grpc.users import UserClient
 from paymentfc.client.xendit import Draft, Xendit
@@ -17,7 +17,7 @@ from paymentfc.errors import GatewayUnavailable, Refused
 from paymentfc.model.invoices import Invoice, belongs_to, can_serve
 from paymentfc.model.payment import Payment
 from paymentfc.repository import payments, requests
-from paymentfc.repository.requests import Claim, RequestStatus
+from paymentfc.repository.requests import Claim
 from paymentfc.service.attempts import store_failure, store_invoices
 
 log = structlog.get_logger(__name__)
@@ -39,19 +39,22 @@ class CreateInvoice:
     lease_s: float = LEASE_S
 
     async def claim_new(self, limit: int) -> list[Claim]:
-        return await requests.claim(self.db, [RequestStatus.PENDING], limit, self.lease_s)
+        return await requests.claim_new(self.db, limit, self.lease_s)
 
     async def claim_retries(self, limit: int) -> list[Claim]:
-        return await requests.claim(self.db, [RequestStatus.FAILED, RequestStatus.VERIFY], limit, self.lease_s)
+        return await requests.claim_again(self.db, limit, self.lease_s)
 
     async def claim_order(self, order_id: int) -> Claim | None:
         return await requests.claim_order(self.db, order_id, self.lease_s)
 
     async def make(self, claim: Claim, limit_s: float = WORK_LIMIT_S) -> bool:
-        """Work on a claimed request; True when nothing is left to do, False when it is to be tried again."""
+        """Work on a claimed request; True when nothing is left to do, False when it is to be tried again.
+
+        The limit is for the calls of Xendit and userfc. What Xendit has made is stored however slow the database is: an
+        order must not be given up for that.
+        """
         try:
-            async with asyncio.timeout(min(limit_s, WORK_LIMIT_S, self.lease_s)):
-                await self._make(claim)
+            await self._make(claim, min(limit_s, WORK_LIMIT_S, self.lease_s))
             return True
         except Refused as error:
             await self._store_failure(claim, str(error), refused=True)
@@ -61,43 +64,56 @@ class CreateInvoice:
             await self._store_failure(claim, f"{type(error).__name__}: {error}", refused=False)
         return False
 
-    async def _make(self, claim: Claim) -> None:
+    async def _make(self, claim: Claim, limit_s: float) -> None:
         await failpoint("paymentfc.after_claim")
         payment = await payments.by_order(self.db, claim.order_id)
         if payment is None:
             raise RuntimeError(f"payment request {claim.id} has no payment")
         context = telemetry.extract({"traceparent": payment.traceparent} if payment.traceparent else {})
-        with telemetry.tracer.start_as_current_span("create invoice", context=context):
-            await self._find_or_create(claim, payment)
+        with telemetry.tracing.span("create invoice", context=context):
+            async with asyncio.timeout(limit_s):
+                invoices = await self._find_or_create(claim, payment)
+            if not await self._store(claim, invoices):
+                raise Refused(200, "WRONG_ECHO", "Xendit made an invoice of another amount or currency")
 
-    async def _find_or_create(self, claim: Claim, payment: Payment) -> None:
-        """Look up, create if no invoice can serve, store. Raises Refused, GatewayUnavailable, and userfc's errors."""
+    async def _find_or_create(self, claim: Claim, payment: Payment) -> list[Invoice]:
+        """Look up, and create if no invoice can serve. Raises Refused, GatewayUnavailable, and userfc's errors."""
         invoices: list[Invoice] = []
         if claim.attempts > 1:
             invoices = [one for one in await self.xendit.find(payment.external_id) if belongs_to(one, payment)]
         if payment.needs_invoice and not any(can_serve(invoice, payment) for invoice in invoices):
-            invoices = [await self.xendit.create(await self._draft(payment)), *invoices]
+            invoices = [await self.xendit.create(await self._draft(claim, payment)), *invoices]
             await failpoint("paymentfc.after_create")
-        if not await self._store(claim, invoices):
-            raise Refused(200, "WRONG_ECHO", "Xendit made an invoice of another amount or currency")
+        return invoices
 
-    async def _draft(self, payment: Payment) -> Draft:
+    async def _draft(self, claim: Claim, payment: Payment) -> Draft:
+        """Return the invoice to make. The last try has only what Xendit needs: it may have refused the rest."""
         order = await payments.order_of(self.db, payment.id)
-        email = payment.user_email
-        if email is None:
-            try:
-                email = (await self.users.get_user(payment.user_id)).email
-                await payments.remember_email(self.db, payment.id, email)
-            except NotFound:
-                log.warning("unknown payer, the invoice has no e-mail", user_id=payment.user_id)
+        bare = 0 < claim.tries == self.settings.payment_max_tries - 1
         return Draft(
             external_id=payment.external_id,
             amount=payment.amount,
             currency=payment.currency,
             duration_s=self.settings.invoice_duration_s,
-            payer_email=email,
-            lines=order.lines,
+            payer_email=None if bare else payment.user_email or await self._email(payment),
+            lines=() if bare else order.lines,
         )
+
+    async def _email(self, payment: Payment) -> str | None:
+        """Return the payer's e-mail. Raises Unavailable in the first half of the time that the invoice may take."""
+        try:
+            email = (await self.users.get_user(payment.user_id)).email
+        except NotFound:
+            log.warning("unknown payer, the invoice has no e-mail", user_id=payment.user_id)
+            return None
+        except Unavailable:
+            async with self.db.transaction() as tx:
+                if not await requests.is_older_than(tx, payment.id, self.settings.invoice_give_up_s / 2):
+                    raise
+            log.warning("userfc is away, the invoice has no e-mail", order_id=payment.order_id)
+            return None
+        await payments.remember_email(self.db, payment.id, email)
+        return email
 
     async def _store(self, claim: Claim, invoices: Sequence[Invoice]) -> bool:
         async with self.db.transaction() as tx:

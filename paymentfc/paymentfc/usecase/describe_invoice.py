@@ -2,11 +2,9 @@
 
 import structlog
 
-from chassis.auth.tokens import Principal
 from chassis.db.database import Database
 from chassis.errors import NotFound, Unavailable
-from chassis.grpc.users import UserClient
-from paymentfc.errors import InvoiceNotFound
+from chassis.grpc.users import User, UserClient
 from paymentfc.model.document import InvoiceDocument, InvoiceLine
 from paymentfc.model.payment import Payment
 from paymentfc.repository import payments
@@ -15,41 +13,37 @@ from paymentfc.repository.payments import Order
 log = structlog.get_logger(__name__)
 
 
-async def describe_invoice(db: Database, users: UserClient, caller: Principal, order_id: int) -> InvoiceDocument:
-    """Describe the invoice of an order.
-
-    Raises PaymentNotFound (unknown, or another user's) and InvoiceNotFound before the first invoice.
-    """
-    payment = await payments.of_caller(db, order_id, caller)
+async def describe_invoice(db: Database, users: UserClient, payment: Payment) -> InvoiceDocument:
+    """Describe the invoice of a payment that has one."""
     if payment.invoice_id is None:
-        raise InvoiceNotFound(order_id)
+        raise ValueError(f"payment {payment.id} has no invoice")
     order = await payments.order_of(db, payment.id)
-    name, email = await _payer(users, payment)
+    payer = await _payer(users, payment)
     return InvoiceDocument(
-        order_id=order_id,
+        order_id=payment.order_id,
         status=payment.status,
         currency=payment.currency,
         total=payment.amount,
         lines=_lines(order, payment),
-        customer=name,
-        email=email,
+        customer=payer.name if payer else f"Customer {payment.user_id}",
+        email=payer.email if payer else payment.user_email or "",
         address=order.shipping_address,
         payment_method=order.payment_method,
         invoice_id=payment.invoice_id,
         issued=order.invoice_time or payment.create_time,
         due=payment.expires_at,
         paid=payment.paid_at,
+        complete=payer is not None,
     )
 
 
-async def _payer(users: UserClient, payment: Payment) -> tuple[str, str]:
-    """Return the payer's name and e-mail; without userfc the user's number and the e-mail stored with the payment."""
+async def _payer(users: UserClient, payment: Payment) -> User | None:
+    """Return the payer; None when userfc does not know them or is away."""
     try:
-        user = await users.get_user(payment.user_id)
+        return await users.get_user(payment.user_id)
     except (NotFound, Unavailable) as error:
         log.warning("payer's name not available", user_id=payment.user_id, error=str(error))
-        return f"Customer {payment.user_id}", payment.user_email or ""
-    return user.name, user.email
+        return None
 
 
 def _lines(order: Order, payment: Payment) -> list[InvoiceLine]:

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from chassis import telemetry
 from chassis.db.database import Database, Tx
 from chassis.db.inbox import first_time
 from chassis.errors import Invalid, InvalidMessage
@@ -15,7 +16,8 @@ from paymentfc.model.callback import Outcome
 from paymentfc.model.payment import Payment, Reason, Status, external_id
 from paymentfc.repository import anomalies, audit, callbacks, payments, requests
 from paymentfc.repository.audit import AuditEvent
-from paymentfc.service.settlement import apply_callback, close
+from paymentfc.service.confirmation import have_confirmed
+from paymentfc.service.settlement import apply_callback, close, judge
 
 log = structlog.get_logger(__name__)
 
@@ -35,11 +37,11 @@ async def register_payment(
             return
         if await payments.lock_order(tx, external_id(order.order_id)):
             return
-        payment = await payments.add(tx, order, settings.currency, message.headers.get("traceparent"))
+        payment = await payments.add(tx, order, settings.currency, telemetry.traceparent(message.headers))
         if payment is None:
             return
         await audit.add(tx, AuditEvent.PAYMENT_CREATED, payment, ACTOR, amount=payment.amount)
-        await tx.publish(*await _catch_up(tx, payment))
+        await tx.publish(*await _catch_up(tx, payment, confirm=settings.xendit_confirm_payments))
     if not settings.disable_create_invoice_directly:
         wake.set()
     log.info("payment registered")
@@ -56,19 +58,29 @@ def _check(order: OrderCreated, currency: str) -> None:
         raise InvalidMessage("invalid_payload", f"total_amount: {error.message}") from error
 
 
-async def _catch_up(tx: Tx, payment: Payment) -> list[Event]:
-    """Apply a rejection and callbacks that arrived before the order, then request the invoice if it is still needed."""
+async def _catch_up(tx: Tx, payment: Payment, *, confirm: bool) -> list[Event]:
+    """Take up a rejection and callbacks that arrived before the order, then request the invoice if one is needed."""
     events: list[Event] = []
-    if await payments.was_rejected(tx, payment.order_id):
+    confirming = False
+    rejected = await payments.was_rejected(tx, payment.order_id)
+    if rejected:
         events += await close(tx, payment, Status.FAILED, Reason.STOCK_REJECTED, ACTOR)
-    for stored in await callbacks.waiting(tx, payment.external_id):
-        payment = await payments.lock_payment(tx, payment.order_id)
+    waiting = await callbacks.waiting(tx, payment.external_id)
+    for stored in waiting:
+        payment = await payments.read_again(tx, payment)
+        if confirm and (await judge(tx, payment, stored.callback)).needs_confirmation:
+            await have_confirmed(tx, payment, stored, ACTOR)
+            await anomalies.attach(tx, payment, stored.callback.invoice_id, resolved=False)
+            confirming = True
+            continue
         applied = await apply_callback(tx, payment, stored.callback, ACTOR)
         await callbacks.set_outcome(tx, stored, applied.outcome)
         resolved = applied.outcome is not Outcome.ANOMALY
         await anomalies.attach(tx, payment, stored.callback.invoice_id, resolved=resolved)
         events += applied.events
-    payment = await payments.lock_payment(tx, payment.order_id)
+    if rejected or waiting:
+        payment = await payments.read_again(tx, payment)
     if payment.is_open:
-        await requests.add(tx, payment.id, payment.order_id)
+        # The invoice of a callback exists: it is looked up before another one is made.
+        await requests.add(tx, payment.id, payment.order_id, attempts=int(confirming))
     return events

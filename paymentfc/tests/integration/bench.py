@@ -25,10 +25,11 @@ from paymentfc.model.payment import Payment
 from paymentfc.repository import payments
 from paymentfc.usecase.check_invoices import CheckInvoices
 from paymentfc.usecase.close_rejected_order import close_rejected_order
+from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.receive_callback import receive_callback
 from paymentfc.usecase.register_payment import register_payment
-from paymentfc.usecase.request_invoice import request_invoice
+from paymentfc.usecase.request_invoice import RequestInvoice
 from testkit import eventually
 
 from .fakes import FakeUsers, FakeXendit
@@ -55,6 +56,8 @@ class Bench:
         self.wake = asyncio.Event()
         self.create = CreateInvoice(self.db, self.xendit, self.users, self.settings)
         self.checks = CheckInvoices(self.db, self.xendit, self.settings)
+        self.request_invoice = RequestInvoice(self.db, self.create, self.checks)
+        self.confirmations = ConfirmCallbacks(self.db, self.xendit, self.settings.xendit_confirm_payments)
         self.handlers = handlers(self.db, self.settings, self.wake, asyncio.Event())
 
     def other(self, **settings: Any) -> "Bench":
@@ -79,12 +82,22 @@ class Bench:
         await close_rejected_order(self.db, asyncio.Event(), message, rejected)
 
     async def receive(self, callback: Callback) -> Outcome:
-        return await receive_callback(self.db, callback, "{}", None)
+        confirm = self.settings.xendit_confirm_payments
+        return await receive_callback(self.db, callback, "{}", None, confirm=confirm)
+
+    async def confirm(self) -> int:
+        """Ask Xendit about the invoices that are due, and return their number."""
+        return await drain(self.confirmations.claim, self.confirmations.confirm)
+
+    async def confirm_later(self) -> None:
+        """Ask Xendit about all invoices with unconfirmed callbacks, those in their backoff included."""
+        await self.execute("UPDATE payment_confirmations SET due_at = now()")
+        await self.confirm()
 
     async def ask(self, order_id: int, user_id: int = 3, role: str = "user") -> Payment:
         """Request the invoice of an order, as its customer or as another user."""
         caller = Principal(user_id, "u@example.com", role, "", 0)
-        return await request_invoice(self.db, self.create, self.checks, caller, order_id)
+        return await self.request_invoice(caller, order_id)
 
     async def order(self, order_id: int | None = None, total: str = "150000", user_id: int = 3) -> Payment:
         """Apply a new order.created."""
@@ -126,9 +139,21 @@ class Bench:
         return await self.payment(payment.order_id)
 
     async def callback(self, payment: Payment, status: str = "PAID", **fields: Any) -> Outcome:
-        """Apply a callback about a payment."""
+        """Apply a callback about a payment that Xendit confirms, and return what came of it."""
+        callback = self.about(payment, status, **fields)
+        self.xendit.agree(callback)
+        outcome = await self.receive(callback)
+        if outcome is not Outcome.CONFIRMING:
+            return outcome
+        await self.confirm()
+        sql = "SELECT outcome FROM payment_callbacks WHERE invoice_id = $1 AND external_id = $2 AND status = $3"
+        rows = await self.rows(f"{sql} ORDER BY id DESC", callback.invoice_id, callback.external_id, callback.status)
+        return Outcome(rows[0]["outcome"])
+
+    def about(self, payment: Payment, status: str = "PAID", **fields: Any) -> Callback:
+        """Return a callback about a payment."""
         callback = Callback(payment.invoice_id or "", payment.external_id, status, payment.amount, None, "IDR")
-        return await self.receive(replace(callback, **fields))
+        return replace(callback, **fields)
 
     async def payment(self, order_id: int) -> Payment:
         payment = await payments.by_order(self.db, order_id)
@@ -163,7 +188,7 @@ class Bench:
 
 
 def message(topic: str, order_id: int) -> Message:
-    return Message(topic, 0, 0, f"order-{order_id}", b"{}", {"traceparent": TRACE}, uuid4())
+    return Message(topic, 0, 0, f"order-{order_id}", b"{}", {"traceparent": TRACE}, str(uuid4()))
 
 
 async def drain(

@@ -31,7 +31,8 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
     db = Database(settings)
     bench = Bench(settings, db)
     await bench.execute(
-        "TRUNCATE payments, payment_requests, payment_anomalies, invoice_closings, audit_outbox, outbox, failed_events"
+        "TRUNCATE payments, payment_requests, payment_callbacks, payment_anomalies, payment_receipts,"
+        " payment_confirmations, invoice_closings, audit_outbox, audit_heads, outbox, failed_events"
     )
     yield bench
     await db.close()
@@ -44,7 +45,7 @@ async def app(bench: Bench, settings: Settings) -> AsyncIterator[FastAPI]:
     changes = {"redis_port": closed, "user_service_addr": f"127.0.0.1:{closed}", "xendit_webhook_token": TOKEN}
     process = await SERVICE.open(Settings(**{**settings.model_dump(), **changes}), workers=False)
     state = process.app.state
-    state.users, state.create_invoice, state.check_invoices = bench.users, bench.create, bench.checks
+    state.users, state.request_invoice, state.confirmations = bench.users, bench.request_invoice, bench.confirmations
     state.verifier = TokenVerifier(settings.jwt_secret)
     yield process.app
     for close in reversed(process.close):

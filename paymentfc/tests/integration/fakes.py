@@ -11,10 +11,10 @@ from chassis.errors import NotFound, Unavailable
 from chassis.grpc.users import User, UserClient
 from paymentfc.client.xendit import Draft, Xendit
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused
+from paymentfc.model.callback import PAID_WORDS, Callback
 from paymentfc.model.invoices import Invoice
 
-# Of a list call without a limit.
-LISTED = 10
+LISTED = 100
 MAX_EXTERNAL_ID = 255
 CURRENCIES = ("IDR", "USD", "THB", "VND", "PHP", "MYR")
 
@@ -50,13 +50,24 @@ class FakeXendit(Xendit):
             expiry_date=now + timedelta(days=1),
             created=now,
         )
-        invoice = replace(invoice, invoice_url=f"https://pay/{invoice.id}")
-        self.invoices[invoice.id] = replace(invoice, **fields)
-        return self.invoices[invoice.id]
+        invoice = replace(invoice, **{"invoice_url": f"https://pay/{invoice.id}", **fields})
+        self.invoices[invoice.id] = invoice
+        return invoice
 
     def change(self, invoice_id: str | None, **fields: Any) -> None:
         """Change an invoice, for example to PAID."""
         self.invoices[invoice_id or ""] = replace(self.invoices[invoice_id or ""], **fields)
+
+    def agree(self, callback: Callback) -> None:
+        """Show what a callback says about an invoice, as Xendit does before it sends one."""
+        known = self.invoices.get(callback.invoice_id)
+        invoice = known or self.put(callback.external_id, callback.amount, id=callback.invoice_id)
+        paid = callback.judged_amount if callback.says_paid else invoice.paid_amount
+        late = callback.says_paid and invoice.status == "EXPIRED"
+        status = invoice.status if invoice.status in PAID_WORDS or late else callback.status
+        receipt = invoice.receipt or callback.receipt
+        currency = callback.currency or invoice.currency
+        self.change(invoice.id, status=status, paid_amount=paid, receipt=receipt, currency=currency)
 
     def _fault(self, call: str) -> str:
         self.calls.append(call)

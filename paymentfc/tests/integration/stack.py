@@ -44,10 +44,13 @@ SETTINGS = {
 
 
 class Users(user_pb2_grpc.UserServiceServicer):
-    """userfc, with the one call that an invoice needs."""
+    """userfc, with the calls that an invoice and a token need."""
 
     async def GetUserInfoByUserId(self, request: Any, _context: object) -> Any:
         return user_pb2.GetUserInfoResult(id=request.user_id, email="payer@example.com", name="P", role="user")
+
+    async def ValidateToken(self, _request: Any, _context: object) -> Any:
+        return user_pb2.ValidateTokenResponse(valid=True)
 
 
 def _register(server: grpc.aio.Server) -> None:

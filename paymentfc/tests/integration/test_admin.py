@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox_queue import OutboxRow
 from chassis.events import Event
 from paymentfc.config import Settings
 from paymentfc.repository import failed_events, published
@@ -210,7 +210,11 @@ async def test_audit_entries_are_filtered_by_order_and_event_and_paged(
             "actor",
             "metadata",
             "create_time",
+            "prev_hash",
+            "hash",
         }
+        hashes = [(row["prev_hash"], row["hash"]) for row in reversed(found["items"])]
+        assert [previous for previous, _ in hashes] == ["0" * 64, hashes[0][1], hashes[1][1]]
         assert found["items"][0]["create_time"].endswith("Z")
         page = (await http.get(f"{url}&page=2&page_size=2", headers=admin)).json()
         assert ([row["event"] for row in page["items"]], page["total"]) == (["payment.created"], 3)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from pymongo import AsyncMongoClient
 
-from chassis.db.outbox import OutboxRow
+from chassis.db.outbox_queue import OutboxRow
 from paymentfc.errors import AuditUnavailable
 from paymentfc.repository import audit, failed_events
 from paymentfc.repository.audit import COLLECTION, DATABASE, AuditLog
@@ -45,6 +45,9 @@ class FailsAfterStoring:
     async def append(self, documents: Sequence[dict[str, Any]]) -> dict[int, str]:
         await self._log.append(documents)
         raise AuditUnavailable("cut")
+
+    async def stored(self, event_ids: Sequence[str]) -> set[str]:
+        return await self._log.stored(event_ids)
 
 
 async def _events(mongo: Collection, order_id: int, user_id: int) -> list[str]:

@@ -231,7 +231,7 @@ async def test_a_lost_webhook_is_made_up_for_by_the_status_check(
     bench: Bench, at_xendit: str, ends: Status, event: str
 ) -> None:
     payment = await bench.invoiced()
-    bench.xendit.change(payment.invoice_id, status=at_xendit, paid_amount=payment.amount)
+    bench.xendit.agree(bench.about(payment, at_xendit))
     checks = bench.other().checks
     assert await drain(checks.claim_open, checks.check) == 0
     age = "UPDATE payments SET invoice_time = now() - $1 * interval '1 second'"

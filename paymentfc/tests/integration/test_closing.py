@@ -180,6 +180,7 @@ async def test_an_invoice_that_is_still_open_after_it_was_expired_is_expired_aga
 async def test_an_invoice_that_the_second_look_finds_open_is_expired_and_looked_at_once_more(bench: Bench) -> None:
     payment = await bench.invoiced()
     await bench.callback(payment, "EXPIRED")
+    bench.xendit.change(payment.invoice_id, status="PENDING")
     for step in ("look_again", "done"):
         await bench.execute("UPDATE invoice_closings SET due_at = now()")
         await bench.close_invoices()

@@ -7,6 +7,7 @@ import pytest
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
 from paymentfc.repository import failed_events, published
+from paymentfc.repository.audit import Admin
 from paymentfc.usecase.retry_event import retry_event
 
 from .bench import Bench
@@ -70,7 +71,7 @@ async def test_a_parked_event_shows_its_later_failures(bench: Bench, sending: Se
 
 
 async def test_a_retry_makes_a_waiting_event_due_and_says_when(bench: Bench, sending: Sending) -> None:
-    shown = await retry_event(bench.db, 9, int(str((await row(bench))["id"])))
+    shown = await retry_event(bench.db, Admin(9, "127.0.0.1"), int(str((await row(bench))["id"])))
     assert shown["retried_at"] is not None
     assert shown == {**shown, **await row(bench)}
     due = "SELECT count(*) AS n FROM outbox WHERE published_at IS NULL AND next_attempt_at <= now()"
@@ -82,7 +83,7 @@ async def test_a_retry_of_an_event_that_is_out_changes_nothing(bench: Bench, sen
     await sending()
     sent = await row(bench)
     assert sent["retried_at"] is not None
-    shown = await retry_event(bench.db, 9, int(str(sent["id"])))
+    shown = await retry_event(bench.db, Admin(9, "127.0.0.1"), int(str(sent["id"])))
     assert shown["retried_at"] == sent["retried_at"]
     assert await row(bench) == sent
     assert await bench.rows("SELECT 1 FROM outbox WHERE published_at IS NULL") == []

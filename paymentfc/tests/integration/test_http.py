@@ -1,5 +1,6 @@
 """The routes over HTTP: access rules, and the answers to Xendit."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,7 +8,13 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from paymentfc.client.xendit import Draft
 from paymentfc.config import Settings
+from paymentfc.errors import GatewayUnavailable
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Payment
+from paymentfc.usecase.request_invoice import WAITING_OF_ONE
+from testkit import eventually
 
 from .bench import Bench, bearer
 from .conftest import TOKEN
@@ -27,12 +34,30 @@ def with_token(token: bytes | None = TOKEN.encode()) -> dict[bytes, bytes]:
 
 async def test_a_callback_with_our_token_pays(http: httpx2.AsyncClient, bench: Bench) -> None:
     payment = await bench.invoiced()
+    bench.xendit.agree(bench.about(payment))
     for _ in range(3):
         answer = await http.post(
             WEBHOOK, content=callback(payment.invoice_id, payment.external_id), headers=with_token()
         )
         assert (answer.status_code, answer.json()) == (200, {"message": "webhook processed"})
+        assert bench.confirmations.wake.is_set()
+    await bench.confirm()
     assert len(await bench.events(payment.order_id)) == 1
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "한", "😀"])
+async def test_ids_of_any_length_that_is_allowed_are_stored_once(
+    http: httpx2.AsyncClient, bench: Bench, letter: str
+) -> None:
+    long = letter * 254
+    for end in ("1", "2", "1"):
+        body = callback(long + end, long + "e", status=long + "s", payment_id=long + "p", currency=letter * 16)
+        answer = await http.post(WEBHOOK, content=body, headers={**with_token(), b"webhook-id": b"w" * 1000})
+        assert (answer.status_code, answer.json()) == (200, {"message": "webhook processed"})
+    sql = "SELECT deliveries, body FROM payment_callbacks WHERE body LIKE $1 ORDER BY id"
+    rows = await bench.rows(sql, f"%{json.dumps(long)[1:-1].replace(chr(92), chr(92) * 2)}%")
+    assert [row["deliveries"] for row in rows] == [2, 1]
+    assert all(json.loads(row["body"])["external_id"] == long + "e" for row in rows)
 
 
 @pytest.mark.parametrize("token", [None, b"", b"wrong", "tökén".encode(), "tökén-1".encode("latin-1"), b"\xff\xfe"])
@@ -106,6 +131,32 @@ async def test_no_invoice_while_xendit_is_down_is_503_with_retry_after(
     answer = await http.post("/v1/payments/invoice", json={"order_id": payment.order_id}, headers=bearer(settings, 3))
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_customers_who_wait_for_an_invoice_leave_room_for_everybody_else(
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings
+) -> None:
+    async def hang(_: Draft) -> Invoice:
+        await gate.wait()
+        raise GatewayUnavailable("down")
+
+    async def ask(payment: Payment) -> int:
+        body, caller = {"order_id": payment.order_id}, bearer(settings, payment.user_id)
+        return (await http.post("/v1/payments/invoice", json=body, headers=caller)).status_code
+
+    gate = asyncio.Event()
+    bench.xendit.instead["create"] = hang
+    live, *orders = [await bench.order(user_id=number) for number in range(3, 20)]
+    await bench.execute("UPDATE payments SET invoice_id = 'i', invoice_url = 'u' WHERE id = $1", live.id)
+    asking = [asyncio.create_task(ask(orders[0])) for _ in range(300)]
+    await eventually(lambda: sum(task.done() for task in asking) == 300 - WAITING_OF_ONE)
+    others = [asyncio.create_task(ask(order)) for order in orders[1:]]
+    answer = await http.post(WEBHOOK, content=callback("x", "order-999999"), headers=with_token())
+    assert answer.status_code == 200
+    assert await ask(live) == 200
+    assert sum(task.done() for task in others) == 0
+    gate.set()
+    assert set(await asyncio.gather(*asking, *others)) == {503}
 
 
 async def test_the_openapi_document_names_the_callback_and_its_token(http: httpx2.AsyncClient) -> None:

@@ -1,48 +1,22 @@
-"""The invoice as a PDF: access rules, when it exists, and its contents."""
+"""The route of the PDF: who gets it, when it exists, and what is kept of it."""
 
-import re
+import asyncio
 import subprocess
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from paymentfc.config import Settings
-from paymentfc.model.document import InvoiceDocument, InvoiceLine
-from paymentfc.model.payment import Status
-from paymentfc.pdf.document import draw
-from paymentfc.pdf.elements import money
+from paymentfc.pdf.drawings import Drawings
 
 from .bench import Bench, bearer
-
-NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 
 
 def read(pdf: bytes) -> str:
     """Return the text that poppler reads."""
     done = subprocess.run(["pdftotext", "-layout", "-", "-"], input=pdf, capture_output=True, check=True)
     return done.stdout.decode()
-
-
-def document(**fields: Any) -> InvoiceDocument:
-    sound: dict[str, Any] = {
-        "order_id": 7,
-        "status": Status.PENDING,
-        "currency": "IDR",
-        "total": Decimal(90_000),
-        "lines": [InvoiceLine("Ceramic Mug", 2, Decimal(45_000))],
-        "customer": "Alice",
-        "email": "alice@example.com",
-        "address": "Jalan Merdeka 1, Jakarta",
-        "payment_method": "BANK_TRANSFER",
-        "invoice_id": "6748105a77f16ebe0cc583a7",
-        "issued": NOW,
-        "due": NOW + timedelta(days=1),
-        "paid": None,
-    }
-    return InvoiceDocument(**{**sound, **fields})
 
 
 async def test_the_owner_and_an_administrator_get_it_in_every_status_and_nobody_else(
@@ -87,52 +61,54 @@ async def test_without_userfc_the_invoice_names_the_customer_by_number(
     assert "Customer 3" in read(answer.content)
 
 
-def test_lines_amounts_and_dates_are_on_the_paper() -> None:
-    lines = [InvoiceLine("Ceramic Mug", 2, Decimal(45_000)), InvoiceLine("Desk Lamp", 1, Decimal(275_000))]
-    text = re.sub(r" +", " ", read(draw(document(lines=lines, total=Decimal(365_000)))))
-    assert "Ceramic Mug 2 Rp 45.000 Rp 90.000" in text
-    assert "Desk Lamp 1 Rp 275.000 Rp 275.000" in text
-    assert "TOTAL, IDR Rp 365.000" in text
-    assert "25 November 2026, 03:00 UTC" in text
-    assert "26 November 2026, 03:00 UTC" in text
-    assert "Page 1 of 1" in text
+async def test_an_invoice_without_the_customers_name_is_not_kept(
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings
+) -> None:
+    payment = await bench.invoiced()
+    url, headers = f"/v1/payments/invoice/{payment.order_id}/pdf", bearer(settings, 3)
+    bench.users.away = True
+    assert "Customer 3" in read((await http.get(url, headers=headers)).content)
+    bench.users.away = False
+    assert "Customer 3" not in read((await http.get(url, headers=headers)).content)
 
 
-def test_a_hundred_lines_go_over_pages_with_the_heading_on_each_and_the_total_on_the_last() -> None:
-    lines = [InvoiceLine(f"Thing number {number}", 1, Decimal(10)) for number in range(100)]
-    pages = read(draw(document(lines=lines, total=Decimal(1000)))).split("\f")[:-1]
-    assert len(pages) > 1
-    assert all("ITEM" in page and f"Page {number} of {len(pages)}" in page for number, page in enumerate(pages, 1))
-    assert all(f"Thing number {number}" in "".join(pages) for number in range(100))
-    assert ["TOTAL" in page for page in pages] == [False] * (len(pages) - 1) + [True]
+class Stuck:
+    """Draws nothing until `free` is set."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.free = asyncio.Event()
+
+    async def draw(self, _contents: bytes) -> bytes:
+        self.asked.set()
+        await self.free.wait()
+        return b"%PDF-made"
+
+    async def close(self) -> None:
+        self.free.set()
 
 
-@pytest.mark.parametrize("name", ["Nguyễn Văn Đạt", "Żółć Ελλάδα", "Привет", "<b>&amp;</b> 100%", 'O\'Neil "x"'])
-def test_names_are_shown_as_they_are(name: str) -> None:
-    line = InvoiceLine(name, 1, Decimal(90_000))
-    text = read(draw(document(customer=name, lines=[line])))
-    assert text.count(name) == 2
+@pytest.fixture
+def stuck(app: FastAPI) -> Stuck:
+    """The application draws with this, one invoice at a time."""
+    stuck = Stuck()
+    app.state.drawings = Drawings(stuck, max_queue=1, max_wait_s=60, cache_bytes=1)
+    return stuck
 
 
-def test_what_no_font_can_show_does_not_stop_the_invoice() -> None:
-    assert "before � after" in read(draw(document(customer="before \U0001f600 after")))
-    assert draw(document(customer="山田太郎 홍길동")).startswith(b"%PDF")
+async def test_beyond_the_queue_a_download_is_503_and_an_invoice_that_is_being_drawn_is_waited_for(
+    http: httpx2.AsyncClient, bench: Bench, settings: Settings, stuck: Stuck
+) -> None:
+    first, second = await bench.invoiced(), await bench.invoiced()
+    headers = bearer(settings, 3)
 
+    async def download(order_id: int) -> httpx2.Response:
+        return await http.get(f"/v1/payments/invoice/{order_id}/pdf", headers=headers)
 
-def test_long_names_and_addresses_are_wrapped_and_nothing_is_lost() -> None:
-    text = read(draw(document(customer="W" * 255, address="Jalan " * 160 + "Z" * 40)))
-    assert text.count("W") >= 255
-    assert text.count("Jalan") == 160
-    assert text.count("Z") >= 40
-
-
-def test_the_same_invoice_gives_the_same_bytes() -> None:
-    assert draw(document()) == draw(document())
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "shown"),
-    [("150000", "IDR", "Rp 150.000"), ("9999999999", "IDR", "Rp 9.999.999.999"), ("1234.5", "USD", "USD 1,234.50")],
-)
-def test_money_is_written_as_people_do(amount: str, currency: str, shown: str) -> None:
-    assert money(Decimal(amount), currency) == shown
+    waiting = [asyncio.create_task(download(first.order_id)) for _ in range(5)]
+    await stuck.asked.wait()
+    refused = await download(second.order_id)
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert int(refused.headers["retry-after"]) >= 1
+    stuck.free.set()
+    assert [(await each).content for each in waiting] == [b"%PDF-made"] * 5

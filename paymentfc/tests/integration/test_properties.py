@@ -51,7 +51,9 @@ class News:
         """The status that an open payment takes; None for no change."""
         if self.channel == REJECTION:
             return Status.FAILED
-        if not self.fits or self.twin:
+        if self.channel == "sweep" and not self.fits and self.status in PAID_WORDS:
+            return Status.FAILED
+        if self.twin or not (self.fits or (self.channel, self.status) == ("sweep", "EXPIRED")):
             return None
         return Status.PAID if self.status in PAID_WORDS else Status.EXPIRED if self.status == "EXPIRED" else None
 
@@ -69,7 +71,7 @@ class News:
 
 
 def received(topic: str, order_id: int, delivery: Delivery[News], example: Any) -> Message:
-    return Message(topic, 0, 0, f"order-{order_id}", b"{}", {}, delivery.event_id(example))
+    return Message(topic, 0, 0, f"order-{order_id}", b"{}", {}, str(delivery.event_id(example)))
 
 
 async def gateway_says(bench: Bench, payment: Payment, news: News) -> None:
@@ -123,9 +125,9 @@ async def topics(bench: Bench, order_id: int) -> list[object]:
 
 @pytest.fixture(scope="module")
 async def bench(settings: Settings) -> AsyncIterator[Bench]:
-    """One bench for all examples of this module."""
+    """One bench for all examples of this module. A callback counts as it comes: its word is what is tested."""
     db = Database(settings)
-    yield Bench(settings, db)
+    yield Bench(settings.model_copy(update={"xendit_confirm_payments": False}), db)
     await db.close()
 
 
@@ -167,7 +169,7 @@ async def test_an_invoiced_payment_ends_as_the_first_news_says_and_every_other_c
     assert await anomalies(bench, number) == sorted(expected)
 
     # The order reads stock.rejected itself.
-    failures = ["payment.failed"] if found.status is Status.EXPIRED else []
+    failures = ["payment.failed"] if found.status is Status.EXPIRED or found.reason == "amount_mismatch" else []
     assert await topics(bench, number) == failures + (["payment.success"] if paid else [])
     moves = [
         event for event in await bench.audits(number) if event in ("payment.paid", "payment.expired", "payment.failed")

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from chassis.db.database import Database
 from paymentfc.client.xendit import Draft
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentNotFound
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Status
+from paymentfc.repository.standing import Standing, of_payment
 from paymentfc.usecase import request_invoice
 
 from .bench import Bench
@@ -111,3 +113,21 @@ async def test_a_sweep_that_hangs_does_not_hold_up_the_one_who_asked(
     async with asyncio.timeout(10):
         with pytest.raises(InvoiceNotReady):
             await bench.ask(payment.order_id)
+
+
+async def test_a_request_that_waits_looks_less_and_less_often(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    async def looked(db: Database, payment_id: int) -> Standing:
+        looks.append(payment_id)
+        return await of_payment(db, payment_id)
+
+    monkeypatch.setattr(request_invoice, "of_payment", looked)
+    monkeypatch.setattr(request_invoice, "LIMIT_S", 2)
+    patient = bench.other(payment_retry_backoff_s=20)
+    payment = await patient.order()
+    bench.xendit.faults = ["refuse"]
+    await patient.invoice()
+    with pytest.raises(InvoiceNotReady):
+        await patient.ask(payment.order_id)
+    assert 3 <= len(looks) <= 8

@@ -30,10 +30,14 @@ class FakeAccount:
 
     async def pay(self, invoice_id: str, amount: Decimal | None = None) -> None:
         paid = self.gateway.invoices[invoice_id].amount if amount is None else amount
-        self.gateway.change(invoice_id, status="PAID", paid_amount=paid)
+        receipt = self.gateway.invoices[invoice_id].receipt or f"va_{invoice_id}"
+        self.gateway.change(invoice_id, status="PAID", paid_amount=paid, receipt=receipt)
 
     async def expire(self, invoice_id: str) -> None:
         self.gateway.change(invoice_id, status="EXPIRED")
+
+    async def pay_late(self, invoice_id: str) -> None:
+        self.gateway.change(invoice_id, paid_amount=self.gateway.invoices[invoice_id].amount)
 
     async def listed(self, order_id: int) -> list[Listed]:
         return await listed(self.gateway, order_id)
@@ -53,7 +57,7 @@ class GatewayOfSimulator(SimulatorAccount):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.gateway = Xendit(url, KEY)
+        self.gateway = Xendit(url, KEY, allow_http=True)
 
     async def listed(self, order_id: int) -> list[Listed]:
         return await listed(self.gateway, order_id)

@@ -23,6 +23,7 @@ _PAYMENT = Payment(
     expires_at=None,
     paid_at=None,
     late_paid_at=None,
+    receipt=None,
     retry_count=0,
     traceparent=None,
     create_time=NOW,

@@ -6,6 +6,7 @@ import pytest
 
 from chassis.config.settings import load
 from paymentfc.config import Settings
+from testkit.production import PLAINTEXT
 
 NAME = "XENDIT_WEBHOOK_TOKEN"
 
@@ -13,8 +14,9 @@ NAME = "XENDIT_WEBHOOK_TOKEN"
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Start without the variable and from an empty config.yaml, and give that file."""
-    for name in (NAME, NAME.lower(), "ENVIRONMENT", "VAULT_ADDR"):
+    for name in (NAME, NAME.lower(), "VAULT_ADDR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ENVIRONMENT", "development")
     file = tmp_path / "config.yaml"
     file.write_text("{}")
     monkeypatch.setenv("CONFIG_FILE", str(file))
@@ -47,12 +49,39 @@ def test_an_empty_variable_leaves_the_token_to_the_sources_after_the_environment
 
 
 def test_in_production_an_empty_token_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = ("DB_PASSWORD", "REDIS_PASSWORD", "GRPC_CREDENTIALS", "XENDIT_SECRET_API_KEY", "MONGO_URI")
-    for name in secrets:
-        monkeypatch.setenv(name, f"secret-of-{name}")
-    monkeypatch.setenv("JWT_SECRET", "j" * 32)
-    monkeypatch.setenv("ENVIRONMENT", "production")
+    for name, value in PLAINTEXT.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv(NAME, "")
     with pytest.raises(SystemExit) as caught:
         load(Settings)
     assert str(caught.value) == f"paymentfc: setting {NAME}: is missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MONGO_URI", "mongodb://"),
+        ("MONGO_URI", "mongodb://audit:hidden"),
+        ("MONGO_URI", "mongodb://audit:hidden/more@audit.example.com"),
+        ("MONGO_URI", "mongodb://audit:hid%zzden@audit.example.com"),
+        ("MONGO_URI", "mongodb://audit.example.com/?tls=true&tlsCAFile=/nowhere/ca.pem"),
+        ("XENDIT_BASE_URL", "https://"),
+        ("XENDIT_BASE_URL", "http://[::1"),
+        ("XENDIT_BASE_URL", "http://localhost:port"),
+        ("XENDIT_BASE_URL", "http://local host"),
+        ("INVOICE_GIVE_UP_S", "1e12"),
+        ("SCHEDULER_STATUS_MIN_AGE_S", "1e308"),
+        ("CALLBACK_BODY_KEEP_DAYS", "99999999"),
+        ("PAYMENT_MAX_TRIES", "99999999999"),
+    ],
+)
+def test_what_would_stop_the_service_later_stops_the_start_with_one_line_and_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as caught:
+        load(Settings)
+    line = str(caught.value)
+    assert line.startswith(f"paymentfc: setting {name}: should be ")
+    assert "\n" not in line
+    assert "hid" not in line

@@ -1,0 +1,137 @@
+"""Asks Xendit about the invoice of a callback before it takes effect: a token that leaked must not move money."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from chassis import telemetry
+from chassis.db.database import Database, Tx
+from chassis.events import Event
+from chassis.failpoint import failpoint
+from chassis.loops import backoff
+from paymentfc.client.xendit import Xendit
+from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.model.callback import AnomalyKind, Outcome, unconfirmed
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Payment
+from paymentfc.repository import anomalies, callbacks, confirmations, payments
+from paymentfc.repository.callbacks import Stored
+from paymentfc.repository.confirmations import Confirmation
+from paymentfc.service.settlement import Applied, apply_callback, judge, record
+
+log = structlog.get_logger(__name__)
+
+ACTOR = "xendit"
+LEASE_S = 30.0
+# Without an answer, and with one that contradicts the callback: Xendit may lag behind its own callback.
+AWAY_BACKOFF_S, AWAY_BACKOFF_CAP_S = 1.0, 30.0
+DENIED_BACKOFF_S, DENIED_BACKOFF_CAP_S = 1.0, 3600.0
+GIVE_UP_S = 3 * 86_400.0
+CONFIRMED = "Xendit has confirmed it since"
+NO_SUCH_INVOICE, NO_ANSWER = "no such invoice", "no answer"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmCallbacks:
+    """Claims invoices with unconfirmed callbacks and reads them at Xendit. `wake` wakes the loop that does so.
+
+    With `enabled` false no callback is added; those that wait are still worked on.
+    """
+
+    db: Database
+    xendit: Xendit
+    enabled: bool = True
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def claim(self, limit: int) -> list[Confirmation]:
+        return await confirmations.claim(self.db, limit, LEASE_S)
+
+    async def confirm(self, item: Confirmation) -> None:
+        """Read the invoice once and apply each callback that it confirms."""
+        context = telemetry.extract({"traceparent": item.traceparent} if item.traceparent else {})
+        with telemetry.tracing.span("confirm callback", context=context):
+            await self._confirm(item)
+
+    async def _confirm(self, item: Confirmation) -> None:
+        invoice, word = None, NO_SUCH_INVOICE
+        try:
+            invoice = await self.xendit.get(item.invoice_id)
+            word = invoice.status
+        except (Refused, GatewayUnavailable) as error:
+            if not (isinstance(error, Refused) and error.no_such_invoice):
+                if await self._is_postponed(item, error):
+                    return
+                word = NO_ANSWER
+        async with self.db.transaction() as tx:
+            payment = await payments.lock_order(tx, item.external_id)
+            if payment is None:
+                return
+            events = await self._judge(tx, item, payment, invoice, word)
+            await tx.publish(*events)
+            await failpoint("paymentfc.before_commit")
+
+    async def _is_postponed(self, item: Confirmation, error: Exception) -> bool:
+        """Have it read again later; False when it was for days: Xendit may never answer a made-up id."""
+        log.warning("callback not confirmed yet", invoice_id=item.invoice_id, error=str(error))
+        async with self.db.transaction() as tx:
+            if await confirmations.is_older_than(tx, item, GIVE_UP_S):
+                return False
+            wait_s = backoff(item.looks, AWAY_BACKOFF_S, AWAY_BACKOFF_CAP_S)
+            await confirmations.postpone(tx, item, wait_s, str(error))
+        return True
+
+    async def _judge(
+        self, tx: Tx, item: Confirmation, payment: Payment, invoice: Invoice | None, word: str
+    ) -> list[Event]:
+        """Apply the callbacks that wait for this invoice, in the order of arrival, and return the events to publish.
+
+        `word` is what Xendit says of the invoice.
+        """
+        events: list[Event] = []
+        denied = []
+        for at, stored in enumerate(await callbacks.confirming(tx, item.invoice_id, item.external_id)):
+            if at > 0:
+                payment = await payments.read_again(tx, payment)
+            applied = await _apply(tx, payment, stored, invoice)
+            if applied is None:
+                denied.append(stored)
+            else:
+                events += applied.events
+        if denied:
+            await self._deny(tx, item, payment, denied, word)
+        else:
+            await confirmations.remove(tx, item)
+        return events
+
+    async def _deny(self, tx: Tx, item: Confirmation, payment: Payment, denied: Sequence[Stored], word: str) -> None:
+        wait_s = backoff(item.looks, DENIED_BACKOFF_S, DENIED_BACKOFF_CAP_S)
+        if not await confirmations.postpone(tx, item, wait_s, f"Xendit says {word}"):
+            return
+        for stored in denied:
+            await record(tx, unconfirmed(stored.callback, word), stored.callback, payment, ACTOR)
+        if await confirmations.is_older_than(tx, item, GIVE_UP_S):
+            for stored in denied:
+                await callbacks.set_outcome(tx, stored, Outcome.UNCONFIRMED)
+            await confirmations.remove(tx, item)
+        log.warning("Xendit contradicts a callback", invoice_id=item.invoice_id, order_id=payment.order_id, says=word)
+
+
+async def _apply(tx: Tx, payment: Payment, stored: Stored, invoice: Invoice | None) -> Applied | None:
+    """Apply a callback that Xendit confirms, or that changes nothing by now. None: neither."""
+    confirmed = invoice is not None and invoice.confirms(stored.callback)
+    callback = stored.callback
+    if invoice is not None and confirmed:
+        callback = invoice.as_confirmed(callback, payment.currency)
+    elif (await judge(tx, payment, callback)).needs_confirmation:
+        return None
+    applied = await apply_callback(tx, payment, callback, ACTOR)
+    await callbacks.set_outcome(tx, stored, applied.outcome)
+    if confirmed:
+        settled = [AnomalyKind.UNCONFIRMED]
+        if applied.outcome is not Outcome.ANOMALY:
+            settled.append(AnomalyKind.UNKNOWN_INVOICE)
+        await anomalies.settle(tx, stored.callback.invoice_id, settled, CONFIRMED)
+    log.info("callback applied", order_id=payment.order_id, outcome=applied.outcome, confirmed=confirmed)
+    return applied
