@@ -2,33 +2,34 @@
 
 from functools import partial
 
+from chassis.auth.limits import Limit
 from chassis.grpc.users import UserClient
-from chassis.loops import Loop
 from chassis.resources import Parts, Resources
 from chassis.service import Service
 from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
 from orderfc.handler import http, kafka
-from orderfc.repository import idempotency
+from orderfc.repository import idempotency, orders
 from orderfc.usecase.checkout import Checkout
-
-PURGE_INTERVAL_S = 600
 
 
 async def build(settings: Settings) -> Parts:
     """Open the resources and describe the parts; nothing is connected to yet."""
     resources = Resources(settings)
     db = resources.db
-    users = resources.add("userfc", UserClient(settings.user_service_addr, settings.grpc_credentials))
+    users = resources.add("userfc", UserClient.of(settings))
     products = resources.add("productfc", ProductClient(settings))
-    purge_keys = partial(idempotency.purge, db, settings.idempotency_keep_hours)
+    limit = Limit(resources.redis, "checkout_user", settings.checkout_limit_per_user)
     return Parts(
         resources,
         resources.verifier(users),
-        state={"db": db, "checkout": Checkout(settings, db, products)},
+        state={"db": db, "checkout": Checkout(settings, db, products, limit)},
         handlers=kafka.handlers(db),
-        loops=[Loop("idempotency_keys", PURGE_INTERVAL_S, purge_keys)],
+        purges=[
+            partial(idempotency.purge, hours=settings.idempotency_keep_hours),
+            partial(orders.erase_addresses, days=settings.order_address_keep_days),
+        ],
     )
 
 

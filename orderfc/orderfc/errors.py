@@ -9,12 +9,15 @@ AppError
 │   ├── InsufficientStock   insufficient_stock
 │   ├── PriceMismatch       price_mismatch
 │   └── RequestInProgress   request_in_progress     a request with the same idempotency key is running
+├── RateLimited
+│   ├── TooManyTries        rate_limited            (chassis) more checkouts in a minute than a customer may try
+│   └── TooManyOpenOrders   too_many_open_orders    the customer has to pay or to let expire what is open
 ├── Unprocessable
 │   └── KeyReused           idempotency_key_reused  the key was used with another body
 └── Unavailable         unavailable             productfc is slow or down, or its answer is invalid; nothing was written
 """
 
-from chassis.errors import Conflict, NotFound, Unprocessable
+from chassis.errors import Conflict, NotFound, RateLimited, Unprocessable
 
 
 class InsufficientStock(Conflict):
@@ -43,6 +46,16 @@ class RequestInProgress(Conflict):
 
     def __init__(self) -> None:
         super().__init__("a request with this idempotency key is still in progress")
+
+
+class TooManyOpenOrders(RateLimited):
+    """The customer has as many unpaid orders as one may have; each of them holds stock."""
+
+    code = "too_many_open_orders"
+    default_retry_after = 60
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"you have {limit} unpaid orders; pay or cancel one, or wait until one expires")
 
 
 class KeyReused(Unprocessable):

@@ -1,9 +1,11 @@
 """The HTTP routes of orderfc."""
 
+import re
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.config import JsonDict
 
@@ -11,6 +13,7 @@ from chassis.auth.tokens import CurrentUser
 from chassis.errors import Invalid
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
+from chassis.http.routing import Router
 from chassis.ids import PathId, digits
 from orderfc.errors import OrderNotFound
 from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView
@@ -18,10 +21,15 @@ from orderfc.model import Status
 from orderfc.repository import orders
 from orderfc.usecase.checkout import Checkout, CheckoutRequest
 
-router = APIRouter(prefix="/v1/orders", tags=["orders"])
+router = Router(prefix="/v1/orders", tags=["orders"])
 
+
+# A string of a structured field, and its escapes.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\["\\])*"')
+_ESCAPED = re.compile(r'\\(["\\])')
 
 Place = Annotated[Checkout, state("checkout")]
+# For the OpenAPI document only: `_one_key` reads all headers of this name.
 Key = Annotated[
     str | None,
     Header(
@@ -44,7 +52,7 @@ Key = Annotated[
                 }
             }
         },
-        **errors(404, 409, 422, 503),
+        **errors(404, 409, 422, 429, 503),
     },
     summary="Place an order",
 )
@@ -53,7 +61,8 @@ async def checkout(
     response: Response,
     user: CurrentUser,
     place: Place,
-    idempotency_key: Key = None,
+    request: Request,
+    _: Key = None,
 ) -> CheckoutAnswer:
     """Check the basket with productfc and place the order. The customer is the token's user, never the body's."""
     outcome = await place(
@@ -62,7 +71,7 @@ async def checkout(
             items=[item.line() for item in body.items],
             payment_method=body.payment_method,
             shipping_address=body.shipping_address,
-            key=_one_key(idempotency_key, body.idempotency_token),
+            key=_one_key(request, body.idempotency_token),
             request_hash=body.request_hash(),
         )
     )
@@ -71,19 +80,32 @@ async def checkout(
     return CheckoutAnswer(order_id=outcome.order_id)
 
 
-def _one_key(header: str | None, token: str | None) -> str | None:
-    if header is None:
+def _one_key(request: Request, token: str | None) -> str | None:
+    """Return the key of the header, or of the body. Raises Invalid for two that differ, and for none that is one."""
+    keys = {_parse_key(value) for name, value in request.headers.raw if name == b"idempotency-key"}
+    if len(keys) > 1:
+        raise Invalid("Idempotency-Key: is given twice, with different keys")
+    if not keys:
         return token
-    # The framework decodes headers as Latin-1; the text of a body is UTF-8.
+    [key] = keys
+    if token is not None and token != key:
+        raise Invalid("Idempotency-Key and idempotency_token are both given and differ")
+    return key
+
+
+def _parse_key(value: bytes) -> str:
+    """Return the key of a header: the string of a structured field (RFC 9651) such as `"k"`, or the text as it is."""
     try:
-        header = header.encode("latin-1").decode()
+        text = value.decode()
     except UnicodeError as error:
         raise Invalid("Idempotency-Key: must be UTF-8") from error
-    if not 1 <= len(header) <= 255:
+    if text.startswith('"'):
+        if not _QUOTED.fullmatch(text):
+            raise Invalid("Idempotency-Key: a key that begins with a quote must end with one")
+        text = _ESCAPED.sub(r"\1", text[1:-1])
+    if not 1 <= len(text) <= 255:
         raise Invalid("Idempotency-Key: must have 1 to 255 characters")
-    if token is not None and token != header:
-        raise Invalid("Idempotency-Key and idempotency_token are both given and differ")
-    return header
+    return text
 
 
 STATUSES: JsonDict = {"enum": [*STATUS_NAMES, *(str(int(status)) for status in Status)]}
@@ -101,24 +123,28 @@ class HistoryQuery(BaseModel):
 
 @router.get(
     "/history",
+    response_model=list[OrderView],
     responses={
         200: {"headers": {"Link": {"description": "The next page, while there is one", "schema": {"type": "string"}}}},
     },
     summary="List the caller's orders, newest first",
 )
-async def history(
-    request: Request, response: Response, user: CurrentUser, db: Db, query: Annotated[HistoryQuery, Query()]
-) -> list[OrderView]:
+async def history(request: Request, user: CurrentUser, db: Db, query: Annotated[HistoryQuery, Query()]) -> Response:
     """List the caller's orders, newest first; the `Link` header leads to the next page."""
     status = None if query.status is None else _status(query.status)
-    views = await orders.history(db, user.user_id, before_id=query.before_id, status=status, limit=query.limit + 1)
-    page = [OrderView.model_validate_json(view) for view in views[: query.limit]]
-    if len(views) > query.limit:
-        parameters: dict[str, str | int] = {"limit": query.limit, "before_id": page[-1].order_id}
+    found = await orders.history(db, user.user_id, before_id=query.before_id, status=status, limit=query.limit + 1)
+    page = found[: query.limit]
+    headers = {}
+    if len(found) > query.limit:
+        parameters: dict[str, str | int] = {"limit": query.limit, "before_id": page[-1][0]}
         if status is not None:
             parameters = {"status": status.wire, **parameters}
-        response.headers["Link"] = f'<{request.url.path}?{urlencode(parameters)}>; rel="next"'
-    return page
+        headers["Link"] = f'<{request.url.path}?{urlencode(parameters)}>; rel="next"'
+    return _json(f"[{','.join(view for _, view in page)}]", headers)
+
+
+def _json(text: str, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(text, media_type="application/json", headers=headers)
 
 
 def _status(text: str) -> Status:
@@ -128,10 +154,10 @@ def _status(text: str) -> Status:
     raise Invalid(f"status: must be one of {', '.join(STATUS_NAMES)} or a number from 0 to {len(STATUS_NAMES) - 1}")
 
 
-@router.get("/{order_id}", responses=errors(404), summary="Read one order")
-async def order(order_id: PathId, user: CurrentUser, db: Db) -> OrderView:
+@router.get("/{order_id}", response_model=OrderView, responses=errors(404), summary="Read one order")
+async def order(order_id: PathId, user: CurrentUser, db: Db) -> Response:
     """Read an order of the caller; an administrator may read any."""
     view = await orders.view(db, order_id, None if user.is_admin else user.user_id)
     if view is None:
         raise OrderNotFound(order_id)
-    return OrderView.model_validate_json(view)
+    return _json(view)

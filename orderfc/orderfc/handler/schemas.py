@@ -1,24 +1,18 @@
 """The bodies of orderfc's HTTP routes."""
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from chassis.ids import PositiveId, Text, TrimmedText
-from chassis.money import Money
+from chassis.money import Amount, Money
 from chassis.times import UtcTime
 from orderfc.model import MAX_LINES, MAX_QUANTITY, BasketLine, Status
 
 STATUS_NAMES = [status.wire for status in Status]
-
-
-def _name(value: Any) -> Any:
-    return Status(value).wire if isinstance(value, int) else value
-
-
-StatusName = Annotated[str, BeforeValidator(_name), Field(json_schema_extra={"enum": STATUS_NAMES})]
+StatusName = Annotated[str, Field(json_schema_extra={"enum": STATUS_NAMES})]
 
 
 class CheckoutItem(BaseModel):
@@ -26,7 +20,7 @@ class CheckoutItem(BaseModel):
 
     product_id: PositiveId = Field(strict=True, examples=[1])
     quantity: int = Field(strict=True, ge=1, le=MAX_QUANTITY, examples=[2])
-    price: Money | None = Field(None, examples=[45000])
+    price: Amount | None = Field(None, examples=[45000])
 
     def line(self) -> BasketLine:
         return BasketLine(self.product_id, self.quantity, self.price)
@@ -72,6 +66,7 @@ class StepView(BaseModel):
     timestamp: UtcTime = Field(examples=["2026-11-25T08:30:00.125000Z"])
 
 
+# For the OpenAPI document only: the repository's statement makes the JSON.
 class OrderView(BaseModel):
     """An order with its lines and its history, oldest step first."""
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from chassis.db.database import Database
 
 # On a conflict the statement waits for the row's last writer. It takes the key over when its lease has expired (the
@@ -20,11 +22,10 @@ RETURNING k.lease_token = $4 AS acquired, k.request_hash = $3 AS same_request, k
 """
 _FREE = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND lease_token = $3 AND order_id IS NULL"
 _PURGE = """
-DELETE FROM idempotency_keys WHERE (user_id, key) IN (
-  SELECT user_id, key FROM idempotency_keys
-  WHERE created_at < now() - $1 * interval '1 hour' AND leased_until < now() LIMIT $2)
+DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM idempotency_keys
+  WHERE created_at < now() - $1 * interval '1 hour' AND leased_until < now() ORDER BY created_at LIMIT $2))
 """
-PURGE_BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,7 @@ async def free(db: Database, lease: Lease) -> None:
         await connection.execute(_FREE, lease.user_id, lease.key, lease.token)
 
 
-async def purge(db: Database, keep_hours: int) -> bool:
-    """Delete keys older than `keep_hours`, one batch; True when there may be more."""
-    async with db.driver() as connection:
-        status: str = await connection.execute(_PURGE, keep_hours, PURGE_BATCH)
-    return int(status.rsplit(maxsplit=1)[-1]) == PURGE_BATCH
+async def purge(driver: asyncpg.Connection, limit: int, *, hours: int) -> int:
+    """Delete up to `limit` keys older than `hours`. Return how many."""
+    status: str = await driver.execute(_PURGE, hours, limit)
+    return int(status.rsplit(maxsplit=1)[-1])

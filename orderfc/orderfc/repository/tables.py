@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import UUID
 from chassis.db.database import metadata_factory
 from chassis.db.inbox import inbox_table
 from chassis.db.outbox import outbox_table
+from orderfc.repository.orders import ERASED
 
 metadata = metadata_factory()
 
@@ -48,6 +49,8 @@ orders = Table(
     CheckConstraint("length(payment_method) BETWEEN 1 AND 64", name="payment_method"),
     CheckConstraint("length(shipping_address) BETWEEN 1 AND 1000", name="shipping_address"),
     Index("ix_orders_user_id_id", "user_id", "id"),
+    Index("ix_orders_user_id_status_id", "user_id", "status", "id"),
+    Index("ix_orders_kept_address", "created_at", postgresql_where=text(f"shipping_address <> '{ERASED}'")),
 )
 
 order_items = Table(

@@ -8,18 +8,23 @@ from datetime import UTC, datetime
 import structlog
 
 from chassis import telemetry
+from chassis.auth.limits import Limit
 from chassis.db.database import Database
 from chassis.failpoint import failpoint
 from chassis.money import check_amount
 from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
-from orderfc.errors import KeyReused, RequestInProgress
-from orderfc.model import BasketLine, Draft, check_total, merge, price_basket
+from orderfc.errors import KeyReused, RequestInProgress, TooManyOpenOrders
+from orderfc.model import BasketLine, Draft, Product, check_total, merge, price_basket
 from orderfc.repository import idempotency, orders
 from orderfc.repository.idempotency import Lease
 
 log = structlog.get_logger(__name__)
+
+# So close to the limit of open orders a customer's checkouts are placed one after the other, so that none exceeds it.
+# More than the statements that all replicas can run at the same time.
+CLOSE_TO_LIMIT = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,9 @@ class Outcome:
 class Checkout:
     """Places orders. Its state is the tasks that free keys of failed requests."""
 
-    def __init__(self, settings: Settings, db: Database, products: ProductClient) -> None:
+    def __init__(self, settings: Settings, db: Database, products: ProductClient, limit: Limit) -> None:
         self._settings = settings
+        self._limit = limit
         self._db = db
         self._products = products
         self._freeing: set[asyncio.Task[None]] = set()
@@ -54,8 +60,9 @@ class Checkout:
     async def __call__(self, request: CheckoutRequest) -> Outcome:
         """Place an order, or return the outcome of an earlier request with the same key.
 
-        Raises Invalid, ProductNotFound, InsufficientStock, PriceMismatch, Unavailable, KeyReused, RequestInProgress.
-        Then nothing was written, and the key is free again unless another request holds it.
+        Raises Invalid, ProductNotFound, InsufficientStock, PriceMismatch, Unavailable, KeyReused, RequestInProgress,
+        TooManyTries, TooManyOpenOrders. Then nothing was written, and the key is free again unless another request
+        holds it. The outcome of an earlier request counts in no limit.
         """
         basket = merge(request.items)
         for line in basket:
@@ -76,7 +83,7 @@ class Checkout:
             raise
 
     async def _place(self, request: CheckoutRequest, basket: Sequence[BasketLine], lease: Lease | None) -> int:
-        products = await self._products.by_id(line.product_id for line in basket)
+        products = await self._read_products(request.user_id, basket)
         draft = Draft(
             user_id=request.user_id,
             lines=price_basket(basket, products),
@@ -86,13 +93,37 @@ class Checkout:
         )
         check_total(draft)
         await failpoint("orderfc.before_commit")
-        order_id = await orders.place(self._db, draft, _payloads(draft), lease)
-        if order_id is None:
-            raise RequestInProgress
+        order_id = await self._store(draft, lease)
         await failpoint("orderfc.after_commit")
         self._db.wake_relay()
         log.info("order placed", order_id=order_id, total_amount=str(draft.total_amount), lines=len(draft.lines))
         return order_id
+
+    async def _read_products(self, user_id: int, basket: Sequence[BasketLine]) -> dict[int, Product]:
+        """Read the products of a basket and count the try at the same time. A refused try wins over productfc's error.
+
+        Raises TooManyTries, Unavailable.
+        """
+        self._limit.test_local(str(user_id))
+        counting = asyncio.create_task(self._limit.hit(str(user_id)))
+        try:
+            return await self._products.by_id(line.product_id for line in basket)
+        finally:
+            await counting
+
+    async def _store(self, draft: Draft, lease: Lease | None) -> int:
+        """Store the order. Raises RequestInProgress when the lease was lost, TooManyOpenOrders."""
+        payloads, most = _payloads(draft), self._settings.max_open_orders_per_user
+        placed = await orders.place(self._db, draft, payloads, lease, most - CLOSE_TO_LIMIT)
+        if placed.too_many:
+            async with self._db.transaction() as tx:
+                await orders.lock_customer(tx, draft.user_id)
+                placed = await orders.place_in(tx, draft, payloads, lease, most)
+        if placed.too_many:
+            raise TooManyOpenOrders(most)
+        if placed.order_id is None:
+            raise RequestInProgress
+        return placed.order_id
 
     async def _free(self, lease: Lease) -> None:
         """Free the key, also while this request is being cancelled. A key that can't be freed waits for its lease."""

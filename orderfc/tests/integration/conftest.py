@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,11 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from chassis.auth.limits import Limit
 from chassis.auth.tokens import TokenVerifier, encode_token
 from chassis.db.database import Database
 from chassis.events import Message
+from chassis.redis.client import RedisClient
 from orderfc.app import SERVICE
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
@@ -117,23 +120,41 @@ def message(topic: str, value: bytes, event_id: str | None = None) -> Message:
 
 @pytest.fixture(scope="session")
 async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> Settings:
-    """Return the settings of a fresh, migrated database."""
-    return Settings(**await make_database("orderfc"))
+    """Return the settings of a fresh, migrated database, without limits per customer."""
+    limits: dict[str, Any] = {"checkout_limit_per_user": "100000/minute", "max_open_orders_per_user": 100_000}
+    return Settings(**await make_database("orderfc"), **limits)
+
+
+@asynccontextmanager
+async def open_checkout(settings: Settings, db: Database, products: ProductClient) -> AsyncIterator[Checkout]:
+    """Give the checkout that asks this client for products."""
+    redis = RedisClient(settings)
+    yield Checkout(settings, db, products, Limit(redis, "checkout_user", settings.checkout_limit_per_user))
+    await redis.close()
 
 
 @pytest.fixture
 async def shop(settings: Settings) -> AsyncIterator[Shop]:
     """Return orderfc's HTTP application with productfc played by `Productfc`, and product 1 on the shelf."""
+    async with open_shop(settings) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
+    """Open what the fixture `shop` gives, with other settings."""
     process = await SERVICE.open(settings, workers=False)
     productfc = Productfc()
     productfc.stock(1)
     products = ProductClient(settings, httpx2.MockTransport(productfc))
     db: Database = process.app.state.db
-    process.app.state.checkout = Checkout(settings, db, products)
     # Who revokes tokens is the chassis' matter and needs Redis; here only the signature counts.
     process.app.state.verifier = TokenVerifier(settings.jwt_secret)
     transport = httpx2.ASGITransport(app=process.app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://orderfc", timeout=15) as client:
+    async with (
+        open_checkout(settings, db, products) as process.app.state.checkout,
+        httpx2.AsyncClient(transport=transport, base_url="http://orderfc", timeout=15) as client,
+    ):
         yield Shop(settings, db, process.app, client, productfc)
     await products.close()
     for close in reversed(process.close):

@@ -12,9 +12,8 @@ import pytest
 
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
-from orderfc.usecase.checkout import Checkout
 
-from .conftest import Shop, body
+from .conftest import Shop, body, open_checkout
 
 GOLDEN = Path(__file__).parents[3] / "protos" / "events"
 ONE = {"product_id": 1, "quantity": 1}
@@ -210,6 +209,15 @@ async def test_a_connection_that_ends_under_the_question_is_asked_again_once_and
     assert len(shop.productfc.calls) == 4
 
 
+async def test_a_redirect_of_productfc_is_not_followed(shop: Shop) -> None:
+    async def elsewhere(_request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(307, headers={"location": "http://169.254.169.254/v1/products"})
+
+    shop.productfc.answer = elsewhere
+    assert (await shop.checkout(shop.user(), body())).status_code == 503
+    assert len(shop.productfc.calls) == 1
+
+
 async def test_a_productfc_that_is_down_or_silent_on_a_real_socket_is_503_within_its_time_limit(
     shop: Shop, settings: Settings
 ) -> None:
@@ -220,12 +228,13 @@ async def test_a_productfc_that_is_down_or_silent_on_a_real_socket_is_503_within
             update={"product_host": f"http://127.0.0.1:{silent.getsockname()[1]}", "product_timeout_s": 0.3}
         )
         products = ProductClient(here)
-        shop.app.state.checkout = Checkout(here, shop.db, products)
         user = shop.user()
-        async with asyncio.timeout(5):
-            answers = await asyncio.gather(*(shop.checkout(user, body()) for _ in range(100)))
-        assert {answer.status_code for answer in answers} == {503}
-    assert (await shop.checkout(user, body())).status_code == 503
+        async with open_checkout(here, shop.db, products) as shop.app.state.checkout:
+            async with asyncio.timeout(5):
+                answers = await asyncio.gather(*(shop.checkout(user, body()) for _ in range(100)))
+            assert {answer.status_code for answer in answers} == {503}
+            silent.close()
+            assert (await shop.checkout(user, body())).status_code == 503
     assert await shop.written_for(user) == (0, 0)
     await products.close()
 

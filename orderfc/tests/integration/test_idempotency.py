@@ -162,6 +162,7 @@ async def test_keys_live_for_the_configured_hours_and_are_then_forgotten(shop: S
         "leased_until = now() - interval '48 hours' WHERE user_id = $1",
         int(old["X-Test-User"]),
     )
-    assert await idempotency.purge(shop.db, settings.idempotency_keep_hours) is False
+    async with shop.db.driver() as connection:
+        assert await idempotency.purge(connection, 10, hours=settings.idempotency_keep_hours) == 1
     assert await shop.written_for(young) == (1, 1)
     assert await shop.written_for(old) == (1, 0)

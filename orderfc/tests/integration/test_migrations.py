@@ -22,6 +22,18 @@ async def test_the_migrated_database_equals_the_declared_tables_and_migrating_tw
     await db.close()
 
 
+async def test_the_migrations_of_a_release_that_is_taken_back_to_leave_a_newer_database_as_it_is(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]],
+) -> None:
+    settings = Settings(**await make_database("orderfc"))
+    db = Database(settings)
+    async with db.driver() as connection:
+        await connection.execute("UPDATE alembic_version SET version_num = 'made_by_a_newer_release'")
+        assert await migrations.run(settings, "orderfc") is False
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == "made_by_a_newer_release"
+    await db.close()
+
+
 async def test_a_database_that_is_ahead_is_current_and_one_that_is_behind_is_not(
     make_database: Callable[[str], Awaitable[dict[str, Any]]],
 ) -> None:

@@ -20,7 +20,7 @@ from orderfc.model import BasketLine, Status
 from orderfc.usecase.checkout import Checkout, CheckoutRequest
 from testkit.properties import Burst, Delivery, arrived, deliver, examples, first_of, schedules
 
-from .conftest import Productfc, message
+from .conftest import Productfc, message, open_checkout
 
 PAID, PAYMENT_FAILED, STOCK_REJECTED = "payment.success", "payment.failed", "stock.rejected"
 REFUSALS = frozenset({PAYMENT_FAILED, STOCK_REJECTED})
@@ -86,7 +86,8 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
     for product_id, price in PRICES.items():
         productfc.stock(product_id, price=price, stock=10_000)
     products = ProductClient(settings, httpx2.MockTransport(productfc))
-    yield Store(db, Checkout(settings, db, products))
+    async with open_checkout(settings, db, products) as checkout:
+        yield Store(db, checkout)
     await products.close()
     await db.close()
 

@@ -1,8 +1,12 @@
 """History and single orders: whose they are, filters, and pages that lose and repeat nothing."""
 
+import asyncio
 import re
+import time
 
 import pytest
+
+from orderfc.handler.schemas import OrderView
 
 from .conftest import Shop, body
 
@@ -38,6 +42,51 @@ async def test_history_shows_the_callers_orders_newest_first_in_the_contracts_sh
         "status": "created",
     }
     assert "Link" not in answer.headers
+
+
+async def test_an_order_is_shown_with_plain_numbers_the_names_of_its_steps_and_utc_times(shop: Shop) -> None:
+    user = shop.user()
+    [order_id] = await place(shop, user, 1)
+    await shop.value("UPDATE orders SET total_amount = 10.50, status = 4 WHERE id = $1", order_id)
+    await shop.value("UPDATE order_items SET price = 0.05 WHERE order_id = $1", order_id)
+    await shop.value(
+        "INSERT INTO order_history (order_id, status, cause, created_at)"
+        " VALUES ($1, 3, 'payment_failed', '2026-11-24T11:00:00.5+07:00')",
+        order_id,
+    )
+    shown = await shop.order(user, order_id)
+    OrderView.model_validate(shown)
+    assert (shown["total_amount"], shown["products"][0]["price"], shown["status"]) == (10.5, 0.05, "failed")
+    assert shown["history"][1] == {"status": "cancelled", "timestamp": "2026-11-24T04:00:00.500000Z"}
+
+
+async def longest_pause(until: asyncio.Task[object]) -> float:
+    """Return the longest time for which the event loop did nothing else, in seconds of its thread's CPU."""
+    longest = 0.0
+    while not until.done():
+        began = time.thread_time()
+        await asyncio.sleep(0)
+        longest = max(longest, time.thread_time() - began)
+    return longest
+
+
+async def test_a_page_of_ten_thousand_lines_holds_up_no_other_request(shop: Shop) -> None:
+    user = shop.user()
+    await shop.value(
+        "WITH placed AS (INSERT INTO orders"
+        " (user_id, status, total_amount, total_qty, currency, payment_method, shipping_address)"
+        " SELECT $1, 2, 100, 100, 'IDR', 'x', repeat('x', 1000) FROM generate_series(1, 100) RETURNING id),"
+        " steps AS (INSERT INTO order_history (order_id, status, cause) SELECT id, 0, 'checkout' FROM placed)"
+        " INSERT INTO order_items (order_id, product_id, name, quantity, price)"
+        " SELECT id, line, 'Kopi', 1, 1 FROM placed, generate_series(1, 100) line",
+        int(user["X-Test-User"]),
+    )
+    pauses = []
+    for _ in range(5):
+        asking = asyncio.create_task(shop.http.get("/v1/orders/history?limit=100", headers=user))
+        pauses.append(await longest_pause(asking))
+        assert len((await asking).json()) == 100
+    assert min(pauses) < 0.05
 
 
 async def test_following_the_links_visits_every_order_once(shop: Shop) -> None:
