@@ -5,14 +5,15 @@ from functools import partial
 from chassis.db.database import Database
 from chassis.grpc.users import UserClient
 from chassis.loops import Loop
-from chassis.redis import RedisClient
+from chassis.redis.client import RedisClient
 from chassis.resources import Parts, Resources
 from chassis.service import Service
 from productfc import events
 from productfc.config import Settings
 from productfc.handler import http, kafka, schemas
-from productfc.repository import products
-from productfc.repository.cache import ProductCache
+from productfc.repository import admin_actions, products
+from productfc.repository.cache import REPEAT_INTERVAL_S, ProductCache
+from productfc.repository.search import Searches
 
 SWEEP_INTERVAL_S = 1
 
@@ -21,15 +22,20 @@ async def build(settings: Settings) -> Parts:
     """Open the resources and describe the parts. Nothing connects yet."""
     resources = Resources(settings)
     db = resources.db
-    users = resources.add("userfc", UserClient(settings.user_service_addr, settings.grpc_credentials))
+    users = resources.add("userfc", UserClient.of(settings))
     cache = product_cache(db, resources.redis)
     return Parts(
         resources,
         resources.verifier(users),
-        state={"db": db, "cache": cache},
+        state={"db": db, "cache": cache, "searches": Searches(db)},
+        shortcuts=http.shortcuts(db, cache),
         handlers=kafka.handlers(db, cache),
+        purges=[partial(admin_actions.purge, days=settings.admin_action_keep_days)],
         # `api` reads and changes products too, so its failed invalidations are repeated there as well.
-        api_loops=[Loop("cache_sweep", SWEEP_INTERVAL_S, cache.sweep, cache.wake)],
+        api_loops=[
+            Loop("cache_sweep", SWEEP_INTERVAL_S, cache.sweep, cache.wake),
+            Loop("cache_repeat", REPEAT_INTERVAL_S, cache.repeat),
+        ],
     )
 
 
@@ -38,7 +44,7 @@ def product_cache(db: Database, redis: RedisClient) -> ProductCache:
         product = await products.by_id(db, product_id)
         return None if product is None else schemas.encode(product)
 
-    return ProductCache(redis, load, partial(products.changed_since, db))
+    return ProductCache(redis, load, partial(products.changed_since, db), schemas.SHAPE)
 
 
 SERVICE = Service(

@@ -14,3 +14,5 @@ class Settings(ServiceSettings):
     http_port: Port = setting("app.port", 28081)
     db_port: Port = setting("database.port", 5434)
     db_name: str = setting("database.name", "productfc")
+    # The table refuses to delete what is younger than 30 days.
+    admin_action_keep_days: int = setting("retention.admin_action_days", 365, ge=30, le=36_500)

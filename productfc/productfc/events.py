@@ -1,8 +1,9 @@
 """The event that productfc publishes, and the fields that it reads of the events of others."""
 
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, FailFast, Field
 
 from chassis.ids import PositiveId
 from productfc.model import Line
@@ -33,14 +34,14 @@ class StockUpdated(BaseModel):
     """`stock.updated` as it is read here: take these products for an order."""
 
     order_id: PositiveId = Field(strict=True)
-    products: list[StockLine] = Field(min_length=1)
+    products: Annotated[list[StockLine], FailFast()] = Field(min_length=1)
 
 
 class StockRollback(BaseModel):
     """`stock.rollback` as it is read here: return what the order holds. Only a tombstone uses the products."""
 
     order_id: PositiveId = Field(strict=True)
-    products: list[StockLine] = Field(default_factory=list)
+    products: Annotated[list[StockLine], FailFast()] = Field(default_factory=list)
 
 
 class RejectedLine(BaseModel):

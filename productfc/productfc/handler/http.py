@@ -1,21 +1,28 @@
 """The HTTP routes of productfc. Routes with a fixed path come before those with an id."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
-from chassis.auth.tokens import admin_user
+from chassis.auth.tokens import AdminUser
+from chassis.db.database import Database
 from chassis.errors import Invalid
+from chassis.http.address import client_address
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
+from chassis.http.routing import Router
+from chassis.http.shortcuts import Answer, number
 from chassis.ids import PathId
 from productfc.errors import CategoryNotFound, ProductNotFound
 from productfc.handler import schemas
 from productfc.model import Category, Product
 from productfc.repository import categories, products
+from productfc.repository.admin_actions import Admin
 from productfc.repository.cache import ProductCache
+from productfc.repository.search import Searches
 from productfc.usecase.create_category import create_category
 from productfc.usecase.create_product import NewProduct, create_product
 from productfc.usecase.delete_category import delete_category
@@ -23,11 +30,12 @@ from productfc.usecase.delete_product import delete_product
 from productfc.usecase.update_category import update_category
 from productfc.usecase.update_product import update_product
 
-router = APIRouter(prefix="/v1/products")
-ADMIN = [Depends(admin_user)]
+router = Router(prefix="/v1/products")
 ADMIN_ERRORS = errors(403, 404, 409, 503)
 # For the OpenAPI document only: `_parse_ids` checks the value, so that a refusal has a sentence of its own.
 IDS_PATTERN = f"^[0-9]{{1,19}}(,[0-9]{{1,19}}){{0,{schemas.MAX_BATCH - 1}}}$"
+# In the query string as orderfc sends it; other forms of the same query are left to the route.
+PLAIN_IDS = re.compile(rb"ids=([1-9][0-9]{0,17}(?:(?:,|%%2C)[1-9][0-9]{0,17}){0,%d})" % (schemas.MAX_BATCH - 1))
 
 Ids = Annotated[
     str,
@@ -38,6 +46,14 @@ Ids = Annotated[
     ),
 ]
 Cache = Annotated[ProductCache, state("cache")]
+RunSearch = Annotated[Searches, state("searches")]
+
+
+async def _admin(user: AdminUser, request: Request) -> Admin:
+    return Admin(user.user_id, user.email, client_address(request, request.app.state.settings.trusted_proxies))
+
+
+By = Annotated[Admin, Depends(_admin)]
 
 
 def _json(content: bytes, status_code: int = 200) -> Response:
@@ -47,8 +63,11 @@ def _json(content: bytes, status_code: int = 200) -> Response:
 @router.get("", tags=["products"], response_model=schemas.ProductsView, summary="Read several products")
 async def read_products(db: Db, ids: Ids) -> Response:
     """Read up to 100 products from the database, in the order of the ids. Unknown ids are left out."""
-    batch = await products.by_ids(db, _parse_ids(ids))
-    return _json(orjson.dumps({"products": [schemas.view(product) for product in batch]}))
+    return _json(await _products(db, _parse_ids(ids)))
+
+
+async def _products(db: Database, ids: list[int]) -> bytes:
+    return orjson.dumps({"products": [schemas.view(product) for product in await products.by_ids(db, ids)]})
 
 
 def _parse_ids(text: str) -> list[int]:
@@ -61,13 +80,19 @@ def _parse_ids(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in parts))
 
 
-@router.get("/search", tags=["products"], response_model=schemas.SearchView, summary="Search the products on sale")
-async def search_products(request: Request, db: Db, query: Annotated[schemas.SearchQuery, Query()]) -> Response:
+@router.get(
+    "/search",
+    tags=["products"],
+    response_model=schemas.SearchView,
+    responses=errors(503),
+    summary="Search the products on sale",
+)
+async def search_products(
+    request: Request, searches: RunSearch, query: Annotated[schemas.SearchQuery, Query()]
+) -> Response:
     """Search by name, category and price, page by page."""
     parameters = request.query_params
-    if repeated := next((name for name in parameters if len(parameters.getlist(name)) > 1), None):
-        raise Invalid(f"{repeated}: is given more than once")
-    page, total = await products.search(db, query.search())
+    page, total = await searches(query.search())
     pages = -(-total // query.page_size)
     next_page = {**parameters, "page": str(query.page + 1)}
     answer = {
@@ -91,13 +116,12 @@ async def read_categories(db: Db) -> schemas.CategoriesView:
     "/categories",
     status_code=201,
     tags=["categories"],
-    dependencies=ADMIN,
     responses=errors(403, 409, 503),
     summary="Create a category",
 )
-async def post_category(body: schemas.CategoryBody, db: Db) -> schemas.CategoryView:
+async def post_category(body: schemas.CategoryBody, admin: By, db: Db) -> schemas.CategoryView:
     """Create a category. 409 when the name is taken, compared without case."""
-    return _category(await create_category(db, body.name))
+    return _category(await create_category(db, admin, body.name))
 
 
 @router.get("/categories/{category_id}", tags=["categories"], responses=errors(404), summary="Read a category")
@@ -112,25 +136,25 @@ async def read_category(category_id: PathId, db: Db) -> schemas.CategoryView:
 @router.put(
     "/categories/{category_id}",
     tags=["categories"],
-    dependencies=ADMIN,
     responses=ADMIN_ERRORS,
     summary="Rename a category",
 )
-async def put_category(category_id: PathId, body: schemas.CategoryBody, db: Db, cache: Cache) -> schemas.CategoryView:
+async def put_category(
+    category_id: PathId, body: schemas.CategoryBody, admin: By, db: Db, cache: Cache
+) -> schemas.CategoryView:
     """Rename a category. 409 when the name is taken, compared without case."""
-    return _category(await update_category(db, cache, category_id, body.name))
+    return _category(await update_category(db, cache, admin, category_id, body.name))
 
 
 @router.delete(
     "/categories/{category_id}",
     tags=["categories"],
-    dependencies=ADMIN,
     responses=ADMIN_ERRORS,
     summary="Delete a category",
 )
-async def remove_category(category_id: PathId, db: Db) -> schemas.CategoryDeleted:
+async def remove_category(category_id: PathId, admin: By, db: Db) -> schemas.CategoryDeleted:
     """Delete a category. 409 while a product on sale belongs to it."""
-    await delete_category(db, category_id)
+    await delete_category(db, admin, category_id)
     return schemas.CategoryDeleted()
 
 
@@ -143,16 +167,13 @@ def _category(category: Category) -> schemas.CategoryView:
     status_code=201,
     tags=["products"],
     response_model=schemas.ProductView,
-    dependencies=ADMIN,
     responses=errors(403, 404, 503),
     summary="Create a product",
 )
-async def post_product(body: schemas.ProductBody, db: Db) -> Response:
+async def post_product(body: schemas.ProductBody, admin: By, db: Db) -> Response:
     """Put a product on sale. 404 when its category does not exist."""
-    product = await create_product(
-        db, NewProduct(body.name, body.description, body.price, body.stock, body.category_id)
-    )
-    return _product(product, 201)
+    new = NewProduct(body.name, body.description, body.price, body.stock, body.category_id)
+    return _product(await create_product(db, admin, new), 201)
 
 
 @router.get(
@@ -174,27 +195,39 @@ async def read_product(product_id: PathId, cache: Cache) -> Response:
     "/{product_id}",
     tags=["products"],
     response_model=schemas.ProductView,
-    dependencies=ADMIN,
     responses=errors(403, 404, 503),
     summary="Change a product",
 )
-async def put_product(product_id: PathId, body: schemas.ProductChanges, db: Db, cache: Cache) -> Response:
+async def put_product(product_id: PathId, body: schemas.ProductChanges, admin: By, db: Db, cache: Cache) -> Response:
     """Change the fields that are present; 0 and "" are values like any other."""
-    return _product(await update_product(db, cache, product_id, body.changes()))
+    return _product(await update_product(db, cache, admin, product_id, body.changes()))
 
 
 @router.delete(
     "/{product_id}",
     tags=["products"],
-    dependencies=ADMIN,
     responses=errors(403, 404, 503),
     summary="Delete a product",
 )
-async def remove_product(product_id: PathId, db: Db, cache: Cache) -> schemas.ProductDeleted:
+async def remove_product(product_id: PathId, admin: By, db: Db, cache: Cache) -> schemas.ProductDeleted:
     """Take a product off sale. Orders that hold it keep their stock."""
-    await delete_product(db, cache, product_id)
+    await delete_product(db, cache, admin, product_id)
     return schemas.ProductDeleted()
 
 
 def _product(product: Product, status_code: int = 200) -> Response:
     return _json(schemas.encode(product), status_code)
+
+
+def shortcuts(db: Database, cache: ProductCache) -> dict[str, Answer]:
+    """Answer a cached product, and the batch that a checkout reads, past the router."""
+
+    async def product(parameter: str, query: bytes) -> bytes | None:
+        product_id = number(parameter)
+        return None if query or product_id is None else await cache.peek(product_id)
+
+    async def batch(_parameter: str, query: bytes) -> bytes | None:
+        ids = PLAIN_IDS.fullmatch(query)
+        return await _products(db, _parse_ids(ids[1].decode().replace("%2C", ","))) if ids else None
+
+    return {"/v1/products/{product_id}": product, "/v1/products": batch}

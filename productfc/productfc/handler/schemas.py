@@ -1,5 +1,6 @@
 """The parameters, bodies and answers of the HTTP routes."""
 
+import hashlib
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -10,40 +11,26 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     WithJsonSchema,
     model_validator,
 )
 
-from chassis.ids import PathId, PositiveId, digits, storable
-from chassis.money import MAX_AMOUNT, Money, MoneyParam
+from chassis.ids import Name, PathId, PositiveId, digits, normal_form, storable
+from chassis.money import MAX_AMOUNT, Amount, AmountParam, Money
 from productfc.model import MAX_STOCK, Product
-from productfc.repository.products import Search
+from productfc.repository.search import Search
 
 MAX_BATCH = 100
-MAX_DECIMALS = 6
-
-
-def _bounded(value: Decimal) -> Decimal:
-    exponent = value.as_tuple().exponent
-    if not 0 <= value <= MAX_AMOUNT or not isinstance(exponent, int) or exponent < -MAX_DECIMALS:
-        raise ValueError(f"should be between 0 and {MAX_AMOUNT:,}, with at most {MAX_DECIMALS} decimals")
-    return value
-
-
-# Lengths come before the validator, so that their sentences count characters.
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(storable)]
 Description = Annotated[str, Field(max_length=10_000), AfterValidator(storable)]
 Stock = Annotated[int, Field(strict=True, ge=0, le=MAX_STOCK)]
 BodyId = Annotated[PositiveId, Field(strict=True)]
-SearchText = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
+SearchText = Annotated[str, BeforeValidator(normal_form), Field(min_length=1, max_length=255), AfterValidator(storable)]
 SearchPrice = Annotated[
-    MoneyParam,
-    AfterValidator(_bounded),
+    AmountParam,
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": int(MAX_AMOUNT)}),
 ]
 # For the OpenAPI document only: the bounds depend on the currency, and the use-case checks them.
-Price = Annotated[Money, Field(json_schema_extra={"minimum": 0, "maximum": int(MAX_AMOUNT)})]
+Price = Annotated[Amount, Field(json_schema_extra={"minimum": 0, "maximum": int(MAX_AMOUNT)})]
 
 
 class SearchQuery(BaseModel):
@@ -86,7 +73,10 @@ class ProductChanges(BaseModel):
     name: Name = Field(default_factory=str)
     price: Price = Field(default_factory=Decimal, examples=[42000])
     description: Description = Field(default_factory=str)
-    stock: Stock = Field(default_factory=int, examples=[250])
+    # The use-case checks the maximum: orders that were cancelled may have raised the stock beyond it.
+    stock: Annotated[int, Field(strict=True, ge=0, json_schema_extra={"maximum": MAX_STOCK})] = Field(
+        default_factory=int, examples=[250]
+    )
     category_id: BodyId = Field(default_factory=int)
 
     def changes(self) -> dict[str, Any]:
@@ -169,3 +159,7 @@ def view(product: Product) -> dict[str, Any]:
 
 def encode(product: Product) -> bytes:
     return orjson.dumps(view(product))
+
+
+# Changes with every change of the answer's fields: what an earlier version has cached is then not served.
+SHAPE = hashlib.sha256(orjson.dumps(ProductView.model_json_schema())).hexdigest()[:16].encode() + b" "

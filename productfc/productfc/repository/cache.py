@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 from prometheus_client import Counter
 
 from chassis.failpoint import failpoint
-from chassis.redis import RedisClient
+from chassis.redis.client import RedisClient
 from productfc.repository.cached_answers import TTL_S, CachedAnswers
-from productfc.repository.single_flight import Load, SingleFlight, retrieve_exception
+from productfc.repository.single_flight import Load, SharedTasks, SingleFlight
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +20,9 @@ SWEEPS = Counter("product_cache_sweeps_total", "Invalidations of all recently ch
 
 # On top of the TTL: a row carries the time at which its transaction began.
 SWEEP_MARGIN_S = 60
-SWEEP_BATCH = 500
+# What another replica changed and did not invalidate, because it was killed in between, is invalidated here.
+REPEAT_INTERVAL_S = 60
+REPEAT_S = 2 * REPEAT_INTERVAL_S
 
 ChangedSince = Callable[[int], Awaitable[Collection[int]]]
 
@@ -27,16 +30,16 @@ ChangedSince = Callable[[int], Awaitable[Collection[int]]]
 class ProductCache:
     """A read-through cache of products.
 
-    `load` reads a product's answer from the database; None means that there is no such product. `changed_since` lists
-    the ids of the products that changed in the last n seconds. After a failed invalidation or a restart of Redis, Redis
-    may hold stale answers: reads then go to the database until `sweep` has invalidated all recent changes.
+    `load` reads a product's answer from the database, None when there is none. `changed_since` lists the products that
+    changed in the last n seconds. After a failed invalidation or a restart of Redis, it may hold stale answers: reads
+    go to the database until `sweep` has invalidated all recent changes, in every replica while none can write.
     """
 
-    def __init__(self, redis: RedisClient, load: Load, changed_since: ChangedSince) -> None:
-        self._answers = CachedAnswers(redis)
+    def __init__(self, redis: RedisClient, load: Load, changed_since: ChangedSince, shape: bytes) -> None:
+        self._answers = CachedAnswers(redis, shape)
         self._load = load
         self._changed_since = changed_since
-        self._fills: dict[tuple[int, bytes], asyncio.Task[bytes | None]] = {}
+        self._fills = SharedTasks()
         self._load_uncached = SingleFlight(load)
         # Each reason for distrust starts a new epoch. A sweep restores trust up to the epoch in which it began, so that
         # an invalidation that fails during the sweep is not forgotten.
@@ -50,6 +53,15 @@ class ProductCache:
         """Whether Redis holds no answer that this process has reason to call stale."""
         return self._epoch == self._swept_epoch
 
+    async def peek(self, product_id: int) -> bytes | None:
+        """Return a product's answer if Redis holds it. Raises nothing."""
+        if not self.trusted:
+            return None
+        answer = await self._answers.peek(product_id)
+        if answer is not None:
+            READS.labels("cache").inc()
+        return answer
+
     async def get(self, product_id: int) -> bytes | None:
         """Return a product's answer. Raises what the database raises, but nothing of what Redis raises."""
         answer, version = await self._answers.read(product_id) if self.trusted else (None, None)
@@ -59,36 +71,25 @@ class ProductCache:
         if version is None:
             READS.labels("database").inc()
             return await self._load_uncached(product_id)
-        return await self._fill_once(product_id, version)
-
-    async def _fill_once(self, product_id: int, version: bytes) -> bytes | None:
-        """Share one query among the readers of a version. A reader that comes after a change has another version."""
-        fill = self._fills.get((product_id, version))
-        if fill is None:
-            READS.labels("filled").inc()
-            fill = asyncio.create_task(self._fill(product_id, version))
-            self._fills[product_id, version] = fill
-            fill.add_done_callback(lambda task: self._remove_fill(product_id, version, task))
-        else:
-            READS.labels("shared").inc()
-        return await asyncio.shield(fill)
-
-    def _remove_fill(self, product_id: int, version: bytes, fill: asyncio.Task[bytes | None]) -> None:
-        del self._fills[product_id, version]
-        retrieve_exception(fill)
+        # A reader that comes after a change has another version, and so another query.
+        key = (product_id, version)
+        READS.labels("shared" if key in self._fills else "filled").inc()
+        return await self._fills.run(key, partial(self._fill, product_id, version))
 
     async def _fill(self, product_id: int, version: bytes) -> bytes | None:
         answer = await self._load(product_id)
         await failpoint("productfc.before_fill")
-        if answer is not None and not await self._answers.fill(product_id, version, answer):
+        if answer is None:
+            await self._answers.forget(product_id, version)
+        elif not await self._answers.fill(product_id, version, answer):
             self._distrust()
         return answer
 
     @asynccontextmanager
-    async def invalidation(self) -> AsyncIterator[set[int]]:
+    async def invalidation(self, *, unless_down: bool = False) -> AsyncIterator[set[int]]:
         """Surround a transaction that changes products; the ids put into the set are invalidated after it.
 
-        A transaction that raises may have committed nevertheless, when the connection was lost during the commit.
+        One that raises may have committed, when its connection was lost. `unless_down`: leave Redis to the sweep then.
         """
         changed: set[int] = set()
         try:
@@ -97,15 +98,15 @@ class ProductCache:
             if changed:
                 self._distrust()
             raise
-        await self.invalidate(changed)
+        await self.invalidate(changed, unless_down=unless_down)
 
-    async def invalidate(self, product_ids: Collection[int]) -> None:
+    async def invalidate(self, product_ids: Collection[int], *, unless_down: bool = False) -> None:
         """Make the next reader of each product ask the database. When Redis fails, the sweep repeats it."""
         if not product_ids:
             return
         done = False
         try:
-            done = await self._answers.invalidate(product_ids)
+            done = await self._answers.invalidate(product_ids, unless_down=unless_down)
         finally:
             if not done:
                 self._distrust()
@@ -116,22 +117,27 @@ class ProductCache:
         self._epoch += 1
 
     async def sweep(self) -> bool:
-        """Invalidate all products that changed within the life of a cached answer, when Redis is not trusted.
-
-        Returns True when a new reason for distrust came up meanwhile. Raises what the database raises.
-        """
+        """Renew the mark that lets all replicas believe Redis. Without trust, first invalidate all recent changes."""
         run_id = await self._answers.run_id()
         if run_id is None or run_id != self._run_id:
             self._epoch += 1
-        if run_id is None or self.trusted:
+        if run_id is None:
             return False
-        epoch = self._epoch
-        product_ids = list(await self._changed_since(TTL_S + SWEEP_MARGIN_S))
-        for start in range(0, len(product_ids), SWEEP_BATCH):
-            if not await self._answers.invalidate(product_ids[start : start + SWEEP_BATCH]):
+        if self.trusted:
+            if await self._answers.renew(only_existing=True):
                 return False
+            self._epoch += 1
+        epoch = self._epoch
+        if not await self._answers.invalidate(await self._changed_since(TTL_S + SWEEP_MARGIN_S)):
+            return False
         SWEEPS.inc()
         self._run_id = run_id
         self._swept_epoch = epoch
-        log.info("recently changed products invalidated", products=len(product_ids))
+        if self.trusted:
+            await self._answers.renew(only_existing=False)
         return not self.trusted
+
+    async def repeat(self) -> None:
+        """Invalidate the changes of the last two minutes. Raises what the database raises."""
+        if not await self._answers.invalidate(await self._changed_since(REPEAT_S)):
+            self._distrust()

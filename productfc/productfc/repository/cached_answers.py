@@ -1,4 +1,4 @@
-"""The Redis commands of the product cache: answers, and versions that decide whether an answer may be stored."""
+"""The Redis commands of the product cache: answers, versions that decide whether one may be stored, and a mark."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection
@@ -7,13 +7,17 @@ from typing import cast
 import structlog
 from redis.asyncio import Redis
 
-from chassis.redis import FAILURES, RedisClient
+from chassis.redis.client import FAILURES, RedisClient
 
 log = structlog.get_logger(__name__)
 
 TTL_S = 300
-# Longer than any reader can take between reading a version and filling with it.
-VERSION_TTL_S = 3600
+# Longer than a reader may take between reading a version and filling with it; a later one fills nothing.
+VERSION_TTL_S = 60
+# Products in one round trip.
+BATCH = 500
+# Exists while a replica renews it, which takes a write: then changes reach Redis too, and its answers can be believed.
+CURRENT, CURRENT_S = "products:current", 3
 
 # Returns the version and creates a missing one, so that a restarted Redis is not mistaken for an unchanged product.
 _VERSION = """
@@ -29,7 +33,11 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
 return 1
 """
-_DOWN = object()
+# Deletes the version of a product that does not exist, unless a change has replaced it.
+_FORGET = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+"""
 
 
 def value_key(product_id: int) -> str:
@@ -42,50 +50,94 @@ def version_key(product_id: int) -> str:
 
 
 class CachedAnswers:
-    """Reads, fills and invalidates the answers in Redis."""
+    """Reads, fills and invalidates the answers in Redis.
 
-    def __init__(self, redis: RedisClient) -> None:
+    Each is stored behind `shape`, which changes with the fields of an answer. What does not begin with it is ignored:
+    another version of the service may have stored it.
+    """
+
+    def __init__(self, redis: RedisClient, shape: bytes) -> None:
         self._redis = redis
+        self._shape = shape
+
+    async def peek(self, product_id: int) -> bytes | None:
+        """Return the answer of a cached product; None for another one, and where Redis can't be believed."""
+        stored, current = await self._redis.mget(value_key(product_id), CURRENT) or (None, None)
+        return self._answer(stored) if current is not None else None
 
     async def read(self, product_id: int) -> tuple[bytes | None, bytes | None]:
-        """Return (answer, None) for a cached product, (None, version) for another one, (None, None) without Redis."""
-        answer = await self._redis.or_default(lambda redis: redis.get(value_key(product_id)), _DOWN)
-        if isinstance(answer, bytes):
-            return answer, None
-        if answer is _DOWN:
+        """Return (answer, None) for a cached product, (None, version) for another one.
+
+        Returns (None, None) without Redis, and while its answers can't be believed.
+        """
+        stored, current = await self._redis.mget(value_key(product_id), CURRENT) or (None, None)
+        if current is None:
             return None, None
+        if (answer := self._answer(stored)) is not None:
+            return answer, None
         work = _script(_VERSION, [version_key(product_id)], [secrets.token_hex(8), VERSION_TTL_S])
-        version = await self._redis.or_default(work, None)
+        version = await self._redis.or_default(work, None, writes=True)
         return None, version if isinstance(version, bytes) else None
+
+    def _answer(self, stored: bytes | None) -> bytes | None:
+        return stored[len(self._shape) :] if stored is not None and stored.startswith(self._shape) else None
 
     async def fill(self, product_id: int, version: bytes, answer: bytes) -> bool:
         """Store an answer unless the version has been replaced. False when Redis fails."""
-        work = _script(_FILL, [version_key(product_id), value_key(product_id)], [version, answer, TTL_S])
-        return await self._redis.or_default(work, None) is not None
+        work = _script(_FILL, [version_key(product_id), value_key(product_id)], [version, self._shape + answer, TTL_S])
+        return await self._redis.or_default(work, None, writes=True) is not None
 
-    async def invalidate(self, product_ids: Collection[int]) -> bool:
-        """Replace the versions of the products and delete their answers. False when Redis fails."""
+    async def forget(self, product_id: int, version: bytes) -> None:
+        """Delete the version of a product that does not exist, so that requests for unknown ids leave nothing."""
+        await self._redis.or_default(_script(_FORGET, [version_key(product_id)], [version]), None, writes=True)
+
+    async def invalidate(self, product_ids: Collection[int], *, unless_down: bool = False) -> bool:
+        """Replace the versions of the products and delete their answers. False when Redis fails.
+
+        With `unless_down`, a Redis that did not answer lately is not asked. Without it the breaker is ignored: other
+        replicas may reach a Redis that failed here a moment ago, and would serve the stale answers.
+        """
+        if unless_down and self._redis.down:
+            return False
+        ids = list(product_ids)
         try:
-            # Without the breaker: other replicas may reach a Redis that failed here a moment ago, and would serve the
-            # stale answers.
-            async with self._redis.raw.pipeline(transaction=False) as pipe:
-                for product_id in product_ids:
-                    pipe.set(version_key(product_id), secrets.token_hex(8), ex=VERSION_TTL_S)
-                pipe.delete(*(value_key(product_id) for product_id in product_ids))
-                await pipe.execute()
+            for start in range(0, len(ids), BATCH):
+                await self._redis.call(_replace(ids[start : start + BATCH]), writes=True)
         except FAILURES as error:
             log.warning("cache invalidation failed", error=f"{type(error).__name__}: {error}")
             return False
         return True
 
+    async def renew(self, *, only_existing: bool) -> bool:
+        """Let all replicas believe what Redis holds for CURRENT_S seconds.
+
+        False when Redis fails, and with `only_existing` when the mark had ended: for a time nobody could write.
+        """
+
+        async def mark(redis: Redis) -> bool:
+            return bool(await redis.set(CURRENT, b"1", ex=CURRENT_S, xx=only_existing))
+
+        return await self._redis.or_default(mark, False, writes=True)
+
     async def run_id(self) -> str | None:
-        """Return the id of the Redis process, which a restart changes. None when Redis fails."""
-        return await self._redis.or_default(_run_id, None)
+        """Return the id of the Redis process, which a restart changes. None when Redis fails or refuses writes."""
+        return await self._redis.or_default(_run_id, None) if await self._redis.takes_writes() else None
 
 
 def _script(source: str, keys: list[str], arguments: list[str | bytes | int]) -> Callable[[Redis], Awaitable[object]]:
     def work(redis: Redis) -> Awaitable[object]:
         return cast(Awaitable[object], redis.eval(source, len(keys), *keys, *arguments))
+
+    return work
+
+
+def _replace(product_ids: list[int]) -> Callable[[Redis], Awaitable[None]]:
+    async def work(redis: Redis) -> None:
+        async with redis.pipeline(transaction=False) as pipe:
+            for product_id in product_ids:
+                pipe.set(version_key(product_id), secrets.token_hex(8), ex=VERSION_TTL_S)
+            pipe.delete(*(value_key(product_id) for product_id in product_ids))
+            await pipe.execute()
 
     return work
 

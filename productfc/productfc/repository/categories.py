@@ -9,9 +9,12 @@ from productfc.model import Category
 _ALL = "SELECT id, name FROM product_categories ORDER BY name, id"
 _BY_ID = "SELECT id, name FROM product_categories WHERE id = $1"
 _LOCK_AGAINST_DELETE = "SELECT 1 FROM product_categories WHERE id = $1 FOR KEY SHARE"
-_LOCK_AGAINST_USE = "SELECT 1 FROM product_categories WHERE id = $1 FOR UPDATE"
+_LOCK_AGAINST_USE = "SELECT name FROM product_categories WHERE id = $1 FOR UPDATE"
 _INSERT = "INSERT INTO product_categories (name) VALUES ($1) RETURNING id"
-_RENAME = "UPDATE product_categories SET name = $2, updated_at = now() WHERE id = $1 RETURNING id, name"
+_RENAME = """
+WITH before AS (SELECT id, name FROM product_categories WHERE id = $1 FOR NO KEY UPDATE)
+UPDATE product_categories c SET name = $2, updated_at = now() FROM before WHERE c.id = before.id RETURNING before.name
+"""
 _HAS_PRODUCTS = "SELECT EXISTS (SELECT 1 FROM products WHERE category_id = $1 AND deleted_at IS NULL)"
 # Archived products leave the category. Their rows are locked in the order that stock events use.
 _REMOVE_PRODUCTS = """
@@ -37,9 +40,10 @@ async def lock_against_delete(tx: Tx, category_id: int) -> bool:
     return await tx.driver().fetchval(_LOCK_AGAINST_DELETE, category_id) is not None
 
 
-async def lock_against_use(tx: Tx, category_id: int) -> bool:
-    """Keep products from being put into a category until the transaction ends. False when it does not exist."""
-    return await tx.driver().fetchval(_LOCK_AGAINST_USE, category_id) is not None
+async def lock_against_use(tx: Tx, category_id: int) -> str | None:
+    """Keep products from being put into a category until the transaction ends; return its name, None without one."""
+    name: str | None = await tx.driver().fetchval(_LOCK_AGAINST_USE, category_id)
+    return name
 
 
 async def insert(tx: Tx, name: str) -> Category:
@@ -51,13 +55,13 @@ async def insert(tx: Tx, name: str) -> Category:
     return Category(category_id, name)
 
 
-async def rename(tx: Tx, category_id: int, name: str) -> Category | None:
-    """Rename a category and return it, None when it does not exist. Raises CategoryExists."""
+async def rename(tx: Tx, category_id: int, name: str) -> str | None:
+    """Rename a category and return its name of before, None when it does not exist. Raises CategoryExists."""
     try:
-        row = await tx.driver().fetchrow(_RENAME, category_id, name)
+        before: str | None = await tx.driver().fetchval(_RENAME, category_id, name)
     except asyncpg.UniqueViolationError as error:
         raise CategoryExists(name) from error
-    return None if row is None else Category(*row)
+    return before
 
 
 async def has_products(tx: Tx, category_id: int) -> bool:

@@ -1,7 +1,8 @@
 """Single-flight loads: concurrent readers of a product share one query that begins after all of them have called."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any
 
 Load = Callable[[int], Awaitable[bytes | None]]
 
@@ -36,6 +37,28 @@ class SingleFlight:
         finally:
             if self._running.get(product_id) is task:
                 del self._running[product_id]
+
+
+class SharedTasks:
+    """One task for each key: who asks while it runs gets its result."""
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, asyncio.Task[bytes | None]] = {}
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._running
+
+    async def run(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, bytes | None]]) -> bytes | None:
+        """Return what the work returns, started now or earlier. Raises what it raises."""
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = asyncio.create_task(work())
+            task.add_done_callback(lambda done: self._remove(key, done))
+        return await asyncio.shield(task)
+
+    def _remove(self, key: Hashable, task: "asyncio.Task[bytes | None]") -> None:
+        del self._running[key]
+        retrieve_exception(task)
 
 
 def retrieve_exception(task: "asyncio.Task[bytes | None]") -> None:

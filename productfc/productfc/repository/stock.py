@@ -26,6 +26,7 @@ locked AS (
   ORDER BY id FOR NO KEY UPDATE)
 SELECT product_id, quantity, state, (SELECT count(*) FROM locked) FROM held
 """
+_PRODUCT_IDS = "SELECT product_id FROM stock_ledger WHERE order_id = $1"
 _SAVE = """
 WITH moved AS (
   UPDATE products p SET stock = p.stock + change.units, updated_at = now()
@@ -64,6 +65,11 @@ async def load_for_return(tx: Tx, order_id: int) -> list[Entry]:
     """Return the order's ledger, and lock the products that it holds in id order."""
     rows = await tx.driver().fetch(_FOR_RETURN, order_id)
     return [Entry(product_id, quantity, LedgerState(state)) for product_id, quantity, state, _ in rows]
+
+
+async def product_ids(tx: Tx, order_id: int) -> list[int]:
+    """List the products in the order's ledger, whatever their state."""
+    return [row[0] for row in await tx.driver().fetch(_PRODUCT_IDS, order_id)]
 
 
 async def save(tx: Tx, order_id: int, event_id: UUID, decision: Decision) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from chassis.db.database import metadata_factory
 from chassis.db.inbox import inbox_table
@@ -89,6 +89,21 @@ stock_adjustments = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("units <> 0", name="units"),
     CheckConstraint("cause IN ('opening', 'created', 'set')", name="cause"),
+)
+
+# Append only: a trigger refuses every change, and to delete what is younger than 30 days.
+admin_actions = Table(
+    "admin_actions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("admin_id", BigInteger, nullable=False),
+    Column("admin_email", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("subject_id", BigInteger, nullable=False),
+    Column("before", JSONB, nullable=False),
+    Column("after", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
 )
 
 outbox = outbox_table(metadata)

@@ -1,13 +1,14 @@
 """Puts a product on sale."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from chassis.db.database import Database
 from chassis.money import check_amount
 from productfc.errors import CategoryNotFound
 from productfc.model import Product
-from productfc.repository import categories, products
+from productfc.repository import admin_actions, categories, products
+from productfc.repository.admin_actions import Action, Admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class NewProduct:
     category_id: int
 
 
-async def create_product(db: Database, new: NewProduct) -> Product:
+async def create_product(db: Database, admin: Admin, new: NewProduct) -> Product:
     """Raises Invalid for the price, CategoryNotFound for the category."""
     price = check_amount(new.price, db.settings.currency)
     async with db.transaction() as tx:
@@ -35,6 +36,7 @@ async def create_product(db: Database, new: NewProduct) -> Product:
             stock=new.stock,
             category_id=new.category_id,
         )
+        await admin_actions.add(tx, admin, Action.PRODUCT_CREATED, product_id, {}, asdict(new) | {"price": price})
         product = await products.by_id_in(tx, product_id)
     if product is None:
         raise RuntimeError(f"product {product_id} is missing right after its insert")

@@ -9,6 +9,7 @@ from chassis.events import Message
 from productfc.config import Settings
 from productfc.events import StockRollback
 from productfc.model import merge
+from productfc.repository import stock
 from productfc.repository.cache import ProductCache
 from productfc.service.stock import give_back
 
@@ -20,10 +21,12 @@ RETURNS = Counter("stock_returns_total", "Rollbacks applied by outcome", ["outco
 async def return_stock(db: Database, cache: ProductCache, message: Message, rollback: StockRollback) -> None:
     """Apply the message once, also to archived products. Before its stock.updated it leaves tombstones."""
     lines = merge(line.line() for line in rollback.products)
-    async with cache.invalidation() as changed, db.transaction() as tx:
+    async with cache.invalidation(unless_down=True) as changed, db.transaction() as tx:
         if not await first_time(tx, Settings.service, message):
+            # The process that applied it may have been killed before it invalidated.
+            changed.update(await stock.product_ids(tx, rollback.order_id))
             return
-        decision = await give_back(tx, rollback.order_id, lines, message.event_id)
+        decision = await give_back(tx, rollback.order_id, lines, message.identity)
         changed.update(decision.changes)
     outcome = "released" if decision.changes else "tombstone" if decision.entries else "unchanged"
     RETURNS.labels(outcome).inc()

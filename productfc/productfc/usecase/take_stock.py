@@ -22,10 +22,12 @@ TAKES = Counter("stock_takes_total", "Stock events applied by outcome", ["outcom
 async def take_stock(db: Database, cache: ProductCache, message: Message, update: StockUpdated) -> None:
     """Apply the message once. An order that has ledger rows, even tombstones, takes nothing."""
     lines = merge(line.line() for line in update.products)
-    async with cache.invalidation() as changed, db.transaction() as tx:
+    async with cache.invalidation(unless_down=True) as changed, db.transaction() as tx:
         if not await first_time(tx, Settings.service, message):
+            # The process that applied it may have been killed before it invalidated.
+            changed.update(line.product_id for line in lines)
             return
-        decision = await take(tx, update.order_id, lines, message.event_id)
+        decision = await take(tx, update.order_id, lines, message.identity)
         changed.update(decision.changes)
         if decision.refusal is not None:
             await tx.publish(_rejected(update.order_id, lines, decision.refusal))

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +15,12 @@ from fastapi import FastAPI
 from chassis.auth.tokens import TokenVerifier, encode_token
 from chassis.db.database import Database
 from chassis.events import Message
+from chassis.loops import Task
 from productfc.app import SERVICE
 from productfc.config import Settings
 from productfc.handler.kafka import handlers
 from productfc.repository.cache import ProductCache
+from testkit.proxy import Proxy
 
 _offsets = itertools.count(1)
 _orders = itertools.count(1)
@@ -35,6 +37,7 @@ class Shop:
     cache: ProductCache
     app: FastAPI
     http: httpx2.AsyncClient
+    tasks: Sequence[Task] = ()
 
     def token(self, role: str = "admin") -> dict[str, str]:
         """Return the headers of a signed-in user."""
@@ -121,4 +124,11 @@ async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
         for close in process.close:
             stack.push_async_callback(close)
         stack.push_async_callback(http.aclose)
-        yield Shop(settings, app.state.db, app.state.cache, app, http)
+        yield Shop(settings, app.state.db, app.state.cache, app, http, process.tasks)
+
+
+@pytest.fixture
+async def proxy(redis_server: dict[str, Any]) -> AsyncIterator[Proxy]:
+    """A proxy in front of Redis."""
+    async with Proxy(redis_server["redis_host"], redis_server["redis_port"]) as proxy:
+        yield proxy

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pytest
 from redis.asyncio import ConnectionPool
 
-from chassis.redis import RedisClient
+from chassis.redis.client import RedisClient
 from productfc.config import Settings
+from productfc.handler.schemas import SHAPE
 from productfc.repository.cache import ProductCache
 from productfc.repository.cached_answers import value_key
 from testkit import eventually
@@ -19,7 +20,7 @@ from .conftest import Shop, new_order, open_shop
 async def test_a_read_fills_the_cache_with_its_bytes_for_five_minutes(shop: Shop, redis: RedisClient) -> None:
     product = await shop.product()
     answer = await shop.http.get(f"/v1/products/{product}")
-    assert await redis.raw.get(value_key(product)) == answer.content
+    assert await redis.raw.get(value_key(product)) == SHAPE + answer.content
     assert 290 <= await redis.raw.ttl(value_key(product)) <= 300
     assert (await shop.http.get(f"/v1/products/{product}")).content == answer.content
 
@@ -74,7 +75,7 @@ async def redis(settings: Settings) -> AsyncIterator[RedisClient]:
 async def slow(redis: RedisClient) -> tuple[SlowDatabase, ProductCache]:
     """A slow database and a cache that has been swept."""
     database = SlowDatabase()
-    cache = ProductCache(redis, database.load, database.changed_since)
+    cache = ProductCache(redis, database.load, database.changed_since, b"")
     await cache.sweep()
     return database, cache
 
@@ -109,7 +110,7 @@ async def test_fifty_readers_of_a_missing_answer_ask_the_database_once(
 async def test_without_redis_fifty_readers_share_a_query_and_none_that_began_before_they_asked() -> None:
     database = SlowDatabase()
     alone = RedisClient(Settings(redis_host="127.0.0.1", redis_port=1))
-    cache = ProductCache(alone, database.load, database.changed_since)
+    cache = ProductCache(alone, database.load, database.changed_since, b"")
     database.go.clear()
     early = [asyncio.create_task(cache.get(7)) for _ in range(50)]
     await database.read.wait()
@@ -153,8 +154,8 @@ async def test_an_invalidation_reaches_redis_although_a_read_has_just_failed(
     assert await cache.get(7) == b"old"
     working = redis.raw.connection_pool
     redis.raw.connection_pool = ConnectionPool(host="127.0.0.1", port=1)
-    await cache.get(7)
-    assert redis._down
+    await redis.or_default(lambda client: client.get("k"), None)
+    assert redis.down
     redis.raw.connection_pool = working
     await cache.invalidate([7])
     assert await redis.raw.get(value_key(7)) is None, "another replica would still serve it"

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from productfc.handler.http import PLAIN_IDS
+from productfc.model import MAX_STOCK
+
 from .conftest import Shop
 
 BIG = 2**63
@@ -217,3 +220,31 @@ async def test_prices_are_inclusive_bounds(shop: Shop) -> None:
     params = {"category": "Bounds", "min_price": "2", "max_price": "3.5"}
     answer = (await shop.http.get("/v1/products/search", params=params)).json()
     assert [product["id"] for product in answer["products"]] == ids[1:3]
+
+
+async def test_values_that_are_there_already_pass_whatever_the_limits_are(shop: Shop) -> None:
+    product = await shop.product(stock=MAX_STOCK)
+    path, admin = f"/v1/products/{product}", shop.token()
+    # Stock of a cancelled order came back, and the price is of a time when the currency had decimals.
+    await shop.value("UPDATE products SET stock = stock + 3, price = 1000.5 WHERE id = $1", product)
+    await shop.cache.invalidate([product])
+    whole = (await shop.http.get(path)).json()
+    assert (whole["stock"], whole["price"]) == (MAX_STOCK + 3, 1000.5)
+    answer = await shop.http.put(path, json=whole, headers=admin)
+    assert (answer.status_code, answer.json()) == (200, whole)
+    answer = await shop.http.put(path, json=whole | {"name": "Renamed"}, headers=admin)
+    assert (answer.status_code, answer.json()) == (200, whole | {"name": "Renamed"})
+    for change in ({"stock": MAX_STOCK + 2}, {"stock": MAX_STOCK + 4}, {"stock": 10**30}, {"price": 1000.25}):
+        answer = await shop.http.put(path, json=whole | change, headers=admin)
+        assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed"), change
+    assert (await shop.http.put(path, json={"stock": MAX_STOCK}, headers=admin)).json()["stock"] == MAX_STOCK
+
+
+@pytest.mark.parametrize("comma", [",", "%2C"])
+async def test_a_plain_batch_read_is_answered_past_the_router_as_any_other(shop: Shop, comma: str) -> None:
+    first, second = await shop.product(), await shop.product()
+    plain = comma.join(map(str, (second, first, second, 2**50)))
+    answers = [await shop.http.get(f"/v1/products?ids={text}") for text in (plain, f"0{plain}")]
+    assert [PLAIN_IDS.fullmatch(answer.url.query) is not None for answer in answers] == [True, False]
+    assert answers[0].content == answers[1].content
+    assert [product["id"] for product in answers[0].json()["products"]] == [second, first]

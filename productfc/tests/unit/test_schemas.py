@@ -11,7 +11,7 @@ from chassis.events import Message, parse
 from productfc.events import StockRollback, StockUpdated
 from productfc.handler.schemas import ProductChanges, ProductView, SearchQuery, encode
 from productfc.model import Product
-from productfc.repository.products import escape_like
+from productfc.repository.search import escape_like
 
 
 @pytest.mark.parametrize(
