@@ -17,10 +17,9 @@ from userfc.service.passwords import Passwords
 from userfc.service.revocations import DatabaseAuthority
 from userfc.start import Start
 from userfc.usecase.purge_revocations import purge_revocations
-from userfc.usecase.refill_revocations import refill_revocations, repeat_revocations
+from userfc.usecase.refill_revocations import refill_revocations
 
 REFILL_INTERVAL_S = 1
-REPEAT_INTERVAL_S = 60
 PURGE_INTERVAL_S = 600
 
 
@@ -36,7 +35,6 @@ async def build(settings: Settings) -> Parts:
     grpc_server = await grpc.server(settings, {NAME: partial(add_UserServiceServicer_to_server, servicer)})
     await start.attempt()
     refill = partial(refill_revocations, db, copy)
-    repeat = partial(repeat_revocations, db, copy, 3 * REPEAT_INTERVAL_S)
     purge = partial(purge_revocations, db)
     return Parts(
         resources,
@@ -52,7 +50,6 @@ async def build(settings: Settings) -> Parts:
         # `api` handles log-outs too, so it also repairs their copy in Redis.
         api_loops=[
             Loop("revocations_refill", REFILL_INTERVAL_S, start.before(refill), copy.wake),
-            Loop("revocations_repeat", REPEAT_INTERVAL_S, start.before(repeat)),
             Loop("revocations_purge", PURGE_INTERVAL_S, start.before(purge)),
         ],
     )

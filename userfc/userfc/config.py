@@ -1,24 +1,13 @@
 """The settings of userfc, on top of those that every service reads."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
-from limits import parse
-from pydantic import AfterValidator, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import AfterValidator, SecretStr
 
+from chassis.auth.limits import Rate
 from chassis.config.declare import Port, setting
 from chassis.config.settings import ServiceSettings
 from userfc.model import check_password, normal_email
-
-# .env.example and the seed publish this password of the administrator, so production refuses it.
-PUBLISHED_PASSWORDS = frozenset({"admin12345"})
-
-
-def _limit(value: str) -> str:
-    try:
-        parse(value)
-    except ValueError:
-        raise ValueError("should be a rate such as 60/minute") from None
-    return value
 
 
 def _password(value: SecretStr) -> SecretStr:
@@ -26,7 +15,6 @@ def _password(value: SecretStr) -> SecretStr:
     return value
 
 
-Limit = Annotated[str, AfterValidator(_limit)]
 Email = Annotated[str, AfterValidator(normal_email)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
 
@@ -44,14 +32,9 @@ class Settings(ServiceSettings):
     admin_email: Email | None = setting("admin.email", None)
     admin_password: Password | None = setting("admin.password", None, secret=True)
 
-    login_limit_per_address: Limit = setting("limits.login_per_address", "60/minute")
-    login_limit_per_account: Limit = setting("limits.login_per_account", "10/minute")
-    register_limit_per_address: Limit = setting("limits.register_per_address", "60/minute")
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = setting("limits.trusted_proxies", ())
-
-    @model_validator(mode="after")
-    def _refuse_published_password(self) -> Self:
-        password = self.admin_password.get_secret_value() if self.admin_password else None
-        if self.environment == "production" and password in PUBLISHED_PASSWORDS:
-            raise ValueError("setting ADMIN_PASSWORD: is the development default, which production refuses")
-        return self
+    login_limit_per_address: Rate = setting("limits.login_per_address", "60/minute")
+    login_limit_per_account: Rate = setting("limits.login_per_account", "10/minute")
+    login_limit_per_account_total: Rate = setting("limits.login_per_account_total", "100/minute")
+    register_limit_per_address: Rate = setting("limits.register_per_address", "60/minute")
+    login_limit_per_site: Rate = setting("limits.login_per_site", "600/minute")
+    register_limit_per_site: Rate = setting("limits.register_per_site", "600/minute")

@@ -11,7 +11,7 @@ AppError
 ├── Conflict
 │   └── EmailTaken          email_taken           compared without case
 └── RateLimited             rate_limited
-    ├── TooManyTries        rate_limited          the window of an address or an account is used up
+    ├── TooManyTries        rate_limited          (chassis) the window of an address or an account is used up
     └── PasswordsBusy       rate_limited          the queue in front of password hashing is full
 """
 
@@ -57,14 +57,6 @@ class EmailTaken(Conflict):
 
     def __init__(self) -> None:
         super().__init__("email is already registered")
-
-
-class TooManyTries(RateLimited):
-    """A rate limit is used up. `reset_s` is the number of seconds until the next try is allowed."""
-
-    def __init__(self, *, limit: int, reset_s: int) -> None:
-        headers = {"RateLimit-Limit": str(limit), "RateLimit-Remaining": "0", "RateLimit-Reset": str(reset_s)}
-        super().__init__("Too many tries; wait a moment and try again", retry_after=reset_s, headers=headers)
 
 
 class PasswordsBusy(RateLimited):

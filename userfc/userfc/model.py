@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from email_validator import EmailNotValidError, validate_email
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MAX_NAME = 255
 MIN_PASSWORD = 8
 MAX_PASSWORD = 128
+# Passwords of this rank are refused: they are tried first.
+COMMONEST = 3_000
 # The longest address by RFC 3696. Longer texts are refused without being parsed.
 MAX_EMAIL = 320
 
@@ -72,10 +75,25 @@ def comparable_email(text: str) -> str:
         return text.strip().lower()
 
 
+def _common() -> frozenset[str]:
+    """Return the commonest passwords that are long enough.
+
+    The library lists each text once, where it ranks highest: as a password, a name or a word. So the passwords that are
+    among the COMMONEST are among the first of one of its lists.
+    """
+    first = (list(texts)[:COMMONEST] for texts in FREQUENCY_LISTS.values())
+    return frozenset(text for texts in first for text in texts if len(text) >= MIN_PASSWORD)
+
+
+_COMMON = _common()
+
+
 def check_password(password: str) -> str:
-    """Return the password as it is. Raises ValueError unless it has 8 to 128 code points."""
+    """Return the password as it is. Raises ValueError unless it has 8 to 128 code points and is not a common one."""
     if len(password) < MIN_PASSWORD:
         raise ValueError(f"Password must be at least {MIN_PASSWORD} characters long")
     if len(password) > MAX_PASSWORD:
         raise ValueError(f"Password must be at most {MAX_PASSWORD} characters long")
+    if password.lower() in _COMMON:
+        raise ValueError("Password is one of the most common ones")
     return password

@@ -108,7 +108,12 @@ async def opened(settings: Settings, *, work: bool = False) -> AsyncIterator[Use
 async def settings(make_database: Callable[[str], Awaitable[dict[str, Any]]], redis_server: dict[str, Any]) -> Settings:
     """Settings of a fresh, migrated database and a Redis, without rate limits."""
     values = {**await make_database("userfc"), **redis_server}
-    for limit in ("login_limit_per_address", "login_limit_per_account", "register_limit_per_address"):
+    for limit in (
+        "login_limit_per_address",
+        "login_limit_per_account",
+        "login_limit_per_account_total",
+        "register_limit_per_address",
+    ):
         values[limit] = NO_LIMIT
     return Settings(**values)
 

@@ -53,7 +53,7 @@ async def test_who_registers_can_sign_in_and_read_who_they_are(userfc: Userfc) -
         ({"email": "nobody"}, "email: is not a valid e-mail address"),
         ({"email": "a@localhost"}, "email: is not a valid e-mail address"),
         ({"email": ""}, "email: is not a valid e-mail address"),
-        ({"email": 7}, "email: should be a valid string"),
+        ({"email": 7}, "email: should be a string"),
         ({"name": "   "}, "name: should have at least 1 character"),
         ({"name": "x" * 256}, "name: should have at most 255 characters"),
         ({"password": "1234567", "confirm_password": "1234567"}, "Password must be at least 8 characters long"),
@@ -105,9 +105,9 @@ async def test_of_two_who_race_for_an_address_one_gets_it(userfc: Userfc) -> Non
 
 async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(userfc: Userfc) -> None:
     email = await userfc.register()
-    for password in ("a bad password", PASSWORD.upper(), "", "x" * 10_000):
+    for password in ("a bad password", PASSWORD.upper(), "", "x" * 4_000):
         assert await userfc.login(email, password) == WRONG
-    for unknown in (new_email(), "", "no address", "x" * 10_000, "' OR 1=1 --"):
+    for unknown in (new_email(), "", "no address", "x" * 4_000, "' OR 1=1 --"):
         assert await userfc.login(unknown, PASSWORD) == WRONG
 
 
@@ -116,8 +116,8 @@ async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(userfc: 
     [
         ({}, "email: is required"),
         ({"email": "a@example.com"}, "password: is required"),
-        ({"email": 1, "password": PASSWORD}, "email: should be a valid string"),
-        ({"email": "a@example.com", "password": None}, "password: should be a valid string"),
+        ({"email": 1, "password": PASSWORD}, "email: should be a string"),
+        ({"email": "a@example.com", "password": None}, "password: should be a string"),
     ],
 )
 async def test_a_login_without_its_fields_is_malformed(userfc: Userfc, body: dict[str, Any], sentence: str) -> None:

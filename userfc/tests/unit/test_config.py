@@ -5,16 +5,8 @@ from ipaddress import ip_network
 import pytest
 
 from chassis.config.settings import load
+from testkit.production import PLAINTEXT
 from userfc.config import Settings
-
-PRODUCTION = {
-    "ENVIRONMENT": "production",
-    "DB_PASSWORD": "d" * 20,
-    "REDIS_PASSWORD": "r" * 20,
-    "JWT_SECRET": "j" * 40,
-    "GRPC_CREDENTIALS": "g" * 20,
-    "ADMIN_EMAIL": "root@example.com",
-}
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -52,6 +44,11 @@ def test_the_environment_names_the_administrator_and_the_proxies(monkeypatch: py
         ("LOGIN_LIMIT_PER_ADDRESS", "often"),
         ("LOGIN_LIMIT_PER_ACCOUNT", "10 per blink"),
         ("REGISTER_LIMIT_PER_ADDRESS", "-1"),
+        # Without Redis each of these was an error at every request.
+        ("LOGIN_LIMIT_PER_ADDRESS", "0/minute"),
+        ("LOGIN_LIMIT_PER_ADDRESS", "99999999999999999999/minute"),
+        ("LOGIN_LIMIT_PER_ADDRESS", "60/99999999 year"),
+        ("LOGIN_LIMIT_PER_ADDRESS", "60/minute;5/second"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,nowhere"),
         ("GRPC_PORT", "70000"),
     ],
@@ -69,10 +66,24 @@ def test_a_malformed_setting_stops_the_start_with_one_line_that_names_it(
 
 
 def test_production_refuses_the_development_password_of_the_administrator(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PRODUCTION.items():
+    for name, value in PLAINTEXT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ADMIN_PASSWORD", "a good password")
-    assert load(Settings).admin_email == "root@example.com"
+    with pytest.raises(SystemExit, match="setting ADMIN_PASSWORD: must be at least 16 bytes long"):
+        load(Settings)
+    monkeypatch.setenv("ADMIN_PASSWORD", "a good long password")
+    assert load(Settings).environment == "production"
     monkeypatch.setenv("ADMIN_PASSWORD", "admin12345")
     with pytest.raises(SystemExit, match="setting ADMIN_PASSWORD: is the development default"):
         load(Settings)
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_a_common_password_of_the_administrator_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", environment)
+    for password in ("password", "Password123", "trustno1"):
+        monkeypatch.setenv("ADMIN_PASSWORD", password)
+        with pytest.raises(SystemExit, match="setting ADMIN_PASSWORD: Password is one of the most common ones"):
+            load(Settings)

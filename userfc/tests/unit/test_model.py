@@ -45,7 +45,7 @@ def test_what_is_no_address_is_refused_and_can_still_be_compared(typed: str) -> 
     assert comparable_email(typed) == typed.strip().lower()
 
 
-@pytest.mark.parametrize("password", ["12345678", " " * 8, "ä" * 128, "👍" * 128, " p w d 1 "])
+@pytest.mark.parametrize("password", ["customer123", "admin12345", " " * 8, "ä" * 128, "👍" * 128, " p w d 1 "])
 def test_a_password_of_8_to_128_code_points_is_used_as_it_is(password: str) -> None:
     assert check_password(password) == password
 
@@ -57,6 +57,13 @@ def test_a_password_of_8_to_128_code_points_is_used_as_it_is(password: str) -> N
         ("1234567", "Password must be at least 8 characters long"),
         ("👍" * 7, "Password must be at least 8 characters long"),
         ("x" * 129, "Password must be at most 128 characters long"),
+        ("password", "Password is one of the most common ones"),
+        ("12345678", "Password is one of the most common ones"),
+        ("PassWord1", "Password is one of the most common ones"),
+        ("iloveyou", "Password is one of the most common ones"),
+        # Names, which the library lists as such although they are common passwords too.
+        ("jennifer", "Password is one of the most common ones"),
+        ("Michelle", "Password is one of the most common ones"),
     ],
 )
 def test_other_passwords_are_refused(password: str, sentence: str) -> None:

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from userfc.handler.schemas import RegisterBody
 
-GOOD = {"name": "Ann", "email": "ann@example.com", "password": "password1", "confirm_password": "password1"}
+GOOD = {"name": "Ann", "email": "ann@example.com", "password": "correct horse", "confirm_password": "correct horse"}
 
 
 def test_a_name_is_trimmed_an_address_normalised_and_a_password_left_alone() -> None:
@@ -32,6 +32,7 @@ def test_names_of_1_to_255_characters_are_names(name: str) -> None:
         ("password", 12345678),
         ("password", None),
         ("password", "pass\x00word"),
+        ("password", "password1"),
         ("confirm_password", "password2"),
         ("confirm_password", None),
     ],

@@ -2,16 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from pydantic import SecretStr
 
+from chassis.auth.limits import Limit
 from chassis.auth.tokens import CurrentUser
+from chassis.http.address import client_address, client_site
 from chassis.http.app import errors
+from chassis.http.body import KIB
 from chassis.http.dependencies import Db, state
-from userfc.config import Settings
+from chassis.http.routing import Router, accepts
 from userfc.errors import UnknownTokenUser
 from userfc.handler import schemas
-from userfc.handler.address import client_address
 from userfc.repository import users
 from userfc.repository.limits import Limits
 from userfc.repository.revoked_copy import RevokedCopy
@@ -20,11 +22,32 @@ from userfc.usecase.login import login
 from userfc.usecase.logout import logout
 from userfc.usecase.register import register
 
-router = APIRouter(prefix="/v1", tags=["users"])
+router = Router(prefix="/v1", tags=["users"])
 
 
-async def _address(request: Request, settings: Annotated[Settings, state("settings")]) -> str:
-    return client_address(request, settings.trusted_proxies)
+MAX_BODY = 8 * KIB
+
+
+async def _address(request: Request) -> str:
+    return client_address(request, request.app.state.settings.trusted_proxies)
+
+
+async def _count_login(request: Request) -> None:
+    limits: Limits = request.app.state.limits
+    await _count(request, limits.logins_of_address, limits.logins_of_site)
+
+
+async def _count_registration(request: Request) -> None:
+    limits: Limits = request.app.state.limits
+    await _count(request, limits.registrations_of_address, limits.registrations_of_site)
+
+
+async def _count(request: Request, of_address: Limit, of_site: Limit) -> None:
+    trusted = request.app.state.settings.trusted_proxies
+    address, site = client_address(request, trusted), client_site(request, trusted)
+    await of_address.hit(address)
+    if site != address:
+        await of_site.hit(site)
 
 
 Address = Annotated[str, Depends(_address)]
@@ -35,22 +58,20 @@ Copy = Annotated[RevokedCopy, state("copy")]
 
 
 @router.post("/register", status_code=201, responses=errors(409, 429), summary="Register")
-async def post_register(
-    body: schemas.RegisterBody, db: Db, passwords: UsePasswords, limits: UseLimits, address: Address
-) -> schemas.RegisteredView:
+@accepts(max_body=MAX_BODY, before=_count_registration)
+async def post_register(body: schemas.RegisterBody, db: Db, passwords: UsePasswords) -> schemas.RegisteredView:
     """Create an account. 409 when the e-mail address is taken, compared without case."""
-    await limits.registrations_of_address.hit(address)
     await register(db, passwords, body.new_user())
     return schemas.RegisteredView()
 
 
-@router.post("/login", responses=errors(401, 429), summary="Sign in")
+@router.post("/login", responses=errors(401, 429, 503), summary="Sign in")
+@accepts(max_body=MAX_BODY, before=_count_login)
 async def post_login(
     body: schemas.LoginBody, db: Db, passwords: UsePasswords, limits: UseLimits, secret: Secret, address: Address
 ) -> schemas.TokenView:
     """Check a password and return a token for an hour. An unknown address and a wrong password get the same answer."""
-    await limits.logins_of_address.hit(address)
-    token = await login(db, passwords, limits.failures_of_account, secret, body.email, body.password)
+    token = await login(db, passwords, limits, secret, address=address, email=body.email, password=body.password)
     return schemas.TokenView(token=token)
 
 
@@ -64,6 +85,7 @@ async def read_user_info(caller: CurrentUser, db: Db) -> schemas.UserView:
 
 
 @router.post("/logout", responses=errors(503), summary="Log out")
+@accepts(max_body=MAX_BODY)
 async def post_logout(user: CurrentUser, db: Db, copy: Copy) -> schemas.LoggedOutView:
     """Revoke this token: from now on every service refuses it."""
     await logout(db, copy, user)

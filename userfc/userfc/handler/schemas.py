@@ -2,13 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic.config import JsonDict
 
-from chassis.ids import storable
+from chassis.ids import Name, storable
 from userfc.model import (
     MAX_EMAIL,
-    MAX_NAME,
     MAX_PASSWORD,
     MIN_PASSWORD,
     NewUser,
@@ -16,10 +15,6 @@ from userfc.model import (
     normal_email,
 )
 
-# The length comes before the validator, so that its sentence counts characters.
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME), AfterValidator(storable)
-]
 Email = Annotated[
     str,
     AfterValidator(normal_email),

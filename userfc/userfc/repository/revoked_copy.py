@@ -1,4 +1,4 @@
-"""The copy of the revoked tokens in Redis, which every service reads, and the mark of a complete copy."""
+"""The copy of the revoked tokens in Redis, which every service reads, and the marks of a complete and current copy."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from contextlib import suppress
 import structlog
 from redis.asyncio import Redis
 
-from chassis.auth.revocation import FILLED, key
-from chassis.redis import FAILURES, RedisClient
+from chassis.auth.revocation import CURRENT, CURRENT_S, FILLED, key
+from chassis.redis.client import FAILURES, RedisClient
 
 log = structlog.get_logger(__name__)
 
@@ -22,10 +22,10 @@ class RevokedCopy:
         self.wake = asyncio.Event()
 
     async def add(self, jti: str, life_s: int) -> None:
-        """Add one token. When Redis fails, the refill adds it later."""
+        """Add one token. When Redis fails, the next round adds it."""
         try:
             # Without the breaker: a Redis that has just come back already answers the other services.
-            await self._redis.raw.set(key(jti), b"1", ex=life_s)
+            await self._redis.call(lambda redis: redis.set(key(jti), b"1", ex=life_s), writes=True)
         except FAILURES as error:
             log.warning("revoked token not written to redis", error=f"{type(error).__name__}: {error}")
             await self.distrust()
@@ -36,15 +36,23 @@ class RevokedCopy:
         self.stale = True
         with suppress(*FAILURES):
             # Without the breaker, which the failed write has just opened.
-            await self._redis.raw.delete(FILLED)
+            await self._redis.call(lambda redis: redis.delete(FILLED, CURRENT))
 
     async def state(self) -> tuple[str, bool] | None:
-        """Return the run id of the Redis process and whether this process was filled; None while Redis is down."""
+        """Return the id of the data in Redis, and whether the copy in it is complete; None while Redis is down.
+
+        A copy is complete when the data with this id was filled, and has been renewed without a gap since then. The
+        marks of other data are removed: services do not compare the id.
+        """
 
         async def read(client: Redis) -> tuple[str, bool]:
-            run_id = str((await client.info("server"))["run_id"])
-            filled_run_id = await client.get(FILLED)
-            return run_id, filled_run_id == run_id.encode()
+            data_id = await _data_id(client)
+            filled, current = await client.mget(FILLED, CURRENT)
+            is_of_other_data = filled is not None and filled != data_id.encode()
+            if is_of_other_data:
+                log.warning("redis may have lost revoked tokens", data=data_id)
+                await client.delete(FILLED, CURRENT)
+            return data_id, not is_of_other_data and None not in (filled, current)
 
         return await self._redis.or_default(read, None)
 
@@ -58,14 +66,34 @@ class RevokedCopy:
             await pipe.execute()
             return True
 
-        return not tokens or await self._redis.or_default(write, False)
+        return not tokens or await self._redis.or_default(write, False, writes=True)
 
-    async def mark_filled(self, run_id: str) -> bool:
-        """Record in Redis that this Redis process holds all tokens. False when Redis fails."""
+    async def mark_current(self, data_id: str) -> bool:
+        """Record in Redis that it holds all tokens, for CURRENT_S seconds.
+
+        False when Redis fails, and when it no longer has the data of this id: it may have lost tokens meanwhile.
+        """
 
         async def write(client: Redis) -> bool:
-            # The value is a run id: it is missing after FLUSHALL and differs after a restart or a fail-over.
-            await client.set(FILLED, run_id)
+            if await _data_id(client) != data_id:
+                return False
+            pipe = client.pipeline(transaction=False)
+            # Missing after FLUSHALL.
+            pipe.set(FILLED, data_id)
+            pipe.set(CURRENT, b"1", ex=CURRENT_S)
+            await pipe.execute()
             return True
 
-        return await self._redis.or_default(write, False)
+        return await self._redis.or_default(write, False, writes=True)
+
+
+async def _data_id(client: Redis) -> str:
+    """Return what changes when Redis may have lost keys: by a restart, a fail-over, or an eviction for want of memory.
+
+    Where `maxmemory-policy` is not `noeviction`, a full Redis drops revoked tokens and goes on taking writes.
+    """
+    pipe = client.pipeline(transaction=False)
+    pipe.info("server")
+    pipe.info("stats")
+    server, stats = await pipe.execute()
+    return f"{server['run_id']} {stats.get('evicted_keys', 0)}"

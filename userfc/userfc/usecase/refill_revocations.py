@@ -1,4 +1,4 @@
-"""Keeps the copy of the revoked tokens in Redis complete, also after an outage or a loss of data."""
+"""Keeps the copy of the revoked tokens in Redis complete and current, also after an outage or a loss of data."""
 
 import structlog
 
@@ -9,40 +9,33 @@ from userfc.repository.revoked_copy import RevokedCopy
 log = structlog.get_logger(__name__)
 
 PAGE = 1_000
+# Tokens that were revoked so recently are written again in each round: another replica may have failed to write them.
+# Longer than a log-out can take to commit, plus the life of the mark: each renewal includes what the last one missed.
+RECENT_S = 30
 
 
 async def refill_revocations(db: Database, copy: RevokedCopy) -> None:
-    """Write all revoked tokens to Redis when this Redis process was never filled, or when a write has failed."""
+    """Write the recently revoked tokens to Redis, or all when its copy is not complete, and renew the mark of it."""
     state = await copy.state()
     if state is None:
         return
-    run_id, is_filled = state
-    if is_filled and not copy.stale:
-        return
+    data_id, is_complete = state
+    within_s = RECENT_S if is_complete and not copy.stale else None
     # Reset before the copy starts: a write that fails meanwhile sets it again.
     copy.stale = False
     done = False
     try:
-        count = await _write_all(db, copy, None)
-        done = count is not None and await copy.mark_filled(run_id)
+        count = await _write(db, copy, within_s)
+        done = count is not None and await copy.mark_current(data_id)
     finally:
         copy.stale = copy.stale or not done
     if not done:
         await copy.distrust()
-        return
-    log.info("revoked tokens written to redis", count=count)
+    elif within_s is None:
+        log.info("revoked tokens written to redis", count=count)
 
 
-async def repeat_revocations(db: Database, copy: RevokedCopy, within_s: float) -> None:
-    """Write the tokens again that were revoked within `within_s`.
-
-    A replica may have died after its commit and before its write to Redis.
-    """
-    if await _write_all(db, copy, within_s) is None:
-        await copy.distrust()
-
-
-async def _write_all(db: Database, copy: RevokedCopy, within_s: float | None) -> int | None:
+async def _write(db: Database, copy: RevokedCopy, within_s: int | None) -> int | None:
     """Copy page by page and return the number of tokens; None when Redis failed."""
     after, count = "", 0
     while page := await tokens.live(db, after, PAGE, within_s):
