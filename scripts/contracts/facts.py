@@ -49,7 +49,9 @@ BY_TOPIC: Mapping[str, Mapping[str, Fact]] = {
     "payment.success": {"status": {"description": "The result of the payment."}},
     "payment.failed": {
         "status": {"description": "The result of the payment."},
-        "reason": {"description": "A stable code: `expired`, `invoice_refused` or `gateway_unavailable`."},
+        "reason": {
+            "description": "A stable code: `expired`, `invoice_refused`, `gateway_unavailable` or `amount_mismatch`."
+        },
     },
     "stock.rejected": {"reason": {"description": "A sentence for a person: what was not in stock."}},
 }

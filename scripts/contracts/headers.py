@@ -16,6 +16,8 @@ REASONS = {
     "unsupported_currency": "the order is in another currency than the platform's",
     "not_yet": "the order did not become known in time",
     "handler_failed": "the handler failed at every try",
+    "message_too_large": "key, value and headers have more than 1 MiB",
+    "unreadable_record": "the record can't be unpacked, and the letter has none of it",
 }
 
 _TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -67,13 +69,27 @@ def dead_letter_headers() -> Schema:
         "x-error": _text("A sentence for a person.", maxLength=500),
         "x-source-topic": _text("The topic it was read from.", enum=[topic.name for topic in TOPICS]),
         "x-source-partition": _text("Its partition there.", pattern="^[0-9]+$"),
-        "x-source-offset": _text("Its offset there.", pattern="^[0-9]+$"),
+        "x-source-offset": _text("Its offset there; of several records, the first one.", pattern="^[0-9]+$"),
         "x-handler": _text("Consumer group and topic of the handler that could not apply it.", enum=handlers()),
         "x-attempts": _text("How often the handler was run.", pattern="^[0-9]+$"),
         "x-failed-at": _text("When it was written to the dead letter topic: RFC 3339, UTC.", format="date-time"),
     }
     about = "The headers of the original as they were, if it had any, and these."
-    return {"type": "object", "description": about, "properties": properties, "required": list(properties)}
+    properties_of_some = {
+        "x-source-last-offset": _text("The last offset, when one letter is about several records.", pattern="^[0-9]+$"),
+        "x-event-id": _text("The id that was derived for an original without `ce_id`."),
+        "x-value-length": _text("The bytes of a value that was too large to be kept.", pattern="^[0-9]+$"),
+        "x-value-sha256": _text("The SHA-256 of that value.", pattern="^[0-9a-f]{64}$"),
+        "x-key-length": _text("The bytes of a key that was too large to be kept.", pattern="^[0-9]+$"),
+        "x-key-sha256": _text("The SHA-256 of that key.", pattern="^[0-9a-f]{64}$"),
+        "x-headers-dropped": _text("How many headers of the original were not kept with it.", pattern="^[0-9]+$"),
+    }
+    return {
+        "type": "object",
+        "description": about,
+        "properties": {**properties, **properties_of_some},
+        "required": list(properties),
+    }
 
 
 def example_dead_letter(topic: Topic) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Writes docs/saga.md: every event from the use-case that publishes it to the use-case that consumes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,21 +24,27 @@ No component directs an order through the services. Each service reacts to event
 cancelled or failed. [events.md](events.md) describes the fields of each event, [architecture.md](architecture.md) the
 outbox and the inbox that carry them.
 
-Each row is one arrow of the picture. `orderfc: checkout` is the module `orderfc/orderfc/usecase/checkout.py`. The order
-of arrival does not matter: an event that allows no change of the order's status leaves it as it is. The last column
-names what compensates the event's effect: `stock.rejected` closes the payment, `stock.rollback` returns the stock, and
-an administrator refunds money that was paid for an order that failed.
+Each row is one arrow of the picture, or a part of one with many publishers. `orderfc: checkout` is the module
+`orderfc/orderfc/usecase/checkout.py`. The order of arrival does not matter: an event that allows no change of the
+order's status leaves it as it is. The last column names what compensates the event's effect: `stock.rejected` closes
+the payment, `stock.rollback` returns the stock, and an administrator refunds money that was
+paid for an order that failed.
 
 | Topic | Published by | Consumed by | Changes of the order | May publish | Compensation |
 | --- | --- | --- | --- | --- | --- |
 """
 _PICTURE = """
 Between `register_payment` and the payment's result, paymentfc makes the invoice: `create_invoice` takes the stored
-request, `receive_callback` receives the callbacks of Xendit, and `check_invoices` asks Xendit when none arrives.
+request, `receive_callback` receives the callbacks of Xendit, `confirm_callbacks` asks Xendit whether they are true, and
+`check_invoices` asks when none arrives.
 
 ```mermaid
 flowchart LR
 """
+
+
+# In one row of the table, so that it can be read.
+MAX_PRODUCERS = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Disagreement(Exception):
 def page(root: Path) -> str:
     """Write the page from the sources of a checkout. Raises Disagreement."""
     found = arrows(Code([source for source in read(root) if source.group == "product"]))
-    return f"{_HEAD}{''.join(map(_row, found))}{_PICTURE}{''.join(_picture(found))}```\n"
+    return f"{_HEAD}{''.join(row for arrow in found for row in _rows(arrow))}{_PICTURE}{''.join(_picture(found))}```\n"
 
 
 def arrows(code: Code) -> list[Arrow]:
@@ -101,10 +107,15 @@ def _transitions(consumer: Consumer) -> tuple[tuple[str, ...], bool]:
     return tuple(changes), any(change.publish_rollback for _, change in allowed)
 
 
-def _row(arrow: Arrow) -> str:
+def _rows(arrow: Arrow) -> Iterator[str]:
+    for at in range(0, len(arrow.producers), MAX_PRODUCERS):
+        yield _row(arrow, arrow.producers[at : at + MAX_PRODUCERS])
+
+
+def _row(arrow: Arrow, producers: Sequence[str]) -> str:
     cells = [
         f"`{arrow.topic.name}`",
-        f"{arrow.topic.producer}: {', '.join(arrow.producers)}",
+        f"{arrow.topic.producer}: {', '.join(producers)}",
         f"{arrow.consumer.service}: {arrow.consumer.usecase}",
         ", ".join(arrow.changes),
         ", ".join(f"`{topic}`" for topic in arrow.then),

@@ -1,7 +1,11 @@
 """The `fc` command: starts, inspects, seeds, demonstrates and stops the platform on this machine."""
 
 import asyncio
+import codecs
+import io
 import logging
+import os
+import subprocess
 import sys
 import time
 from typing import Annotated
@@ -17,6 +21,7 @@ from fc.demo.seed import seed
 from fc.ops import dlq, outbox
 from fc.ops.stuck import stuck
 from fc.stack import deployment, doctor
+from fc.stack.accounts import ADMIN
 from fc.stack.deployment import Deployment
 from fc.stack.errors import StackError
 from fc.stack.layout import SIMULATOR, Layout
@@ -27,7 +32,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+# A table that is folded to fewer columns can't be read; a narrow terminal wraps its lines.
+MIN_WIDTH = 72
+# What is written for a sign that the encoding of the output lacks.
+PLAIN = {"✓": "+", "✗": "x", "→": "->", "×": "x"}
 console = Console(highlight=False, soft_wrap=True)
+console.width = max(console.width, MIN_WIDTH)
 
 
 def _here() -> Deployment:
@@ -47,7 +57,8 @@ def _show_addresses(platform: Deployment) -> None:
         table.add_row(name, url if name == SIMULATOR else f"{url}/docs")
     table.add_section()
     for name, (email, password) in platform.accounts().items():
-        table.add_row(f"login: {name}", f"{email} / {password}")
+        is_own = name == "admin" and password != ADMIN["ADMIN_PASSWORD"]
+        table.add_row(f"login: {name}", escape(f"{email} / {'the ADMIN_PASSWORD that is set' if is_own else password}"))
     console.print(table)
 
 
@@ -131,21 +142,34 @@ def run_demo() -> None:
     if failures:
         console.print("[bold red]The demo failed:[/]")
         for failure in failures:
-            console.print(f"  [red]✗[/] {failure}")
+            console.print(f"  [red]✗[/] {escape(failure)}")
         console.print("`fc logs` shows the logs of the services; `fc down` stops them.")
         raise typer.Exit(1)
     console.print("[bold green]All five stories passed.[/] The stack keeps running; `make down` stops it.")
     _show_addresses(platform)
 
 
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
 def main() -> None:
-    """Run `fc`. A StackError is printed as one message and ends it with exit code 1."""
+    """Run `fc`. A StackError or a refusal of the operating system is printed as one message; the exit code is 1."""
     # Libraries log every attempt to reach a server that is still starting; StackError names the failures that matter.
     logging.disable(logging.CRITICAL)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        # PGSSLMODE, PGTARGETSESSIONATTRS and others are for the databases of this shell, not for the stack's.
+        del os.environ[name]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error("plain", _plain)
+        sys.stdout.reconfigure(errors="plain")
     try:
         app()
-    except StackError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]fc:[/] {escape(str(error))}")
+    except (StackError, OSError, subprocess.SubprocessError) as error:
+        sentence = escape(str(error) or type(error).__name__)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]fc:[/] {sentence}")
         sys.exit(1)
 
 

@@ -25,7 +25,11 @@ def problems(root: Path) -> Mapping[str, list[str]]:
 
 def main(arguments: list[str]) -> int:
     """Print the problems and return the exit code."""
-    found = problems(Path(arguments[0]) if arguments else ROOT)
+    root = Path(arguments[0]) if arguments else ROOT
+    if not (root / "pyproject.toml").is_file():
+        print(f"{root} is no checkout of this project")
+        return 2
+    found = problems(root)
     lines = [line for check in found.values() for line in check]
     print("\n".join(lines) if lines else f"No problems: {', '.join(found)}.")
     return 1 if lines else 0

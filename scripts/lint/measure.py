@@ -95,6 +95,9 @@ def main() -> None:
     parser.add_argument("--at", type=Path, default=ROOT, help="the checkout to measure (default: this one)")
     parser.add_argument("--beside", type=Path, help="a second checkout, shown in the first column")
     arguments = parser.parse_args()
+    for folder in (arguments.at, arguments.beside):
+        if folder and not folder.is_dir():
+            parser.error(f"{folder} is no folder")
     columns = {"Before": measure(arguments.beside)} if arguments.beside else {}
     columns["Now"] = measure(arguments.at)
     print(f"Three figures are {', '.join(GROUPS[:2])} and {GROUPS[2]}. Generated code does not count.\n")

@@ -54,8 +54,8 @@ CONTRACT = [
     Fault(
         "an invoice is made for anybody who is signed in",
         "paymentfc/paymentfc/usecase/request_invoice.py",
-        "payment = await payments.of_caller(db, order_id, caller)",
-        "payment = await payments.by_order(db, order_id)",
+        "payment = await payments.of_caller(self._db, order_id, caller)",
+        "payment = await payments.by_order(self._db, order_id)",
         f"{_PAY_HTTP}::test_an_invoice_is_made_from_our_own_records_whatever_the_body_claims",
     ),
     Fault(
@@ -81,14 +81,14 @@ CONTRACT = [
     ),
     Fault(
         "a % in a search is a pattern",
-        "productfc/productfc/repository/products.py",
+        "productfc/productfc/repository/search.py",
         '.replace("%", "\\\\%")',
         "",
         f"{_PRODUCT_HTTP}::test_search_takes_patterns_literally_and_ignores_case",
     ),
     Fault(
         "ties of a search come in any order",
-        "productfc/productfc/repository/products.py",
+        "productfc/productfc/repository/search.py",
         'else ", p.id"',
         'else ", p.id DESC"',
         f"{_PRODUCT_HTTP}::test_pages_order_ties_by_id_and_lead_to_each_other",
@@ -124,7 +124,7 @@ CONTRACT = [
     Fault(
         "a lost token works until it expires although it was logged out",
         "chassis/chassis/auth/revocation.py",
-        "        if revoked:\n",
+        "        if valid is False:\n",
         "        if False:\n",
         "chassis/tests/integration/test_revocation.py::test_redis_alone_decides_when_it_answers_and_was_filled",
     ),
@@ -180,9 +180,9 @@ CONTRACT = [
     Fault(
         "a body of any size is read",
         "chassis/chassis/http/body.py",
-        "MAX_BODY_BYTES = 1024 * 1024",
-        "MAX_BODY_BYTES = 1024 * 1024 * 1024",
-        "chassis/tests/integration/test_http.py::test_a_body_over_one_mebibyte_is_413_before_the_handler",
+        "MAX_BODY_BYTES = 1024 * KIB",
+        "MAX_BODY_BYTES = 1024 * 1024 * KIB",
+        "chassis/tests/integration/test_http.py::test_a_body_over_the_ceiling_is_413_before_the_handler",
     ),
     Fault(
         "a used category is deleted",
@@ -197,24 +197,25 @@ AUDITED = [
     Fault(
         "the offset is committed before the work",
         "chassis/chassis/kafka/partition.py",
-        "        self._offsets.open(message.offset)\n",
-        "        self._offsets.open(message.offset)\n        self._offsets.finish(message.offset)\n"
+        "        self._offsets = self._offsets.opened(message.offset)\n",
+        "        self._offsets = self._offsets.opened(message.offset)\n"
+        "        self._offsets.finish(message.offset)\n"
         "        await self._offsets.commit()\n",
         f"{_PROMISES}::test_an_offset_never_runs_ahead_of_its_work",
         "stock_taken",
     ),
     Fault(
         "the outbox row is written outside the transaction",
-        "paymentfc/paymentfc/usecase/receive_callback.py",
-        "        await tx.publish(*applied.events)\n",
-        "        async with db.transaction() as other:\n            await other.publish(*applied.events)\n",
+        "paymentfc/paymentfc/usecase/confirm_callbacks.py",
+        "            await tx.publish(*events)\n",
+        "            async with self.db.transaction() as other:\n                await other.publish(*events)\n",
         f"{_PROMISES}::test_an_event_is_committed_with_its_state_or_not_at_all",
         "event_success",
     ),
     Fault(
         "the inbox check is removed",
         "chassis/chassis/db/inbox.py",
-        "return bool(await tx.driver().fetchval(_FIRST, consumer, message.event_id))",
+        "return bool(await tx.driver().fetchval(_FIRST, consumer, message.identity))",
         "return True",
         f"{_PROMISES}::test_what_a_group_has_passed_is_in_its_inbox",
         "event_applied",
@@ -248,8 +249,8 @@ SAGA = [
     Fault(
         "the offset is committed before a message that waits",
         "chassis/chassis/kafka/offsets.py",
-        "self._done[offset] = False",
-        "self._done[offset] = True",
+        "        self._open[offset] = None\n",
+        "",
         "chassis/tests/unit/test_partition.py::"
         "test_a_message_that_is_too_early_delays_its_own_key_only_and_keeps_the_order_of_that_key",
     ),
@@ -263,7 +264,7 @@ SAGA = [
     Fault(
         "the inbox is not asked",
         "chassis/chassis/db/inbox.py",
-        "return bool(await tx.driver().fetchval(_FIRST, consumer, message.event_id))",
+        "return bool(await tx.driver().fetchval(_FIRST, consumer, message.identity))",
         "return True",
         f"{_ORDER_EVENTS}::test_the_same_event_eight_times_at_once_is_applied_once",
     ),

@@ -20,7 +20,7 @@ Document = dict[str, Any]
 def document(service: str) -> Document:
     """Return the document of a service. It depends on no setting, and nothing is connected to."""
     definition: Service = import_module(f"{service}.app").SERVICE
-    return definition.application(load(definition.settings)).openapi()
+    return definition.application(load(definition.settings, environment="development")).openapi()
 
 
 def text(content: Document) -> str:

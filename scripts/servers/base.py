@@ -3,21 +3,37 @@
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from pathlib import Path
+from typing import ClassVar
 
 from platformdirs import user_cache_path
 
 HOST = "127.0.0.1"
+# In a POSIX locale Java can't open a path with a letter outside ASCII.
+JAVA_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 
 
 class Missing(RuntimeError):
     """A program that the stack needs is missing; the text says what to install."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The files of a server that takes connections with TLS only, in PEM format."""
+
+    cert: str
+    key: str
+    ca: str
+
+    def client_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.ca)
 
 
 @dataclass
@@ -27,9 +43,11 @@ class Server(ABC):
     home: Path
     port: int
     durable: bool = True
+    tls: Tls | None = None
 
     name = "server"
     stop_signal = signal.SIGTERM
+    environment: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def prepare(self) -> None:
@@ -49,8 +67,11 @@ class Server(ABC):
 
 
 def cache() -> Path:
-    """Return the folder of downloads that checkouts share."""
-    folder = user_cache_path("go-commerce")
+    """Return the folder of downloads that checkouts share. Raises Missing for a user without a home."""
+    try:
+        folder = user_cache_path("go-commerce")
+    except RuntimeError:
+        raise Missing("this user has no home for downloads: set HOME or XDG_CACHE_HOME") from None
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

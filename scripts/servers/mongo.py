@@ -6,7 +6,7 @@ import subprocess
 
 import bson
 
-from servers.base import HOST, Missing, Server, cache, locked, maven
+from servers.base import HOST, JAVA_ENVIRONMENT, Missing, Server, cache, locked, maven
 
 VERSION = "1.47.0"
 ARTIFACTS = [f"de.bwaldvogel:mongo-java-server-h2-backend:{VERSION}"]
@@ -43,6 +43,7 @@ class Mongo(Server):
     """The server of the audit log without Docker. It has no authentication and no transactions; no code needs them."""
 
     name = "mongo"
+    environment = JAVA_ENVIRONMENT
 
     def origin(self) -> str:
         return f"mongo-java-server {VERSION} (stands in for MongoDB)"
@@ -55,6 +56,8 @@ class Mongo(Server):
         if (jars / "Main.class").exists() and source.read_text(encoding="utf-8") == _MAIN:
             return
         with locked(cache() / f"mongo-java-server-{VERSION}"):
+            # One that stays from an older version would pass for the one of this source.
+            (jars / "Main.class").unlink(missing_ok=True)
             source.write_text(_MAIN, encoding="utf-8")
             command = ["javac", "-cp", f"{jars}/libs/*", "-d", str(jars), str(source)]
             result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

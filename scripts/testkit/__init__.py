@@ -6,26 +6,28 @@ TEST_MONGO_URI); testcontainers with TEST_CONTAINERS=1; the local stack's native
 
 import asyncio
 import inspect
-import socket
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from testkit.databases import Databases
+from testkit.ports import free_port
 from testkit.properties import load_profiles
 from testkit.servers import Servers
+
+if TYPE_CHECKING:
+    from testkit.certificates import Certificates
 
 __all__ = ["Databases", "Servers", "eventually", "free_port"]
 
 load_profiles()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# Also for the processes that tests start.
+os.environ.setdefault("ENVIRONMENT", "development")
+# xdist sets it for its processes, and rich takes it for the width of every table.
+os.environ.pop("COLUMNS", None)
 
 
 async def eventually(
@@ -83,6 +85,22 @@ def kafka_broker(servers: Servers) -> str:
 def mongo_uri(servers: Servers) -> str:
     """The address of a MongoDB-protocol server."""
     return servers.mongo()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> "Certificates":
+    """The certificate of a server on this machine, for localhost and 127.0.0.1."""
+    from testkit.certificates import Certificates
+
+    return Certificates(tmp_path_factory.mktemp("tls") / "own", "localhost", "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def strangers_ca(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The file of an authority that has signed no server's certificate."""
+    from testkit.certificates import Certificates
+
+    return Certificates(tmp_path_factory.mktemp("tls") / "other", "localhost").ca
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -31,14 +32,16 @@ class Proxy:
     Clients connect to `host` and `port`, or `address`. The port stays the same, and stays reserved, whatever the mode.
     A Kafka client leaves its bootstrap address for the one that the broker advertises. With `kafka=True` the proxy puts
     its own port in the place of `port` in the broker's answers; `host` must then be the advertised host, and local.
+    With `tls`, a server's context, clients connect with TLS and the server behind has none.
     With `share` it spreads connections over several replicas of a server, and leaves out those that refuse.
     """
 
-    def __init__(self, host: str, port: int, *, kafka: bool = False) -> None:
+    def __init__(self, host: str, port: int, *, kafka: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self._server = (host, port)
         self._replicas: list[int] = []
         self._turn = 0
         self._kafka = kafka
+        self._tls = tls
         self._reserved = _bound(0)
         self.host = host if kafka else HOST
         self.port = int(self._reserved.getsockname()[1])
@@ -73,6 +76,13 @@ class Proxy:
         """Spread new connections over the server and its replicas at these ports of its host."""
         self._replicas = list(ports)
 
+    def move(self, port: int) -> None:
+        """Forward new connections to another server of its host, as a name does that was given a new address.
+
+        Open connections stay with the former server.
+        """
+        self._server = (self._server[0], port)
+
     async def restore(self) -> None:
         """Forward everything, including the data that `blackhole` has held back."""
         await self._set(is_open=True)
@@ -106,7 +116,7 @@ class Proxy:
             connection.answered = 0
         (self._open.set if is_open else self._open.clear)()
         if self._listening is None:
-            self._listening = await asyncio.start_server(self._serve, sock=_bound(self.port))
+            self._listening = await asyncio.start_server(self._serve, sock=_bound(self.port), ssl=self._tls)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(writer)

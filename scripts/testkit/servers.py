@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Coroutine
@@ -11,26 +11,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from testkit.ports import free_port_pair
+
 if TYPE_CHECKING:
-    from servers.base import Server
+    from servers.base import Server, Tls
+
+    S = TypeVar("S", bound=Server)
 
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 20
 
 T = TypeVar("T")
 
-
-def _free_port_pair() -> int:
-    """Return a port that is free together with the next one, on which Kafka's controller listens."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
+# It reads process ids until its standard input ends, which it does with the session, also when that is killed.
+_REAPER = """
+import os, signal, sys
+for pid in [int(line) for line in sys.stdin]:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -49,20 +50,34 @@ class Servers:
         self._home = home
         self._running: list[tuple[Server, subprocess.Popen[bytes]]] = []
         self._containers: list[Any] = []
+        self._reaper: subprocess.Popen[str] | None = None
 
-    def _native(self, kind: "type[Server]") -> "Server":
-        server = kind(self._home / kind.name, _free_port_pair(), durable=False)
+    def native(self, kind: "type[S]", tls: "Tls | None" = None) -> "S":
+        """Start one more server of this kind; with `tls` it takes connections with TLS only."""
+        home = self._home / f"{kind.name}-{len(self._running)}"
+        server = kind(home, free_port_pair(), durable=False, tls=tls)
         server.prepare()
-        with (self._home / f"{kind.name}.log").open("ab") as log:
-            process = subprocess.Popen(server.command(), stdout=log, stderr=log, cwd="/")
+        with home.with_suffix(".log").open("ab") as log:
+            process = subprocess.Popen(
+                server.command(), stdout=log, stderr=log, cwd="/", env={**os.environ, **server.environment}
+            )
         self._running.append((server, process))
+        self._end_with_session(process.pid)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not _run(server.ready()):
             if process.poll() is not None or time.monotonic() > deadline:
-                end = (self._home / f"{kind.name}.log").read_text(errors="replace")[-2000:]
+                end = home.with_suffix(".log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{kind.name} did not start:\n{end}")
             time.sleep(0.05)
         return server
+
+    def _end_with_session(self, pid: int) -> None:
+        """Have a process killed when this one ends without having stopped it."""
+        if self._reaper is None:
+            command = [sys.executable, "-c", _REAPER]
+            self._reaper = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+        assert self._reaper.stdin
+        print(pid, file=self._reaper.stdin, flush=True)
 
     def _container(self, container: Any) -> Any:
         container.start()
@@ -75,16 +90,14 @@ class Servers:
             parts = urlsplit(dsn)
             return {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
         if _containers_wanted():
-            from testcontainers.community.postgres import PostgresContainer
+            from testkit import containers
 
-            container = self._container(PostgresContainer("postgres:18-alpine", username="admin", password="admin"))
-            port = int(container.get_exposed_port(5432))
-            return {"host": container.get_container_host_ip(), "port": port, "user": "admin", "password": "admin"}
+            started = self._container(containers.postgres())
+            return {**_address(started, 5432), "user": "admin", "password": containers.PASSWORD}
         from servers.postgres import Postgres
 
-        server = self._native(Postgres)
-        password = (self._home / "postgres" / "superuser").read_text(encoding="utf-8").strip()
-        return {"host": "127.0.0.1", "port": server.port, "user": "admin", "password": password}
+        server = self.native(Postgres)
+        return {"host": "127.0.0.1", "port": server.port, "user": "admin", "password": server.superuser_password}
 
     def redis(self) -> dict[str, Any]:
         """Return the arguments of a settings class for Redis."""
@@ -92,38 +105,38 @@ class Servers:
             parts = urlsplit(address)
             return {"redis_host": parts.hostname, "redis_port": parts.port, "redis_password": parts.password or ""}
         if _containers_wanted():
-            from testcontainers.community.redis import RedisContainer
+            from testkit import containers
 
-            container = self._container(RedisContainer("redis:8-alpine", password="admin"))
-            port = int(container.get_exposed_port(6379))
-            return {"redis_host": container.get_container_host_ip(), "redis_port": port, "redis_password": "admin"}
+            at = _address(self._container(containers.redis()), 6379)
+            return {"redis_host": at["host"], "redis_port": at["port"], "redis_password": containers.PASSWORD}
         from servers.redis import PASSWORD, Redis
 
-        return {"redis_host": "127.0.0.1", "redis_port": self._native(Redis).port, "redis_password": PASSWORD}
+        return {"redis_host": "127.0.0.1", "redis_port": self.native(Redis).port, "redis_password": PASSWORD}
 
     def kafka(self) -> str:
         """Return `host:port` of a broker."""
         if address := os.environ.get("TEST_KAFKA_BROKER"):
             return address
         if _containers_wanted():
-            from testcontainers.community.kafka import KafkaContainer
+            from testkit import containers
 
-            return str(self._container(KafkaContainer()).get_bootstrap_server())
+            port = free_port_pair()
+            return f"{self._container(containers.kafka(port)).get_container_host_ip()}:{port}"
         from servers.kafka import Kafka
 
-        return f"127.0.0.1:{self._native(Kafka).port}"
+        return f"127.0.0.1:{self.native(Kafka).port}"
 
     def mongo(self) -> str:
         """Return the URI of a server that speaks MongoDB's protocol."""
         if address := os.environ.get("TEST_MONGO_URI"):
             return address
         if _containers_wanted():
-            from testcontainers.community.mongodb import MongoDbContainer
+            from testkit import containers
 
-            return str(self._container(MongoDbContainer("mongo:8")).get_connection_url())
+            return str(self._container(containers.mongo()).get_connection_url())
         from servers.mongo import Mongo
 
-        return f"mongodb://127.0.0.1:{self._native(Mongo).port}"
+        return f"mongodb://127.0.0.1:{self.native(Mongo).port}"
 
     def stop(self) -> None:
         for server, process in reversed(self._running):
@@ -133,8 +146,15 @@ class Servers:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if self._reaper is not None:
+            self._reaper.kill()
+            self._reaper.communicate()
         for container in reversed(self._containers):
             container.stop()
+
+
+def _address(container: Any, port: int) -> dict[str, Any]:
+    return {"host": container.get_container_host_ip(), "port": int(container.get_exposed_port(port))}
 
 
 def _containers_wanted() -> bool:

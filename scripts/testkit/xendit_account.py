@@ -18,7 +18,7 @@ from xendit_sim.config import Settings
 KEY = "xnd_development_test"
 AMOUNT = Decimal(150_000)
 ORDER, OTHER_ORDER = 7, 77
-LISTED = 10
+LISTED = 100
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
 Call = Literal["create", "find", "get", "expire"]
@@ -48,6 +48,9 @@ class Account(Protocol):
 
     async def expire(self, invoice_id: str) -> None:
         """End an invoice as Xendit does when its time is over."""
+
+    async def pay_late(self, invoice_id: str) -> None:
+        """Pay an expired invoice with its own amount."""
 
     async def listed(self, order_id: int) -> list[Listed]:
         """List the invoices of an order as the platform does."""
@@ -82,6 +85,9 @@ class SimulatorAccount:
 
     async def expire(self, invoice_id: str) -> None:
         await self._post(f"/_sim/invoices/{invoice_id}/expire")
+
+    async def pay_late(self, invoice_id: str) -> None:
+        await self._post(f"/_sim/invoices/{invoice_id}/pay", after_expiry=True)
 
     async def fail_next(self, call: Call, fault: Fault) -> None:
         if fault == "unavailable_after_commit":

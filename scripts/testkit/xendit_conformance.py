@@ -96,9 +96,29 @@ class GatewaySuite(InvoiceListSuite):
         made = [(await account.gateway.create(draft())).id for _ in range(3)]
         assert [invoice.id for invoice in await account.gateway.find("order-7")] == made[::-1]
 
-    async def test_find_returns_the_newest_ten_invoices(self, account: GatewayAccount) -> None:
+    async def test_find_returns_the_newest_hundred_invoices(self, account: GatewayAccount) -> None:
         made = [(await account.gateway.create(draft())).id for _ in range(LISTED + 1)]
         assert [invoice.id for invoice in await account.gateway.find("order-7")] == made[:0:-1]
+
+    async def test_a_paid_invoice_names_the_first_of_its_payments(self, account: GatewayAccount) -> None:
+        made = await account.gateway.create(draft())
+        assert (made.receipt, made.shows_money) == (None, False)
+        await account.pay(made.id)
+        first = await account.gateway.get(made.id)
+        assert first.receipt
+        assert first.shows_money
+        await account.pay(made.id)
+        assert (await account.gateway.get(made.id)).receipt == first.receipt
+
+    async def test_money_after_the_end_is_shown_although_the_invoice_stays_expired(
+        self, account: GatewayAccount
+    ) -> None:
+        made = await account.gateway.create(draft())
+        await account.expire(made.id)
+        assert not (await account.gateway.get(made.id)).shows_money
+        await account.pay_late(made.id)
+        late = await account.gateway.get(made.id)
+        assert (late.status, late.paid_amount, late.shows_money) == ("EXPIRED", AMOUNT, True)
 
     async def test_an_expired_invoice_ends_now(self, account: GatewayAccount) -> None:
         made = await account.gateway.create(draft())

@@ -69,6 +69,25 @@ def test_make_tools_installs_nothing_where_all_is_there_and_says_what_is_needed_
     assert not Path(bare["APT_LOG"]).exists()
 
 
+def test_an_environment_whose_making_was_interrupted_is_completed(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements-dev.txt").touch()
+    for package in ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "scripts"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "pyproject.toml").touch()
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to("/bin/true")
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nif [ "$1 $2" = "-m venv" ]; then ln -s /bin/true "$3/bin/pip"; fi\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / ".venv" / ".installed").exists()
+
+
 def test_continuous_integration_installs_the_tools_and_runs_the_tests() -> None:
     commands = [line for line in (ROOT / ".ci/run").read_text().splitlines() if "make" in line]
     assert commands == ["make tools", "exec make test"]

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from xendit_sim import control, page
+from xendit_sim.browsers import OwnPagesOnly
 from xendit_sim.config import Settings
 from xendit_sim.errors import ApiError, UnknownInvoice, WrongState
 from xendit_sim.model import Clock, utc_now
@@ -25,8 +26,8 @@ from xendit_sim.webhooks import Sleep
 Handler = Callable[[Simulator, Request], Awaitable[Any]]
 
 
-def _json(body: object, status: int = 200) -> Response:
-    return Response(json.dumps(body), status, media_type="application/json")
+def _json(body: object, status: int = 200, padding: int = 0) -> Response:
+    return Response(json.dumps(body) + " " * padding, status, media_type="application/json")
 
 
 def _key_of(request: Request) -> str | None:
@@ -59,7 +60,7 @@ class Api:
                     raise ApiError.of_status(401)
                 if not allowed:
                     raise ApiError.of_status(429)
-                response = _json(await handler(self._simulator, request))
+                response = _json(await handler(self._simulator, request), 200, self._simulator.faults.answer_padding)
             except ApiError as error:
                 response = _json(
                     error.body(with_message=not self._simulator.faults.error_without_message), error.status
@@ -74,6 +75,8 @@ async def _create(simulator: Simulator, request: Request) -> dict[str, Any]:
     if status := simulator.faults.status_of("create_status"):
         raise ApiError.of_status(status)
     draft = read_draft(read_json(await request.body()))
+    if simulator.faults.refuse_email and ("payer_email" in draft.given or "email" in draft.given.get("customer", {})):
+        raise ApiError(400, "EMAIL_FORMAT_ERROR", "The email format is invalid")
     invoice = simulator.create(draft)
     shown = invoice.shown()  # as created: without a payment that arrives before this answer
     if simulator.faults.auto_pay or simulator.faults.webhook_before_response:
@@ -150,6 +153,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, sleep: Sleep = asy
     app.add_route("/invoices/{invoice_id}/expire!", api.route("POST /invoices/{id}/expire!", _expire), methods=["POST"])
     app.add_route("/ping", _ping, methods=["GET"])
     app.add_exception_handler(RequestValidationError, control.refuse_input)
+    app.add_middleware(OwnPagesOnly, hosts=settings.allowed_hosts)
     app.include_router(control.router)
     app.include_router(page.router)
     return app

@@ -24,6 +24,13 @@ class Settings:
     data: str | None = None
     public_url: str = "http://localhost:28090"
     retry_scale: float = 1 / 900
+    hosts: frozenset[str] = frozenset()
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """The names under which the simulator may be called: `hosts`, its own address, and this machine's."""
+        own = {"localhost", "127.0.0.1", "::1", self.host, urlsplit(self.public_url).hostname or ""}
+        return self.hosts | own - {""}
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
@@ -44,6 +51,7 @@ class Settings:
                 "XENDIT_SIM_PUBLIC_URL", text(f"http://localhost:{port}", "XENDIT_SIM_PUBLIC_URL").rstrip("/")
             ),
             retry_scale=_scale(text("1/900", "XENDIT_SIM_RETRY_SCALE")),
+            hosts=frozenset(name.strip().lower() for name in text("", "XENDIT_SIM_HOSTS").split(",") if name.strip()),
         )
 
 

@@ -37,6 +37,8 @@ class Faults(BaseModel):
     expire_status: MaybeStatus = None
     error_without_message: bool = False
     unknown_fields: bool = False
+    answer_padding: Annotated[int, Field(ge=0, le=64 * 1024 * 1024)] = 0
+    refuse_email: bool = False
     rate_limit: Annotated[int, Field(ge=1)] | None = None
     min_amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
     max_amount: Annotated[float, Field(allow_inf_nan=False)] | None = None

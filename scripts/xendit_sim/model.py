@@ -145,9 +145,15 @@ class Invoice:
             "should_send_email": bool(self.given.get("should_send_email", False)),
         }
         body |= {name: self.given[name] for name in ECHOED if name in self.given}
-        if self.payments and self.status in (Status.PAID, Status.SETTLED):
-            body |= self.payments[0].fields()
+        if paid_by := self.paid_by:
+            body |= paid_by.fields()
         return body
+
+    @property
+    def paid_by(self) -> Payment | None:
+        """The one of several payments that the API shows: the first of the right amount, else the first."""
+        right = (item for item in self.payments if (item.amount, item.currency) == (self.amount, self.currency))
+        return next(right, self.payments[0] if self.payments else None)
 
     def webhook(self, status: Status, payment: Payment | None) -> dict[str, Any]:
         """Return the body of the callback: no metadata, no customer, keys by length and then by name."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -18,6 +18,12 @@ from fc.platform.sources import Sources
 from fc.stack.errors import StackError
 
 COULD_NOT_CHECK = 2
+# A year.
+MAX_S = 31_536_000
+
+
+def _seconds(text: str) -> Any:
+    return typer.Option(min=0, max=MAX_S, help=text)
 
 
 def audit(
@@ -26,11 +32,11 @@ def audit(
     ] = False,
     quiesce: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="First wait so long for the platform to rest."),
+        typer.Option(min=0, max=MAX_S, metavar="SECONDS", help="First wait so long for the platform to rest."),
     ] = None,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds that a message may be in flight.")] = Limits.grace_s,
-    webhook: Annotated[float, typer.Option(min=0, help="Seconds until a lost callback is found.")] = Limits.webhook_s,
-    stuck: Annotated[float, typer.Option(min=0, help="Seconds that due work may wait.")] = Limits.stuck_s,
+    grace: Annotated[float, _seconds("Seconds that a message may be in flight.")] = Limits.grace_s,
+    webhook: Annotated[float, _seconds("Seconds until a lost callback is found.")] = Limits.webhook_s,
+    stuck: Annotated[float, _seconds("Seconds that due work may wait.")] = Limits.stuck_s,
     skip: Annotated[list[str] | None, typer.Option(help="Do not read kafka, mongo or xendit.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not check this rule.")] = None,
     show: Annotated[int, typer.Option(min=1, help="Number of findings shown per rule.")] = 20,

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from fc.audit.log_model import AuditEntry, ChainHead
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -137,6 +139,27 @@ class Anomaly:
     received: str
     resolved_at: datetime | None
     create_time: datetime
+    paid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A row of paymentfc's `payment_confirmations`."""
+
+    order_id: int
+    invoice_id: str
+    due_at: datetime
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A row of paymentfc's `payment_receipts`."""
+
+    order_id: int
+    invoice_id: str
+    receipt: str
+    create_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +172,6 @@ class Closing:
     last_error: str | None
     due_at: datetime
     done_at: datetime | None
-    create_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """An entry of the audit log, or of paymentfc's `audit_outbox`; `about` is the id of the published event."""
-
-    order_id: int
-    event_id: str
-    event: str
-    about: str | None
     create_time: datetime
 
 
@@ -179,8 +191,8 @@ class Invoice:
 
     @property
     def is_paid(self) -> bool:
-        """Whether it was paid, in time or late."""
-        return self.status in ("PAID", "SETTLED") or self.payments > 0
+        late = self.status == "EXPIRED" and bool(self.paid_amount)
+        return late or self.status in ("PAID", "SETTLED") or self.payments > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,23 +218,23 @@ class Dossier:
     requests: list[Request] = field(default_factory=list)
     callbacks: list[Callback] = field(default_factory=list)
     anomalies: list[Anomaly] = field(default_factory=list)
+    confirmations: list[Confirmation] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     payment_events: list[Event] = field(default_factory=list)
     undelivered: list[AuditEntry] = field(default_factory=list)
+    audit_heads: list[ChainHead] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
-    in_flight: bool = False
-    """Whether a message of this order is committed and a consumer has not applied it yet."""
+    in_flight: bool = False  # a committed message of this order has yet to be applied
 
     @property
     def order(self) -> Order | None:
-        """The order, None when orderfc has none."""
         return self.orders[0] if self.orders else None
 
     @property
     def payment(self) -> Payment | None:
-        """The payment, None when paymentfc has none."""
         return self.payments[0] if self.payments else None
 
     def events(self) -> Iterator[Event]:

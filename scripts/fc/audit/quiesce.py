@@ -20,6 +20,8 @@ _PAYMENT_WORK = {
     "payment requests": """
         SELECT count(*) FROM payment_requests WHERE status IN ('PENDING', 'FAILED', 'VERIFY')
           AND (next_attempt_at <= now() OR lease_until > now())""",
+    "callbacks to confirm": """
+        SELECT count(*) FROM payment_confirmations WHERE due_at <= now() OR last_error IS NULL""",
     "invoices to close": """
         SELECT count(*) FROM invoice_closings
         WHERE step <> 'done' AND (due_at <= now() OR step = 'expire' AND last_error IS NULL)""",
@@ -27,7 +29,7 @@ _PAYMENT_WORK = {
     "payments past expiry": """
         SELECT count(*) FROM payments WHERE status = 'PENDING' AND expires_at <= now() AND invoice_id IS NOT NULL
           AND (sweep_after IS NULL OR sweep_after <= now() + interval '30 seconds')""",
-    "undelivered audit entries": "SELECT count(*) FROM audit_outbox WHERE next_attempt_at IS NULL",
+    "undelivered audit entries": "SELECT count(*) FROM audit_outbox WHERE attempts = 0",
 }
 
 

@@ -1,5 +1,7 @@
 """Runs an audit: wait for rest if requested, take one snapshot of everything, check every rule on every order."""
 
+import sqlite3
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -9,7 +11,8 @@ from typing import TypeVar
 
 import asyncpg
 
-from fc.audit.model import AuditEntry, Dossier, Mark
+from fc.audit.log_model import AuditEntry
+from fc.audit.model import Dossier, Mark
 from fc.audit.patience import Judge, Limits
 from fc.audit.quiesce import quiesce
 from fc.audit.reading import mongo
@@ -17,7 +20,7 @@ from fc.audit.reading.broker import Broker, Scan
 from fc.audit.reading.enrich import Enricher
 from fc.audit.reading.merge import Stream, batched, in_batches, streams_of
 from fc.audit.reading.messages import message_faults
-from fc.audit.reading.queries import COUNT_ORDERS
+from fc.audit.reading.queries import CHAINED_SINCE, COUNT_ORDERS
 from fc.audit.reading.spill import Spill
 from fc.audit.reading.xendit import Gateway, gateway_at
 from fc.audit.report import Finding, Report
@@ -58,7 +61,10 @@ async def run_audit(
             await audit.rest(quiesce_s)
         await audit.run()
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise CouldNotCheck(f"a database stopped answering: {error}") from error
+        raise CouldNotCheck(f"a database stopped answering: {str(error) or type(error).__name__}") from error
+    except sqlite3.Error as error:
+        folder = tempfile.gettempdir()
+        raise CouldNotCheck(f"a temporary file in {folder}: {error}; TMPDIR chooses another folder") from error
     finally:
         if xendit:
             await xendit.close()
@@ -122,6 +128,8 @@ class _Audit:
                 await self._try(XENDIT, lambda: gateway.prepare(self._watch))
             await self._try(MONGO, lambda: mongo.read(self._sources.mongo or "", spill, self._watch))
             context.read, context.kept_since = frozenset(self._read), scan.kept_since
+            [row] = await snapshot.fetch("paymentfc", CHAINED_SINCE)
+            context.chained_since = row["moment"]
             await self._check_statements(snapshot, context)
             await self._check_orders(snapshot, spill, context)
             await self._check_messages(snapshot, spill, scan, context)

@@ -111,7 +111,7 @@ class Shop:
     def __init__(self, client: httpx2.AsyncClient, urls: dict[str, str], accounts: dict[str, Any]) -> None:
         self._client = client
         self._urls = urls
-        self._accounts = accounts
+        self._accounts = dict(accounts)
         self._admin: Customer | None = None
 
     @classmethod
@@ -121,7 +121,7 @@ class Shop:
 
         `accounts` maps a first name to (e-mail, password).
         """
-        async with httpx2.AsyncClient(timeout=10) as client:
+        async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
             yield cls(client, urls, accounts)
 
     async def login(self, name: str) -> Customer:
@@ -131,6 +131,14 @@ class Shop:
         )
         answer.raise_for_status()
         return Customer(name.capitalize(), self._client, self._urls, answer.json()["token"])
+
+    async def newcomer(self) -> Customer:
+        """Register a customer of no other story, whose checkouts of the last minute are none, and log in."""
+        name, password = f"buyer-{uuid4().hex}", uuid4().hex
+        self._accounts[name] = (f"{name}@example.com", password)
+        body = {"name": name, "email": f"{name}@example.com", "password": password, "confirm_password": password}
+        (await self._client.post(f"{self._urls['userfc']}/v1/register", json=body)).raise_for_status()
+        return await self.login(name)
 
     async def product(self, name: str) -> dict[str, Any]:
         """Return the product of exactly this name, with its current stock. Raises RuntimeError without one."""

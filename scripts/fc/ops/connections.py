@@ -33,6 +33,6 @@ async def database(service: str, address: Address) -> AsyncIterator[asyncpg.Conn
             await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise StackError(
-            f"the database of {service} at {address.host}:{address.port}: {error or type(error).__name__}; "
+            f"the database of {service} at {address.host}:{address.port}: {str(error) or type(error).__name__}; "
             "`fc status` shows what runs"
         ) from error

@@ -66,23 +66,26 @@ async def carry_out(log: Log, items: Sequence[Item], order: Order) -> list[Step]
     """
     steps = []
     for item in items:
-        step = Step(item.letter, order.action, None if order.force else _refusal(item, order.action))
+        step = Step(item.letter, order.action, _refusal(item, order))
         if not order.dry and step.refusal is None:
             await _do(log, item.letter, order)
         steps.append(step)
     return steps
 
 
-def _refusal(item: Item, action: Action) -> str | None:
+def _refusal(item: Item, order: Order) -> str | None:
+    letter, replaying = item.letter, order.action is Action.REPLAYED
+    if replaying and (letter.content_is_gone or (letter.key is None and not letter.value)):
+        return "it is without its content: there is nothing to send, also not with --force"
+    if order.force:
+        return None
     if entry := item.handled:
         return f"{entry.action} already by {entry.by}: {entry.why}"
-    return item.letter.refusal() if action is Action.REPLAYED else None
+    return letter.refusal() if replaying else None
 
 
 async def _do(log: Log, letter: Letter, order: Order) -> None:
     now = datetime.now(UTC)
     if order.action is Action.REPLAYED:
-        if letter.key is None and not letter.value:
-            raise StackError(f"{letter.topic} {letter.place} has neither key nor value: there is nothing to send")
         await log.send(letter.topic, letter.key, letter.value, letter.headers_again(order.by, order.why, now))
     await journal.append(log, Entry.about(letter, order.action, order.by, now, order.why))

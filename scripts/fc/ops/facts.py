@@ -12,7 +12,7 @@ from fc.ops.letters import Letter
 from fc.ops.log import Log
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources
-from fc.platform.topics import PUBLISHERS, order_in
+from fc.platform.topics import PUBLISHERS, event_identity, order_in
 from fc.stack.errors import StackError
 
 Record = Any
@@ -29,9 +29,16 @@ SELECT p.order_id, p.status, p.invoice_url, p.invoice_time, p.expires_at, p.crea
 FROM payments p LEFT JOIN payment_requests r ON r.payment_id = p.id WHERE p.order_id = ANY($1::bigint[])
 """
 _CALLBACKS = "SELECT invoice_id, external_id, status, create_time FROM payment_callbacks WHERE outcome = 'waiting'"
+_CONFIRMATIONS = """
+SELECT invoice_id, external_id, looks, last_error, due_at, create_time FROM payment_confirmations ORDER BY create_time
+"""
+# Money of a wrong amount holds its order until it is closed, also when the anomaly is resolved.
 _ANOMALIES = """
-SELECT id, order_id, external_id, kind, expected, received, create_time
-FROM payment_anomalies WHERE resolved_at IS NULL ORDER BY id
+SELECT a.id, a.order_id, a.external_id, a.kind, a.expected, a.received, a.create_time, a.action,
+  p.status = 'PENDING' AND a.paid AS holds, p.expires_at
+FROM payment_anomalies a LEFT JOIN payments p ON p.invoice_id = a.invoice_id
+WHERE a.resolved_at IS NULL
+  OR a.kind IN ('amount_mismatch', 'currency_mismatch') AND a.paid AND p.status = 'PENDING' ORDER BY a.id
 """
 _CLOSINGS = """
 SELECT invoice_id, external_id, attempts, last_error, due_at, create_time FROM invoice_closings
@@ -53,6 +60,7 @@ class Facts:
     unapplied: list[tuple[Record, str]] = field(default_factory=list)
     payments: dict[int, Record] = field(default_factory=dict)
     callbacks: list[Record] = field(default_factory=list)
+    confirmations: list[Record] = field(default_factory=list)
     anomalies: list[Record] = field(default_factory=list)
     closings: list[Record] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
@@ -75,6 +83,7 @@ async def gather(sources: Sources) -> Facts:
             payments = await snapshot.fetch("paymentfc", _PAYMENTS, ids)
             facts.payments = {row["order_id"]: row for row in payments}
             facts.callbacks = await snapshot.fetch("paymentfc", _CALLBACKS)
+            facts.confirmations = await snapshot.fetch("paymentfc", _CONFIRMATIONS)
             facts.anomalies = await snapshot.fetch("paymentfc", _ANOMALIES)
             facts.closings = await snapshot.fetch("paymentfc", _CLOSINGS)
             facts.letters = await _not_applied(snapshot, letters)
@@ -100,8 +109,9 @@ async def _read_events(snapshot: Snapshot, facts: Facts) -> None:
             for consumer in CONSUMERS.get(row["topic"], ()):
                 published[consumer].append(row)
     for consumer, rows in published.items():
-        applied = await snapshot.applied(consumer, [row["event_id"] for row in rows])
-        facts.unapplied += [(row, consumer) for row in rows if row["event_id"] not in applied]
+        events = {event_identity(row["topic"], row["event_id"]): row for row in rows}
+        applied = await snapshot.applied(consumer, {each: str(row["event_id"]) for each, row in events.items()})
+        facts.unapplied += [(row, consumer) for each, row in events.items() if each not in applied]
 
 
 async def _not_applied(snapshot: Snapshot, letters: list[Letter]) -> list[Letter]:
@@ -112,8 +122,8 @@ async def _not_applied(snapshot: Snapshot, letters: list[Letter]) -> list[Letter
         by_service[service].append(letter)
     left = []
     for service, theirs in by_service.items():
-        applied = await snapshot.applied(service, [letter.event_id for letter in theirs])
-        left += [letter for letter in theirs if letter.event_id not in applied]
+        applied = await snapshot.applied(service, {letter.identity: letter.event_id for letter in theirs})
+        left += [letter for letter in theirs if letter.identity not in applied]
     return left
 
 

@@ -1,13 +1,13 @@
 """A dead letter: what failed, where and why, and the message that a replay sends."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from chassis.events import Message
+from chassis.events import Unreadable
 from contracts.topics import PRODUCERS
-from fc.platform.topics import DEAD_LETTERS, order_in
+from fc.platform.topics import DEAD_LETTERS, letter_event, number, order_in, time_of
 from fc.stack.errors import StackError
 
 # The headers that a consumer adds to a dead letter, and those that a replay adds to a message.
@@ -18,6 +18,8 @@ FAILURE = frozenset(
         "x-source-topic",
         "x-source-partition",
         "x-source-offset",
+        "x-source-last-offset",
+        "x-event-id",
         "x-handler",
         "x-attempts",
         "x-failed-at",
@@ -45,9 +47,12 @@ class Letter:
     def of(cls, record: Any) -> Self:
         """Read a record of a dead letter topic."""
         headers = tuple((name, value or b"") for name, value in record.headers)
-        time = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        value = record.value
+        if isinstance(value, Unreadable):
+            # The letter itself can't be unpacked.
+            headers, value = (("x-reason", b"unreadable_record"), ("x-error", value.cause.encode())), None
         topic = DEAD_LETTERS[record.topic]
-        return cls(topic, record.partition, record.offset, time, record.key, record.value, headers)
+        return cls(topic, record.partition, record.offset, time_of(record), record.key, value, headers)
 
     def header(self, name: str) -> str:
         """Return the text of a header; empty without it."""
@@ -55,8 +60,7 @@ class Letter:
         return values[-1].decode("utf-8", "replace") if values else ""
 
     def _number(self, name: str) -> int:
-        text = self.header(name)
-        return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+        return number(self.header(name))
 
     @property
     def place(self) -> str:
@@ -81,10 +85,20 @@ class Letter:
         return order_in(self.key.decode("utf-8", "replace")) if self.key is not None else None
 
     @property
-    def event_id(self) -> UUID:
-        """The id in the inboxes of consumers: its `ce_id`, else the one made from its first place."""
-        partition, offset = self._number("x-source-partition"), self._number("x-source-offset")
-        return Message.received(self.topic, partition, offset, self.key, self.value, self.headers).event_id
+    def event_id(self) -> str:
+        """The `ce_id`, else the id that was derived at its first place."""
+        return letter_event(self.topic, self).event_id
+
+    @property
+    def identity(self) -> UUID:
+        """Its id in the inboxes of consumers."""
+        return letter_event(self.topic, self).identity
+
+    @property
+    def content_is_gone(self) -> bool:
+        """Whether the letter was written without the content of its message: there is nothing to replay."""
+        gone = {"x-value-sha256", "x-headers-dropped"}
+        return self.reason == "unreadable_record" or any(name.lower() in gone for name, _ in self.headers)
 
     def refusal(self) -> str | None:
         """Return why a replay would only produce another dead letter; None when it may succeed."""
@@ -100,7 +114,7 @@ class Letter:
         if not self.header("ce_id"):
             # Its id was made from its first place; at its new place consumers would take it for another event.
             own = [(name, value) for name, value in own if name.lower() != "ce_id"]
-            own.append(("ce_id", str(self.event_id).encode()))
+            own.append(("ce_id", self.event_id.encode()))
         added = {
             "x-replayed-at": at.isoformat().replace("+00:00", "Z"),
             "x-replayed-by": by,
@@ -116,7 +130,7 @@ class Letter:
             "place": self.place,
             "failed_at": self.header("x-failed-at") or self.time.isoformat(),
             "order_id": self.order_id,
-            "event_id": str(self.event_id),
+            "event_id": self.event_id,
             "reason": self.reason,
             "error": self.header("x-error"),
             "handler": self.header("x-handler"),

@@ -1,6 +1,6 @@
 """Kafka for the operator's commands: whole topics read without a group, single records, acknowledged sends."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
+from chassis.kafka.batches import make_consumer
 from chassis.kafka.topics import MAX_REQUEST_BYTES
 from fc.stack.errors import StackError
 
@@ -18,6 +19,7 @@ BATCH = 1_000
 SILENT_POLLS = 15
 
 Headers = Sequence[tuple[str, bytes]]
+Ends = Mapping[TopicPartition, int]
 
 
 class Log:
@@ -72,9 +74,9 @@ class Log:
             self._consumer.assign(open_)
             result: list[Any] = []
             while open_:
-                for partition, records in (await self._next(open_)).items():
+                for partition, records in (await self._next(open_, ends)).items():
                     result += [record for record in records if record.offset < ends[partition]]
-                open_ = {part for part in open_ if await self._consumer.position(part) < ends[part]}
+                open_ = await self._unread(open_, ends)
         return sorted(result, key=lambda record: (record.partition, record.offset))
 
     async def record(self, topic: str, partition: int, offset: int) -> Any | None:
@@ -90,13 +92,19 @@ class Log:
                 return None
             self._consumer.assign([place])
             self._consumer.seek(place, offset)
-            records = (await self._next({place}))[place]
-        return records[0] if records[0].offset == offset else None
+            records = (await self._next({place}, {place: end})).get(place, [])
+        return records[0] if records and records[0].offset == offset else None
 
-    async def _next(self, partitions: set[TopicPartition]) -> dict[TopicPartition, list[Any]]:
+    async def _unread(self, partitions: set[TopicPartition], ends: Ends) -> set[TopicPartition]:
+        return {partition for partition in partitions if await self._consumer.position(partition) < ends[partition]}
+
+    async def _next(self, partitions: set[TopicPartition], ends: Ends) -> dict[TopicPartition, list[Any]]:
+        """Return the next records; none when a partition has only what is no record, such as a transaction's marker."""
         for _ in range(SILENT_POLLS):
             if records := await self._consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=BATCH):
                 return dict(records)
+            if await self._unread(partitions, ends) != partitions:
+                return {}
         raise StackError(f"Kafka at {self._address} returns no records of {min(partitions).topic}")
 
     async def make(self, topic: str, like: str, configs: dict[str, str]) -> None:
@@ -137,7 +145,7 @@ class Log:
 
 
 def _consumer(address: str) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
+    return make_consumer(
         bootstrap_servers=address,
         client_id="fc-ops",
         group_id=None,

@@ -30,6 +30,8 @@ class Step(StrEnum):
 
 
 RANK = {step: rank for rank, step in enumerate(Step)}
+REFUNDS = ("paid_after_close", "paid_twice")
+WRONG_MONEY = ("amount_mismatch", "currency_mismatch")
 STEP_OF_CONSUMER = {"productfc": Step.STOCK, "paymentfc": Step.PAYMENT, "orderfc": Step.RESULT}
 
 
@@ -96,19 +98,31 @@ def _payment_side(facts: Facts) -> Iterator[Wait]:
     for row in facts.callbacks:
         because = f"Xendit reported {row['status']} for invoice {row['invoice_id']}, which belongs to no payment"
         yield Wait(order_of(row), Step.WEBHOOK, row["create_time"], because, "fc outbox ls; fc logs paymentfc")
+    for row in facts.confirmations:
+        because = f"a callback of invoice {row['invoice_id']} is not confirmed, {row['looks']} looks"
+        because += f": {row['last_error']}" if row["last_error"] else ""
+        act = f"compare with Xendit; next look {moment(row['due_at'])}; fc logs paymentfc"
+        yield Wait(order_of(row), Step.WEBHOOK, row["create_time"], because, act)
     for row in facts.anomalies:
-        refund = row["kind"] == "paid_after_close"
-        because = f"{row['kind']}: expected {row['expected']}, received {row['received']}"
-        order_id = row["order_id"] or order_of(row)
-        resolve = f"POST /v1/payments/anomalies/{row['id']}/resolve"
-        act = f"refund it at Xendit, then {resolve}" if refund else f"compare with Xendit, then {resolve}"
-        yield Wait(order_id, Step.REFUND if refund else Step.ANOMALY, row["create_time"], because, act)
+        yield _anomaly(row)
     for row in facts.closings:
         because = (
             f"invoice {row['invoice_id']} of a finished order is not expired at Xendit yet, {row['attempts']} tries"
         )
         because += f": {row['last_error']}" if row["last_error"] else ""
         yield Wait(order_of(row), Step.CLOSING, row["create_time"], because, "fc logs paymentfc; is Xendit up?")
+
+
+def _anomaly(row: Record) -> Wait:
+    refund = row["kind"] in REFUNDS or row["action"] == "close"
+    because = f"{row['kind']}: expected {row['expected']}, received {row['received']}"
+    resolve = f"POST /v1/payments/anomalies/{row['id']}/resolve"
+    act = f"refund it at Xendit, then {resolve}" if refund else f"compare with Xendit, then {resolve}"
+    if row["kind"] in WRONG_MONEY and row["holds"]:
+        because += f"; the order is closed at {moment(row['expires_at'])}"
+        act = f'to close it now: {resolve} with {{"action": "close"}}; then refund it at Xendit'
+    order_id = row["order_id"] or order_of(row)
+    return Wait(order_id, Step.REFUND if refund else Step.ANOMALY, row["create_time"], because, act)
 
 
 def _order(facts: Facts, order_id: int, created: datetime) -> Wait:

@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from fc.platform.errors import CouldNotCheck
+from fc.platform.topics import is_uuid
 
 CONNECT_S = 5
 # The session can't write, whatever its statements are. To sort an outbox takes some memory.
@@ -36,16 +37,19 @@ class Address:
 
 
 async def connect(address: Address, session: Mapping[str, str]) -> asyncpg.Connection:
-    """Open a connection with these server settings. Raises what asyncpg raises."""
-    connection: asyncpg.Connection = await asyncpg.connect(
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password,
-        database=address.database,
-        timeout=CONNECT_S,
-        server_settings=dict(session),
-    )
+    """Open a connection with these server settings. Raises what asyncpg raises, and a TimeoutError that says so."""
+    try:
+        connection: asyncpg.Connection = await asyncpg.connect(
+            host=address.host,
+            port=address.port,
+            user=address.user,
+            password=address.password,
+            database=address.database,
+            timeout=CONNECT_S,
+            server_settings=dict(session),
+        )
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {CONNECT_S:g} s") from None
     return connection
 
 
@@ -93,11 +97,16 @@ class Snapshot:
         """Run a statement that returns one number."""
         return int(await self._connections[service].fetchval(sql))
 
-    async def applied(self, service: str, event_ids: Sequence[UUID]) -> set[UUID]:
-        """Return which of these events are in the inbox of a service."""
-        if not event_ids:
+    async def applied(self, service: str, events: Mapping[UUID, str]) -> set[UUID]:
+        """Return which of these events, identity -> event id, are in the inbox of a service, by their identity.
+
+        Versions before identities have kept an event id that is a UUID as it was.
+        """
+        if not events:
             return set()
-        return {row["event_id"] for row in await self.fetch(service, _APPLIED, service, list(event_ids))}
+        older = {UUID(event_id): identity for identity, event_id in events.items() if is_uuid(event_id)}
+        rows = await self.fetch(service, _APPLIED, service, [*events, *older])
+        return {older.get(row["event_id"], row["event_id"]) for row in rows}
 
     async def batches(
         self, service: str, sql: str, *values: Any, size: int = 2_000

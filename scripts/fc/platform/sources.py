@@ -8,7 +8,7 @@ from fc.platform.snapshot import Address
 from fc.stack import compose
 from fc.stack.layout import ROOT, SERVICES, SIMULATOR, Layout
 from fc.stack.programs import Programs, developer_settings
-from servers.postgres import PASSWORD
+from servers.postgres import PASSWORD, app_role
 
 COMPOSE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
 DEVELOPMENT_KEY = "xnd_development_local"
@@ -58,7 +58,7 @@ class Sources:
         settings = developer_settings()
         layout = Layout(ROOT)
         databases = {
-            service: Address("localhost", port, "admin", settings.get("DB_PASSWORD", PASSWORD), service)
+            service: Address("localhost", port, app_role(service), settings.get("DB_PASSWORD", PASSWORD), service)
             for service, port in COMPOSE_PORTS.items()
         }
         xendit = XenditAddress(layout.url(SIMULATOR))

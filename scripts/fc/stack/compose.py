@@ -12,6 +12,7 @@ from fc.stack.programs import developer_settings
 
 ENGINE_S = 5
 UP_S = 900
+JOBS = ("-migrate", "-topics")
 TOPIC_JOBS = ("productfc-topics", "orderfc-topics", "paymentfc-topics")
 
 
@@ -52,8 +53,18 @@ class Compose:
         self.run("down", *(["--volumes"] if wipe else []))
 
     def status(self) -> bool:
+        """Show the containers. Returns False unless all of them run, but for the jobs that end. Raises StackError."""
         self.run("ps")
-        return True
+        expected = {name for name in self._ask("config", "--services") if not name.endswith(JOBS)}
+        return expected <= self._ask("ps", "--services", "--status", "running")
+
+    def _ask(self, *arguments: str) -> set[str]:
+        result = subprocess.run(
+            ["docker", "compose", *arguments], cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True
+        )
+        if result.returncode:
+            raise StackError(f"docker compose {arguments[0]} failed (exit code {result.returncode})")
+        return set(result.stdout.split())
 
     def logs(self, names: Collection[str], *, lines: int, follow: bool) -> None:
         """Show the end of the containers' logs, of all of them without names."""

@@ -34,7 +34,9 @@ def _version(command: list[str], missing: str) -> str:
         result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(f"{' '.join(command)} does not work: {error}") from None
-    lines = _COLOUR.sub("", result.stdout or result.stderr).strip().splitlines() or [command[0]]
+    said = _COLOUR.sub("", result.stdout or result.stderr).strip().splitlines()
+    # The options that Java takes from the environment come first, and may have a password of a proxy.
+    lines = [line for line in said if not line.startswith("Picked up ")] or [command[0]]
     if result.returncode:
         raise Missing(f"{' '.join(command)} failed: {lines[0]}")
     return lines[0]

@@ -26,7 +26,11 @@ PORTS = {
     "kafka_controller": 29093,
     "mongo": 27017,
 }
-MAX_OFFSET = 65535 - max(PORTS.values())
+# Linux takes ports for outgoing connections from here on, and such a connection can hold a server's port at its start.
+EPHEMERAL = 32_768
+# The contract's port of gRPC lies behind it. A stack with an offset uses another.
+_SHIFTED = PORTS | {"grpc": 24_051}
+MAX_OFFSET = EPHEMERAL - 1 - max(_SHIFTED.values())
 # The path of a Unix socket may have 107 bytes, and supervisord binds `<path>.<pid>` first: up to eight bytes more.
 MAX_SOCKET_PATH = 99
 
@@ -41,7 +45,11 @@ class Layout:
     @classmethod
     def from_environment(cls) -> Self:
         """Read FC_HOME (default `.local` in the checkout) and FC_PORT_OFFSET (default 0). Raises StackError."""
-        home = Path(os.environ.get("FC_HOME") or ROOT / ".local").expanduser().resolve()
+        named = os.environ.get("FC_HOME") or str(ROOT / ".local")
+        try:
+            home = Path(named).expanduser().resolve()
+        except (OSError, RuntimeError) as error:
+            raise StackError(f"FC_HOME must be a folder, got {named!r} ({error})") from None
         offset = os.environ.get("FC_PORT_OFFSET") or "0"
         if not offset.isdecimal() or int(offset) > MAX_OFFSET:
             raise StackError(f"FC_PORT_OFFSET must be a whole number from 0 to {MAX_OFFSET}, got {offset!r}")
@@ -49,7 +57,7 @@ class Layout:
 
     def port(self, name: str) -> int:
         """Return the port of a part named in PORTS."""
-        return PORTS[name] + self.offset
+        return _SHIFTED[name] + self.offset if self.offset else PORTS[name]
 
     def url(self, name: str) -> str:
         """Return the HTTP address of a service or of the Xendit simulator."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -25,6 +26,8 @@ HASTY = {
     "KAFKA_SESSION_TIMEOUT_MS": "3000",
     "LOGIN_LIMIT_PER_ADDRESS": "10000/minute",
     "REGISTER_LIMIT_PER_ADDRESS": "10000/minute",
+    "CHECKOUT_LIMIT_PER_USER": "100000/minute",
+    "MAX_OPEN_ORDERS_PER_USER": "100000",
 }
 """Settings of a stack for tests: shorter retry and polling intervals, and no rate limits in the way."""
 
@@ -131,7 +134,12 @@ class Stack:
         return all(await asyncio.gather(*(start.service_ready(name) for name in SERVICES)))
 
     def status(self) -> list[Part]:
-        states = {state.name: state for state in self.supervisor.states()} if self.supervisor.running else {}
+        """List the programs; those that outlive a killed supervisor are `unsupervised`."""
+        if self.supervisor.running:
+            states = {state.name: state for state in self.supervisor.states()}
+        else:
+            left = processes.by_program(processes.of_stack(self.home))
+            states = {name: State(name, one.pid, one.create_time(), "UNSUPERVISED") for name, one in left.items()}
         return [Part.of(name, states.get(name), self.layout.port(name)) for name in self.programs.names()]
 
     def make_topics(self) -> list[str]:
@@ -157,15 +165,32 @@ class Stack:
         return running or left > 0
 
     def wipe(self) -> None:
-        """Remove data, logs and generated files. Raises StackError unless the stack is down."""
+        """Remove data, logs and generated files, and nothing else. Raises StackError unless the stack is down."""
         with locked(self.home):
             if self.supervisor.running:
                 raise StackError("the stack is running: stop it first")
+            for path in self._made():
+                _remove(path)
             for name in ("data", "logs", "run"):
-                _remove(self.home / name)
+                # What else is in it is the user's.
+                with suppress(OSError):
+                    (self.home / name).rmdir()
+
+    def _made(self) -> Iterator[Path]:
+        """Yield the files and folders that a stack makes: its folder may be one that was there before."""
+        names = [*(server.name for server in self.programs.servers), SIMULATOR, *SERVICES]
+        yield from (self.home / "data" / name for name in names)
+        for name in (*names, "supervisord"):
+            log = self.layout.log(name)
+            yield from log.parent.glob(f"{log.name}*")
+        yield from (self.home / "run" / name for name in ("supervisord.conf", "supervisord.pid", "supervisor.sock"))
 
 
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        raise StackError(f"{folder} can't be removed by this user")
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path.resolve(), ignore_errors=True)
+    if not path.is_dir():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    if path.exists():
+        raise StackError(f"{path} can't be removed by this user")

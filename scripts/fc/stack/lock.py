@@ -11,9 +11,13 @@ from fc.stack.errors import StackError
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Hold the lock of the stack in this folder. Raises StackError when another process holds it."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("a+") as file:
+    """Hold the lock of the stack in this folder. Raises StackError when another process holds it, or none can."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        opened = (home / "lock").open("a+")
+    except OSError as error:
+        raise StackError(f"{home} can't be the stack's folder ({error.strerror}): FC_HOME chooses another") from None
+    with opened as file:
         try:
             flock(file, LOCK_EX | LOCK_NB)
         except BlockingIOError:

@@ -65,6 +65,8 @@ class Native:
         for part in parts:
             table.add_row(*_cells(part))
         self._console.print(table)
+        if any(part.state == "unsupervised" for part in parts):
+            self._console.print("[yellow]The supervisor has ended:[/] `fc up` starts everything again.")
         self._console.print(f"[dim]data, logs and generated configuration: {escape(str(self._stack.home))}[/]")
         return all(part.state == "running" for part in parts)
 

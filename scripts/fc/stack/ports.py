@@ -1,22 +1,32 @@
 """The ports of a stack: which are free, and which process holds one."""
 
+import errno
 import random
 import socket
+from pathlib import Path
 
 import psutil
 
 from fc.stack.errors import StackError
-from fc.stack.layout import PORTS, Layout
+from fc.stack.layout import MAX_OFFSET, PORTS, Layout
 
 
 def is_taken(port: int) -> bool:
-    """Whether a program listens on the port of this machine's loopback address."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
+    """Whether a program listens on the port of one of this machine's loopback addresses.
+
+    `localhost` is both, and ::1 is often tried first: services would talk to a stranger.
+    """
+    return _is_bound(socket.AF_INET, "127.0.0.1", port) or _is_bound(socket.AF_INET6, "::1", port)
+
+
+def _is_bound(family: socket.AddressFamily, address: str, port: int) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        # Without IPv6 nobody listens there.
+        return family == socket.AF_INET or error.errno == errno.EADDRINUSE
     return False
 
 
@@ -47,8 +57,7 @@ def refuse_taken(layout: Layout, names: set[str]) -> None:
 def free_offset() -> int:
     """Choose an offset at which every port is free now."""
     for _ in range(200):
-        # Below the range from which the system takes ports for outgoing connections, as far as that is possible.
-        offset = random.randrange(100, 3_500)
-        if not any(is_taken(port + offset) for port in PORTS.values()):
-            return offset
+        layout = Layout(Path(), random.randrange(100, MAX_OFFSET))
+        if not any(is_taken(layout.port(name)) for name in PORTS):
+            return layout.offset
     raise StackError("no offset was found at which all ports are free")

@@ -1,6 +1,7 @@
 """The processes of a stack, known by an environment variable that each of them carries."""
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,16 @@ def of_stack(home: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return marked
+
+
+def by_program(processes: list[psutil.Process]) -> dict[str, psutil.Process]:
+    """Return the first process of each program, by the name that supervisord has put into its environment."""
+    found: dict[str, psutil.Process] = {}
+    for process in sorted(processes, key=lambda one: one.create_time(), reverse=True):
+        with suppress(psutil.Error):
+            if name := process.environ().get("SUPERVISOR_PROCESS_NAME"):
+                found[name] = process
+    return found
 
 
 def end(processes: list[psutil.Process]) -> int:

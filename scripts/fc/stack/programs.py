@@ -1,26 +1,33 @@
 """The programs of a stack: the servers, the simulator and the four services, each with its command and environment."""
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from chassis.config.settings import ServiceSettings
 from fc.stack.accounts import ADMIN
 from fc.stack.configuration import Program
+from fc.stack.errors import StackError
 from fc.stack.layout import PORTS, ROOT, SERVICES, SIMULATOR, Layout
 from servers.base import Server
 from servers.kafka import Kafka
 from servers.mongo import Mongo
 from servers.postgres import PASSWORD as DATABASE_PASSWORD
-from servers.postgres import Postgres
+from servers.postgres import Postgres, app_role
 from servers.redis import PASSWORD as REDIS_PASSWORD
 from servers.redis import Redis
 
 HOST = "localhost"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+BIND_ADDRESSES = ("127.0.0.1", "0.0.0.0")
+DEFAULTS = {"ENVIRONMENT": "development", **ADMIN}
 
 
 def settings_class(service: str) -> type[ServiceSettings]:
@@ -39,9 +46,23 @@ def setting_names(service: str) -> set[str]:
 
 
 def developer_settings() -> dict[str, str]:
-    """Return the settings of the process's environment, which win over the `.env` of the checkout."""
-    file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
+    """Return the settings of the process's environment, which win over the checkout's `.env`. Raises StackError."""
+    file = {name: value for name, value in dotenv_values(stream=io.StringIO(_dotenv(ROOT / ".env"))).items() if value}
     return {**file, **{name: value for name, value in os.environ.items() if value}}
+
+
+def _dotenv(path: Path) -> str:
+    """Return the text of a `.env`, "" without one. Raises StackError for a line that would be left out in silence."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise StackError(f"{path} can't be read: {error}") from None
+    wrong = [str(binding.original.line) for binding in parse_stream(io.StringIO(text)) if binding.error]
+    if wrong:
+        raise StackError(f"{path}: a line should be NAME=value, with each quote closed; see line {', '.join(wrong)}")
+    return text
 
 
 class Programs:
@@ -61,7 +82,7 @@ class Programs:
     ) -> None:
         self._layout = layout
         self._reach = {name: layout.port(name) for name in PORTS} | dict(reach or {})
-        self._settings = {**ADMIN, **(developer_settings() if settings is None else settings), **(overrides or {})}
+        self._settings = {**DEFAULTS, **(developer_settings() if settings is None else settings), **(overrides or {})}
         home = layout.home / "data"
         self.servers: list[Server] = [
             kind(home / kind.name, layout.port(kind.name)) for kind in (Postgres, Redis, Kafka, Mongo)
@@ -81,16 +102,32 @@ class Programs:
         base_url = self._settings.get("XENDIT_BASE_URL")
         return not base_url or base_url == self._layout.url(SIMULATOR)
 
+    @property
+    def _bind_address(self) -> str | None:
+        """The address of services and simulator where it is set; the servers, whose passwords are known, stay local.
+
+        Raises StackError for one on which the stack could not reach itself.
+        """
+        address = self._settings.get("BIND_ADDRESS")
+        if address not in (None, *BIND_ADDRESSES):
+            raise StackError(f"BIND_ADDRESS must be {' or '.join(BIND_ADDRESSES)} in the local stack, got {address!r}")
+        return address
+
     def names(self) -> list[str]:
         """Return the names of all programs: servers, simulator, services."""
         simulator = [SIMULATOR] if self.simulated else []
         return [*(server.name for server in self.servers), *simulator, *SERVICES]
 
     def base_environment(self) -> dict[str, str]:
-        """Return the environment of supervisord: the process's own without the variables that a service would read."""
+        """Return the environment of supervisord: the process's own without the variables that a service would read.
+
+        A proxy that it names is for other machines.
+        """
         settings = set().union({"CONFIG_FILE"}, *(setting_names(service) for service in SERVICES))
         # The services read lower-case names too.
-        return {name: value for name, value in os.environ.items() if name.upper() not in settings}
+        own = {name: value for name, value in os.environ.items() if name.upper() not in settings}
+        unproxied = ",".join(filter(None, (own.get("no_proxy") or own.get("NO_PROXY"), *LOOPBACK)))
+        return {**own, "NO_PROXY": unproxied, "no_proxy": unproxied}
 
     def environment(self, service: str) -> dict[str, str]:
         """Return the settings of a service: the developer's that it reads, and the addresses that the stack decides."""
@@ -103,11 +140,12 @@ class Programs:
         grpc = {"GRPC_PORT": str(self._layout.port("grpc"))} if service == "userfc" else {}
         return {
             **grpc,
+            **({"HTTP_HOST": self._bind_address} if self._bind_address else {}),
             "HTTP_PORT": str(self._layout.port(service)),
             "DB_HOST": HOST,
             "DB_PORT": str(reach["postgres"]),
             "DB_NAME": service,
-            "DB_USER": service,
+            "DB_USER": app_role(service),
             "DB_PASSWORD": DATABASE_PASSWORD,
             "REDIS_HOST": HOST,
             "REDIS_PORT": str(reach["redis"]),
@@ -122,7 +160,7 @@ class Programs:
     def all(self) -> list[Program]:
         """Return every program in the order of starting."""
         servers = [
-            Program(server.name, server.command(), stop_signal=server.stop_signal, stop_wait_s=20)
+            Program(server.name, server.command(), server.environment, stop_signal=server.stop_signal, stop_wait_s=20)
             for server in self.servers
         ]
         services = [
@@ -137,6 +175,7 @@ class Programs:
         data.mkdir(parents=True, exist_ok=True)
         environment = {
             **{name: value for name, value in self._settings.items() if name.startswith("XENDIT_")},
+            **({"XENDIT_SIM_HOST": self._bind_address} if self._bind_address else {}),
             "XENDIT_SIM_PORT": str(layout.port(SIMULATOR)),
             "XENDIT_SIM_CALLBACK_URL": f"{layout.url('paymentfc')}/v1/payments/xendit/webhook",
             "XENDIT_SIM_DATA": str(data / "invoices.sqlite"),

@@ -9,6 +9,7 @@ import httpx2
 
 from chassis.config.settings import ServiceSettings, load
 from chassis.db import migrations
+from chassis.errors import Refused
 from chassis.kafka.topics import ensure_topics
 from chassis.service import Service
 from fc.stack.errors import StackError
@@ -16,6 +17,7 @@ from fc.stack.layout import SERVICES, SIMULATOR, Layout
 from fc.stack.programs import Programs, settings_class
 from fc.stack.supervisor import Supervisor
 from servers.base import Missing, Server
+from servers.postgres import PASSWORD as DATABASE_PASSWORD
 
 READY_S = 90
 POLL_S = 0.05
@@ -59,14 +61,20 @@ def topics() -> list[str]:
 
 
 async def make_topics(programs: Programs) -> list[str]:
-    """Create the topics that are missing and return their names."""
-    return await ensure_topics(_connection_settings(programs, "orderfc"), topics())
+    """Create the topics that are missing and return their names. Raises StackError when the broker refuses."""
+    try:
+        return await ensure_topics(_connection_settings(programs, "orderfc"), topics())
+    except Refused as refused:
+        raise StackError(str(refused)) from None
 
 
 def _connection_settings(programs: Programs, service: str) -> ServiceSettings:
     """Return the settings of a service with its addresses and credentials and defaults for everything else."""
     environment = programs.environment(service)
-    arguments = {name.lower(): value for name, value in environment.items() if name.startswith(("DB_", "KAFKA_"))}
+    arguments = {
+        name.lower(): value for name, value in environment.items() if name.startswith(("DB_", "KAFKA_", "ENVIRONMENT"))
+    }
+    arguments |= {"db_migration_user": service, "db_migration_password": DATABASE_PASSWORD}
     try:
         return load(settings_class(service), **arguments)
     except SystemExit as refused:
@@ -112,8 +120,11 @@ class Startup:
 
     async def _migrate(self) -> None:
         began = time.monotonic()
-        for name in SERVICES:
-            await migrations.run(_connection_settings(self._programs, name), name)
+        try:
+            for name in SERVICES:
+                await migrations.run(_connection_settings(self._programs, name), name)
+        except Refused as refused:
+            raise StackError(str(refused)) from None
         self._report("databases migrated", time.monotonic() - began)
 
     async def _start_service(self, name: str) -> None:

@@ -43,8 +43,11 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
+        """Whether supervisord answers. Raises StackError when it is another user's."""
         try:
             self._call("getState")
+        except PermissionError:
+            raise StackError(f"the stack in {self._layout.home} is another user's, who alone may use it") from None
         except (OSError, HTTPException, Fault):
             # While it shuts down it answers with a fault.
             return False

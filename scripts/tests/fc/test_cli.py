@@ -130,28 +130,6 @@ def test_down_where_nothing_runs_says_so(fc: Fc) -> None:
     assert (said.code, said.out) == (0, "Nothing was running.\n")
 
 
-def test_wipe_removes_data_logs_and_configuration_and_nothing_else(fc: Fc, layout: Layout) -> None:
-    for name in ("data/redis/data", "logs", "run", "mine"):
-        (layout.home / name).mkdir(parents=True)
-        (layout.home / name / "file").write_text("x")
-    assert fc("down").code == 0
-    assert (layout.home / "data" / "redis" / "data" / "file").exists()
-    said = fc("down --wipe")
-    assert said.code == 0
-    assert f"Removed all data and logs in {layout.home}." in said.out
-    assert sorted(path.name for path in layout.home.iterdir()) == ["lock", "mine"]
-
-
-def test_what_can_not_be_wiped_is_named(fc: Fc, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    (layout.home / "data").mkdir(parents=True)
-    # As it is for a user who may not remove what root has made.
-    monkeypatch.setattr("shutil.rmtree", lambda _path, ignore_errors: None)
-    said = fc("down --wipe")
-    assert said.code == 1
-    assert f"{layout.home / 'data'} can't be removed" in said.err
-    assert "Removed" not in said.out
-
-
 @pytest.mark.parametrize("command", ["down", "up"])
 def test_a_command_beside_another_is_refused_with_its_process(fc: Fc, layout: Layout, command: str) -> None:
     layout.home.mkdir()
@@ -213,7 +191,6 @@ def asked(fc: Fc, script: Script, path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("up", "compose up --build --detach --wait --wait-timeout 900"),
         ("down", "compose down"),
         ("down --wipe", "compose down --volumes"),
-        ("status", "compose ps"),
         ("logs", "compose logs --tail 20"),
         ("logs -n 5 -f orderfc redis", "compose logs --tail 5 --follow orderfc redis"),
     ],
@@ -232,6 +209,16 @@ def test_up_shows_every_address_and_account(fc: Fc, asked: Asked) -> None:
         assert f"http://localhost:{port}/docs" in said
     for email, password in ACCOUNTS.values():
         assert f"{email} / {password}" in said
+
+
+def test_a_password_of_the_administrator_that_somebody_chose_is_not_shown(
+    fc: Fc, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADMIN_PASSWORD", "[/]chosen-password")
+    said = fc("up")
+    assert said.code == 0
+    assert "admin@example.com / the ADMIN_PASSWORD that is set" in said.out
+    assert "chosen-password" not in said.out + said.err
 
 
 def test_a_compose_that_fails_fails_the_command(fc: Fc, asked: Asked, script: Script) -> None:

@@ -22,6 +22,8 @@ from .world import World, opened_world
 
 Databases = Callable[[str], Awaitable[dict[str, Any]]]
 
+UNCHAINED = "of a version without hashes"
+OPENED_AGAIN = "with an anomaly to which money has come"
 # Other tests of the session use the same broker and audit log: no order of theirs is called so.
 _order_ids = count(time.time_ns() // 1_000)
 
@@ -31,6 +33,15 @@ def new_sample(ending: str, age_s: float = 86_400, **fields: Any) -> Sample:
     made = sample(next(_order_ids), ending, datetime.now(UTC) - timedelta(seconds=age_s))
     for name, value in fields.items():
         setattr(made, name, value)
+    return made
+
+
+def _opened_again() -> Sample:
+    """Make an order whose anomaly was recorded, and told of once more when money came."""
+    made = new_sample("expired, then paid")
+    [anomaly] = made.of("paymentfc", "payment_anomalies")
+    anomaly["paid"] = True
+    made.audit("payment.anomaly", 4)
     return made
 
 
@@ -88,6 +99,7 @@ class Audited:
 async def audited(make_database: Databases, kafka_broker: str, mongo_uri: str) -> AsyncIterator[Audited]:
     """Audit a world in which every fault is planted once."""
     sound = {name: new_sample(name) for name in ENDINGS}
+    sound |= {UNCHAINED: new_sample("paid", unchained=True), OPENED_AGAIN: _opened_again()}
     spoiled = {name: new_sample(plant.ending) for name, plant in PLANTS.items()}
     for name, plant in PLANTS.items():
         if plant.shape:

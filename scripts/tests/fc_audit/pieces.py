@@ -11,6 +11,9 @@ from uuid import UUID
 from chassis.ids import uuid7
 from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.model import Invoice
+from fc.audit.reading.mongo import entry_hash
+from fc.audit.rules.audit_chain import FIRST
+from fc.platform.topics import event_identity
 
 Row = dict[str, Any]
 
@@ -44,6 +47,8 @@ class Sample:
     off_topic: set[UUID] = field(default_factory=set)
     sent_keys: dict[UUID, str] = field(default_factory=dict)
     """What an event was sent with in place of its own key."""
+    unchained: bool = False
+    """Whether its audit entries are of a version without hashes."""
     not_passed: bool = False
     """Whether its messages lie beyond what the groups have consumed."""
 
@@ -93,7 +98,8 @@ class Sample:
             parked_at=None,
         )
         for service in CONSUMERS[topic]:
-            self.add(service, "inbox", consumer=service, event_id=event_id, received_at=written)
+            identity = event_identity(topic, event_id)
+            self.add(service, "inbox", consumer=service, event_id=identity, received_at=written)
         if PRODUCERS[topic] == "paymentfc":
             self.audit("event.published", seconds, topic=topic, event_id=str(event_id))
         return event_id
@@ -109,6 +115,18 @@ class Sample:
                 "create_time": self.at + timedelta(seconds=seconds),
             }
         )
+
+    def chain(self) -> None:
+        """Give its audit entries their hashes, and paymentfc the end of the chain, unless it is of a version before."""
+        if self.unchained or not self.documents:
+            return
+        last = FIRST
+        for document in self.documents:
+            at = document["create_time"]
+            document["create_time"] = at.replace(microsecond=at.microsecond // 1000 * 1000)
+            document["prev_hash"] = last
+            document["hash"] = last = entry_hash(document) or ""
+        self.add("paymentfc", "audit_heads", order_id=self.order_id, hash=last, entries=len(self.documents))
 
 
 def anomaly_of(made: Sample, kind: str) -> Row:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from .forgeries import FORGERIES
 from .pieces import TOTAL
 from .spoil import (
     Plant,
@@ -14,6 +15,8 @@ from .spoil import (
     look_again_tomorrow,
     lost_order,
     lost_payment,
+    named_payments,
+    neglected_callback,
     never_sent,
     no_anomaly,
     only_invoice,
@@ -29,10 +32,12 @@ from .spoil import (
     sent_under_another_key,
     sql,
     twin,
+    unconfirmed_callback,
     undelivered,
     unresolved,
     without,
     written_again,
+    wrong_amount,
 )
 
 PLANTS = {
@@ -177,6 +182,19 @@ PLANTS = {
     "late money that we never heard of": Plant(("invoice_paid",), "expired", seen(payments=1, paid_amount=TOTAL)),
     "money for a twin": Plant(("invoice_paid",), "paid", twin("PAID")),
     "late money that will be found": Plant(("invoice_money_waits",), "expired", look_again_tomorrow),
+    "paid twice, with one payment on record": Plant(("paid_twice",), "paid", seen(payments=2)),
+    "two payments named, with one on record": Plant(("receipt_recorded",), "paid", named_payments),
+    "a wrong amount that holds the stock": Plant(
+        ("mismatch_open",),
+        "open",
+        wrong_amount,
+        payment("expires_at = create_time, sweep_after = now() + interval '1 hour'"),
+    ),
+    "late money that is not at Xendit": Plant(
+        ("late_witness",), "expired, then paid", seen(payments=0, paid_amount=None)
+    ),
+    "a callback to confirm that is on no list": Plant(("confirmation_overdue",), "open", unconfirmed_callback),
+    "a callback that is not confirmed in time": Plant(("confirmation_overdue",), "open", neglected_callback),
     "another amount paid": Plant(("invoice_mismatch",), "paid", seen(paid_amount=Decimal(1))),
     "paid by nobody": Plant(("payment_witness",), "paid", seen(status="PENDING", payments=0)),
     "paid with no invoice at Xendit": Plant(("payment_witness",), "paid", lambda made: made.invoices.clear()),
@@ -189,6 +207,9 @@ PLANTS = {
         "paid",
         lambda made: made.documents.remove(next(each for each in made.documents if each["event"] == "payment.paid")),
     ),
+    "an anomaly twice in the audit log": Plant(
+        ("audit_steps",), "expired, then paid", written_again("payment.anomaly")
+    ),
     "a step twice in the audit log": Plant(("audit_steps",), "paid", written_again("payment.paid")),
     "a step that has not happened": Plant(("audit_steps",), "open", lambda made: made.audit("payment.paid", 3)),
     "a published event twice in the audit log": Plant(("audit_published",), "paid", written_again("event.published")),
@@ -198,4 +219,5 @@ PLANTS = {
         lambda made: made.documents.remove(next(each for each in made.documents if each["event"] == "event.published")),
     ),
     "an entry that never reached the audit log": Plant(("audit_delivered",), "paid", undelivered),
+    **FORGERIES,
 }

@@ -173,6 +173,42 @@ def forgotten_callback(made: Sample) -> None:
     made.audit("payment.anomaly", 3)
 
 
+def named_payments(made: Sample) -> None:
+    """Have callbacks name two payments of an invoice of which one is on record."""
+    for receipt in ("va_1", "va_2"):
+        made.add(
+            "paymentfc",
+            "payment_receipts",
+            invoice_id=made.invoice_id,
+            external_id=f"order-{made.order_id}",
+            receipt=receipt,
+            amount="150000",
+            currency="IDR",
+            create_time=made.at + timedelta(seconds=3),
+        )
+
+
+def wrong_amount(made: Sample) -> None:
+    """Let an order hold its stock after its end, though money of a wrong amount came."""
+    made.add("paymentfc", "payment_anomalies", **anomaly_of(made, "amount_mismatch"))
+    made.audit("payment.anomaly", 3)
+
+
+def unconfirmed_callback(made: Sample) -> None:
+    made.add("paymentfc", "payment_callbacks", **callback_of(made, "confirming"))
+
+
+def neglected_callback(made: Sample) -> None:
+    unconfirmed_callback(made)
+    made.add(
+        "paymentfc",
+        "payment_confirmations",
+        invoice_id=made.invoice_id,
+        external_id=f"order-{made.order_id}",
+        due_at=made.at - timedelta(days=1),
+    )
+
+
 def look_again_tomorrow(made: Sample) -> None:
     made.of("paymentfc", "invoice_closings")[0] |= {
         "step": "look_again",

@@ -7,6 +7,7 @@ import pytest
 
 from fc.audit.patience import Limits
 from fc.audit.report import Report
+from fc.platform.topics import event_identity
 
 from .conftest import new_sample
 from .pieces import Sample
@@ -27,7 +28,7 @@ def unsent(made: Sample, topic: str) -> None:
     made.documents[:] = [each for each in made.documents if each["metadata"].get("event_id") != str(event["event_id"])]
     for service in ("orderfc", "productfc", "paymentfc"):
         inbox = made.of(service, "inbox")
-        inbox[:] = [row for row in inbox if row["event_id"] != event["event_id"]]
+        inbox[:] = [row for row in inbox if row["event_id"] != event_identity(event["topic"], event["event_id"])]
 
 
 def not_applied(made: Sample) -> None:
@@ -61,7 +62,11 @@ async def test_an_order_whose_payment_is_paid_does_not_wait_for_a_dead_letter(wo
     not_applied(made)
     made.of("orderfc", "inbox").clear()
     await world.store([made])
-    headers = {"ce_id": str(made.event("payment.success")["event_id"]), "x-handler": "orderfc.payment.success"}
+    headers = {
+        "ce_id": str(made.event("payment.success")["event_id"]),
+        "ce_source": "paymentfc",
+        "x-handler": "orderfc.payment.success",
+    }
     await world.send([("payment.success.dlq", b"{}", f"order-{made.order_id}".encode(), headers)])
     assert rules_of(await world.audit(), made) == {"order_payment", "dead_letter"}
 

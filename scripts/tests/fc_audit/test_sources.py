@@ -96,7 +96,7 @@ def test_a_local_stack_is_found_by_its_layout(tmp_path: object, monkeypatch: pyt
     monkeypatch.delenv("XENDIT_BASE_URL", raising=False)
     sources = Sources.of_stack(Layout.from_environment())
     assert {(name, each.user, each.port) for name, each in sources.databases.items()} == {
-        (name, name, 6133) for name in ("userfc", "productfc", "orderfc", "paymentfc")
+        (name, f"{name}_app", 6133) for name in ("userfc", "productfc", "orderfc", "paymentfc")
     }
     assert sources.kafka == "localhost:29792"
     assert sources.xendit == XenditAddress("http://localhost:28790")

@@ -1,7 +1,7 @@
 """The stores of the tests: four migrated databases, a broker, an audit log, and a Xendit of our own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
 
 from chassis.config.settings import ServiceSettings, load
 from chassis.events import wire_headers
@@ -80,6 +81,8 @@ class World:
 
     async def store(self, samples: list[Sample]) -> None:
         """Write samples to all stores; every group has then passed every message that is on a topic."""
+        for made in samples:
+            made.chain()
         for service, table, rows in tables(samples):
             for columns in {tuple(row) for row in rows}:
                 records = [tuple(row.values()) for row in rows if tuple(row) == columns]
@@ -95,13 +98,17 @@ class World:
         """Add the stock adjustments that explain the stock and the units that orders hold."""
         await self.sql("productfc", _OPEN)
 
+    async def in_log(self, change: Callable[[AsyncCollection[dict[str, Any]]], Awaitable[object]]) -> None:
+        """Change the audit log behind the service's back."""
+        client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(self.sources.mongo, tz_aware=True)
+        try:
+            await change(client[DATABASE][COLLECTION])
+        finally:
+            await client.close()
+
     async def _audit(self, documents: list[dict[str, Any]]) -> None:
         if documents and self.sources.mongo:
-            client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(self.sources.mongo)
-            try:
-                await client[DATABASE][COLLECTION].insert_many([dict(document) for document in documents])
-            finally:
-                await client.close()
+            await self.in_log(lambda log: log.insert_many([dict(document) for document in documents]))
 
     async def _send(self, samples: list[Sample]) -> dict[TopicPartition, int]:
         rows = [

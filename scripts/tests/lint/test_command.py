@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from lint.sources import ROOT
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".local", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
@@ -32,3 +34,12 @@ def test_this_checkout_passes_and_each_planted_problem_is_printed_and_fails_the_
     assert failing.returncode == 1
     for *_, problem in PLANTED:
         assert problem in failing.stdout
+
+
+@pytest.mark.parametrize("command", [["lint"], ["lint.measure", "--beside"]])
+def test_a_folder_that_is_not_there_is_named_in_one_sentence(tmp_path: Path, command: list[str]) -> None:
+    words = [sys.executable, "-m", *command, str(tmp_path / "nowhere")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{tmp_path / 'nowhere'} is no " in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

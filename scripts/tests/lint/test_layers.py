@@ -59,7 +59,7 @@ def test_the_packages_as_they_are_keep_all_contracts(copy: Path) -> None:
         ("orderfc/app.py", "import pytest", "What is deployed needs no development tool"),
         ("orderfc/model.py", "import orderfc.repository.orders", "A layer may be skipped downwards"),
         ("paymentfc/repository/payments.py", "import paymentfc.usecase.create_invoice", "A layer may be skipped"),
-        ("paymentfc/pdf/document.py", "import paymentfc.usecase.create_invoice", "A layer may be skipped downwards"),
+        ("paymentfc/pdf/drawings.py", "import paymentfc.usecase.create_invoice", "A layer may be skipped downwards"),
         ("orderfc/client/products.py", "import orderfc.usecase.checkout", "A layer may be skipped downwards"),
         ("paymentfc/service/settlement.py", "import paymentfc.client.xendit", "A layer may be skipped downwards"),
         ("userfc/handler/http.py", "import sqlalchemy", "SQL lives in repositories"),

@@ -175,7 +175,8 @@ async def simulated(
 ) -> AsyncIterator[Sim]:
     """Run a simulator in this process; `settings_` replace those of a test."""
     given = {"key": KEY, "callback_token": TOKEN, "callback_url": merchant.url, "public_url": "http://pay.test"}
-    settings = Settings(**{**given, "retry_scale": 1, **settings_})
+    hosts = frozenset({"sim.test"})
+    settings = Settings(**{**given, "retry_scale": 1, "hosts": hosts, **settings_})
     clock, sleep = clock or Clock(), sleep or Sleep()
     app = create_app(settings, clock=clock, sleep=sleep)
     transport = httpx2.ASGITransport(app)

@@ -17,6 +17,8 @@ DEFAULTS = {
     "expire_status": None,
     "error_without_message": False,
     "unknown_fields": False,
+    "answer_padding": 0,
+    "refuse_email": False,
     "rate_limit": None,
     "min_amount": None,
     "max_amount": None,

@@ -12,13 +12,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from chassis.events import Message
+from chassis.events import Message, Unreadable
+from chassis.kafka.batches import make_consumer
 from chassis.kafka.errors import is_broker_trouble
 from contracts.topics import CONSUMERS, GROUPS, PRODUCERS
 from fc.audit.reading.spill import Letter, Sighting, Spill
 from fc.audit.watch import Watch
 from fc.platform.errors import CouldNotCheck
-from fc.platform.topics import DEAD_LETTERS, order_in
+from fc.platform.topics import DEAD_LETTERS, letter_event, order_in, time_of
 
 REQUEST_MS = 10_000
 COORDINATOR_S = 10
@@ -29,17 +30,30 @@ POLL_MS = 1_000
 SILENT_POLLS = 20
 SERVICES = frozenset(PRODUCERS.values())
 
+Ends = Mapping[TopicPartition, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records that can't be unpacked; their time is that of the audit."""
+
+    place: str
+    cause: str
+    time: datetime
+
 
 @dataclass(slots=True)
 class Scan:
     """The state of the topics besides their messages.
 
     `kept_since`: topic -> time since which no message was deleted, for topics that have lost some. `waiting`: (group,
-    topic, partition) -> (number of messages that the group has not consumed, time of the oldest).
+    topic, partition) -> (number of messages that the group has not consumed, time of the oldest). `unreadable`: the
+    places of records that can't be unpacked.
     """
 
     kept_since: dict[str, datetime] = field(default_factory=dict)
     waiting: dict[tuple[str, str, int], tuple[int, datetime]] = field(default_factory=dict)
+    unreadable: list[Gap] = field(default_factory=list)
 
 
 class Broker:
@@ -54,7 +68,7 @@ class Broker:
     @asynccontextmanager
     async def opened(cls, address: str) -> AsyncIterator[Self]:
         """Connect. Raises CouldNotCheck, as every method does."""
-        consumer = AIOKafkaConsumer(
+        consumer = make_consumer(
             bootstrap_servers=address,
             client_id="fc-audit",
             group_id=None,
@@ -126,17 +140,22 @@ class Broker:
         self._consumer.assign(open_)
         with _failures(self._address):
             while open_:
-                for partition, records in (await self._next(open_)).items():
+                for partition, records in (await self._next(open_, ends)).items():
                     result.take(partition, [record for record in records if record.offset < ends[partition]])
                     watch.advance(len(records))
-                positions = {partition: await self._consumer.position(partition) for partition in open_}
-                open_ = {partition for partition in open_ if positions[partition] < ends[partition]}
+                open_ = await self._unread(open_, ends)
         return result.result()
 
-    async def _next(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, list[Any]]:
+    async def _unread(self, partitions: Collection[TopicPartition], ends: Ends) -> set[TopicPartition]:
+        return {partition for partition in partitions if await self._consumer.position(partition) < ends[partition]}
+
+    async def _next(self, partitions: Collection[TopicPartition], ends: Ends) -> dict[TopicPartition, list[Any]]:
+        """Return the next records; none when a partition has only what is no record, such as an aborted transaction."""
         for _ in range(SILENT_POLLS):
             if records := await self._consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=BATCH):
                 return dict(records)
+            if await self._unread(partitions, ends) != set(partitions):
+                return {}
         raise CouldNotCheck(f"Kafka returns no records of {min(partitions).topic}")
 
 
@@ -159,23 +178,28 @@ class _Reader:
         self._committed = committed
         self._first: dict[TopicPartition, datetime] = {}
         self._oldest: dict[tuple[str, str, int], datetime] = {}
+        self._unreadable: list[Gap] = []
 
     def take(self, partition: TopicPartition, records: Sequence[Any]) -> None:
         if not records:
             return
-        self._first.setdefault(partition, _time(records[0]))
-        if partition.topic in DEAD_LETTERS:
-            self._spill.add_letters([_letter(record) for record in records])
-            return
-        self._spill.add_messages([_sighting(record) for record in records])
-        for group in CONSUMERS[partition.topic]:
+        self._first.setdefault(partition, time_of(records[0]))
+        self._unreadable += [_gap(record) for record in records if isinstance(record.value, Unreadable)]
+        self._sort(partition, [record for record in records if not isinstance(record.value, Unreadable)])
+        for group in CONSUMERS.get(partition.topic, ()):
             place = (group, partition.topic, partition.partition)
             if place not in self._oldest and records[-1].offset >= self._committed.get(place, 0):
                 first = next(record for record in records if record.offset >= self._committed.get(place, 0))
-                self._oldest[place] = _time(first)
+                self._oldest[place] = time_of(first)
+
+    def _sort(self, partition: TopicPartition, records: Sequence[Any]) -> None:
+        if partition.topic in DEAD_LETTERS:
+            self._spill.add_letters([_letter(record) for record in records])
+        else:
+            self._spill.add_messages([_sighting(record) for record in records])
 
     def result(self) -> Scan:
-        scan = Scan()
+        scan = Scan(unreadable=self._unreadable)
         for partition, (begin, _) in self._bounds.items():
             if begin > 0:
                 first = self._first.get(partition, datetime.now(UTC))
@@ -186,8 +210,10 @@ class _Reader:
         return scan
 
 
-def _time(record: Any) -> datetime:
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
+def _gap(record: Any) -> Gap:
+    first, last, cause = record.value
+    offsets = f"{first}" if first == last else f"{first}-{last}"
+    return Gap(f"{record.topic}[{record.partition}]@{offsets}", cause, time_of(record))
 
 
 def _sighting(record: Any) -> Sighting:
@@ -195,24 +221,21 @@ def _sighting(record: Any) -> Sighting:
         record.topic, record.partition, record.offset, record.key, record.value, record.headers, record.timestamp
     )
     own = message.headers.get("ce_source") in SERVICES and "ce_id" in message.headers
-    return Sighting(
-        message.event_id, record.topic, record.partition, record.offset, _time(record), order_in(message.key), own
-    )
+    place = (record.topic, record.partition, record.offset, time_of(record))
+    return Sighting(message.identity, message.event_id, *place, order_in(message.key), own)
 
 
 def _letter(record: Any) -> Letter:
     headers = {name.lower(): (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     topic = headers.get("x-source-topic") or DEAD_LETTERS[record.topic]
-    partition, offset = (headers.get(f"x-source-{name}", "") for name in ("partition", "offset"))
-    # The id of an event without `ce_id` is made from its first place.
-    numbers = [int(text) if text.isdecimal() else 0 for text in (partition, offset)]
-    message = Message.received(topic, numbers[0], numbers[1], record.key, record.value, record.headers)
+    message = letter_event(topic, record)
     return Letter(
+        identity=message.identity,
         event_id=message.event_id,
         service=headers.get("x-handler", "").partition(".")[0],
         place=f"{record.topic}[{record.partition}]@{record.offset}",
         order_id=order_in(message.key),
         reason=headers.get("x-reason", "unknown"),
         error=headers.get("x-error", ""),
-        time=_time(record),
+        time=time_of(record),
     )

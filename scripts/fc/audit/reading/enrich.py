@@ -11,6 +11,7 @@ from fc.audit.reading.queries import RECORDED, USERS
 from fc.audit.reading.spill import Spill
 from fc.audit.rules.rule import KAFKA, Context
 from fc.platform.snapshot import Snapshot
+from fc.platform.topics import event_identity
 
 # The clocks of the databases and of Xendit may differ this much. An invoice older than that belongs to an order of the
 # same number in databases that no longer exist.
@@ -29,24 +30,24 @@ class Enricher:
         """Look everything up in few statements."""
         context = self._context
         events = [event for dossier in batch for event in dossier.events()]
-        published: dict[str, list[UUID]] = {}
+        published: dict[str, dict[UUID, str]] = {}
         for event in events:
             for service in CONSUMERS.get(event.topic, ()) if event.published_at else ():
-                published.setdefault(service, []).append(event.event_id)
-        ids = [event.event_id for event in events]
+                published.setdefault(service, {})[event_identity(event.topic, event.event_id)] = str(event.event_id)
+        ids = [event_identity(event.topic, event.event_id) for event in events]
         context.places = self._spill.places(ids)
         context.letters = self._spill.lettered(ids)
-        context.reused = self._spill.reused(ids)
+        context.reused = self._spill.reused([event.event_id for event in events])
         context.consumed = set()
         await asyncio.gather(
-            *(self._consumed(service, event_ids) for service, event_ids in published.items()), self._users(batch)
+            *(self._consumed(service, ids_of) for service, ids_of in published.items()), self._users(batch)
         )
         await self._recorded(batch)
         for dossier in batch:
             dossier.in_flight = any(self._is_in_flight(event) for event in dossier.events())
 
-    async def _consumed(self, service: str, event_ids: list[UUID]) -> None:
-        self._context.consumed |= {(service, event_id) for event_id in await self._snapshot.applied(service, event_ids)}
+    async def _consumed(self, service: str, events: dict[UUID, str]) -> None:
+        self._context.consumed |= {(service, identity) for identity in await self._snapshot.applied(service, events)}
 
     async def _users(self, batch: Sequence[Dossier]) -> None:
         ids = {order.user_id for dossier in batch for order in dossier.orders}
@@ -63,9 +64,9 @@ class Enricher:
         """Whether a consumer has yet to read an event: it is not published, or published and not consumed."""
         if event.published_at is None:
             return True
-        context, place = self._context, self._context.places.get(event.event_id)
+        context, place = self._context, self._context.places.get(event_identity(event.topic, event.event_id))
         for service in CONSUMERS.get(event.topic, ()):
-            pair = (service, event.event_id)
+            pair = (service, event_identity(event.topic, event.event_id))
             if pair in context.consumed or pair in context.letters:
                 continue
             if KAFKA not in context.read:

@@ -11,6 +11,7 @@ from fc.audit.reading.queries import IN_OUTBOX
 from fc.audit.reading.spill import Letter, Sighting, Spill
 from fc.audit.rules.rule import Context, Fault
 from fc.platform.snapshot import Snapshot
+from fc.platform.topics import is_uuid
 
 MessageFault = tuple[str, Fault, int | None]
 """(rule, fault, order id or None)"""
@@ -27,6 +28,8 @@ async def message_faults(
             yield fault
     async for fault in _letters(spill, snapshot):
         yield fault
+    for gap in scan.unreadable:
+        yield "event_unreadable", Fault("records", gap.cause, gap.time, gap.place), None
     for (group, topic, partition), (count, oldest) in sorted(scan.waiting.items()):
         if count > 0 and oldest < context.now - context.stuck:
             subject = f"group {group} on {topic}[{partition}]"
@@ -40,8 +43,8 @@ def _place(seen: Sighting) -> str:
 async def _ghosts(spill: Spill, context: Context, topic: str, owner: asyncpg.Connection) -> AsyncIterator[MessageFault]:
     """Find messages without a committed outbox row, as far back as outboxes keep their rows."""
     for batch in spill.messages(topic, own=True):
-        rows = await owner.fetch(IN_OUTBOX, [seen.event_id for seen in batch])
-        committed = {row[0] for row in rows}
+        rows = await owner.fetch(IN_OUTBOX, [seen.event_id for seen in batch if is_uuid(seen.event_id)])
+        committed = {str(row[0]) for row in rows}
         for seen in batch:
             if seen.event_id not in committed and context.still_in_outbox(seen.time):
                 expected = f"a row in the outbox of {PRODUCERS[topic]}"
@@ -66,10 +69,10 @@ async def _letters(spill: Spill, snapshot: Snapshot) -> AsyncIterator[MessageFau
     for batch in spill.letters():
         applied: set[tuple[str, UUID]] = set()
         for service in GROUPS:
-            event_ids = [letter.event_id for letter in batch if letter.service == service]
-            applied |= {(service, event_id) for event_id in await snapshot.applied(service, event_ids)}
+            events = {letter.identity: letter.event_id for letter in batch if letter.service == service}
+            applied |= {(service, identity) for identity in await snapshot.applied(service, events)}
         for letter in batch:
-            if (letter.service, letter.event_id) not in applied:
+            if (letter.service, letter.identity) not in applied:
                 yield "dead_letter", _letter_fault(letter), letter.order_id
 
 

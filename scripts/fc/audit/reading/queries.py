@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fc.audit import model
+from fc.audit import log_model, model
 
 
 def _order_in(column: str) -> str:
@@ -92,7 +92,19 @@ QUERIES = (
         "anomalies",
         model.Anomaly,
         f"SELECT coalesce(order_id, {_NAMED}), invoice_id, kind, expected, received, resolved_at,"
-        f" create_time FROM payment_anomalies WHERE coalesce(order_id, {_NAMED}) > 0 ORDER BY 1, id",
+        f" create_time, paid FROM payment_anomalies WHERE coalesce(order_id, {_NAMED}) > 0 ORDER BY 1, id",
+    ),
+    Query(
+        "paymentfc",
+        "confirmations",
+        model.Confirmation,
+        f"SELECT {_NAMED}, invoice_id, due_at, last_error FROM payment_confirmations WHERE {_NAMED} > 0 ORDER BY 1",
+    ),
+    Query(
+        "paymentfc",
+        "receipts",
+        model.Receipt,
+        f"SELECT {_NAMED}, invoice_id, receipt, create_time FROM payment_receipts WHERE {_NAMED} > 0 ORDER BY 1, id",
     ),
     Query(
         "paymentfc",
@@ -105,12 +117,19 @@ QUERIES = (
     Query(
         "paymentfc",
         "undelivered",
-        model.AuditEntry,
+        log_model.AuditEntry,
         f"SELECT coalesce(order_id, {_LOGGED}, 0), event_id::text, event,"
-        f" metadata->>'event_id', create_time FROM audit_outbox ORDER BY 1, id",
+        f" metadata->>'event_id', create_time, prev_hash, hash, true FROM audit_outbox ORDER BY 1, id",
+    ),
+    Query(
+        "paymentfc",
+        "audit_heads",
+        log_model.ChainHead,
+        "SELECT order_id, hash, entries, create_time FROM audit_heads ORDER BY order_id",
     ),
 )
 
+CHAINED_SINCE = "SELECT min(create_time) AS moment FROM audit_heads"
 COUNT_ORDERS = "SELECT count(*) FROM orders"
 IN_OUTBOX = "SELECT event_id FROM outbox WHERE event_id = ANY($1::uuid[])"
 RECORDED = "SELECT event_id FROM failed_events WHERE event_id = ANY($1::uuid[])"

@@ -14,12 +14,13 @@ from fc.audit.rules.rule import Place
 BATCH = 2_000
 _SCHEMA = """
 CREATE TABLE messages (
-    event_id BLOB PRIMARY KEY, topic TEXT, partition INTEGER, "offset" INTEGER, time REAL, order_id INTEGER,
-    own INTEGER) WITHOUT ROWID;
+    identity BLOB PRIMARY KEY, event_id TEXT, topic TEXT, partition INTEGER, "offset" INTEGER, time REAL,
+    order_id INTEGER, own INTEGER) WITHOUT ROWID;
 CREATE TABLE letters (
-    event_id BLOB, service TEXT, place TEXT, order_id INTEGER, reason TEXT, error TEXT, time REAL);
-CREATE INDEX letters_event_id ON letters (event_id);
-CREATE TABLE documents (order_id INTEGER, event_id TEXT, event TEXT, about TEXT, time REAL);
+    identity BLOB, event_id TEXT, service TEXT, place TEXT, order_id INTEGER, reason TEXT, error TEXT, time REAL);
+CREATE INDEX letters_identity ON letters (identity);
+CREATE TABLE documents (
+    order_id INTEGER, event_id TEXT, event TEXT, about TEXT, time REAL, prev_hash TEXT, hash TEXT, genuine INTEGER);
 CREATE TABLE invoices (
     order_id INTEGER, id TEXT, status TEXT, amount TEXT, currency TEXT, paid_amount TEXT, payments INTEGER,
     created REAL, updated REAL);
@@ -31,7 +32,8 @@ CREATE TABLE outbox_ids (event_id BLOB PRIMARY KEY) WITHOUT ROWID;
 class Sighting:
     """A message on a topic; `own` when its headers name a service of this platform as its source."""
 
-    event_id: UUID
+    identity: UUID
+    event_id: str
     topic: str
     partition: int
     offset: int
@@ -44,7 +46,8 @@ class Sighting:
 class Letter:
     """A dead letter: the service that could not apply the event, the reason, and the place of the record."""
 
-    event_id: UUID
+    identity: UUID
+    event_id: str
     service: str
     place: str
     order_id: int | None
@@ -53,12 +56,17 @@ class Letter:
     time: datetime
 
 
-LogEntry = tuple[int, str, str, str | None, datetime]
-"""An entry of the audit log: order id (0 for none), event id, event, id of the published event, time."""
+LogEntry = tuple[int, str, str, str | None, datetime, str | None, str | None, bool]
+"""An entry of the audit log: order id (0 for none), event id, event, id of the published event, time, both hashes, and
+whether the content has its hash."""
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return None if seconds is None else _utc(seconds)
 
 
 def _seconds(moment: datetime | None) -> float | None:
@@ -112,7 +120,8 @@ class Spill:
         """Keep the first place of each event; a repetition changes nothing."""
         rows = [
             (
-                each.event_id.bytes,
+                each.identity.bytes,
+                each.event_id,
                 each.topic,
                 each.partition,
                 each.offset,
@@ -122,28 +131,27 @@ class Spill:
             )
             for each in messages
         ]
-        self._many("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._many("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def places(self, event_ids: Sequence[UUID]) -> dict[UUID, Place]:
-        sql = 'SELECT event_id, topic, partition, "offset", order_id FROM messages WHERE event_id IN ({})'
-        rows = self._among(sql, [event_id.bytes for event_id in event_ids])
+    def places(self, identities: Sequence[UUID]) -> dict[UUID, Place]:
+        sql = 'SELECT identity, topic, partition, "offset", order_id FROM messages WHERE identity IN ({})'
+        rows = self._among(sql, [identity.bytes for identity in identities])
         return {UUID(bytes=row[0]): Place(*row[1:]) for row in rows}
 
     def messages(self, topic: str, *, own: bool) -> Iterator[list[Sighting]]:
         """Return the messages of a topic in batches: those of this platform, or those of other systems."""
-        sql = 'SELECT event_id, partition, "offset", time, order_id FROM messages WHERE topic = ? AND own = ?'
-        for rows in self._batches(sql, topic, own):
+        sql = 'SELECT identity, event_id, topic, partition, "offset", time, order_id FROM messages'
+        for rows in self._batches(f"{sql} WHERE topic = ? AND own = ?", topic, own):
             yield [
-                Sighting(
-                    UUID(bytes=event_id), topic, partition, offset, datetime.fromtimestamp(time, UTC), order_id, own
-                )
-                for event_id, partition, offset, time, order_id in rows
+                Sighting(UUID(bytes=identity), event_id, topic, partition, offset, _utc(time), order_id, own)
+                for identity, event_id, topic, partition, offset, time, order_id in rows
             ]
 
     def add_letters(self, letters: Sequence[Letter]) -> None:
         rows = [
             (
-                each.event_id.bytes,
+                each.identity.bytes,
+                each.event_id,
                 each.service,
                 each.place,
                 each.order_id,
@@ -153,28 +161,29 @@ class Spill:
             )
             for each in letters
         ]
-        self._many("INSERT INTO letters VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._many("INSERT INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def letters(self) -> Iterator[list[Letter]]:
         """Return all dead letters in batches, oldest first."""
         for rows in self._batches("SELECT * FROM letters ORDER BY time"):
             yield [
-                Letter(UUID(bytes=event_id), service, place, order_id, reason, error, datetime.fromtimestamp(time, UTC))
-                for event_id, service, place, order_id, reason, error, time in rows
+                Letter(UUID(bytes=identity), event_id, service, place, order_id, reason, error, _utc(time))
+                for identity, event_id, service, place, order_id, reason, error, time in rows
             ]
 
-    def lettered(self, event_ids: Sequence[UUID]) -> set[tuple[str, UUID]]:
+    def lettered(self, identities: Sequence[UUID]) -> set[tuple[str, UUID]]:
         """Return the (service, event) of these events that have a dead letter."""
-        sql = "SELECT service, event_id FROM letters WHERE event_id IN ({})"
-        return {(row[0], UUID(bytes=row[1])) for row in self._among(sql, [each.bytes for each in event_ids])}
+        sql = "SELECT service, identity FROM letters WHERE identity IN ({})"
+        return {(row[0], UUID(bytes=row[1])) for row in self._among(sql, [each.bytes for each in identities])}
 
     def add_documents(self, entries: Sequence[LogEntry]) -> None:
-        self._many("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", [(*row[:4], row[4].timestamp()) for row in entries])
+        rows = [(*row[:4], row[4].timestamp(), *row[5:]) for row in entries]
+        self._many("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def documents(self) -> Iterator[list[LogEntry]]:
-        """Return the entries that name an order, by order id, in batches."""
-        for rows in self._batches("SELECT * FROM documents WHERE order_id > 0 ORDER BY order_id"):
-            yield [(*row[:4], datetime.fromtimestamp(row[4], UTC)) for row in rows]
+        """Return the entries by order id, in batches."""
+        for rows in self._batches("SELECT * FROM documents ORDER BY order_id"):
+            yield [(*row[:4], _utc(row[4]), *row[5:7], bool(row[7])) for row in rows]
 
     def add_invoices(self, invoices: Sequence[Invoice]) -> None:
         self._many("INSERT INTO invoices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_invoice_row(each) for each in invoices])

@@ -10,7 +10,7 @@ from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.model import Dossier, Event
 from fc.audit.rules.combinations import STATUS_NAMES
 from fc.audit.rules.rule import KAFKA, Context, Fault, Level, declare, rule
-from fc.platform.topics import PUBLISHERS
+from fc.platform.topics import PUBLISHERS, event_identity
 
 
 def _of(events: Sequence[Event], topic: str) -> list[Event]:
@@ -141,7 +141,7 @@ def on_topic(dossier: Dossier, context: Context) -> Iterator[Fault]:
     for event in dossier.events():
         if event.published_at is None:
             continue
-        place = context.places.get(event.event_id)
+        place = context.places.get(event_identity(event.topic, event.event_id))
         kept_since = context.kept_since.get(event.topic)
         if place is None and (kept_since is None or event.published_at > kept_since):
             yield Fault(f"{event.topic} {event.event_id}", "not on the topic", event.published_at)
@@ -156,9 +156,9 @@ def on_topic(dossier: Dossier, context: Context) -> Iterator[Fault]:
 def applied(dossier: Dossier, context: Context) -> Iterator[Fault]:
     """Report messages that were consumed without an effect."""
     for event in dossier.events():
-        place = context.places.get(event.event_id)
+        place = context.places.get(event_identity(event.topic, event.event_id))
         for service in CONSUMERS.get(event.topic, ()) if place else ():
-            pair = (service, event.event_id)
+            pair = (service, event_identity(event.topic, event.event_id))
             passed = place and context.committed.get((service, place.topic, place.partition), 0) > place.offset
             if passed and pair not in context.consumed and pair not in context.letters:
                 yield Fault(f"{event.topic} in the inbox of {service}", "consumed without effect", event.published_at)
@@ -205,5 +205,6 @@ declare(
     level=Level.ATTENTION,
     needs=(KAFKA,),
 )
+declare("event_unreadable", "Every record on the topics can be unpacked.", level=Level.ATTENTION, needs=(KAFKA,))
 declare("consumer_stuck", "No message waits long to be consumed.", level=Level.ATTENTION, needs=(KAFKA,))
 declare("dead_letter", "There are no dead letters.", level=Level.ATTENTION, needs=(KAFKA,))

@@ -1,13 +1,17 @@
 """Rules: a stable code and a sentence that holds for a sound platform; a fault is a case in which it does not."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from chassis.db.housekeeping import OUTBOX_DAYS
+from chassis.config.settings import ServiceSettings
 from fc.audit.model import Dossier
+
+# As the services read it, whose other settings are of no concern here.
+OUTBOX_DAYS = int(os.environ.get("OUTBOX_KEEP_DAYS") or ServiceSettings.model_fields["outbox_keep_days"].default)
 
 
 class Level(StrEnum):
@@ -73,6 +77,8 @@ class Context:
     places: dict[UUID, Place] = field(default_factory=dict)
     users: set[int] = field(default_factory=set)
     reused: set[UUID] = field(default_factory=set)
+    chained_since: datetime | None = None
+    """The time since which each entry of the audit log belongs to a chain; None before the first."""
     unrecorded: set[UUID] = field(default_factory=set)
     """Parked events of paymentfc that `failed_events` does not have."""
 

@@ -104,7 +104,7 @@ def test_up_recovers_from_a_killed_supervisor_and_leaves_no_second_set_of_proces
     supervisord = psutil.Process(pids(stack)["supervisord"])
     supervisord.kill()
     supervisord.wait(10)
-    assert {row.state for row in stack.status()} == {"stopped"}
+    assert {row.state for row in stack.status()} == {"unsupervised"}
     assert stack.up() is True
     assert alive(old) == []
     assert all_ready(stack)

@@ -11,11 +11,11 @@ import pytest
 from fc.demo.seed import CATALOGUE
 from fc.stack import ports, processes
 from fc.stack.accounts import ACCOUNTS
-from fc.stack.layout import SERVICES
+from fc.stack.layout import PORTS, SERVICES
 from fc.stack.local import Stack
 
 from ..conftest import Ended
-from .conftest import all_ready, pids
+from .conftest import all_ready, family, pids
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -86,7 +86,7 @@ def test_each_service_has_its_own_settings_and_no_others(stack: Stack) -> None:
         assert {service for service, told in found.items() if name in told} == readers, name
     assert found["paymentfc"]["DISABLE_CREATE_INVOICE_DIRECTLY"] == "true"
     for service, told in found.items():
-        assert (told["DB_NAME"], told["DB_USER"]) == (service, service)
+        assert (told["DB_NAME"], told["DB_USER"]) == (service, f"{service}_app")
         assert not {name for name in told if name.startswith("XENDIT_SIM_")}
 
 
@@ -94,6 +94,17 @@ def test_servers_and_simulator_are_told_no_secret_of_the_services(stack: Stack) 
     for name in ("postgres", "redis", "kafka", "mongo", "xendit"):
         told = psutil.Process(pids(stack)[name]).environ()
         assert not {"JWT_SECRET", "DB_PASSWORD", "ADMIN_PASSWORD", "GRPC_CREDENTIALS"} & set(told), name
+
+
+def test_every_process_listens_on_loopback_only(stack: Stack) -> None:
+    found = {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in family(stack)
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {port for _, port in found} >= {stack.layout.port(name) for name in PORTS}
+    assert {address.removeprefix("::ffff:") for address, _ in found} == {"127.0.0.1"}
 
 
 # The seed

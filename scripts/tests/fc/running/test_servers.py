@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
+from servers.postgres import app_role
 
 from ..conftest import Ended
 from .conftest import BACK_S, within
@@ -21,6 +22,21 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 Fc = Callable[[str], Ended]
 
 TOPICS = ("order.created", "payment.failed", "payment.success", "stock.rejected", "stock.rollback", "stock.updated")
+
+
+SCHEMA_CHANGES = (
+    "CREATE TABLE made (id int)",
+    "CREATE TEMPORARY TABLE made (id int)",
+    "CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE SCHEMA made",
+    "CREATE ROLE made",
+    "ALTER TABLE alembic_version ADD made int",
+    "ALTER TABLE alembic_version DISABLE TRIGGER ALL",
+    "CREATE INDEX made ON alembic_version (id)",
+    "DROP TABLE alembic_version",
+    "TRUNCATE alembic_version",
+    "UPDATE alembic_version SET version_num = 'made'",
+)
 
 
 @asynccontextmanager
@@ -36,14 +52,28 @@ async def connected(stack: Stack, role: str, database: str, password: str = "adm
 
 def test_each_database_is_open_to_its_own_role_only(stack: Stack) -> None:
     async def tried() -> None:
-        for role in SERVICES:
-            async with connected(stack, role, role) as connection:
-                assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") > 1
-                assert await connection.fetchval("SELECT NOT rolsuper FROM pg_roles WHERE rolname = current_user")
-        for role, database in itertools.permutations(SERVICES, 2):
+        for service in SERVICES:
+            for role in (service, app_role(service)):
+                async with connected(stack, role, service) as connection:
+                    assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") > 1
+                    assert await connection.fetchval("SELECT NOT rolsuper FROM pg_roles WHERE rolname = current_user")
+        for service, database in itertools.permutations(SERVICES, 2):
+            role = app_role(service)
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="CONNECT privilege"):
                 async with connected(stack, role, database):
                     """Refused before this."""
+
+    asyncio.run(tried())
+
+
+def test_a_service_has_no_right_to_change_the_schema(stack: Stack) -> None:
+    async def tried() -> None:
+        for service in SERVICES:
+            async with connected(stack, app_role(service), service) as connection:
+                for statement in SCHEMA_CHANGES:
+                    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                        await connection.execute(statement)
+                assert await connection.fetchval("SELECT count(*) FROM alembic_version") == 1
 
     asyncio.run(tried())
 

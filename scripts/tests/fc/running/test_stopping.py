@@ -88,6 +88,12 @@ def test_down_after_a_killed_supervisor_leaves_nothing_either_and_wipe_removes_a
     supervisord = psutil.Process(pids(stack)["supervisord"])
     supervisord.kill()
     supervisord.wait(10)
+    said = fc("status")
+    assert said.code == 1
+    rows = [words for line in said.out.splitlines() if "unsupervised" in (words := line.split())]
+    assert {words[0]: int(words[2]) for words in rows} == {part.name: part.pid for part in stack.status()}
+    assert all(part.pid for part in stack.status())
+    assert "The supervisor has ended: `fc up` starts everything again." in said.out
     said = fc("down")
     assert (said.code, said.out) == (0, "Stopped.\n")
     assert alive(running) == []

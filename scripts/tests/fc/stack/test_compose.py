@@ -99,6 +99,23 @@ def test_compose_is_run_in_the_checkout(script: Script, path: Path, monkeypatch:
     assert asked(path) == [str(ROOT)]
 
 
+@pytest.mark.parametrize(("running", "all_run"), [("orderfc redis", True), ("redis", False), ("", False)])
+def test_the_status_is_whether_all_but_the_jobs_run(
+    script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, running: str, all_run: bool
+) -> None:
+    monkeypatch.setenv("PATH", f"{path}:/usr/bin:/bin")
+    script(
+        "docker",
+        'case "$*" in',
+        '"compose config --services") printf "%s\\n" orderfc redis orderfc-migrate orderfc-topics ;;',
+        f'"compose ps --services --status running") printf "%s\\n" {running} ;;',
+        '"compose ps") ;;',
+        "*) exit 1 ;;",
+        "esac",
+    )
+    assert Compose().status() is all_run
+
+
 def test_a_command_that_fails_is_named_with_its_exit_code(script: Script) -> None:
     script("docker", "exit 17")
     with pytest.raises(StackError, match=r"docker compose up failed \(exit code 17\)"):

@@ -103,6 +103,19 @@ def test_a_java_that_is_too_old_is_named_with_its_version(
 
 
 @pytest.mark.usefixtures("bare", "complete")
+def test_the_options_that_java_takes_from_the_environment_are_no_version_and_are_not_shown(
+    layout: Layout, script: Script
+) -> None:
+    script(
+        "java",
+        "echo 'Picked up JAVA_TOOL_OPTIONS: -Dhttp.proxyPassword=\"1\"' >&2",
+        "echo 'openjdk version \"17\"' >&2",
+    )
+    item = found(layout)["Java"]
+    assert (item.ok, item.found) == (True, 'openjdk version "17"')
+
+
+@pytest.mark.usefixtures("bare", "complete")
 @pytest.mark.parametrize(
     ("lines", "words"),
     [

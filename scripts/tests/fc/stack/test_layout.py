@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fc.stack.errors import StackError
-from fc.stack.layout import MAX_OFFSET, PORTS, ROOT, Layout
+from fc.stack.layout import EPHEMERAL, MAX_OFFSET, PORTS, ROOT, Layout
 
 # What a path may have, and what supervisord adds to it while it makes the socket: a dot and the longest process id.
 SOCKET_BYTES = 107
@@ -29,7 +29,8 @@ def test_the_ports_are_those_of_the_contract_and_the_folder_is_dot_local_in_the_
 def test_the_offset_shifts_every_port_and_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FC_PORT_OFFSET", "1000")
     layout = Layout.from_environment()
-    assert {name: layout.port(name) for name in PORTS} == {name: port + 1000 for name, port in PORTS.items()}
+    shifted = {name: port + 1000 for name, port in PORTS.items()}
+    assert {name: layout.port(name) for name in PORTS} == shifted | {"grpc": 25_051}
     assert layout.urls() == {
         "userfc": "http://localhost:29080",
         "productfc": "http://localhost:29081",
@@ -48,7 +49,9 @@ def test_every_offset_whose_ports_exist_is_taken(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("FC_PORT_OFFSET", given)
     layout = Layout.from_environment()
     assert layout.offset == int(given)
-    assert max(layout.port(name) for name in PORTS) <= 65535
+    ports = {name: layout.port(name) for name in PORTS}
+    assert len(set(ports.values())) == len(PORTS)
+    assert [name for name, port in ports.items() if port >= EPHEMERAL] == (["grpc"] if given == "0" else [])
 
 
 @pytest.mark.parametrize("given", [str(MAX_OFFSET + 1), "-1", "1.5", "ten", " 5", "1_000", "²"])
@@ -58,8 +61,9 @@ def test_any_other_offset_is_refused_with_the_bounds(monkeypatch: pytest.MonkeyP
         Layout.from_environment()
 
 
-def test_the_greatest_offset_is_the_greatest_that_fits() -> None:
-    assert max(PORTS.values()) + MAX_OFFSET == 65535
+def test_with_the_greatest_offset_the_last_port_is_the_last_that_no_outgoing_connection_takes() -> None:
+    layout = Layout(Path(), MAX_OFFSET)
+    assert max(layout.port(name) for name in PORTS) == EPHEMERAL - 1
 
 
 def test_empty_variables_count_as_not_given(monkeypatch: pytest.MonkeyPatch) -> None:

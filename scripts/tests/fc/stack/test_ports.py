@@ -28,11 +28,12 @@ def first_line(process: "subprocess.Popen[str]") -> str:
 
 @contextlib.contextmanager
 def listening(address: str) -> Iterator[int]:
-    with socket.create_server((address, 0)) as server:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server:
         yield server.getsockname()[1]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])
 def test_a_port_is_taken_while_somebody_listens_on_it_and_free_afterwards(address: str) -> None:
     with listening(address) as port:
         assert ports.is_taken(port)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fc.stack.accounts import ADMIN
+from fc.stack.errors import StackError
 from fc.stack.layout import SERVICES, SIMULATOR, Layout
 from fc.stack.programs import Programs, developer_settings, setting_names
 
@@ -79,13 +80,13 @@ def test_addresses_and_credentials_of_the_stacks_servers_win_over_everything(
         "DB_HOST": "localhost",
         "DB_PORT": "6433",
         "DB_NAME": service,
-        "DB_USER": service,
+        "DB_USER": f"{service}_app",
         "DB_PASSWORD": "admin",
         "REDIS_HOST": "localhost",
         "REDIS_PORT": "7379",
         "REDIS_PASSWORD": "admin",
         "KAFKA_BROKER": "localhost:30092",
-        "USER_SERVICE_ADDR": "localhost:51051",
+        "USER_SERVICE_ADDR": "localhost:25051",
     }
     if service == "orderfc":
         fixed["PRODUCT_HOST"] = "http://localhost:29081"
@@ -98,15 +99,27 @@ def test_addresses_and_credentials_of_the_stacks_servers_win_over_everything(
     assert {name: told[name] for name in fixed} == fixed
 
 
+def test_services_and_simulator_listen_where_bind_address_says_and_servers_stay_local(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIND_ADDRESS", "0.0.0.0")
+    programs = {program.name: program for program in Programs(layout).all()}
+    assert {name for name in programs if "0.0.0.0" in str(programs[name])} == {*SERVICES, "xendit"}
+    monkeypatch.setenv("BIND_ADDRESS", "192.0.2.1")
+    with pytest.raises(StackError, match="BIND_ADDRESS must be 127.0.0.1 or 0.0.0.0"):
+        Programs(layout).environment("orderfc")
+
+
 def test_only_userfc_serves_grpc(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {name for name in SERVICES if "GRPC_PORT" in Programs(layout).environment(name)} == {"userfc"}
     monkeypatch.setenv("GRPC_PORT", "1234")
-    assert Programs(layout).environment("userfc")["GRPC_PORT"] == "51051"
+    assert Programs(layout).environment("userfc")["GRPC_PORT"] == "25051"
 
 
 def test_each_service_opens_its_own_database_as_its_own_role(layout: Layout) -> None:
     told = [Programs(layout).environment(service) for service in SERVICES]
-    assert [item["DB_NAME"] for item in told] == [item["DB_USER"] for item in told] == list(SERVICES)
+    assert [(item["DB_NAME"], item["DB_USER"]) for item in told] == [(name, f"{name}_app") for name in SERVICES]
+    assert not [name for item in told for name in item if name.startswith("DB_MIGRATION_")]
 
 
 # What reaches whom
@@ -161,7 +174,12 @@ def test_no_setting_reaches_a_program_through_the_supervisors_own_environment(
 def test_the_servers_are_told_no_setting_at_all(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "told")
     told = environments(Programs(layout))
-    assert [told[name] for name in ("postgres", "redis", "kafka", "mongo")] == [{}] * 4
+    assert [set(told[name]) for name in ("postgres", "redis", "kafka", "mongo")] == [
+        set(),
+        set(),
+        {"LC_ALL"},
+        {"LC_ALL"},
+    ]
 
 
 # The simulator

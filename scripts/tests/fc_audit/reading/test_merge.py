@@ -59,7 +59,7 @@ async def test_no_more_than_one_batch_is_read_ahead() -> None:
 def test_an_event_is_known_by_where_it_stood_first() -> None:
     spill = Spill()
     event_id, now = uuid7(), datetime.now(UTC)
-    spill.add_messages([Sighting(event_id, "payment.success", 2, offset, now, 7, own=True) for offset in (4, 9)])
+    spill.add_messages([Sighting(event_id, "1", "payment.success", 2, offset, now, 7, own=True) for offset in (4, 9)])
     assert spill.places([event_id, uuid4()])[event_id].offset == 4
     assert len(spill.places([event_id, uuid4()])) == 1
     spill.close()
@@ -69,7 +69,7 @@ def test_more_events_than_one_statement_takes_are_found() -> None:
     spill = Spill()
     ids, now = [uuid7() for _ in range(2 * BATCH + 1)], datetime.now(UTC)
     spill.add_messages(
-        [Sighting(event_id, "payment.success", 0, at, now, None, own=True) for at, event_id in enumerate(ids)]
+        [Sighting(event_id, "1", "payment.success", 0, at, now, None, own=True) for at, event_id in enumerate(ids)]
     )
     assert set(spill.places(ids)) == set(ids)
     assert sum(map(len, spill.messages("payment.success", own=True))) == len(ids)

@@ -1,13 +1,17 @@
 """What the audit says of the topics and outboxes themselves, and of stock: what belongs to no single order."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from fc.audit.patience import Limits
-from fc.audit.rules.rule import RULES
+from fc.audit.rules.rule import RULES, Level
+from testkit.batches import batch, produce, record
+from testkit.servers import Servers
 
 from ..conftest import cloud_event, new_sample
 from ..plants import PLANTS
@@ -64,6 +68,33 @@ async def test_a_dead_letter_is_listed_with_its_reason_until_its_message_was_app
     await world.sql("orderfc", "INSERT INTO inbox VALUES ($1, $2, $3)", *received.values())
     report = await world.audit()
     assert [each for each in report.findings if each.order_id == made.order_id] == []
+
+
+@pytest.fixture
+async def strange(
+    databases: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[World, str]]:
+    """A broker of its own, because what strangers send stays on it."""
+    servers = Servers(tmp_path_factory.mktemp("strange"))
+    broker = servers.kafka()
+    async with opened_world(databases, broker) as world:
+        yield world, broker
+    servers.stop()
+
+
+async def test_records_that_can_not_be_unpacked_are_named_and_a_time_that_is_none_stops_no_audit(
+    strange: tuple[World, str],
+) -> None:
+    world, broker = strange
+    bad = [record(number, b"k", b"{}", [(b"\xff", b"x")]) for number in range(2)]
+    for topic in ("order.created", "order.created.dlq"):
+        await produce(broker, topic, batch(b"".join(bad), 2))
+    await produce(broker, "stock.rollback", batch(record(0, b"k", b"{}"), 1, time_ms=-(2**60)))
+    report = await world.audit()
+    found = [each for each in report.findings if each.rule == "event_unreadable"]
+    assert sorted(each.subject for each in found) == ["order.created.dlq[0]@0-1", "order.created[0]@0-1"]
+    assert RULES["event_unreadable"].level is Level.ATTENTION
+    assert report.counts["event_foreign"] == 1
 
 
 async def test_messages_that_no_group_consumes_are_reported_once_they_are_old(world: World) -> None:
@@ -170,6 +201,7 @@ def test_every_rule_has_a_planted_fault() -> None:
         "event_ghost",
         "stock_conserved",
         "event_foreign",
+        "event_unreadable",
         "dead_letter",
         "consumer_stuck",
         "outbox_stuck",

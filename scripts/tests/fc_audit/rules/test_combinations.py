@@ -71,6 +71,7 @@ def payment_in(status: str) -> Payment:
         currency="IDR",
         status=PaymentStatus(status),
         invoice_id="i",
+        receipt=None,
         retry_count=0,
         create_time=now,
         update_time=now,

@@ -4,12 +4,12 @@ import pytest
 
 from fc.audit.rules.rule import RULES, Level
 
-from ..conftest import Audited
+from ..conftest import OPENED_AGAIN, UNCHAINED, Audited
 from ..plants import PLANTS
 from ..samples import ENDINGS
 
 
-@pytest.mark.parametrize("name", ENDINGS)
+@pytest.mark.parametrize("name", [*ENDINGS, UNCHAINED, OPENED_AGAIN])
 async def test_a_sound_order_is_not_reported(audited: Audited, name: str) -> None:
     assert audited.of(audited.sound[name].order_id) == []
 

@@ -1,0 +1,1 @@
+"""Measurements of a running platform, each a command of its own."""

@@ -1,0 +1,201 @@
+"""The statements of the hot paths and of the loops, run by the functions of the services' own repositories."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from chassis.db import housekeeping, inbox, outbox, outbox_queue
+from chassis.db.database import Database, Tx
+from chassis.events import Event, Message
+from chassis.ids import uuid7
+from orderfc.model import Cause, Draft, Status
+from orderfc.model import Line as OrderLine
+from orderfc.repository import idempotency, orders
+from orderfc.repository.idempotency import Lease
+from orderfc.repository.orders import Payloads
+from paymentfc.config import Settings as PaymentSettings
+from paymentfc.events import OrderCreated
+from paymentfc.model.callback import Callback
+from paymentfc.model.payment import external_id
+from paymentfc.repository import (
+    audit,
+    callbacks,
+    closings,
+    confirmations,
+    payments,
+    receipts,
+    requests,
+    retention,
+)
+from productfc.model import Decision, Entry, LedgerState
+from productfc.repository import products, stock
+from productfc.repository.search import Search, search
+from userfc.repository import tokens, users
+
+Work = Callable[[Database], Awaitable[object]]
+USER = 1
+LIMIT, LEASE_S = 8, 30.0
+PAGE = 20
+_LINES = (OrderLine(1, "Kopi", 3, Decimal(15000)),)
+_DRAFT = Draft(7, _LINES, "IDR", "BANK_TRANSFER", "Jalan Merdeka 1")
+_PAYLOADS = Payloads("{}", "{}", {})
+
+
+def in_transaction(work: Callable[..., Awaitable[object]], *arguments: Any) -> Work:
+    async def run(db: Database) -> None:
+        async with db.transaction() as tx:
+            await work(tx, *arguments)
+
+    return run
+
+
+def on_driver(work: Callable[..., Awaitable[object]], *arguments: Any, **named: Any) -> Work:
+    async def run(db: Database) -> None:
+        async with db.driver() as connection:
+            await work(connection, *arguments, **named)
+
+    return run
+
+
+async def _once(tx: Tx) -> None:
+    await inbox.first_time(tx, "group", Message("t", 0, 0, "k", b"", {}, str(uuid7())))
+
+
+async def _publish(tx: Tx) -> None:
+    await tx.publish(Event("order.created", f"order-{uuid4()}", '{"order_id":1}'))
+
+
+async def _send(connection: Any) -> None:
+    """Publish one event and fail another, as the relay does."""
+    async with connection.transaction():
+        await outbox.append(connection, [Event("order.created", key, '{"order_id":1}') for key in ("a", "b")])
+    rows = (await outbox_queue.due(connection, 500)).rows
+    await outbox_queue.mark_published(connection, [row.id for row in rows[:1]])
+    await outbox_queue.record_failure(connection, rows[1], max_tries=9, wait_s=1, parked_wait_s=300)
+
+
+async def _transition(tx: Tx, order: int) -> None:
+    await orders.locked_status(tx, order)
+    await orders.change_status(tx, order, Status.FAILED, [Status.COMPLETED, Status.CREATED], Cause.PAYMENT_FAILED)
+    await orders.quantities(tx, order)
+
+
+async def _webhook(tx: Tx, order: int) -> None:
+    paid = Callback("new", external_id(order), "PAID", Decimal(45000), Decimal(45000), "IDR", "receipt")
+    payment = await payments.lock_order(tx, paid.external_id)
+    stored = await callbacks.add(tx, paid, "{}", None)
+    if payment is None or stored is None:
+        raise RuntimeError("the callback is not new, or has no payment")
+    await receipts.add(tx, paid)
+    await receipts.of_invoice(tx, "new", payment.external_id)
+    await callbacks.confirm_again(tx, paid)
+    await confirmations.add(tx, "new", payment.external_id)
+    await closings.is_listed(tx, "new")
+    await payments.pay(tx, payment.id, None)
+    await audit.add(tx, audit.AuditEvent.PAYMENT_PAID, payment, "xendit")
+
+
+async def _register(tx: Tx) -> None:
+    order = OrderCreated(order_id=2**40, user_id=1, total_amount=Decimal(45000), payment_method="x")
+    await payments.lock_order(tx, external_id(order.order_id))
+    payment = await payments.add(tx, order, "IDR", None)
+    if payment is None:
+        raise RuntimeError("the order has a payment already")
+    await payments.was_rejected(tx, order.order_id)
+    await callbacks.waiting(tx, payment.external_id)
+
+
+async def _take(tx: Tx) -> None:
+    order = 2**40
+    await stock.lock_order(tx, order)
+    await stock.load_for_take(tx, order, [1, 2])
+    entries = [Entry(product, 1, LedgerState.TAKEN) for product in (1, 2)]
+    await stock.save(tx, order, uuid7(), Decision(entries, {1: -1, 2: -1}))
+
+
+async def _give_back(tx: Tx, order: int) -> None:
+    await stock.lock_order(tx, order)
+    held = await stock.load_for_return(tx, order)
+    entries = [Entry(entry.product_id, entry.quantity, LedgerState.RELEASED) for entry in held]
+    await stock.save(tx, order, uuid7(), Decision(entries, {entry.product_id: entry.quantity for entry in held}))
+
+
+def _reserve(db: Database) -> Awaitable[object]:
+    return idempotency.reserve(db, Lease(USER, "a new key", b"\0" * 32), 30)
+
+
+def _history(**named: Any) -> Work:
+    return partial(orders.history, user_id=USER, limit=PAGE, **({"before_id": None, "status": None} | named))
+
+
+def work_of(orders_stored: int) -> dict[str, dict[str, Work]]:
+    """Return service -> what is measured -> the function that does it."""
+    # An order of customer 1 that is still open.
+    order = orders_stored - 50
+    return {
+        "orderfc": _of_orderfc(order, orders_stored // 2 + 1),
+        "paymentfc": _of_paymentfc(order),
+        "productfc": _of_productfc(order),
+        "userfc": _of_userfc(),
+    }
+
+
+def _of_orderfc(order: int, middle: int) -> dict[str, Work]:
+    return {
+        "checkout": lambda db: orders.place(db, _DRAFT, _PAYLOADS, None, 100),
+        "idempotency key": _reserve,
+        "one order": lambda db: orders.view(db, order, USER),
+        "history, first page": _history(),
+        "history, a page in the middle": _history(before_id=middle),
+        "history, a rare status": _history(status=Status.FAILED),
+        "transition of an order": in_transaction(_transition, order),
+        "inbox": in_transaction(_once),
+        "outbox, append": in_transaction(_publish),
+        "relay, poll": on_driver(outbox_queue.due, 500),
+        "relay, poll, mark, fail": on_driver(_send),
+        "purge of outbox and inbox": housekeeping.purge,
+        "purge of keys": on_driver(idempotency.purge, 5_000, hours=48),
+        "erasure of addresses": on_driver(orders.erase_addresses, 5_000, days=3650),
+    }
+
+
+def _of_paymentfc(order: int) -> dict[str, Work]:
+    payment_purges = retention.purges(PaymentSettings(environment="test"))
+    return {
+        "order.created": in_transaction(_register),
+        "webhook": in_transaction(_webhook, order),
+        "payment of an order": lambda db: payments.by_order(db, order, None),
+        "claim of new requests": lambda db: requests.claim_new(db, LIMIT, LEASE_S),
+        "claim of failed requests": lambda db: requests.claim_again(db, LIMIT, LEASE_S),
+        "claim of one request": lambda db: requests.claim_order(db, order, LEASE_S),
+        "claim past expiry": lambda db: payments.claim_past_expiry(db, LIMIT, LEASE_S),
+        "claim past expiry of one order": lambda db: payments.claim_past_expiry(db, 1, LEASE_S, order),
+        "claim of open invoices": lambda db: payments.claim_open_invoices(db, LIMIT, 60, 60),
+        "claim of closings": lambda db: closings.claim(db, LIMIT, LEASE_S),
+        "claim of confirmations": lambda db: confirmations.claim(db, LIMIT, LEASE_S),
+        "audit entries to deliver": lambda db: audit.due(db, 500),
+        **{f"purge {number}": on_driver(purge, 5_000) for number, purge in enumerate(payment_purges, start=1)},
+    }
+
+
+def _of_productfc(order: int) -> dict[str, Work]:
+    return {
+        "product": lambda db: products.by_id(db, 7),
+        "products of a basket": lambda db: products.by_ids(db, [1, 2, 3]),
+        "search": lambda db: search(db, Search(name="kopi 99")),
+        "stock.updated": in_transaction(_take),
+        "stock.rollback": in_transaction(_give_back, order),
+        "recently changed products": lambda db: products.changed_since(db, 360),
+    }
+
+
+def _of_userfc() -> dict[str, Work]:
+    return {
+        "user by id": lambda db: users.by_id(db, 7),
+        "log-in": lambda db: users.by_email(db, "user7@example.com"),
+        "revoked token": lambda db: tokens.is_revoked(db, "jti-7"),
+        "recently revoked tokens": lambda db: tokens.live(db, "", 1_000, 30),
+        "purge of tokens": in_transaction(lambda tx: tokens.purge(tx, 1_000)),
+    }
