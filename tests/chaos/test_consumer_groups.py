@@ -1,15 +1,17 @@
 """Members of a consumer group that are slow, frozen or replaced: no event is lost or applied twice."""
 
 import signal
+from functools import partial
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import assert_completed_once
 from tests.chaos.kit.load import steady_orders
 from tests.chaos.kit.logs import FAILPOINT_HIT, STOCK_TAKEN, LogTail, metric
-from tests.chaos.kit.records import order_on_another_partition
+from tests.chaos.kit.records import broker, order_on_another_partition
 
 # Each test restarts services; on a busy machine a start takes many seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -102,3 +104,39 @@ async def test_a_member_whose_loop_was_starved_past_its_session_joins_again_and_
     await arena.pay(order)
     await assert_completed_once(arena, product, order, quantity=2, stock=2)
     await arena.exact()
+
+
+@pytest.mark.fault(85)
+async def test_a_process_that_was_paused_past_its_session_goes_on_without_an_exit(arena: Arena) -> None:
+    product = await arena.back_office.product(stock=50)
+    async with arena.replaced("paymentfc") as paused:
+        tail = LogTail(paused.log)
+        for _ in range(3):
+            await arena.invoice(await arena.alice.checkout(product, 1))
+            await arena.bus.consumed()
+            paused.signal(signal.SIGSTOP)
+            try:
+                await poll(partial(_group_is_empty, arena, "paymentfc"), "the session ends", 30)
+                order = await arena.alice.checkout(product, 1)
+            finally:
+                paused.signal(signal.SIGCONT)
+            arena.healed()
+            await poll(partial(_has_payment, arena, order), "the event is consumed", 10, 0.05)
+        await arena.bus.consumed()
+        assert paused.process.poll() is None
+        assert tail.lines("a part of the service ended by itself") == []
+    await arena.exact()
+
+
+async def _has_payment(arena: Arena, order: int) -> bool:
+    return bool(await arena.sql("paymentfc", "SELECT 1 FROM payments WHERE order_id = $1", order))
+
+
+async def _group_is_empty(arena: Arena, group: str) -> bool:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker(arena))
+    await admin.start()
+    try:
+        [answer] = await admin.describe_consumer_groups([group])
+        return not answer.groups[0][5]
+    finally:
+        await admin.close()

@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
+from functools import partial
 
 import pytest
 
+from fc.demo.shop import poll
 from testkit.proxy import Proxy
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.consumers import assert_completed_once, event_id, event_of, inbox_counts
@@ -20,6 +22,10 @@ pytestmark = pytest.mark.timeout(400)
 OUTAGE_S = 5
 
 
+async def _is_not_ready(arena: Arena, url: str) -> bool:
+    return (await arena.client.get(f"{url}/ready")).status_code == 503
+
+
 @pytest.mark.fault(25)
 async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(arena: Arena) -> None:
     product = await arena.back_office.product(stock=9)
@@ -31,7 +37,7 @@ async def test_events_wait_for_a_database_that_is_away_and_none_is_given_up(aren
             await wire.refuse()
             orders = [await arena.alice.checkout(product, 1) for _ in range(3)]
             await tail.wait("dependency is away, the partition waits", topic="order.created")
-            assert (await arena.client.get(f"{charging.url}/ready")).status_code == 503
+            await poll(partial(_is_not_ready, arena, charging.url), "paymentfc is not ready", 10)
             await asyncio.sleep(OUTAGE_S)
             await wire.restore()
             arena.healed()

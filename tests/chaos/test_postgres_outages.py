@@ -117,10 +117,12 @@ async def pay_until_answered(arena: Arena, invoice: str) -> list[int]:
 
 
 @pytest.mark.fault(68)
-async def test_a_payment_whose_commit_was_not_heard_of_counts_once(arena: Arena) -> None:
+@pytest.mark.parametrize(("table", "status"), [("payment_callbacks", 503), ("payments", 200)])
+async def test_a_payment_whose_commit_was_not_heard_of_counts_once(arena: Arena, table: str, status: int) -> None:
+    # The callback is stored and answered by one transaction, and takes effect by another.
     _, order = await arena.placed()
     invoice = (await arena.invoice(order))["invoice_id"]
-    assert await with_lost_reply(arena, "paymentfc", "payments", pay_until_answered(arena, invoice)) == [503]
+    assert await with_lost_reply(arena, "paymentfc", table, pay_until_answered(arena, invoice)) == [status]
     await arena.shop.resend(invoice, 2)
     await arena.alice.wait_status(order, "completed", 40)
     await arena.exact()

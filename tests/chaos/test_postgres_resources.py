@@ -12,6 +12,7 @@ import pytest
 
 from fc.demo.shop import poll
 from fc.stack.layout import SERVICES
+from servers.postgres import app_role
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.databases import administer, key_exists, orders_for
 from tests.chaos.kit.requests import checkout, refused_for_now
@@ -144,16 +145,17 @@ async def test_a_disk_that_is_really_full_refuses_checkouts_whole_until_there_is
 @asynccontextmanager
 async def few_connections(arena: Arena, limit: int) -> AsyncIterator[None]:
     """End the services' sessions and limit each role to so many."""
-    names = ", ".join(f"'{role}'" for role in SERVICES)
+    roles = [app_role(service) for service in SERVICES]
+    names = ", ".join(f"'{role}'" for role in roles)
     try:
         await administer(
             arena,
-            *(f"ALTER ROLE {role} CONNECTION LIMIT {limit}" for role in SERVICES),
+            *(f"ALTER ROLE {role} CONNECTION LIMIT {limit}" for role in roles),
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ({names})",
         )
         yield
     finally:
-        await administer(arena, *(f"ALTER ROLE {role} CONNECTION LIMIT -1" for role in SERVICES))
+        await administer(arena, *(f"ALTER ROLE {role} CONNECTION LIMIT -1" for role in roles))
     arena.healed()
 
 

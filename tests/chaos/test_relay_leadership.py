@@ -58,6 +58,25 @@ async def test_a_relay_that_was_frozen_while_another_took_over_marks_nothing_and
     await arena.exact()
 
 
+@pytest.mark.fault(87)
+async def test_a_relay_that_is_frozen_with_its_lock_is_replaced_by_one_that_runs(arena: Arena) -> None:
+    async with numbered_events(arena) as events:
+        async with arena.replaced("orderfc", SLOW) as first, arena.replica("orderfc", command="worker") as second:
+            tail = LogTail.of(arena, "orderfc")
+            await events.put(300, keys=10)
+            await events.published(at_least=50)
+            first.signal(signal.SIGSTOP)
+            await events.put(100, keys=10)
+            # The session of the frozen relay is ended after ten seconds without a statement.
+            await events.published(deadline_s=25)
+            assert await metric(arena, second.url, PUBLISHED, topic=events.topic) > 0
+            first.signal(signal.SIGCONT)
+            await tail.wait(LOST)
+        assert await events.duplicates() <= 20
+    arena.healed()
+    await arena.exact()
+
+
 @pytest.mark.fault(14)
 async def test_events_of_a_process_that_has_no_relay_are_found_by_the_relay_of_another(arena: Arena) -> None:
     port = {"HTTP_PORT": str(arena.stack.layout.port("orderfc"))}

@@ -5,6 +5,7 @@ from itertools import product as pairs
 
 import pytest
 
+from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.locks import payment_locked, wait_for_waiters
 from tests.chaos.kit.outboxes import event_counts
@@ -68,7 +69,8 @@ async def test_a_callback_that_is_faster_than_its_order_waits_for_it(arena: Aren
     await assert_paid_once(arena, order)
     await arena.exact()
     assert [item["id"] for item in await xendit_invoices(arena, order)] == [invoice]
-    assert await callbacks(arena, order) == [("PAID", "paid", 1)]
+    # The look-up of the invoice may have paid the order before the callback was confirmed.
+    assert await callbacks(arena, order) in ([("PAID", "paid", 1)], [("PAID", "nothing", 1)])
     assert await anomaly_kinds(arena, order) == ["unknown_invoice"]
 
 
@@ -111,13 +113,21 @@ WORDS = ("PAID", "SETTLED", "EXPIRED", "PENDING", "REFUNDED")
 MONEY = ("PAID", "SETTLED")
 
 
-async def do_at_xendit(arena: Arena, invoice: str, first: str, second: str) -> None:
-    """Do at Xendit, without callbacks, what two callbacks in this order report."""
-    news = [word for word in (first, second) if word in (*MONEY, "EXPIRED")]
-    if news[:1] == ["EXPIRED"]:
+async def do_at_xendit(arena: Arena, invoice: str, word: str, earlier: str) -> None:
+    """Do at Xendit, without a callback, what a callback is going to report; `earlier` was reported before it."""
+    if word == "EXPIRED" and earlier not in (*MONEY, "EXPIRED"):
         await arena.shop.expire(invoice)
-    if any(word in MONEY for word in news):
+    if word in MONEY and earlier not in MONEY:
         await control_api(arena, f"invoices/{invoice}/pay", {"after_expiry": True})
+
+
+async def taken(arena: Arena, order: int) -> None:
+    """Wait until Xendit was asked about every callback of an order."""
+
+    async def none_waits() -> bool:
+        return all(outcome != "confirming" for _, outcome, _ in await callbacks(arena, order))
+
+    await poll(none_waits, f"the callbacks of order {order} have had their effect")
 
 
 @pytest.mark.fault(52)
@@ -127,8 +137,8 @@ async def test_of_any_two_callbacks_the_first_that_ends_the_payment_counts_and_n
     invoices = {pair: await unchecked_invoice(arena, order) for pair, order in orders.items()}
     async with arena.back_office.faults(NO_CALLBACKS):
         for pair, invoice in invoices.items():
-            await do_at_xendit(arena, invoice["invoice_id"], *pair)
-            for word in pair:
+            for word, earlier in zip(pair, ("", pair[0]), strict=True):
+                await do_at_xendit(arena, invoice["invoice_id"], word, earlier)
                 body = {
                     "id": invoice["invoice_id"],
                     "external_id": invoice["external_id"],
@@ -137,6 +147,7 @@ async def test_of_any_two_callbacks_the_first_that_ends_the_payment_counts_and_n
                     "currency": "IDR",
                 }
                 assert (await post_callback(arena, body)).status_code == 200, pair
+                await taken(arena, orders[pair])
     undecided = [pair for pair in orders if not {*pair} & {*MONEY, "EXPIRED"}]
     for pair in undecided:
         assert (await payment_row(arena, orders[pair]))["status"] == "PENDING", pair

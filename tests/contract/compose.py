@@ -16,7 +16,8 @@ import yaml
 
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load
-from fc.stack.layout import ROOT
+from fc.stack.layout import ROOT, SERVICES
+from testkit.production import SECRETS as STRONG
 from tests.contract.test_env_example import CLASSES, names_of
 
 FILE = ROOT / "docker-compose.yml"
@@ -25,15 +26,18 @@ _VARIABLE = re.compile(r"\$\$|\$\{([A-Z_]+)(:?-)([^${}]*)\}")
 
 Compose = dict[str, Any]
 
-SECRETS = {
-    "DB_PASSWORD": "a database password",
-    "REDIS_PASSWORD": "@a redis password",
-    "JWT_SECRET": "j" * 32,
-    "GRPC_CREDENTIALS": "a credential",
-    "XENDIT_SECRET_API_KEY": "a key",
-    "XENDIT_WEBHOOK_TOKEN": "a token",
-    "ADMIN_PASSWORD": "an administrator's password",
+# The command line of Vault takes a value that begins with @ for the name of a file.
+SECRETS = {**STRONG, "REDIS_PASSWORD": "@a redis password, 0123456789"}
+PRODUCTION = {
+    **SECRETS,
+    "ENVIRONMENT": "production",
+    "ALLOW_PLAINTEXT": "true",
+    "VAULT_ADDR": "",
+    **{f"{service.upper()}_VAULT_SECRET_ID": "" for service in SERVICES},
+    "DB_MIGRATION_PASSWORD": STRONG["DB_PASSWORD"],
+    "XENDIT_BASE_URL": "https://api.xendit.co",
 }
+"""A `.env` for production in compose: with all secrets, without the Vault that keeps them in memory."""
 
 
 def resolved(env: Mapping[str, str] | None = None) -> Compose:
@@ -98,10 +102,19 @@ class Filled:
 
     secrets: dict[str, dict[str, str]]
     policies: dict[str, str]
+    arguments: list[str]
+    secret_ids: dict[str, str]
 
 
+# It writes down each argument, and the content of a file in the place of its name.
 _RECORDER = """#!/bin/sh
-for word in "$@"; do printf '%s\\0' "$word"; done >> {folder}/calls
+for word in "$@"; do
+  printf '%s\\0' "$word" >> {folder}/arguments
+  case $word in
+    *=@*) printf '%s=' "${{word%%=@*}}"; cat "${{word#*=@}}"; printf '\\0' ;;
+    *) printf '%s\\0' "$word" ;;
+  esac
+done >> {folder}/calls
 echo >> {folder}/calls
 [ "$1 $2" != "policy write" ] || cat > {folder}/"$3".policy
 """
@@ -123,7 +136,9 @@ def _filled(env: tuple[tuple[str, str], ...]) -> Filled:
         job = ["sh", str(ROOT / "deploy/vault/seed.sh")]
         subprocess.run(job, env=given, check=True, capture_output=True, timeout=30)
         policies = {file.stem: file.read_text(encoding="utf-8") for file in folder.glob("*.policy")}
-        return Filled(_secrets((folder / "calls").read_text(encoding="utf-8")), policies)
+        calls = (folder / "calls").read_text(encoding="utf-8")
+        arguments = (folder / "arguments").read_text(encoding="utf-8").split("\0")
+        return Filled(_secrets(calls), policies, arguments, _secret_ids(calls))
 
 
 def _secrets(calls: str) -> dict[str, dict[str, str]]:
@@ -131,23 +146,26 @@ def _secrets(calls: str) -> dict[str, dict[str, str]]:
     for line in calls.splitlines():
         words = line.rstrip("\0").split("\0")
         if words[:3] == ["kv", "put", "-mount=secret"]:
-            pairs = (word.split("=", 1) for word in words[4:])
-            # The real command line takes a value after a backslash as it is, one after @ from a file.
-            found[words[3]] = {key: value.removeprefix("\\") for key, value in pairs if not value.startswith("@")}
+            found[words[3]] = dict(word.split("=", 1) for word in words[4:])
     return found
 
 
-def settings(compose: Compose, service: str) -> Any:
-    """Load a service's settings as its container does, with Vault as the job fills it."""
-    secrets = fill_vault(compose).secrets
+def _secret_ids(calls: str) -> dict[str, str]:
+    """Return the secret id of each AppRole by its name."""
+    return dict(re.findall(r"auth/approle/role/(\w+)/custom-secret-id\0secret_id=([^\0]*)\0", calls))
+
+
+def settings(compose: Compose, service: str, job: str = "") -> Any:
+    """Load a service's settings as its container does, or one of its jobs, with Vault as the job fills it."""
+    filled = fill_vault(compose)
 
     def read(address: str, name: str, **login: Any) -> dict[str, Any]:
         assert (address, login["token"], login["role_id"]) == ("http://vault:8200", "", service)
-        assert login["secret_id"] == environment(compose, "vault-seed")["VAULT_SECRET_ID"]
-        return dict(secrets[name])
+        assert login["secret_id"] == filled.secret_ids[service]
+        return dict(filled.secrets[name])
 
     file = {"CONFIG_FILE": str(ROOT / service / "files/config/config.yaml")}
-    with only({**environment(compose, service), **file}), mock.patch.object(vault, "read", read):
+    with only({**environment(compose, job or service), **file}), mock.patch.object(vault, "read", read):
         return load(CLASSES[service])
 
 

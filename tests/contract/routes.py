@@ -97,7 +97,7 @@ def _callback(ids: Mapping[str, Any]) -> dict[str, Any]:
 
 _PROBES = ("/ping", "/health", "/ready")
 # Pages of FastAPI; the last line represents all files that they load.
-PAGES = ("/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/docs/assets/favicon.png")
+PAGES = ("/metrics", "/openapi.json", "/docs", "/docs/assets/favicon.png")
 SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
 
 USERS = [

@@ -57,6 +57,8 @@ def violations(compose: Compose) -> list[str]:
             found.append(f"{name}: has another time to stop")
         if "mem_limit" not in service:
             found.append(f"{name}: has no limit of memory")
+        if service.get("cap_drop") != ["ALL"] or service.get("security_opt") != ["no-new-privileges:true"]:
+            found.append(f"{name}: is not confined")
         found += _needs(name, service, services) + _build(name, service) + _volumes(name, service, compose)
     return found
 
@@ -100,6 +102,8 @@ def test_everything_is_pinned_comes_back_says_how_it_is_and_names_what_exists() 
         ("orderfc", "healthcheck", None, "has no health check"),
         ("orderfc", "healthcheck", {"interval": "1s"}, "has no health check"),
         ("orderfc", "stop_grace_period", "10s", "has another time to stop"),
+        ("kafka", "cap_drop", None, "is not confined"),
+        ("orderfc", "security_opt", [], "is not confined"),
         ("mongo", "mem_limit", None, "has no limit of memory"),
         ("orderfc", "depends_on", {"zookeeper": {"condition": "service_healthy"}}, "depends on zookeeper, which"),
         ("orderfc", "depends_on", {"kafka": {"condition": "service_completed_successfully"}}, "waits for kafka to end"),
@@ -120,6 +124,21 @@ def test_a_planted_violation_is_found(service: str, key: str, value: Any, says: 
     if value is not None:
         planted["services"][service][key] = value
     assert any(one.startswith(f"{service}: {says}") for one in violations(planted))
+
+
+def test_callers_reach_the_services_and_the_services_alone_reach_the_data() -> None:
+    services = resolved()["services"]
+    members = {name: set(one["networks"]) for name, one in services.items()}
+    databases = {f"{service}-db" for service in SERVICES}
+    assert {name for name, networks in members.items() if "edge" in networks} == {*SERVICES, "xendit-simulator"}
+    assert all(members[name] == {"data"} for name in {*databases, "redis", "mongo", "vault", "vault-seed"})
+    assert {name for name, networks in members.items() if "tools" in networks} == {
+        *SERVICES,
+        "kafka",
+        "kafdrop",
+        "jaeger",
+    }
+    assert {name for name, one in services.items() if one.get("profiles")} == {"kafdrop"}
 
 
 def test_an_environment_name_that_no_setting_has_is_found() -> None:
@@ -143,9 +162,13 @@ def test_a_service_has_a_postgresql_server_of_its_own(service: str) -> None:
         found = settings(compose, service)
         server = environment(compose, found.db_host)
         assert published(compose, found.db_host) == [(DATABASE_PORTS[service], found.db_port)]
-        assert (server["POSTGRES_USER"], server["POSTGRES_DB"]) == (found.db_user, found.db_name)
-        assert server["POSTGRES_PASSWORD"] == found.db_password.get_secret_value()
-    with only({"CONFIG_FILE": os.devnull}):
+        assert (found.db_user, server["POSTGRES_DB"]) == (f"{service}_app", found.db_name)
+        migrating = settings(compose, service, f"{service}-migrate")
+        owner = migrating.db_migration_user, migrating.db_migration_password.get_secret_value()
+        assert (server["POSTGRES_USER"], server["POSTGRES_PASSWORD"]) == owner
+        assert (migrating.db_user, migrating.db_password) == (found.db_user, found.db_password)
+        assert (found.db_migration_user, found.db_migration_password) == (None, None)
+    with only({"CONFIG_FILE": os.devnull, "ENVIRONMENT": "development"}):
         alone = load(CLASSES[service])
     assert (alone.db_name, alone.db_port) == (found.db_name, DATABASE_PORTS[service])
     hosts = [environment(compose, other)["DB_HOST"] for other in SERVICES]
@@ -169,7 +192,9 @@ def test_a_service_starts_after_its_migrations_and_after_every_topic(service: st
         owner, command = name.rsplit("-", 1)
         assert job["command"] == [command]
         assert job["image"] == compose["services"][owner]["image"]
-        assert job["environment"] == compose["services"][owner]["environment"]
+        migration = {"DB_MIGRATION_USER": "admin", "DB_MIGRATION_PASSWORD": "admin"} if command == "migrate" else {}
+        assert job["environment"] == migration | compose["services"][owner]["environment"]
+        assert job["healthcheck"] == {"disable": True}
     topics = {other: set(import_module(f"{other}.app").SERVICE.topics) for other in SERVICES}
     assert set().union(*topics.values()) == TOPICS
     makers = {f"{other}-topics" for other, used in topics.items() if used}

@@ -9,6 +9,7 @@ import pytest
 
 from fc.stack.layout import ROOT, SERVICES
 from tests.contract.compose import (
+    PRODUCTION,
     SECRETS,
     development_secrets,
     environment,
@@ -39,11 +40,10 @@ def test_what_the_example_of_env_offers_reaches_the_service(service: str) -> Non
 def test_a_service_finds_the_servers_and_its_neighbours(service: str) -> None:
     compose = resolved()
     found = settings(compose, service)
-    services = compose["services"]
     advertised = environment(compose, "kafka")["KAFKA_ADVERTISED_LISTENERS"].split(",")
     assert f"INTERNAL://{found.kafka_broker}" in advertised
     assert (found.redis_host, found.redis_port) == ("redis", 6379)
-    assert found.redis_password.get_secret_value() == services["redis"]["command"][-1]
+    assert found.redis_password.get_secret_value() == environment(compose, "redis")["REDISCLI_AUTH"]
     assert found.user_service_addr == f"userfc:{CLASSES['userfc'].model_fields['grpc_port'].default}"
     assert found.otel_exporter_otlp_endpoint == "http://jaeger:4318"
     if service == "orderfc":
@@ -56,14 +56,14 @@ def test_a_service_finds_the_servers_and_its_neighbours(service: str) -> None:
 def test_production_refuses_the_development_secrets_and_takes_those_of_env(service: str) -> None:
     with pytest.raises(SystemExit, match="is the development default"):
         settings(resolved({"ENVIRONMENT": "production"}), service)
-    found = settings(resolved({"ENVIRONMENT": "production", **SECRETS}), service)
+    found = settings(resolved(PRODUCTION), service)
     assert found.environment == "production"
     assert found.jwt_secret.get_secret_value() == SECRETS["JWT_SECRET"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_vault_alone_gives_a_service_its_secrets(service: str) -> None:
-    compose = resolved({"ENVIRONMENT": "production", **SECRETS})
+    compose = resolved(SECRETS)
     for name in set(SECRETS) - {"ADMIN_PASSWORD"}:
         compose["services"][service]["environment"].pop(name, None)
     found = settings(compose, service)
@@ -74,9 +74,18 @@ def test_vault_alone_gives_a_service_its_secrets(service: str) -> None:
 def test_vault_holds_every_secret_of_a_service_and_only_its_own_may_be_read() -> None:
     filled = fill_vault(resolved())
     assert filled.secrets == {service: development_secrets(cls) for service, cls in CLASSES.items()}
+    assert len(set(filled.secret_ids.values())) == len(SERVICES)
     for service in SERVICES:
         policy = re.sub(r"(?m)^#.*$", "", filled.policies[service])
         assert "".join(policy.split()) == f'path"secret/data/{service}"{{capabilities=["read"]}}'
+
+
+def test_no_secret_is_an_argument_of_a_process() -> None:
+    compose = resolved(SECRETS)
+    filled = fill_vault(compose)
+    secrets = {*SECRETS.values(), *filled.secret_ids.values()}
+    assert not [word for word in filled.arguments if any(secret in word for secret in secrets)]
+    assert not [name for name, one in compose["services"].items() if any(s in str(one.get("command")) for s in secrets)]
 
 
 def test_the_job_runs_the_script_at_start_and_when_vault_has_forgotten() -> None:

@@ -33,7 +33,6 @@ DEFAULTS: dict[str, object] = {
     "KAFKA_PARTITIONS": 6,
     "KAFKA_REPLICATION": 1,
     "SHUTDOWN_TIMEOUT_S": 20,
-    "ENVIRONMENT": "development",
     "DISABLE_CREATE_INVOICE_DIRECTLY": False,
     "XENDIT_BASE_URL": "https://api.xendit.co",
     "IDEMPOTENCY_KEEP_HOURS": 48,
@@ -46,11 +45,17 @@ CODES = (
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_the_defaults_of_the_contract_are_those_of_every_service_that_has_the_setting(name: str) -> None:
-    with mock.patch.dict(os.environ, clear=True):
+    with mock.patch.dict(os.environ, {"ENVIRONMENT": "development"}, clear=True):
         settings = [load(settings_class(service)) for service in SERVICES]
     found = [getattr(given, name.lower()) for given in settings if name.lower() in type(given).model_fields]
     assert found
     assert [value == DEFAULTS[name] for value in found] == [True] * len(found), found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_that_is_not_told_otherwise_is_in_production(service: str) -> None:
+    with mock.patch.dict(os.environ, clear=True), pytest.raises(SystemExit, match="setting JWT_SECRET: is missing"):
+        load(settings_class(service))
 
 
 def test_the_codes_of_the_contract_are_in_the_table_of_codes() -> None:
@@ -68,6 +73,8 @@ def test_the_audit_events_are_those_of_the_contract() -> None:
         "payment.retried",
         "payment.anomaly",
         "event.published",
+        "admin.anomaly_resolved",
+        "admin.event_retried",
     }
 
 

@@ -90,7 +90,12 @@ async def test_the_audit_log_tells_each_step_of_an_order_once(
             "actor",
             "metadata",
             "create_time",
+            "prev_hash",
+            "hash",
         }
+    hashes = {entry["hash"] for entry in entries}
+    assert len(hashes) == len(steps)
+    assert {entry["prev_hash"] for entry in entries} - hashes == {"0" * 64}
     [paid] = (await api.ask("paymentfc", "GET", f"{path}&event=payment.paid", api.admin)).json()["items"]
     assert paid == next(entry for entry in entries if entry["event"] == "payment.paid")
 

@@ -44,14 +44,14 @@ async def test_a_paid_callback_pays_and_says_so(
     await _pay_without_callback(api, back_office, payment)
     answer = await api.callback(payment)
     assert (answer.status_code, answer.json()) == PROCESSED
-    assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
+    await alice.wait_payment(payment["order_id"], "PAID")
     await alice.wait_status(payment["order_id"], "completed")
 
 
 async def test_settled_pays_as_paid_does(payment: Payment, api: Api, back_office: BackOffice, alice: Customer) -> None:
     await _pay_without_callback(api, back_office, payment)
     assert (await api.callback(payment, "SETTLED")).status_code == 200
-    assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
+    await alice.wait_payment(payment["order_id"], "PAID")
     await alice.wait_status(payment["order_id"], "completed")
 
 
@@ -143,7 +143,7 @@ async def test_paid_amount_counts_where_it_is_present(
 ) -> None:
     await _pay_without_callback(api, back_office, payment)
     await api.callback(payment, amount=1, paid_amount=payment["amount"])
-    assert (await alice.payment(payment["order_id"]))["status"] == "PAID"
+    await alice.wait_payment(payment["order_id"], "PAID")
 
 
 async def test_money_for_an_order_that_is_not_known_yet_is_applied_when_its_payment_appears(

@@ -66,8 +66,9 @@ def names_besides_settings() -> set[str]:
 
 
 def loaded(cls: type[ServiceSettings], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read a settings class from this environment alone; a Vault that it names is empty."""
-    with mock.patch.dict(os.environ, environment, clear=True), mock.patch("chassis.config.vault.read", return_value={}):
+    """Read a settings class in development from this environment alone; a Vault that it names is empty."""
+    given = {"ENVIRONMENT": "development", **environment}
+    with mock.patch.dict(os.environ, given, clear=True), mock.patch("chassis.config.vault.read", return_value={}):
         return dict(load(cls))
 
 

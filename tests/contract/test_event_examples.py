@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from time import perf_counter
 from types import ModuleType
 from typing import Any, cast
 from uuid import uuid4
@@ -177,3 +179,16 @@ def test_an_event_made_by_the_cloudevents_sdk_is_read_with_its_own_id(reader: Re
     assert received.event_id == elsewhere.event_id
     assert len(number) != 36 or str(received.event_id) == number
     assert same_where_read(parse(received, reader.payload).model_dump(mode="json"), GOLDEN[reader.topic])
+
+
+@readers_here
+@pytest.mark.parametrize("broken", [b"{}", b"1", b"1e99999999", b"1e-99999999"])
+def test_no_message_takes_long_to_be_refused(reader: Reader, broken: bytes) -> None:
+    value = b",".join([broken] * (1024 * 1024 // (len(broken) + 1)))
+    content = b'"order_id": 1, "user_id": 1, "total_amount": 5, "status": "PAID", "products": [%s]' % value
+    started = perf_counter()
+    for body in (content, content.replace(b'"order_id": 1', b'"order_id": %s' % broken)):
+        with suppress(InvalidMessage):
+            parse(message(reader.topic, b"{%s}" % body), reader.payload)
+    # Tenths of a second; all errors of the lines took 20 s, and the large number hours.
+    assert perf_counter() - started < 5

@@ -47,7 +47,12 @@ class Image:
         self._folder = folder
         for source, target in copied(DOCKERFILE, service).items():
             shutil.copytree(ROOT / source, folder / target, dirs_exist_ok=True)
-        self._environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "SERVICE": service}
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(site),
+            "SERVICE": service,
+            "ENVIRONMENT": "development",
+        }
         last = {step.name: step.text for step in steps(DOCKERFILE)}
         self.entrypoint = exec_form(last["ENTRYPOINT"]) or []
         self.command = exec_form(last["CMD"]) or []

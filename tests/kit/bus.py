@@ -10,6 +10,8 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from chassis.events import Unreadable
+from chassis.kafka.batches import make_consumer
 from contracts.topics import CONSUMERS
 from fc.demo.shop import poll
 from fc.stack.local import Stack
@@ -37,10 +39,8 @@ class Bus:
         self._admin = admin
 
     async def read(self, topic: str) -> list[PublishedEvent]:
-        """Read a topic from its beginning to its current end."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._broker, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        """Read a topic from its beginning to its current end, without what can't be unpacked."""
+        consumer = make_consumer(bootstrap_servers=self._broker, enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
             partitions = await _partitions(self._admin, topic)
@@ -49,7 +49,8 @@ class Bus:
             events: list[PublishedEvent] = []
             while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
                 for records in (await consumer.getmany(timeout_ms=500)).values():
-                    events += [PublishedEvent(r.topic, r.key, r.value, tuple(r.headers)) for r in records]
+                    readable = [record for record in records if not isinstance(record.value, Unreadable)]
+                    events += [PublishedEvent(r.topic, r.key, r.value, tuple(r.headers)) for r in readable]
             return events
         finally:
             await consumer.stop()

@@ -151,7 +151,7 @@ def _texts(good: Token) -> Iterator[tuple[str, Header]]:
     yield "no JSON in it", bearer(b".".join(_b64(part) for part in (b"{", b"}", b"x")))
     yield "deep claims", bearer(good.unsigned.split(b".")[0] + b"." + _b64(b"[" * 5000) + b"." + good.signature)
     yield "too long", bearer(good.claiming(padding="x" * MAX_TOKEN_LENGTH))
-    yield "far too long", bearer(b"x" * 60_000)
+    yield "far too long", bearer(b"x" * 30_000)
     yield "Basic", b"Basic " + base64.b64encode(b"admin@example.com:admin12345")
     yield "Basic with the token", b"Basic " + token
     yield "Bearer misspelled", b"Bearr " + token

@@ -156,7 +156,7 @@ async def test_an_event_that_came_before_its_order_is_applied_once_when_it_is_re
         )
         rollbacks = await database.fetchval("SELECT count(*) FROM outbox WHERE key = $1", f"order-{order}")
         assert (applied, rollbacks) == (1, 1)
-        assert await _inbox(database, item.letter.event_id)
+        assert await _inbox(database, item.letter.identity)
     sent = [record for record in await log.read("payment.failed") if record.key == f"order-{order}".encode()]
     assert [record.value for record in sent] == [body] * 3
     assert [dict(record.headers).get("ce_id") for record in sent[1:]] == [str(item.letter.event_id).encode()] * 2

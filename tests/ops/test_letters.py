@@ -1,12 +1,18 @@
 """What a replay sends, and when it is refused."""
 
 from datetime import UTC, datetime
+from typing import cast
 from uuid import uuid4
 
 import pytest
 
+from chassis.errors import NotYet
 from chassis.events import Message
+from chassis.kafka.dead_letter import forms
+from fc.ops.dead_letters import Item, Order, carry_out
+from fc.ops.journal import Action
 from fc.ops.letters import Letter, read_place, source_topic
+from fc.ops.log import Log
 from fc.stack.errors import StackError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -53,11 +59,49 @@ def test_a_header_of_the_producer_that_begins_with_x_stays() -> None:
 @pytest.mark.parametrize("ids", [{}, {"ce_id": ""}, {"ce_id": "17", "ce_source": "shop"}, {"ce_id": str(uuid4())}])
 def test_a_consumer_knows_a_replay_by_the_same_id_as_the_message_at_its_first_place(ids: dict[str, str]) -> None:
     own = [(name, text.encode()) for name, text in ids.items()]
-    first = Message.received("payment.success", 3, 41, b"order-7", b"{}", own)
+    first = Message.received("payment.success", 3, 41, b"order-7", b'{"order_id": 7}', own)
     replayed = Message.received(
         "payment.success", 0, 999, b"order-7", b"{}", letter(**ids).headers_again("ann", "why", NOW)
     )
-    assert replayed.event_id == first.event_id
+    assert (replayed.event_id, replayed.identity) == (first.event_id, first.identity)
+
+
+def test_a_replay_keeps_the_id_that_was_derived_at_the_first_place() -> None:
+    first = Message.received("payment.success", 3, 41, b"order-7", b'{"order_id": 7}', (), 1_760_000_000_000)
+    whole = next(forms(first, "not_yet", NotYet("order 7"), "orderfc.payment.success", 12))
+    dead = Letter("payment.success", 0, 2, NOW, whole.key, whole.value, tuple(whole.headers))
+    assert (dead.event_id, dead.identity) == (first.event_id, first.identity)
+    headers = dead.headers_again("ann", "why", NOW)
+    replayed = Message.received("payment.success", 1, 99, dead.key, dead.value, headers, 1_770_000_000_000)
+    assert replayed.identity == first.identity
+    assert not {name for name, _ in headers} & FAILURE.keys()
+
+
+@pytest.mark.parametrize("smaller", [1, 2])
+def test_a_letter_without_its_content_is_never_replayed(smaller: int) -> None:
+    message = Message.received("payment.success", 3, 41, b"k" * 300, b"{", [("x-long", b"h" * 300)])
+    form = list(forms(message, "handler_failed", ValueError("no"), "orderfc.payment.success", 5))[smaller]
+    assert Letter("payment.success", 0, 2, NOW, form.key, form.value, tuple(form.headers)).content_is_gone
+    assert letter(x_reason="unreadable_record").content_is_gone
+    assert not letter(x_reason="handler_failed").content_is_gone
+
+
+@pytest.mark.parametrize("force", [False, True])
+async def test_a_letter_without_its_content_ends_no_replay_of_those_around_it(force: bool) -> None:
+    sent: list[str] = []
+
+    class Sent:
+        async def send(self, topic: str, *_parts: object) -> None:
+            sent.append(topic)
+
+        async def make(self, *_parts: object) -> None:
+            """The journal is there."""
+
+    empty = letter(x_reason="handler_failed", x_value_sha256="0" * 64)
+    items = [Item(letter(), None), Item(empty, None), Item(letter(), None)]
+    steps = await carry_out(cast("Log", Sent()), items, Order(Action.REPLAYED, "ann", "why", force, dry=False))
+    assert [step.refusal is None for step in steps] == [True, False, True]
+    assert sent == ["payment.success", "operations.journal"] * 2
 
 
 def test_each_replay_is_counted_and_the_fourth_is_refused() -> None:

@@ -3,12 +3,25 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from fc.ops.facts import Facts
 from fc.ops.letters import Letter
 from fc.ops.waits import Step, Wait, waits
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 AGO = NOW - timedelta(minutes=5)
+
+ANOMALY = {
+    "id": 4,
+    "order_id": None,
+    "kind": "amount_mismatch",
+    "expected": "2 IDR",
+    "received": "1 IDR",
+    "action": None,
+    "holds": None,
+    "expires_at": None,
+}
 
 
 def payment(**given: Any) -> dict[str, Any]:
@@ -108,13 +121,36 @@ def test_an_invoice_that_is_not_made_tells_xendits_answer() -> None:
 
 def test_a_webhook_an_anomaly_and_a_closing_are_told_for_orders_that_are_not_open() -> None:
     rows = {"external_id": "order-8", "invoice_id": "i", "create_time": AGO}
-    anomaly = {"id": 4, "order_id": None, "kind": "amount_mismatch", "expected": "2 IDR", "received": "1 IDR"}
+    anomaly = ANOMALY | {"kind": "unknown_status"}
     closing = {"attempts": 2, "last_error": "503", "due_at": NOW}
     assert only(Facts(NOW, {}, callbacks=[rows | {"status": "PAID"}])).step is Step.WEBHOOK
     found = only(Facts(NOW, {}, anomalies=[rows | anomaly]))
     assert (found.order_id, found.step) == (8, Step.ANOMALY)
     assert "POST /v1/payments/anomalies/4/resolve" in found.next
     assert only(Facts(NOW, {}, closings=[rows | closing])).step is Step.CLOSING
+
+
+def test_a_callback_that_is_not_confirmed_waits_with_what_xendit_says() -> None:
+    row = {"external_id": "order-8", "invoice_id": "i", "create_time": AGO, "looks": 3, "due_at": NOW}
+    found = only(Facts(NOW, {}, confirmations=[row | {"last_error": "Xendit says PENDING"}]))
+    assert (found.order_id, found.step) == (8, Step.WEBHOOK)
+    assert "3 looks: Xendit says PENDING" in found.because
+
+
+def test_a_wrong_amount_is_the_reason_why_its_order_waits_also_when_the_anomaly_is_resolved() -> None:
+    row = {"external_id": "order-7", "invoice_id": "i", "create_time": AGO}
+    held = ANOMALY | {"order_id": 7, "holds": True, "expires_at": NOW}
+    found = only(open_order(payments={7: payment()}, anomalies=[row | held]))
+    assert (found.order_id, found.step) == (7, Step.ANOMALY)
+    assert found.because.startswith("amount_mismatch: expected 2 IDR, received 1 IDR; the order is closed at ")
+    assert '{"action": "close"}' in found.next
+
+
+@pytest.mark.parametrize("change", [{"action": "close"}, {"kind": "paid_twice"}, {"kind": "paid_after_close"}])
+def test_money_that_serves_no_order_waits_for_its_refund(change: dict[str, str]) -> None:
+    row = {"external_id": "order-7", "invoice_id": "i", "create_time": AGO}
+    found = only(Facts(NOW, {}, anomalies=[row | ANOMALY | change]))
+    assert (found.step, found.next.startswith("refund it at Xendit")) == (Step.REFUND, True)
 
 
 def test_problems_are_told_before_unpaid_orders_and_the_oldest_first() -> None:

@@ -77,15 +77,8 @@ class Arena:
         return dict(await poll(billed, f"invoice of order {order}", deadline_s, 0.05))
 
     async def sql(self, service: str, statement: str, *values: object) -> list[asyncpg.Record]:
-        """Run a statement in a service's database as its owner, without the proxy."""
-        address = Sources.of_stack(self.stack.layout).databases[service]
-        connection = await asyncpg.connect(
-            host=address.host,
-            port=address.port,
-            user=address.user,
-            password=address.password,
-            database=address.database,
-        )
+        """Run a statement in a service's database as PostgreSQL's superuser, without the proxy."""
+        connection = await self.stack.programs.postgres.connect(service)
         try:
             return list(await connection.fetch(statement, *values))
         finally:
@@ -178,7 +171,8 @@ class Arena:
             f"{each.rule}: {each.subject}: expected {each.expected}, found {each.found}" for each in violations
         )
         assert report.unread == {}
-        assert await self._invariants.violations() == []
+        broken = await self._invariants.violations()
+        assert not broken, broken
         await order_goes_through(self.shop, self.back_office, self.alice)
         return report
 

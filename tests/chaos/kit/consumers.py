@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from chassis.events import identity
 from contracts.topics import CONSUMERS
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
@@ -58,10 +59,9 @@ def event_id(event: PublishedEvent) -> UUID:
 async def inbox_counts(arena: Arena, event: PublishedEvent) -> dict[str, int]:
     """Count the inbox rows of an event, by consumer."""
     sql = "SELECT count(*) FROM inbox WHERE consumer = $1 AND event_id = $2"
-    return {
-        service: int((await arena.sql(service, sql, service, event_id(event)))[0][0])
-        for service in CONSUMERS[event.topic]
-    }
+    headers = {name: value.decode() for name, value in event.headers}
+    key = identity(headers.get("ce_source", ""), event.topic, headers["ce_id"])
+    return {service: int((await arena.sql(service, sql, service, key))[0][0]) for service in CONSUMERS[event.topic]}
 
 
 async def assert_completed_once(

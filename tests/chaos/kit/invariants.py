@@ -12,6 +12,7 @@ from fc.demo.shop import Customer, Shop, poll
 from fc.platform.sources import Sources
 from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
+from productfc.handler.schemas import SHAPE
 from tests.kit.back_office import BackOffice
 
 CACHED = 200
@@ -84,9 +85,9 @@ class Invariants:
 
     @staticmethod
     async def _compare(key: bytes, cached: bytes | str | None, connection: asyncpg.Connection) -> list[str]:
-        if cached is None:
+        if not isinstance(cached, bytes) or not cached.startswith(SHAPE):
             return []
-        product: dict[str, Any] = orjson.loads(cached)
+        product: dict[str, Any] = orjson.loads(cached.removeprefix(SHAPE))
         stock = await connection.fetchval(
             "SELECT stock FROM products WHERE id = $1 AND deleted_at IS NULL", product["id"]
         )
