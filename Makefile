@@ -9,11 +9,11 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint scripts/bench
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup tools require-tools check test test-containers faults mutants chaos soak measure format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help growth setup tools require-tools check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -24,7 +24,8 @@ setup: $(INSTALLED) ## Make the virtual environment and install all that is need
 $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(package)/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	echo 'Setting up $(VENV) (only the first time, and when requirements change) ...'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	# The last thing that venv makes: one that was interrupted has a python and no pip.
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(foreach package,$(PACKAGES) scripts,-e $(package))
 	touch $@
@@ -69,12 +70,12 @@ check: $(INSTALLED) ## Lint, format, types, layers, generated files, the project
 	$(BIN)/python -m lint
 
 test: require-tools check ## Run all checks, then every test that needs no Docker, on real servers
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: $(INSTALLED) require-tools ## Run the integration tests against servers in containers (needs a Docker engine)
 	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
 
-faults: $(INSTALLED) require-tools ## Every case of the 78 faults, and restarts under 1,000 orders (make test leaves the long ones out)
+faults: $(INSTALLED) require-tools ## Every case of every fault, and restarts under 1,000 orders (make test leaves the long ones out)
 	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
@@ -85,6 +86,12 @@ chaos: $(INSTALLED) ## Faults drawn from SEED (COUNT seeds, at most MINUTES) und
 
 soak: $(INSTALLED) ## The same for MINUTES (30), seed after seed
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1000) --count 1000000 --minutes $(or $(MINUTES),30)
+
+siege: $(INSTALLED) ## Hostile clients for MINUTES (10) while customers order, on a stack of its own; bounds, then the audit
+	@$(BIN)/python -m bench.siege --minutes $(or $(MINUTES),10) $(ARGS)
+
+growth: $(INSTALLED) ## Fill databases with millions of rows, and compare the time of each statement with a nearly empty one
+	@$(BIN)/python -m bench.growth $(ARGS)
 
 measure: $(INSTALLED) ## Print measures of the source code as a table (ARGS="--beside FOLDER" adds a second checkout)
 	@$(BIN)/python -m lint.measure $(ARGS)
@@ -120,8 +127,11 @@ demo: $(INSTALLED) ## Start everything and watch orders being placed, paid, comp
 
 lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements.txt
 	@compile="$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11"
-	for package in $(SERVICES); do $$compile $$package/requirements.in -o $$package/requirements.txt; done
 	$$compile requirements-dev.in -o requirements-dev.txt
+	# Under the versions of the tests: else a service could be given a newer one for a newer Python.
+	for package in $(SERVICES); do
+	  $$compile -c requirements-dev.txt $$package/requirements.in -o $$package/requirements.txt
+	done
 	for part in build simulator; do
 	  $$compile -c requirements-dev.txt deploy/$$part-requirements.in -o deploy/$$part-requirements.txt
 	done

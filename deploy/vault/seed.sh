@@ -1,23 +1,26 @@
 #!/bin/sh
 # Gives each service a policy, an AppRole and its secrets in Vault's KV version 2 engine; may be run again at any time.
 #
-# Reads VAULT_ADDR, VAULT_TOKEN (one that may administer) and VAULT_SECRET_ID (of all AppRoles; role ids are the names of
-# the services), and the secrets DB_PASSWORD, REDIS_PASSWORD, JWT_SECRET, GRPC_CREDENTIALS, XENDIT_SECRET_API_KEY and
-# XENDIT_WEBHOOK_TOKEN. Stops with an error that names the first one missing.
+# Reads VAULT_ADDR, VAULT_TOKEN (one that may administer), the secret id of each AppRole in USERFC_VAULT_SECRET_ID,
+# PRODUCTFC_VAULT_SECRET_ID, ORDERFC_VAULT_SECRET_ID and PAYMENTFC_VAULT_SECRET_ID (role ids are the names of the
+# services), and the secrets DB_PASSWORD, REDIS_PASSWORD, JWT_SECRET, GRPC_CREDENTIALS, XENDIT_SECRET_API_KEY and
+# XENDIT_WEBHOOK_TOKEN. Stops with an error that names the first one missing. Secrets go through files that only this
+# user may read: arguments of a process are visible to others.
 set -eu
 
-: "${VAULT_ADDR:?}" "${VAULT_TOKEN:?}" "${VAULT_SECRET_ID:?}"
+: "${VAULT_ADDR:?}" "${VAULT_TOKEN:?}"
+: "${USERFC_VAULT_SECRET_ID:?}" "${PRODUCTFC_VAULT_SECRET_ID:?}"
+: "${ORDERFC_VAULT_SECRET_ID:?}" "${PAYMENTFC_VAULT_SECRET_ID:?}"
 : "${DB_PASSWORD:?}" "${REDIS_PASSWORD:?}" "${JWT_SECRET:?}" "${GRPC_CREDENTIALS:?}"
 : "${XENDIT_SECRET_API_KEY:?}" "${XENDIT_WEBHOOK_TOKEN:?}"
 
 folder=$(dirname "$0")
+umask 077
+secrets=$(mktemp -d)
+trap 'rm -rf "$secrets"' EXIT
 
-# The command line reads a value that begins with @ from a file, unless there is a backslash before it.
-literal() {
-  case $1 in
-    @*) printf '\\%s' "$1" ;;
-    *) printf '%s' "$1" ;;
-  esac
+keep() {
+  printf '%s' "$2" > "$secrets/$1"
 }
 
 allow() {
@@ -26,11 +29,11 @@ allow() {
   # Services renew their tokens, every VAULT_WATCH_INTERVAL_S.
   vault write "$role" token_policies="$1" token_ttl=1h
   vault write "$role/role-id" role_id="$1"
-  id="secret_id=$(literal "$VAULT_SECRET_ID")"
-  vault write "$role/custom-secret-id" "$id" > /dev/null 2>&1 || {
+  keep secret_id "$2"
+  vault write "$role/custom-secret-id" "secret_id=@$secrets/secret_id" > /dev/null 2>&1 || {
     # It is there already, and can't be written over.
-    vault write "$role/secret-id/destroy" "$id"
-    vault write "$role/custom-secret-id" "$id" > /dev/null
+    vault write "$role/secret-id/destroy" "secret_id=@$secrets/secret_id"
+    vault write "$role/custom-secret-id" "secret_id=@$secrets/secret_id" > /dev/null
   }
 }
 
@@ -38,19 +41,27 @@ store() {
   service=$1
   shift
   vault kv put -mount=secret "$service" "$@" \
-    database.password="$(literal "$DB_PASSWORD")" \
-    redis.password="$(literal "$REDIS_PASSWORD")" \
-    jwt_secret="$(literal "$JWT_SECRET")" \
-    grpc_credentials="$(literal "$GRPC_CREDENTIALS")" > /dev/null
+    "database.password=@$secrets/database" \
+    "redis.password=@$secrets/redis" \
+    "jwt_secret=@$secrets/jwt" \
+    "grpc_credentials=@$secrets/grpc" > /dev/null
 }
 
 vault auth list | grep -q '^approle/' || vault auth enable approle
-for service in userfc productfc orderfc paymentfc; do
-  allow "$service"
-done
+allow userfc "$USERFC_VAULT_SECRET_ID"
+allow productfc "$PRODUCTFC_VAULT_SECRET_ID"
+allow orderfc "$ORDERFC_VAULT_SECRET_ID"
+allow paymentfc "$PAYMENTFC_VAULT_SECRET_ID"
+
+keep database "$DB_PASSWORD"
+keep redis "$REDIS_PASSWORD"
+keep jwt "$JWT_SECRET"
+keep grpc "$GRPC_CREDENTIALS"
+keep xendit_key "$XENDIT_SECRET_API_KEY"
+keep xendit_token "$XENDIT_WEBHOOK_TOKEN"
 store userfc
 store productfc
 store orderfc
 store paymentfc \
-  xendit.secret_api_key="$(literal "$XENDIT_SECRET_API_KEY")" \
-  xendit.webhook_token="$(literal "$XENDIT_WEBHOOK_TOKEN")"
+  "xendit.secret_api_key=@$secrets/xendit_key" \
+  "xendit.webhook_token=@$secrets/xendit_token"
