@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import ConnectionPool
 
 from chassis.redis.client import RedisClient
@@ -99,11 +100,20 @@ async def test_a_reader_that_is_overtaken_by_a_writer_does_not_store_what_it_rea
     assert await cache.get(7) == b"new"
 
 
+def shared_reads() -> float:
+    return REGISTRY.get_sample_value("product_cache_reads_total", {"from": "shared"}) or 0
+
+
 async def test_fifty_readers_of_a_missing_answer_ask_the_database_once(
     slow: tuple[SlowDatabase, ProductCache],
 ) -> None:
     database, cache = slow
-    assert set(await asyncio.gather(*(cache.get(7) for _ in range(50)))) == {b"old"}
+    database.go.clear()
+    shared = shared_reads()
+    readers = [asyncio.create_task(cache.get(7)) for _ in range(50)]
+    await eventually(lambda: shared_reads() - shared == 49)
+    database.go.set()
+    assert set(await asyncio.gather(*readers)) == {b"old"}
     assert database.loads == 1
 
 
