@@ -13,7 +13,7 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scrip
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help growth setup tools require-tools check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help bench profile growth setup tools require-tools check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -34,10 +34,13 @@ $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(packa
 MISSING = $(strip $(shell command -v chromium >/dev/null || command -v chromium-browser >/dev/null || echo chromium; \
   command -v pdftotext >/dev/null || echo poppler-utils; command -v faketime >/dev/null || echo faketime))
 
-tools: ## Install the system packages that the tests need, by apt (as root)
-	@missing='$(MISSING)'
+# The load of `make bench`; no test needs it.
+LOAD = $(shell command -v wrk >/dev/null || echo wrk)
+
+tools: ## Install the system packages that the tests and make bench need, by apt (as root)
+	@missing='$(strip $(MISSING) $(LOAD))'
 	if [ -z "$$missing" ]; then
-	  echo 'All tools of the tests are installed.'
+	  echo 'All tools of the tests and of make bench are installed.'
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	  echo "Installing $$missing ..."
 	  apt-get update -qq >/dev/null
@@ -89,6 +92,14 @@ soak: $(INSTALLED) ## The same for MINUTES (30), seed after seed
 
 siege: $(INSTALLED) ## Hostile clients for MINUTES (10) while customers order, on a stack of its own; bounds, then the audit
 	@$(BIN)/python -m bench.siege --minutes $(or $(MINUTES),10) $(ARGS)
+
+bench: $(INSTALLED) ## Measure every hot path beside its floor, 25 minutes at most (QUICK=1: 4; ONLY=row,row; COMPARE=commit)
+	@if [ -n '$(LOAD)' ]; then echo 'make bench needs wrk, which is not installed. Install it with: make tools'; exit 1; fi
+	$(BIN)/python -m bench.speed run --pace $(if $(QUICK),quick,$(or $(PACE),full)) --only '$(ONLY)' --compare '$(COMPARE)' $(ARGS)
+
+profile: $(INSTALLED) ## Run the load of ROW (checkout), and show where its service spends the time
+	@if [ -n '$(LOAD)' ]; then echo 'make profile needs wrk, which is not installed. Install it with: make tools'; exit 1; fi
+	$(BIN)/python -m bench.speed.profile $(or $(ROW),checkout) $(ARGS)
 
 growth: $(INSTALLED) ## Fill databases with millions of rows, and compare the time of each statement with a nearly empty one
 	@$(BIN)/python -m bench.growth $(ARGS)

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("chromium", "poppler-utils", "faketime")
+LOAD = "wrk"
 APT = """\
 #!/bin/sh
 echo "$*" >>"$APT_LOG"
@@ -51,7 +52,7 @@ def test_make_tools_installs_what_is_missing(bare: dict[str, str]) -> None:
     assert done.returncode == 0, done.stderr
     assert Path(bare["APT_LOG"]).read_text().splitlines() == [
         "update -qq",
-        f"install -y -qq --no-install-recommends {' '.join(NEEDED)}",
+        f"install -y -qq --no-install-recommends {' '.join(NEEDED)} {LOAD}",
     ]
 
 
@@ -62,10 +63,10 @@ def test_make_tools_installs_nothing_where_all_is_there_and_says_what_is_needed_
     (programs / "id").write_text("#!/bin/sh\necho 1000\n")
     refused = make("tools", bare)
     assert refused.returncode != 0
-    assert f"Run as root: apt-get install {' '.join(NEEDED)}" in refused.stdout
-    for name in ("chromium", "pdftotext", "faketime"):
+    assert f"Run as root: apt-get install {' '.join(NEEDED)} {LOAD}" in refused.stdout
+    for name in ("chromium", "pdftotext", "faketime", "wrk"):
         (programs / name).symlink_to("/bin/true")
-    assert make("tools", bare).stdout == "All tools of the tests are installed.\n"
+    assert make("tools", bare).stdout == "All tools of the tests and of make bench are installed.\n"
     assert not Path(bare["APT_LOG"]).exists()
 
 

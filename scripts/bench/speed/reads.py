@@ -1,0 +1,90 @@
+"""The reads: /ping and a cached product, the search, and log-in beside /ping."""
+
+import json
+from collections.abc import Callable, Sequence
+
+from bench.speed import floors
+from bench.speed.figures import Sample, per_unit_us
+from bench.speed.load import Answers, http_request, running, wrk
+from bench.speed.pace import Pace
+from bench.speed.rows import Group, Row
+from bench.speed.seed import POPULAR, RARE
+from bench.speed.side import Side
+
+CONNECTIONS, FEW = 32, 8
+PROBE_PAUSE_MS = 10
+SEARCH = "/v1/products/search?name="
+ACCOUNT = {"email": "login@example.com", "password": "correct horse 7 battery"}
+
+PING = [http_request("GET", "/ping")]
+ONE = [http_request("GET", "/v1/products/1")]
+LOGINS = [http_request("POST", "/v1/login", body=json.dumps(ACCOUNT).encode())]
+MANY = [http_request("GET", f"/v1/products/{product}") for product in range(1, POPULAR + 1)]
+
+
+def loaded(side: Side, work: Callable[[], Answers]) -> Sample:
+    """Run a load and return its rate, its times, and the CPU of each process per answer."""
+    before = side.cpu_s()
+    answers = work()
+    return Sample(answers.figures(), per_unit_us(before, side.cpu_s(), answers.good))
+
+
+def _read(requests: Sequence[bytes]) -> Callable[[Side, Pace], Sample]:
+    def measure(side: Side, pace: Pace) -> Sample:
+        return loaded(side, lambda: wrk(side.port("productfc"), requests, CONNECTIONS, seconds=pace.load_s))
+
+    return measure
+
+
+def _search(query: str) -> Callable[[Side, Pace], Sample]:
+    requests = [http_request("GET", SEARCH + query)]
+
+    def measure(side: Side, pace: Pace) -> Sample:
+        return loaded(side, lambda: wrk(side.port("productfc"), requests, FEW, seconds=pace.search_s))
+
+    return measure
+
+
+def _warm(side: Side, pace: Pace) -> None:
+    side.run_all()
+    wrk(side.port("productfc"), MANY, CONNECTIONS, seconds=pace.warm_s)
+
+
+def _register(side: Side, pace: Pace) -> None:
+    side.run_all()
+    body = {"name": "Ani", "confirm_password": ACCOUNT["password"], **ACCOUNT}
+    side.post(side.port("userfc"), "/v1/register", body)
+    wrk(side.port("userfc"), LOGINS, FEW, seconds=pace.warm_s)
+
+
+def log_in(side: Side, pace: Pace) -> Sample:
+    """Log in over eight connections, while one asks for /ping a hundred times a second."""
+    port = side.port("userfc")
+    with running(port, PING, 1, seconds=pace.login_s, pause_ms=PROBE_PAUSE_MS) as probe:
+        sample = loaded(side, lambda: wrk(port, LOGINS, FEW, seconds=pace.login_s))
+        pings = probe.answers()
+    return Sample({**sample.figures, "ping_p50_ms": pings.p50_ms, "ping_p99_ms": pings.p99_ms}, sample.cpu_us)
+
+
+READS = Group(
+    rows=[
+        Row("ping", _read(PING), "productfc"),
+        Row("read-one", _read(ONE), "productfc"),
+        Row("read-200", _read(MANY), "productfc"),
+    ],
+    prepare=_warm,
+    floors={"raw": lambda side, pace: floors.raw(side, pace.load_s, CONNECTIONS)},
+)
+SEARCHES = Group(
+    rows=[
+        Row("search-20", _search("421"), "productfc"),
+        Row("search-1", _search(RARE.split()[0].lower()), "productfc"),
+        Row("search-10000", _search("kopi&order_by=price&sort=desc"), "productfc"),
+    ],
+    prepare=_warm,
+)
+LOGIN = Group(
+    rows=[Row("login", log_in, "userfc")],
+    prepare=_register,
+    floors={"argon2": lambda _side, pace: floors.argon2(pace.login_s)},
+)

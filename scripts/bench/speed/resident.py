@@ -1,0 +1,62 @@
+"""What the four services take while nobody asks for anything: time to start, memory, and CPU."""
+
+import time
+
+from bench.speed import usage
+from bench.speed.figures import Sample
+from bench.speed.pace import Pace
+from bench.speed.rows import Group, Row
+from bench.speed.side import Side
+from fc.stack.layout import SERVICES
+
+# What a start leaves to be done is over by then.
+SETTLED_S = 3
+_TRANSACTIONS = "SELECT sum(xact_commit + xact_rollback)::bigint FROM pg_stat_database WHERE datname = ANY($1::text[])"
+
+
+def start(side: Side, _pace: Pace) -> Sample:
+    """Start all four at once and wait until each is ready."""
+    side.run()
+    began = time.monotonic()
+    for name in SERVICES:
+        side.start(name, "serve")
+    ready: dict[str, float] = {}
+    for name in SERVICES:
+        side.wait_ready(name)
+        ready[name] = time.monotonic() - began
+    return Sample({"seconds": max(ready.values())})
+
+
+def memory(side: Side, _pace: Pace) -> Sample:
+    """Add up the proportional set sizes of the four services."""
+    side.run_all()
+    pids = side.pids()
+    sizes = {name: usage.pss_mib(pids[name]) for name in SERVICES}
+    return Sample({"mib": sum(sizes.values())}, shares=sizes)
+
+
+def idle(side: Side, pace: Pace) -> Sample:
+    """Leave the services alone, and count what they do all the same."""
+    side.run_all()
+    time.sleep(SETTLED_S)
+    pids = {name: pid for name, pid in side.pids().items() if name in SERVICES}
+    began, before = time.monotonic(), _readings(side, pids)
+    time.sleep(pace.idle_s)
+    seconds, after = time.monotonic() - began, _readings(side, pids)
+    cpu, transactions, wake_ups = ((now - then) / seconds for then, now in zip(before, after, strict=True))
+    return Sample({"cpu_percent": cpu * 100, "transactions": transactions, "wake_ups": wake_ups})
+
+
+def _readings(side: Side, pids: dict[str, int]) -> tuple[float, float, float]:
+    transactions = side.value("postgres", _TRANSACTIONS, list(SERVICES))
+    return sum(map(usage.cpu_s, pids.values())), float(transactions), float(sum(map(usage.wake_ups, pids.values())))
+
+
+FRESH = Group(
+    rows=[
+        Row("start", start, "paymentfc"),
+        Row("memory-fresh", memory, "paymentfc", once=True),
+        Row("idle", idle, "paymentfc", once=True),
+    ],
+)
+LOADED = Group(rows=[Row("memory", memory, "paymentfc", once=True)])
