@@ -82,8 +82,8 @@ def finish(side: Side, _pace: Pace) -> None:
 
 CHECKOUT = Group(
     rows=[
-        Row("checkout", _checkout(keyed=False), "orderfc"),
-        Row("checkout-key", _checkout(keyed=True), "orderfc"),
+        Row("checkout", _checkout(keyed=False), "orderfc", "pgbench"),
+        Row("checkout-key", _checkout(keyed=True), "orderfc", "pgbench"),
     ],
     prepare=_prepare,
     finish=finish,

@@ -10,10 +10,15 @@ from bench.speed.pace import Pace
 from bench.speed.rows import Group, Row
 from bench.speed.seed import POPULAR, RARE
 from bench.speed.side import Side
+from productfc.repository.search import Search, statements
 
 CONNECTIONS, FEW = 32, 8
 PROBE_PAUSE_MS = 10
-SEARCH = "/v1/products/search?name="
+SEARCHED = {
+    "search-20": Search("421"),
+    "search-1": Search(RARE.split()[0].lower()),
+    "search-10000": Search("kopi", order_by="price", sort="desc"),
+}
 ACCOUNT = {"email": "login@example.com", "password": "correct horse 7 battery"}
 
 PING = [http_request("GET", "/ping")]
@@ -36,13 +41,35 @@ def _read(requests: Sequence[bytes]) -> Callable[[Side, Pace], Sample]:
     return measure
 
 
-def _search(query: str) -> Callable[[Side, Pace], Sample]:
-    requests = [http_request("GET", SEARCH + query)]
+def _search(name: str) -> Callable[[Side, Pace], Sample]:
+    query = SEARCHED[name]
+    path = f"/v1/products/search?name={query.name}&order_by={query.order_by}&sort={query.sort}"
+    requests = [http_request("GET", path)]
 
     def measure(side: Side, pace: Pace) -> Sample:
         return loaded(side, lambda: wrk(side.port("productfc"), requests, FEW, seconds=pace.search_s))
 
     return measure
+
+
+def search_floor(name: str) -> Callable[[Side, Pace], float]:
+    """Measure the statement of a search without the service."""
+
+    def measure(side: Side, pace: Pace) -> float:
+        script = side.home / f"{name}.sql"
+        script.write_text(written_out(SEARCHED[name]), encoding="utf-8")
+        return floors.pgbench(side.postgres(), "productfc", script, pace.search_s / 2)
+
+    return measure
+
+
+def written_out(query: Search) -> str:
+    """Return the statement of a search with its values in it."""
+    statement, _, values = statements(query)
+    for place, value in reversed(list(enumerate(values, start=1))):
+        text = "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+        statement = statement.replace(f"${place}", text)
+    return f"{statement};\n"
 
 
 def _warm(side: Side, pace: Pace) -> None:
@@ -68,23 +95,20 @@ def log_in(side: Side, pace: Pace) -> Sample:
 
 READS = Group(
     rows=[
-        Row("ping", _read(PING), "productfc"),
-        Row("read-one", _read(ONE), "productfc"),
-        Row("read-200", _read(MANY), "productfc"),
+        Row("ping", _read(PING), "productfc", "raw"),
+        Row("read-one", _read(ONE), "productfc", "raw"),
+        Row("read-200", _read(MANY), "productfc", "raw"),
     ],
     prepare=_warm,
     floors={"raw": lambda side, pace: floors.raw(side, pace.load_s, CONNECTIONS)},
 )
 SEARCHES = Group(
-    rows=[
-        Row("search-20", _search("421"), "productfc"),
-        Row("search-1", _search(RARE.split()[0].lower()), "productfc"),
-        Row("search-10000", _search("kopi&order_by=price&sort=desc"), "productfc"),
-    ],
+    rows=[Row(name, _search(name), "productfc", f"{name} in SQL") for name in SEARCHED],
     prepare=_warm,
+    floors={f"{name} in SQL": search_floor(name) for name in SEARCHED},
 )
 LOGIN = Group(
-    rows=[Row("login", log_in, "userfc")],
+    rows=[Row("login", log_in, "userfc", "argon2")],
     prepare=_register,
     floors={"argon2": lambda _side, pace: floors.argon2(pace.login_s)},
 )

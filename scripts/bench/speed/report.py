@@ -26,8 +26,9 @@ def found(result: Result, line: Line) -> tuple[dict[str, Any], float | None] | N
     row = result["rows"].get("", {}).get(line.row)
     if not row or line.figure not in row["figures"]:
         return None
-    floor = row["floor"] if line.floor and row["floor"] and row["floor"]["name"] == line.floor else None
-    return row["figures"][line.figure], floor["rate"] if floor else None
+    floor = row["floor"] if line.figure == "rate" else None
+    right = floor and line.floor in ("", floor["name"])
+    return row["figures"][line.figure], floor["rate"] if right else None
 
 
 def shown(value: float | None) -> str:

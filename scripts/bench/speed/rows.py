@@ -18,11 +18,15 @@ def nothing(_side: Side, _pace: Pace) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that is measured, in each round anew. `service` is the one that `make profile` looks into."""
+    """One thing that is measured, in each round anew or once.
+
+    `service` is the one that `make profile` looks into, `floor` the one of its group that the rate is a share of.
+    """
 
     name: str
     measure: Measure
     service: str
+    floor: str = ""
     once: bool = False
 
 

@@ -62,7 +62,7 @@ class Run:
             for row in (row for group in (*before, *after) for row in group.rows):
                 if not self._measured(row):
                     self.errors.setdefault(row.name, reason)
-            self.progress.print(f"[red]{reason}: what was measured until then is kept[/]")
+            self.progress.console.print(f"[red]{reason}: what was measured until then is kept[/]")
 
     def _measured(self, row: Row) -> bool:
         return any(self.samples.get((side.name, row.name)) for side in self.sides)
@@ -74,7 +74,7 @@ class Run:
     def _group(self, group: Group, task: TaskID) -> None:
         names = ", ".join(row.name for row in group.rows)
         self.progress.update(task, description=f"preparing {names}")
-        self.floor_of |= {row.name: next(iter(group.floors), "") for row in group.rows}
+        self.floor_of |= {row.name: row.floor for row in group.rows}
         for side in self.sides:
             if not self._try(names, partial(group.prepare, side, self.pace), group.rows):
                 self.progress.advance(task, self._steps(group))
@@ -107,7 +107,7 @@ class Run:
         sample = row.measure(side, self.pace)
         self.samples[(side.name, row.name)].append(sample)
         shown = ", ".join(f"{name} {rounded(value):,g}" for name, value in sample.figures.items())
-        self.progress.print(f"{row.name} {side.name}: {shown}".replace(" :", ":"))
+        self.progress.console.print(f"{row.name} {side.name}: {shown}".replace(" :", ":"))
 
     def _try(self, name: str, work: Callable[[], object], rows: Sequence[Row] = ()) -> bool:
         """Do some work. When it fails, its rows keep the reason, and the others go on."""
@@ -115,7 +115,7 @@ class Run:
             work()
         except Exception as error:
             text = self._without_paths(str(error) or type(error).__name__)[:TEXT]
-            self.progress.print(f"[red]{name} could not be measured:[/]", escape(text))
+            self.progress.console.print(f"[red]{name} could not be measured:[/]", escape(text))
             self.errors |= {row.name: text for row in rows} or {name: text}
             return False
         return True
@@ -131,7 +131,7 @@ class Run:
             self.progress.update(task, description="waiting for rest, then the audit")
             self._try("audit", partial(self._audit_one, side))
             found = self.audits.get(side.name, ["it did not end"])
-            self.progress.print(f"audit {side.name}: {'exact' if not found else f'{len(found)} violations'}")
+            self.progress.console.print(f"audit {side.name}: {'exact' if not found else f'{len(found)} violations'}")
 
     def _audit_one(self, side: Side) -> None:
         self.audits[side.name] = [self._without_paths(line)[:TEXT] for line in audit(side)[:MOST_VIOLATIONS]]

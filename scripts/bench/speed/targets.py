@@ -65,4 +65,5 @@ FLOORS = {
     "raw": "uvicorn with an application that only answers, in the same rounds",
     "pgbench": "pgbench with one statement of the same rows, 8 clients",
     "argon2": "password checks on two threads",
+    "search": "the statement of the search by pgbench, 8 clients",
 }

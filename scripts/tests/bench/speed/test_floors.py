@@ -8,6 +8,8 @@ import pytest
 from bench.speed.checkout import WHOLE
 from bench.speed.errors import Unmeasured
 from bench.speed.floors import CHECKOUT, pgbench, read_tps
+from bench.speed.reads import written_out
+from productfc.repository.search import Search
 from testkit import Databases
 
 
@@ -15,6 +17,13 @@ def test_transactions_a_second_are_read() -> None:
     assert read_tps("latency average = 1.0 ms\ntps = 7523.123456 (without initial connection time)\n") == 7523.123456
     with pytest.raises(Unmeasured, match="no result: connection refused"):
         read_tps("connection refused")
+
+
+def test_the_statement_of_a_search_is_written_out_with_its_values() -> None:
+    text = written_out(Search("o'kopi", order_by="price", sort="desc"))
+    assert "ILIKE '%o''kopi%'" in text
+    assert text.endswith("ORDER BY p.price DESC, p.id LIMIT 10 OFFSET 0;\n")
+    assert "$" not in text
 
 
 async def test_the_floor_of_a_checkout_stores_whole_orders(postgres_server: dict[str, Any]) -> None:

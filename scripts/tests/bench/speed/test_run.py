@@ -36,12 +36,12 @@ def planned(monkeypatch: pytest.MonkeyPatch, before: list[Group], after: list[Gr
     monkeypatch.setattr(plan, "AFTER_AUDIT", after or [])
 
 
-def row(name: str, seen: list[str], value: Callable[[], float] = lambda: 1.0) -> Row:
+def row(name: str, seen: list[str], value: Callable[[], float] = lambda: 1.0, floor: str = "") -> Row:
     def measure(side: Side, _pace: Pace) -> Sample:
         seen.append(f"{name} {side.name}".strip())
         return Sample({"rate": value()})
 
-    return Row(name, measure, "orderfc")
+    return Row(name, measure, "orderfc", floor)
 
 
 def measured(*sides: Any, pace: Pace = PACE) -> Run:
@@ -62,9 +62,10 @@ def test_rows_and_their_floor_are_measured_in_turn(monkeypatch: pytest.MonkeyPat
         seen.append("floor")
         return 10.0
 
-    planned(monkeypatch, [Group([row("a", seen), row("b", seen)], floors={"raw": floor})])
+    planned(monkeypatch, [Group([row("a", seen, floor="raw"), row("b", seen)], floors={"raw": floor})])
     found = measured().as_json()
     assert seen == ["floor", "a", "b"] * 2
+    assert found["rows"][""]["b"]["floor"] is None
     assert found["rows"][""]["a"]["floor"] == {"name": "raw", "rate": 10.0}
     assert found["floors"]["raw"]["values"] == [10.0, 10.0]
 
