@@ -23,7 +23,8 @@ from bench.speed.run import Run, progress_bar
 from bench.speed.seed import seed
 from bench.speed.side import Side
 
-console = Console(highlight=False, soft_wrap=True)
+# Where the output goes to a file or a pipe, its width is unknown.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 180)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 

@@ -28,10 +28,12 @@ _TAKEN_STEPS = """
 SELECT extract(epoch FROM created_at)::float8, count(*) / 2 FROM stock_ledger WHERE order_id > $1 GROUP BY 1
 """
 _STOCK = "SELECT sum(stock)::bigint FROM products"
+_PIECES = "SELECT coalesce(sum(quantity), 0)::bigint FROM stock_ledger WHERE state = 'TAKEN'"
 _ORDERS = """
 WITH made AS (
   INSERT INTO orders (id, user_id, status, total_amount, total_qty, currency, payment_method, shipping_address)
-  SELECT $1 + n, n % 1000 + 1, 0, 15000, 1, 'IDR', 'BANK_TRANSFER', 'Jalan Merdeka 1' FROM generate_series(1, $2::int) n
+  SELECT $1::bigint + n, n % 1000 + 1, 0, 15000, 1, 'IDR', 'BANK_TRANSFER', 'Jalan Merdeka 1'
+  FROM generate_series(1, $2::int) n
   RETURNING id),
 lines AS (INSERT INTO order_items SELECT id, 1, 'Kopi', 1, 15000 FROM made)
 INSERT INTO order_history (order_id, status, cause) SELECT id, 0, 'checkout' FROM made
@@ -89,16 +91,16 @@ def _drained(side: Side, service: str, count: Callable[[], int], total: int) -> 
 def stock(side: Side, pace: Pace) -> Sample:
     """Take the stock of orders that have waited for productfc."""
     first, events = _first_order(), pace.stock_events
-    before = side.value("productfc", _STOCK)
+    before = side.value("productfc", _STOCK), side.value("productfc", _PIECES)
     values = (
         {"order_id": first + n, "products": [{"product_id": p, "quantity": 1} for p in (n % POPULAR + 1, POPULAR + 1)]}
         for n in range(1, events + 1)
     )
     asyncio.run(_produce(side, "stock.updated", "orderfc", values))
     cpu_us = _drained(side, "productfc", lambda: side.value("productfc", _TAKEN, first) // 2, events)
-    taken = before - side.value("productfc", _STOCK)
-    if taken != 2 * events:
-        raise Unmeasured(f"{taken} pieces were taken for {events} orders of two")
+    gone, taken = before[0] - side.value("productfc", _STOCK), side.value("productfc", _PIECES) - before[1]
+    if not gone == taken == 2 * events:
+        raise Unmeasured(f"{gone} pieces are gone and {taken} taken for {events} orders of two")
     return Sample({"rate": rate(_steps(side, "productfc", _TAKEN_STEPS, first))}, cpu_us)
 
 

@@ -49,9 +49,9 @@ QUICK = Pace(
     burst=300,
     steady_s=4,
     webhooks=200,
-    stock_events=4_000,
-    payment_events=4_000,
-    relay_events=5_000,
+    stock_events=6_000,
+    payment_events=6_000,
+    relay_events=20_000,
     keyed_events=500,
     idle_s=10,
 )
@@ -68,7 +68,7 @@ TINY = Pace(
     webhooks=20,
     stock_events=200,
     payment_events=200,
-    relay_events=200,
+    relay_events=4_000,
     keyed_events=20,
     idle_s=2,
 )

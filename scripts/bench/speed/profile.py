@@ -28,7 +28,8 @@ from bench.speed.side import Side
 
 RATE, TOP = 200, 30
 START_S, POLL_S = 60, 0.02
-console = Console(highlight=False, soft_wrap=True)
+# Where the output goes to a file or a pipe, its width is unknown.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 180)
 
 
 class Sampler(threading.Thread):

@@ -26,9 +26,9 @@ def found(result: Result, line: Line) -> tuple[dict[str, Any], float | None] | N
     row = result["rows"].get("", {}).get(line.row)
     if not row or line.figure not in row["figures"]:
         return None
-    floor = row["floor"] if line.figure == "rate" else None
-    right = floor and line.floor in ("", floor["name"])
-    return row["figures"][line.figure], floor["rate"] if right else None
+    floor: dict[str, Any] = (row["floor"] if line.figure == "rate" else None) or {}
+    right = line.floor in ("", floor.get("name"))
+    return row["figures"][line.figure], floor.get("rate") if right else None
 
 
 def shown(value: float | None) -> str:

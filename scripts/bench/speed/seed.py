@@ -47,7 +47,7 @@ def basket(side: Side, number: int) -> tuple[dict[str, str], dict[str, object]]:
     """Return the headers and the body of a customer's checkout: two products, three pieces."""
     first = number % (POPULAR - 1) + 1
     user_id = side.customers[number % len(side.customers)]
-    body = {
+    body: dict[str, object] = {
         "items": [{"product_id": first, "quantity": 1}, {"product_id": first + 1, "quantity": 2}],
         "payment_method": "BANK_TRANSFER",
         "shipping_address": ADDRESS,

@@ -60,10 +60,9 @@ class Side:
 
     def _settings(self) -> dict[str, str]:
         """The settings of a fresh installation, without the limits that a load would meet."""
-        limits = ("LOGIN_LIMIT_PER_ADDRESS", "LOGIN_LIMIT_PER_ACCOUNT", "LOGIN_LIMIT_PER_ACCOUNT_TOTAL")
-        limits += ("LOGIN_LIMIT_PER_SITE", "CHECKOUT_LIMIT_PER_USER")
+        limits = [f"LOGIN_LIMIT_PER_{what}" for what in ("ADDRESS", "ACCOUNT", "ACCOUNT_TOTAL", "SITE")]
         return {
-            **dict.fromkeys(limits, NO_LIMIT),
+            **dict.fromkeys([*limits, "CHECKOUT_LIMIT_PER_USER"], NO_LIMIT),
             "MAX_OPEN_ORDERS_PER_USER": "1000000",
             "JWT_SECRET": self.secret,
             "XENDIT_WEBHOOK_TOKEN": self.webhook_token,
@@ -77,11 +76,6 @@ class Side:
 
     def up(self) -> None:
         """Start servers, migrate, and leave the services stopped. Raises Unmeasured."""
-        callback, token = str(self.port("paymentfc")), self.webhook_token
-        stand_in = [sys.executable, "-m", "bench.speed.stand_in", str(self.xendit_port), callback, token]
-        # The stand-in is this checkout's, on both sides.
-        ours = os.pathsep.join(str(ROOT / package) for package in PACKAGES)
-        self.processes.start(XENDIT, stand_in, {"PYTHONPATH": ours})
         command = [self.python, "-P", str(STACK_UP), str(self.home), str(self.layout.offset)]
         command.append(json.dumps(self._settings()))
         try:
@@ -94,6 +88,15 @@ class Side:
             raise Unmeasured(f"the stack of {self.root} did not start: {done.stderr.strip()[-1500:]}")
         self._environments = json.loads(done.stdout.splitlines()[-1])
         self.stack.supervisor.stop_all(SERVICES, ANSWER_S)
+        self._start_stand_in()
+
+    def _start_stand_in(self) -> None:
+        """Start what stands in for Xendit: this checkout's, on both sides."""
+        command = [sys.executable, "-m", "bench.speed.stand_in", str(self.xendit_port), str(self.port("paymentfc"))]
+        ours = os.pathsep.join(str(ROOT / package) for package in PACKAGES)
+        self.processes.start(XENDIT, [*command, self.webhook_token], {"PYTHONPATH": ours})
+        url = f"http://127.0.0.1:{self.xendit_port}/_sim/invoices"
+        wait_until(lambda: self.processes.alive(XENDIT) and answers_200(url), "the stand-in does not answer", ANSWER_S)
 
     def down(self) -> None:
         """Stop everything and remove the folder."""

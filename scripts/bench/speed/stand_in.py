@@ -83,9 +83,10 @@ class Callbacks:
         self._port = port
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue()
         self._callers: list[asyncio.Task[None]] = []
+        self._connections: dict[int, Connection] = {}
 
     def add(self, request: bytes) -> None:
-        self._callers = self._callers or [asyncio.create_task(self._call()) for _ in range(CALLERS)]
+        self._callers = self._callers or [asyncio.create_task(self._call(number)) for number in range(CALLERS)]
         self._waiting.put_nowait(request)
 
     async def close(self) -> None:
@@ -93,29 +94,27 @@ class Callbacks:
         for caller in self._callers:
             caller.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
+        for _, writer in self._connections.values():
+            writer.close()
 
-    async def _call(self) -> None:
-        connection: Connection | None = None
-        try:
-            while True:
-                connection = await self._deliver(await self._waiting.get(), connection)
-        finally:
-            if connection is not None:
-                connection[1].close()
-
-    async def _deliver(self, request: bytes, connection: Connection | None) -> Connection | None:
-        """Send a callback until it is taken; return the connection, or the new one."""
-        for _ in range(TRIES):
-            try:
-                connection = connection or await asyncio.open_connection("127.0.0.1", self._port)
-                if await _sent(connection, request):
+    async def _call(self, number: int) -> None:
+        while True:
+            request = await self._waiting.get()
+            for _ in range(TRIES):
+                if await self._delivered(number, request):
                     break
-            except (OSError, EOFError, ValueError):
-                if connection is not None:
-                    connection[1].close()
-                connection = None
-            await asyncio.sleep(PAUSE_S)
-        return connection
+                await asyncio.sleep(PAUSE_S)
+
+    async def _delivered(self, number: int, request: bytes) -> bool:
+        """Send a callback over the caller's connection, which is opened when there is none; whether it was taken."""
+        try:
+            if number not in self._connections:
+                self._connections[number] = await asyncio.open_connection("127.0.0.1", self._port)
+            return await _sent(self._connections[number], request)
+        except (OSError, EOFError, ValueError):
+            if number in self._connections:
+                self._connections.pop(number)[1].close()
+            return False
 
 
 async def _sent(connection: Connection, request: bytes) -> bool:
@@ -187,7 +186,7 @@ async def _body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
 

@@ -27,7 +27,7 @@ def side(name: str = "") -> Any:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(run.psutil, "cpu_percent", lambda _seconds: 0.0)
+    monkeypatch.setattr("psutil.cpu_percent", lambda _seconds: 0.0)
     return []
 
 

@@ -35,7 +35,7 @@ async def test_invoices_are_made_found_read_and_expired_as_paymentfc_reads_them(
     app = StandIn(1, "token")
     status, made = await call(app, "POST", "/v2/invoices", ASKED)
     invoice = read_invoice(made, ("http",))
-    assert (status, invoice.external_id, invoice.status, invoice.amount) == (200, "order-7", "PENDING", 45000)
+    assert (status, invoice.external_id, invoice.status, invoice.amount) == (200, "order-7", "PENDING", Decimal(45000))
     assert (await call(app, "GET", f"/v2/invoices/{invoice.id}"))[1] == made
     assert (await call(app, "GET", "/v2/invoices", query="external_id=order-7"))[1] == [made]
     assert (await call(app, "GET", "/v2/invoices", query="external_id=order-8"))[1] == []
@@ -49,10 +49,10 @@ async def test_an_invoice_is_paid_on_request_and_shown_to_the_audit_with_its_pay
     await call(app, "POST", "/_bench/pay/all")
     [listed] = (await call(app, "GET", "/_sim/invoices"))[1]
     shown = invoice_of(listed)
-    assert (shown.order_id, shown.status, shown.payments, shown.paid_amount) == (7, "PAID", 1, 45000)
+    assert (shown.order_id, shown.status, shown.payments, shown.paid_amount) == (7, "PAID", 1, Decimal(45000))
     body = callback(json.loads(json.dumps(listed, default=int)), "token").split(b"\r\n\r\n", 1)[1]
     said, _ = read_callback(body)
-    assert (said.status, said.judged_amount, said.receipt) == ("PAID", 45000, f"pay-{listed['id']}")
+    assert (said.status, said.judged_amount, said.receipt) == ("PAID", Decimal(45000), f"pay-{listed['id']}")
 
 
 async def test_a_callback_is_repeated_until_it_is_answered_with_200(monkeypatch: pytest.MonkeyPatch) -> None:
