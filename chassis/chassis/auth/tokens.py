@@ -1,6 +1,7 @@
 """Bearer tokens (HS256): made by userfc, checked in every service, with the role of their user."""
 
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
-from chassis.auth.revocation import Revocations
+from chassis.auth.revocation import Revocations, TokenRevoked
 from chassis.config.declare import plain
 from chassis.errors import Forbidden, Unauthenticated
 from chassis.ids import storable
@@ -25,6 +26,8 @@ ADMIN = "admin"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_TOKEN_LENGTH = 8192
 MAX_ID = 2**63 - 1
+# Tokens whose signature and claims a process remembers. The one that was used longest ago is forgotten first.
+MAX_KNOWN = 10_000
 # The last second that a timestamp column can hold: a log-out stores the token's end.
 MAX_EXP = 253_402_300_799
 
@@ -59,15 +62,52 @@ def encode_token(secret: str | SecretStr, *, user_id: int, email: str, role: str
     return jwt.encode(claims, plain(secret), algorithm=ALGORITHM)
 
 
+class KnownTokens:
+    """The principals of tokens whose signature and claims were found right, for as long as they last.
+
+    The text of a token never becomes less right but by its expiry, which is checked at each use.
+    """
+
+    def __init__(self) -> None:
+        self._principals: OrderedDict[str, Principal] = OrderedDict()
+
+    def get(self, token: str) -> Principal | None:
+        principal = self._principals.get(token)
+        if principal is None:
+            return None
+        # The rule of PyJWT.
+        if principal.exp <= time.time() - LEEWAY_S:
+            self.forget(token)
+            return None
+        self._principals.move_to_end(token)
+        return principal
+
+    def add(self, token: str, principal: Principal) -> None:
+        self._principals[token] = principal
+        if len(self._principals) > MAX_KNOWN:
+            self._principals.popitem(last=False)
+
+    def forget(self, token: str) -> None:
+        self._principals.pop(token, None)
+
+
 class TokenVerifier:
-    """Checks signature, claims and revocation."""
+    """Checks signature, claims and revocation. Another secret needs another verifier, which knows no token yet."""
 
     def __init__(self, secret: str | SecretStr, revocations: Revocations | None = None) -> None:
         self._secret = plain(secret)
         self._revocations = revocations
+        self._known = KnownTokens()
 
     def decode(self, token: str) -> Principal:
         """Check signature and claims. Raises Unauthenticated (`invalid_token`)."""
+        principal = self._known.get(token)
+        if principal is None:
+            principal = self._decode(token)
+            self._known.add(token, principal)
+        return principal
+
+    def _decode(self, token: str) -> Principal:
         if len(token) > MAX_TOKEN_LENGTH:
             raise _invalid()
         try:
@@ -96,8 +136,16 @@ class TokenVerifier:
         """
         principal = self.decode(token)
         if self._revocations is not None:
-            await self._revocations.check(principal.jti, token, principal.exp, mutating=mutating)
+            try:
+                await self._revocations.check(principal.jti, token, principal.exp, mutating=mutating)
+            except TokenRevoked:
+                self.forget(token)
+                raise
         return principal
+
+    def forget(self, token: str) -> None:
+        """Forget a token that is known to be revoked."""
+        self._known.forget(token)
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
