@@ -192,6 +192,17 @@ def is_transient(error: BaseException) -> bool:
     return False
 
 
+def is_without_effect(error: BaseException) -> bool:
+    """Return whether a statement outside a transaction has surely done nothing and can be made again at once.
+
+    PostgreSQL refused it, or ended it for the sake of a concurrent one, or the driver could not encode its values.
+    Nobody knows when the connection broke or no answer came in time; and a server that fails would fail again.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        return sql_class(error) not in _SERVER_CLASSES - {"40"}
+    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+
+
 def certificate_problem(error: BaseException) -> str | None:
     """Say what is wrong with a server's certificate, if the error is about one: its authority, its name, its dates."""
     refused = (seen for seen in causes(error) if isinstance(seen, ssl.SSLCertVerificationError))

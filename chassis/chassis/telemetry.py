@@ -164,6 +164,11 @@ def inject(headers: dict[str, str], context: Context | None = None) -> dict[str,
     return headers
 
 
+def is_recorded() -> bool:
+    """Return whether the current span is recorded."""
+    return trace.get_current_span().is_recording()
+
+
 def _exporting(endpoint: str) -> SpanProcessor:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 

@@ -17,7 +17,7 @@ from chassis.events import Event
 MAX_RECORD_BYTES = 1_000_000
 
 # Each service appends with this statement, except orderfc's checkout: its INSERT is a part of the one statement that
-# places an order (orderfc/repository/orders.py). A new column without a default has to be added in both places.
+# places orders (orderfc/repository/placing.py). A new column without a default has to be added in both places.
 # The size is that of the stored value: jsonb adds blanks and writes 1e99 out in full.
 _APPEND = """
 WITH appended AS (

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from sqlalchemy import exc as sa_exc
 
-from chassis.errors import Conflict, InvalidMessage, NotYet, Unavailable, is_transient
+from chassis.errors import Conflict, InvalidMessage, NotYet, Unavailable, is_transient, is_without_effect
 from chassis.events import Message
 from chassis.kafka.retry import Attempt, Verdict, is_outage
 from chassis.kafka.work_time import MAX_STEP_S, WorkTime
@@ -168,3 +168,28 @@ def test_having_been_early_costs_a_message_none_of_its_tries() -> None:
     reasons = [tried.failed(ValueError("cannot"), 0, max_tries=3, not_yet_s=30).dead_letter for _ in range(3)]
     assert reasons == [None, None, "handler_failed"]
     assert tried.tries == 8
+
+
+@pytest.mark.parametrize(
+    ("error", "certain"),
+    [
+        (DATABASE.NumericValueOutOfRangeError("x"), True),
+        (DATABASE.CharacterNotInRepertoireError("x"), True),
+        (DATABASE.CheckViolationError("x"), True),
+        (DATABASE.CardinalityViolationError("x"), True),
+        (DATABASE.DeadlockDetectedError("x"), True),
+        (EncodingError("value out of int32 range"), True),
+        (DATABASE.QueryCanceledError("a statement that took too long"), False),
+        (DATABASE.AdminShutdownError("x"), False),
+        (DATABASE.ConnectionDoesNotExistError("closed in the middle of the operation"), False),
+        (DATABASE.OutOfMemoryError("x"), False),
+        (DATABASE.OutdatedSchemaCacheError("the rows can't be read"), False),
+        (asyncpg.InterfaceError("connection is closed"), False),
+        (ConnectionResetError(), False),
+        (TimeoutError(), False),
+        (ValueError("a defect of ours"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_only_a_statement_that_was_refused_has_surely_done_nothing(error: Exception, certain: bool) -> None:
+    assert is_without_effect(error) is certain
