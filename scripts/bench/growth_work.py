@@ -12,9 +12,9 @@ from chassis.events import Event, Message
 from chassis.ids import uuid7
 from orderfc.model import Cause, Draft, Status
 from orderfc.model import Line as OrderLine
-from orderfc.repository import idempotency, orders
+from orderfc.repository import idempotency, orders, placing
 from orderfc.repository.idempotency import Lease
-from orderfc.repository.orders import Payloads
+from orderfc.repository.placing import NewOrder, Payloads
 from paymentfc.config import Settings as PaymentSettings
 from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Callback
@@ -39,7 +39,6 @@ USER = 1
 LIMIT, LEASE_S = 8, 30.0
 PAGE = 20
 _LINES = (OrderLine(1, "Kopi", 3, Decimal(15000)),)
-_DRAFT = Draft(7, _LINES, "IDR", "BANK_TRANSFER", "Jalan Merdeka 1")
 _PAYLOADS = Payloads("{}", "{}", {})
 
 
@@ -122,8 +121,12 @@ async def _give_back(tx: Tx, order: int) -> None:
     await stock.save(tx, order, uuid7(), Decision(entries, {entry.product_id: entry.quantity for entry in held}))
 
 
+def _new_order(user_id: int) -> NewOrder:
+    return NewOrder(Draft(user_id, _LINES, "IDR", "BANK_TRANSFER", "Jalan Merdeka 1"), _PAYLOADS)
+
+
 def _reserve(db: Database) -> Awaitable[object]:
-    return idempotency.reserve(db, Lease(USER, "a new key", b"\0" * 32), 30)
+    return idempotency.reserve(db, [Lease(USER, "a new key", b"\0" * 32)], 30)
 
 
 def _history(**named: Any) -> Work:
@@ -144,7 +147,8 @@ def work_of(orders_stored: int) -> dict[str, dict[str, Work]]:
 
 def _of_orderfc(order: int, middle: int) -> dict[str, Work]:
     return {
-        "checkout": lambda db: orders.place(db, _DRAFT, _PAYLOADS, None, 100),
+        "checkout": lambda db: placing.place(db, [_new_order(7)], 100),
+        "checkout, 64 in one statement": lambda db: placing.place(db, [_new_order(n) for n in range(7, 71)], 100),
         "idempotency key": _reserve,
         "one order": lambda db: orders.view(db, order, USER),
         "history, first page": _history(),

@@ -23,6 +23,7 @@ _PROMISES = "tests/chaos/test_promises.py"
 _ORDER_EVENTS = "orderfc/tests/integration/test_events.py"
 _ORDER_READS = "orderfc/tests/integration/test_reads.py"
 _KEYS = "orderfc/tests/integration/test_idempotency.py"
+_BATCHES = "orderfc/tests/integration/test_batches.py"
 _PRODUCT_HTTP = "productfc/tests/integration/test_http.py"
 _STOCK = "productfc/tests/integration/test_stock.py"
 _PAY_HTTP = "paymentfc/tests/integration/test_http.py"
@@ -159,9 +160,39 @@ CONTRACT = [
     Fault(
         "a refused checkout burns its key",
         "orderfc/orderfc/usecase/checkout.py",
-        "            await self._free(lease)\n",
+        "            await self._free(lease, reserving)\n",
         "            pass\n",
         f"{_KEYS}::test_a_key_is_free_after_a_refusal_and_then_works_with_another_body",
+    ),
+    Fault(
+        "orders are placed again when the answer of their statement was lost",
+        "orderfc/orderfc/usecase/place_order.py",
+        "Batches(self._place_all, is_without_effect, ",
+        "Batches(self._place_all, lambda _: True, ",
+        f"{_BATCHES}::test_after_an_answer_that_was_lost_no_order_is_placed_again",
+    ),
+    Fault(
+        "one statement places several orders of a customer, beyond the count of open ones",
+        "orderfc/orderfc/usecase/place_order.py",
+        "is_without_effect, apart=lambda order: order.draft.user_id)",
+        "is_without_effect)",
+        f"{_BATCHES}::test_no_statement_has_two_orders_of_one_customer",
+    ),
+    Fault(
+        "an order is placed although its lease was lost",
+        "orderfc/orderfc/repository/placing.py",
+        " AND (key IS NULL OR place IN (SELECT place FROM leased))",
+        "",
+        "orderfc/tests/integration/test_placing.py::"
+        "test_an_order_whose_lease_was_taken_over_is_not_placed_and_those_beside_it_are",
+    ),
+    Fault(
+        "a token that was verified once is good for ever",
+        "chassis/chassis/auth/tokens.py",
+        "if principal.exp <= time.time() - LEEWAY_S:",
+        "if False:",
+        "chassis/tests/unit/test_known_tokens.py::"
+        "test_a_token_is_known_until_it_ends_and_is_then_verified_as_any_other",
     ),
     Fault(
         "a repeat does not say that it is one",

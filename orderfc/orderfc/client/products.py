@@ -1,7 +1,8 @@
-"""The client of productfc: one batch read per checkout, bounded in time and in number."""
+"""The client of productfc: one read for all checkouts that wait, bounded in time and in number."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 import httpx2
@@ -10,13 +11,36 @@ from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
 from chassis import telemetry
+from chassis.batching import Batches
 from chassis.errors import Unavailable
 from orderfc.config import Settings
 from orderfc.model import Product
 
 log = structlog.get_logger(__name__)
 
-CALLS = Counter("productfc_calls_total", "Batch reads of products by outcome", ["outcome"])
+CALLS = Counter("productfc_calls_total", "Reads of a basket's products by outcome", ["outcome"])
+
+# As many products as productfc answers in one call.
+MAX_IDS = 100
+# Answers that the products of one basket can bring about: a request that is not understood, and a defect.
+_OF_ONE_BASKET = frozenset({400, 500})
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """The products of a basket, at most MAX_IDS, and the trace headers of its request."""
+
+    ids: Sequence[int]
+    headers: dict[str, str]
+
+
+class _NoAnswer(Exception):
+    """productfc gave no valid answer. `of_one_basket`: it may be due to the products that were asked for."""
+
+    def __init__(self, outcome: str, detail: str, *, of_one_basket: bool = False) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
+        self.of_one_basket = of_one_basket
 
 
 class _Item(BaseModel):
@@ -36,6 +60,7 @@ class ProductClient:
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._timeout_s = settings.product_timeout_s
         self._slots = asyncio.Semaphore(settings.product_concurrency)
+        self._questions = Batches(self._ask_all, _is_of_one_basket)
         self._http = httpx2.AsyncClient(
             base_url=settings.product_host,
             timeout=settings.product_timeout_s,
@@ -46,31 +71,56 @@ class ProductClient:
         )
 
     async def by_id(self, product_ids: Iterable[int]) -> dict[int, Product]:
-        """Read at most 100 products in one call; unknown ids are missing from the answer.
+        """Read at most 100 products; unknown ids are missing from the answer. Baskets that wait share a call.
 
+        A request whose trace is recorded asks by itself, so that its trace is complete.
         Raises Unavailable without a valid answer within the time limit, which includes the wait for a free slot.
         """
-        ids = ",".join(str(product_id) for product_id in product_ids)
+        question = _Question(tuple(product_ids), telemetry.inject({}))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                if telemetry.is_recorded():
+                    products = await self._ask(question.ids, question.headers)
+                else:
+                    products = await self._questions.submit(question)
+        except _NoAnswer as error:
+            raise _unavailable(error) from error
+        except TimeoutError as error:
+            raise _unavailable(_NoAnswer("no_answer", f"TimeoutError: {error}")) from error
+        CALLS.labels("answered").inc()
+        return products
+
+    async def _ask_all(self, questions: Sequence[_Question]) -> list[dict[int, Product]]:
+        """Answer the questions of several baskets with as few calls as there can be, in the trace of the first."""
+        ids = list(dict.fromkeys(number for question in questions for number in question.ids))
+        parts = [ids[start : start + MAX_IDS] for start in range(0, len(ids), MAX_IDS)]
+        found: dict[int, Product] = {}
+        for answer in await asyncio.gather(*(self._ask(part, questions[0].headers) for part in parts)):
+            found |= answer
+        return [{number: found[number] for number in question.ids if number in found} for question in questions]
+
+    async def _ask(self, ids: Iterable[int], headers: Mapping[str, str]) -> dict[int, Product]:
+        """Make one call. Raises _NoAnswer."""
         try:
             async with asyncio.timeout(self._timeout_s), self._slots:
-                answer = await self._get(ids)
+                answer = await self._get(",".join(map(str, ids)), headers)
         except (httpx2.HTTPError, OSError, TimeoutError) as error:
-            raise _unavailable("no_answer", f"{type(error).__name__}: {error}") from error
-        if answer.status_code != 200:
-            raise _unavailable("refused", f"status {answer.status_code}")
+            raise _NoAnswer("no_answer", f"{type(error).__name__}: {error}") from error
+        status = answer.status_code
+        if status != 200:
+            raise _NoAnswer("refused", f"status {status}", of_one_basket=status in _OF_ONE_BASKET)
         try:
             batch = _Batch.model_validate_json(answer.content)
         except ValidationError as error:
-            raise _unavailable("invalid_answer", f"{error.error_count()} fields do not fit") from error
-        CALLS.labels("answered").inc()
+            raise _NoAnswer("invalid_answer", f"{error.error_count()} fields do not fit", of_one_basket=True) from error
         return {item.id: Product(item.id, item.name, item.price, item.stock) for item in batch.products}
 
-    async def _get(self, ids: str) -> httpx2.Response:
+    async def _get(self, ids: str, headers: Mapping[str, str]) -> httpx2.Response:
         """Read, and once more when the connection ended: a replica that restarts closes its connections."""
         try:
-            return await self._http.get("/v1/products", params={"ids": ids}, headers=telemetry.inject({}))
+            return await self._http.get("/v1/products", params={"ids": ids}, headers=headers)
         except (httpx2.NetworkError, httpx2.RemoteProtocolError):
-            return await self._http.get("/v1/products", params={"ids": ids}, headers=telemetry.inject({}))
+            return await self._http.get("/v1/products", params={"ids": ids}, headers=headers)
 
     async def ping(self) -> None:
         """Raise httpx2.HTTPError when productfc does not answer."""
@@ -81,7 +131,11 @@ class ProductClient:
         await self._http.aclose()
 
 
-def _unavailable(outcome: str, detail: str) -> Unavailable:
-    CALLS.labels(outcome).inc()
-    log.warning("productfc can't be asked", outcome=outcome, detail=detail)
+def _is_of_one_basket(error: Exception) -> bool:
+    return isinstance(error, _NoAnswer) and error.of_one_basket
+
+
+def _unavailable(error: _NoAnswer) -> Unavailable:
+    CALLS.labels(error.outcome).inc()
+    log.warning("productfc can't be asked", outcome=error.outcome, detail=str(error))
     return Unavailable("products can't be checked now, nothing was ordered; please try again")

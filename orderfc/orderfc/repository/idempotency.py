@@ -1,5 +1,6 @@
-"""Idempotency keys: reserved with a lease, completed by checkout's statement, freed after every failure."""
+"""Idempotency keys: reserved with a lease, completed by the statement that places orders, freed after every failure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -12,13 +13,16 @@ from chassis.db.database import Database
 _EXPIRED = "k.order_id IS NULL AND k.leased_until < now()"
 _RESERVE = f"""
 INSERT INTO idempotency_keys AS k (user_id, key, request_hash, lease_token, leased_until)
-VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')
+SELECT user_id, key, request_hash, lease_token, now() + $5 * interval '1 second'
+FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::uuid[]) WITH ORDINALITY
+  AS asked (user_id, key, request_hash, lease_token, place)
+ORDER BY place
 ON CONFLICT (user_id, key) DO UPDATE SET
   request_hash = CASE WHEN {_EXPIRED} THEN excluded.request_hash ELSE k.request_hash END,
   lease_token = CASE WHEN {_EXPIRED} THEN excluded.lease_token ELSE k.lease_token END,
   leased_until = CASE WHEN {_EXPIRED} THEN excluded.leased_until ELSE k.leased_until END,
   created_at = CASE WHEN {_EXPIRED} THEN now() ELSE k.created_at END
-RETURNING k.lease_token = $4 AS acquired, k.request_hash = $3 AS same_request, k.order_id
+RETURNING k.user_id, k.key, k.lease_token, k.request_hash, k.order_id
 """
 _FREE = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND lease_token = $3 AND order_id IS NULL"
 _PURGE = """
@@ -37,6 +41,11 @@ class Lease:
     request_hash: bytes
     token: UUID = field(default_factory=uuid4)
 
+    @property
+    def name(self) -> tuple[int, str]:
+        """What no two leases can hold at the same time."""
+        return self.user_id, self.key
+
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
@@ -47,13 +56,32 @@ class Reservation:
     order_id: int | None
 
 
-async def reserve(db: Database, lease: Lease, lease_s: int) -> Reservation:
-    """Reserve the key for `lease_s` seconds, or return the reservation of the request that holds it."""
+def lock_order(lease: Lease | None) -> tuple[int, str]:
+    """Return by what the keys of a statement are sorted: two statements that lock the same keys do so in one order."""
+    return (0, "") if lease is None else lease.name
+
+
+async def reserve(db: Database, leases: Sequence[Lease], lease_s: int) -> list[Reservation]:
+    """Reserve different keys for `lease_s` seconds, or return the reservations of the requests that hold them.
+
+    Reserving a second time with the same leases returns the same.
+    """
+    by_lock = sorted(leases, key=lock_order)
     async with db.driver() as connection:
-        row = await connection.fetchrow(_RESERVE, lease.user_id, lease.key, lease.request_hash, lease.token, lease_s)
-    if row is None:
-        raise RuntimeError("an upsert without a condition returned no row")
-    return Reservation(row["acquired"], row["same_request"], row["order_id"])
+        rows = await connection.fetch(
+            _RESERVE,
+            [lease.user_id for lease in by_lock],
+            [lease.key for lease in by_lock],
+            [lease.request_hash for lease in by_lock],
+            [lease.token for lease in by_lock],
+            lease_s,
+        )
+    found = {(row["user_id"], row["key"]): row for row in rows}
+    return [_reservation(lease, found[lease.name]) for lease in leases]
+
+
+def _reservation(lease: Lease, row: asyncpg.Record) -> Reservation:
+    return Reservation(row["lease_token"] == lease.token, row["request_hash"] == lease.request_hash, row["order_id"])
 
 
 async def free(db: Database, lease: Lease) -> None:

@@ -1,60 +1,15 @@
-"""All SQL on orders: checkout's one statement, the locked read and guarded write of a transition, the reads."""
+"""The SQL on orders that are placed: the locked read and guarded write of a transition, the reads, the erasure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from uuid import UUID
 
 import asyncpg
-import orjson
 
 from chassis.db.database import Database, Tx
-from chassis.ids import uuid7
-from orderfc.events import ORDER_CREATED, STOCK_UPDATED
-from orderfc.model import Cause, Draft, Status
-from orderfc.repository.idempotency import Lease
+from orderfc.model import Cause, Status
 
 # In the place of an address whose retention has ended. Also in the condition of a partial index.
 ERASED = "erased"
 
-# Along the index (user_id, status, id).
-COUNT_OPEN = (
-    "SELECT count(*) AS n"
-    " FROM (SELECT FROM orders WHERE user_id = $1 AND status = 0 LIMIT greatest($15::bigint, 0)) AS open_order"
-)
-# When the lease was lost or too many orders are open, `claimed` is empty and nothing is inserted. The number is taken
-# first because the events carry it; it is added to their payloads here. This is the only INSERT into `outbox` outside
-# chassis/db/outbox.py: it saves checkout a round trip.
-_PLACE = """
-WITH open AS ({count_open}),
-numbered AS MATERIALIZED (SELECT nextval('orders_id_seq') AS id FROM open WHERE n < $15::bigint),
-claimed AS ({claimed}),
-placed AS (
-  INSERT INTO orders (id, user_id, status, total_amount, total_qty, currency, payment_method, shipping_address)
-  SELECT id, $1, 0, $2, $3, $4, $5, $6 FROM claimed RETURNING id),
-items AS (
-  INSERT INTO order_items (order_id, product_id, name, quantity, price)
-  SELECT placed.id, line.* FROM placed, unnest($7::bigint[], $8::text[], $9::int[], $10::numeric[]) AS line),
-first_step AS (INSERT INTO order_history (order_id, status, cause) SELECT id, 0, 'checkout' FROM placed),
-events AS (
-  INSERT INTO outbox (event_id, topic, key, payload, headers)
-  SELECT e.event_id, e.topic, 'order-' || placed.id, jsonb_build_object('order_id', placed.id) || e.payload, $11::jsonb
-  FROM placed, unnest($12::uuid[], $13::text[], $14::jsonb[]) WITH ORDINALITY AS e (event_id, topic, payload, n)
-  ORDER BY e.n)
-SELECT (SELECT id FROM placed) AS id, n >= $15::bigint AS too_many FROM open
-"""
-_PLACE_WITHOUT_KEY = _PLACE.format(count_open=COUNT_OPEN, claimed="SELECT id FROM numbered")
-_PLACE_WITH_KEY = _PLACE.format(
-    count_open=COUNT_OPEN,
-    claimed="""
-  UPDATE idempotency_keys AS k SET order_id = numbered.id
-  FROM numbered WHERE k.user_id = $1 AND k.key = $16 AND k.lease_token = $17 AND k.order_id IS NULL
-  RETURNING numbered.id""",
-)
-
-# The first half of the advisory lock's key: an arbitrary constant that keeps these locks apart from others.
-_LOCK_CLASS = 0x4F50454E
-# A separate statement, so that the next one sees what the previous holder of the lock has committed.
-_LOCK_CUSTOMER = "SELECT pg_advisory_xact_lock($1, $2)"
 _LOCKED_STATUS = "SELECT status FROM orders WHERE id = $1 FOR UPDATE"
 _CHANGE_STATUS = """
 WITH changed AS (
@@ -94,73 +49,6 @@ UPDATE orders SET shipping_address = '{ERASED}' WHERE id = ANY(ARRAY(
     AND created_at < now() - $1 * interval '1 day'
   ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Payloads:
-    """The JSON of checkout's two events without their `order_id`, and the headers (trace context) of both."""
-
-    order_created: str
-    stock_updated: str
-    headers: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """The order's number. None: nothing was written, as the lease was lost or too many orders are open."""
-
-    order_id: int | None
-    too_many: bool
-
-
-async def lock_customer(tx: Tx, user_id: int) -> None:
-    """Let a customer's checkouts wait for each other until the transaction ends. Two customers may share a lock."""
-    await tx.driver().execute(_LOCK_CUSTOMER, _LOCK_CLASS, user_id & 0x7FFFFFFF)
-
-
-async def place(db: Database, draft: Draft, payloads: Payloads, lease: Lease | None, max_open: int) -> Placed:
-    """Store the order with its items, first history row and events, and mark the key done, in one statement.
-
-    Nothing is stored when the customer has `max_open` open orders or more. Statements that run at the same time do not
-    count each other's orders.
-    """
-    async with db.driver() as connection:
-        return await _place(connection, draft, payloads, lease, max_open)
-
-
-async def place_in(tx: Tx, draft: Draft, payloads: Payloads, lease: Lease | None, max_open: int) -> Placed:
-    """The same as `place`, in a transaction in which the customer is locked: then the count is exact."""
-    return await _place(tx.driver(), draft, payloads, lease, max_open)
-
-
-async def _place(
-    connection: asyncpg.Connection, draft: Draft, payloads: Payloads, lease: Lease | None, max_open: int
-) -> Placed:
-    event_ids: list[UUID] = [uuid7(), uuid7()]
-    arguments = [
-        draft.user_id,
-        draft.total_amount,
-        draft.total_quantity,
-        draft.currency,
-        draft.payment_method,
-        draft.shipping_address,
-        [line.product_id for line in draft.lines],
-        [line.name for line in draft.lines],
-        [line.quantity for line in draft.lines],
-        [line.price for line in draft.lines],
-        orjson.dumps(payloads.headers).decode(),
-        event_ids,
-        [ORDER_CREATED, STOCK_UPDATED],
-        [payloads.order_created, payloads.stock_updated],
-        max_open,
-    ]
-    if lease is None:
-        row = await connection.fetchrow(_PLACE_WITHOUT_KEY, *arguments)
-    else:
-        row = await connection.fetchrow(_PLACE_WITH_KEY, *arguments, lease.key, lease.token)
-    if row is None:
-        raise RuntimeError("a count returned no row")
-    return Placed(row["id"], row["too_many"])
 
 
 async def locked_status(tx: Tx, order_id: int) -> Status | None:

@@ -1,4 +1,4 @@
-"""Checkout: price a basket with productfc's answer, then store the order, its events and its key in one statement."""
+"""Checkout: reserve the key, price the basket with productfc's answer, then store order, events and key."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ import structlog
 
 from chassis import telemetry
 from chassis.auth.limits import Limit
+from chassis.batching import Batches
 from chassis.db.database import Database
+from chassis.errors import is_without_effect
 from chassis.failpoint import failpoint
 from chassis.money import check_amount
 from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
-from orderfc.errors import KeyReused, RequestInProgress, TooManyOpenOrders
+from orderfc.errors import KeyReused, RequestInProgress
 from orderfc.model import BasketLine, Draft, Product, check_total, merge, price_basket
-from orderfc.repository import idempotency, orders
-from orderfc.repository.idempotency import Lease
+from orderfc.repository import idempotency
+from orderfc.repository.idempotency import Lease, Reservation
+from orderfc.repository.placing import NewOrder, Payloads
+from orderfc.usecase.place_order import PlaceOrder
 
 log = structlog.get_logger(__name__)
-
-# So close to the limit of open orders a customer's checkouts are placed one after the other, so that none exceeds it.
-# More than the statements that all replicas can run at the same time.
-CLOSE_TO_LIMIT = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,16 @@ class Outcome:
 
 
 class Checkout:
-    """Places orders. Its state is the tasks that free keys of failed requests."""
+    """Checks orders out. Its state is the keys that wait to be reserved, and the tasks that free those of failures."""
 
     def __init__(self, settings: Settings, db: Database, products: ProductClient, limit: Limit) -> None:
         self._settings = settings
         self._limit = limit
         self._db = db
         self._products = products
+        self._place_order = PlaceOrder(db, settings.max_open_orders_per_user)
+        # One statement can't reserve a key twice.
+        self._reserving = Batches(self._reserve_all, is_without_effect, apart=lambda lease: lease.name)
         self._freeing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, request: CheckoutRequest) -> Outcome:
@@ -71,15 +74,17 @@ class Checkout:
         if request.key is None:
             return Outcome(await self._place(request, basket, None))
         lease = Lease(request.user_id, request.key, request.request_hash)
+        reserving = self._reserving.submit(lease)
         try:
-            reservation = await idempotency.reserve(self._db, lease, self._settings.idempotency_lease_s)
+            # Not cancelled with this request: a key can only be freed after it was reserved.
+            reservation = await asyncio.shield(reserving)
             if not reservation.acquired:
                 return _earlier_outcome(reservation)
             return Outcome(await self._place(request, basket, lease))
         except (KeyReused, RequestInProgress):
             raise
         except BaseException:
-            await self._free(lease)
+            await self._free(lease, reserving)
             raise
 
     async def _place(self, request: CheckoutRequest, basket: Sequence[BasketLine], lease: Lease | None) -> int:
@@ -92,8 +97,10 @@ class Checkout:
             shipping_address=request.shipping_address,
         )
         check_total(draft)
+        # The payloads carry the trace of this request, so they are made here.
+        order = NewOrder(draft, _payloads(draft), lease)
         await failpoint("orderfc.before_commit")
-        order_id = await self._store(draft, lease)
+        order_id = await self._place_order(order)
         await failpoint("orderfc.after_commit")
         self._db.wake_relay()
         log.info("order placed", order_id=order_id, total_amount=str(draft.total_amount), lines=len(draft.lines))
@@ -111,36 +118,26 @@ class Checkout:
         finally:
             await counting
 
-    async def _store(self, draft: Draft, lease: Lease | None) -> int:
-        """Store the order. Raises RequestInProgress when the lease was lost, TooManyOpenOrders."""
-        payloads, most = _payloads(draft), self._settings.max_open_orders_per_user
-        placed = await orders.place(self._db, draft, payloads, lease, most - CLOSE_TO_LIMIT)
-        if placed.too_many:
-            async with self._db.transaction() as tx:
-                await orders.lock_customer(tx, draft.user_id)
-                placed = await orders.place_in(tx, draft, payloads, lease, most)
-        if placed.too_many:
-            raise TooManyOpenOrders(most)
-        if placed.order_id is None:
-            raise RequestInProgress
-        return placed.order_id
+    async def _reserve_all(self, leases: Sequence[Lease]) -> Sequence[Reservation]:
+        return await idempotency.reserve(self._db, leases, self._settings.idempotency_lease_s)
 
-    async def _free(self, lease: Lease) -> None:
+    async def _free(self, lease: Lease, reserving: asyncio.Future[Reservation]) -> None:
         """Free the key, also while this request is being cancelled. A key that can't be freed waits for its lease."""
-        task = asyncio.create_task(self._try_free(lease))
+        task = asyncio.create_task(self._try_free(lease, reserving))
         self._freeing.add(task)
         task.add_done_callback(self._freeing.discard)
         await asyncio.shield(task)
 
-    async def _try_free(self, lease: Lease) -> None:
+    async def _try_free(self, lease: Lease, reserving: asyncio.Future[Reservation]) -> None:
         try:
+            await asyncio.wait([reserving])
             await idempotency.free(self._db, lease)
         except Exception as error:
             # The caller gets the error that led here, not this one.
             log.warning("idempotency key stays until its lease ends", error=str(error))
 
 
-def _earlier_outcome(reservation: idempotency.Reservation) -> Outcome:
+def _earlier_outcome(reservation: Reservation) -> Outcome:
     if not reservation.same_request:
         raise KeyReused
     if reservation.order_id is None:
@@ -148,7 +145,7 @@ def _earlier_outcome(reservation: idempotency.Reservation) -> Outcome:
     return Outcome(reservation.order_id, replayed=True)
 
 
-def _payloads(draft: Draft) -> orders.Payloads:
+def _payloads(draft: Draft) -> Payloads:
     created = events.OrderCreated(
         user_id=draft.user_id,
         total_amount=draft.total_amount,
@@ -164,4 +161,4 @@ def _payloads(draft: Draft) -> orders.Payloads:
         products=[events.StockQuantity(product_id=line.product_id, quantity=line.quantity) for line in draft.lines],
         event_time=datetime.now(UTC),
     )
-    return orders.Payloads(created.model_dump_json(), updated.model_dump_json(), telemetry.inject({}))
+    return Payloads(created.model_dump_json(), updated.model_dump_json(), telemetry.inject({}))

@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from orderfc.config import Settings
-from orderfc.repository import orders
-from orderfc.usecase import checkout as usecase
+from orderfc.repository import placing
+from orderfc.usecase import place_order
 
 from .conftest import Shop, body, message, open_shop
 
@@ -86,7 +86,7 @@ async def test_a_customer_has_at_most_so_many_unpaid_orders_until_one_is_settled
     assert (await strict.checkout(user, body(), "key")).status_code == 201
 
 
-@pytest.mark.parametrize("most", [3, usecase.CLOSE_TO_LIMIT + 6])
+@pytest.mark.parametrize("most", [3, place_order.CLOSE_TO_LIMIT + 6])
 async def test_checkouts_at_the_same_time_do_not_exceed_the_number_of_unpaid_orders(
     settings: Settings, redis_server: dict[str, Any], most: int
 ) -> None:
@@ -109,8 +109,8 @@ async def test_the_count_of_open_orders_reads_its_index_and_no_more_rows_than_th
         user * 1000,
     )
     await shop.value("ANALYZE orders")
-    counting = orders.COUNT_OPEN.replace("$1", str(user * 1000)).replace("$15::bigint", "5")
+    counting = placing.COUNT_OPEN.replace("$1::bigint", "5").replace("asked.user_id", str(user * 1000))
     plan = "\n".join(row[0] for row in await shop.rows(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {counting}"))
     assert "ix_orders_user_id_status_id" in plan
     assert "Seq Scan" not in plan
-    await shop.value("DELETE FROM orders WHERE user_id >= $1", user * 1000)
+    await shop.value("DELETE FROM orders WHERE user_id BETWEEN $1 AND $1 + 49", user * 1000)

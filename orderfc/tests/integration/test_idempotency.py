@@ -121,7 +121,7 @@ async def test_an_unexpected_error_is_a_plain_500_and_frees_the_key(shop: Shop) 
 async def test_the_key_of_a_crashed_request_is_taken_over_when_its_lease_ends(shop: Shop) -> None:
     user = shop.user()
     crashed = Lease(int(user["X-Test-User"]), "key", b"\0" * 32)
-    assert (await idempotency.reserve(shop.db, crashed, 30)).acquired
+    assert [held.acquired for held in await idempotency.reserve(shop.db, [crashed], 30)] == [True]
     assert (await shop.checkout(user, body(), "key")).status_code == 422
     await shop.value(
         "UPDATE idempotency_keys SET leased_until = now(), created_at = now() - interval '47 hours' WHERE user_id = $1",
@@ -143,7 +143,7 @@ async def test_a_holder_whose_lease_was_taken_over_writes_nothing(shop: Shop) ->
     await shop.productfc.called.wait()
     await shop.value("UPDATE idempotency_keys SET leased_until = now() WHERE user_id = $1", request(user).user_id)
     successor = Lease(request(user).user_id, "key", HASH)
-    assert (await idempotency.reserve(shop.db, successor, 30)).acquired
+    assert [held.acquired for held in await idempotency.reserve(shop.db, [successor], 30)] == [True]
     shop.productfc.gate.set()
     with pytest.raises(RequestInProgress):
         await late

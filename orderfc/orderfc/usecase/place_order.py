@@ -1,0 +1,39 @@
+"""Place priced orders: those of different customers that wait together in one statement."""
+
+from collections.abc import Sequence
+
+from chassis.batching import Batches
+from chassis.db.database import Database
+from chassis.errors import is_without_effect
+from orderfc.errors import RequestInProgress, TooManyOpenOrders
+from orderfc.repository import placing
+from orderfc.repository.placing import NewOrder, Placed
+
+# So close to the limit of open orders a customer's checkouts are placed one after the other, so that none exceeds it.
+# More than the statements that all replicas can run at the same time. Each has at most one order of a customer.
+CLOSE_TO_LIMIT = 32
+
+
+class PlaceOrder:
+    """Places orders. Its state is the orders that wait for a statement."""
+
+    def __init__(self, db: Database, max_open: int) -> None:
+        self._db = db
+        self._max_open = max_open
+        self._batches = Batches(self._place_all, is_without_effect, apart=lambda order: order.draft.user_id)
+
+    async def __call__(self, order: NewOrder) -> int:
+        """Return the new order's number. Raises RequestInProgress when its lease was lost, TooManyOpenOrders."""
+        placed = await self._batches.submit(order)
+        if placed.too_many:
+            async with self._db.transaction() as tx:
+                await placing.lock_customer(tx, order.draft.user_id)
+                placed = await placing.place_in(tx, order, self._max_open)
+        if placed.too_many:
+            raise TooManyOpenOrders(self._max_open)
+        if placed.order_id is None:
+            raise RequestInProgress
+        return placed.order_id
+
+    async def _place_all(self, orders: Sequence[NewOrder]) -> Sequence[Placed]:
+        return await placing.place(self._db, orders, self._max_open - CLOSE_TO_LIMIT)
