@@ -97,14 +97,14 @@ class TokenVerifier:
     def __init__(self, secret: str | SecretStr, revocations: Revocations | None = None) -> None:
         self._secret = plain(secret)
         self._revocations = revocations
-        self._known = KnownTokens()
+        self.known = KnownTokens()
 
     def decode(self, token: str) -> Principal:
         """Check signature and claims. Raises Unauthenticated (`invalid_token`)."""
-        principal = self._known.get(token)
+        principal = self.known.get(token)
         if principal is None:
             principal = self._decode(token)
-            self._known.add(token, principal)
+            self.known.add(token, principal)
         return principal
 
     def _decode(self, token: str) -> Principal:
@@ -139,13 +139,9 @@ class TokenVerifier:
             try:
                 await self._revocations.check(principal.jti, token, principal.exp, mutating=mutating)
             except TokenRevoked:
-                self.forget(token)
+                self.known.forget(token)
                 raise
         return principal
-
-    def forget(self, token: str) -> None:
-        """Forget a token that is known to be revoked."""
-        self._known.forget(token)
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

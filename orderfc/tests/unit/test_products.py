@@ -149,4 +149,4 @@ async def test_a_call_for_several_is_in_the_trace_of_the_first_and_a_recorded_re
     productfc.traces.clear()
     monkeypatch.setattr(telemetry, "is_recorded", lambda: True)
     traces = await asyncio.gather(traced(3), traced(4))
-    assert [sent.split("-")[1] for sent in productfc.traces] == traces
+    assert [sent.split("-")[1] for sent in productfc.traces] == list(traces)

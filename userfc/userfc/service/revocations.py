@@ -34,6 +34,6 @@ async def check_token(db: Database, verifier: TokenVerifier, token: str) -> Prin
     """
     principal = verifier.decode(token)
     if await tokens.is_revoked(db, principal.jti):
-        verifier.forget(token)
+        verifier.known.forget(token)
         raise TokenRevoked
     return principal
