@@ -55,6 +55,10 @@ def _parsed(specification: str) -> list[re.Match[str]]:
     return matches
 
 
+def is_armed() -> bool:
+    return bool(_armed)
+
+
 async def failpoint(name: str, detail: str = "") -> None:
     """Take the action that is armed for this hit of `name`, if any; also for `name/detail`, such as a topic."""
     if not _armed:

@@ -80,7 +80,7 @@ class Tracing:
             trace_id, sampled = parent.trace_id, parent.trace_flags.sampled
         else:
             trace_id = parent.trace_id if parent.is_valid else self._ids.generate_trace_id()
-            sampled = trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
+            sampled = self._samples(trace_id)
         if not sampled:
             return _NotRecorded(trace_id, parent, context)
         if not parent.is_valid:
@@ -94,6 +94,21 @@ class Tracing:
             set_status_on_exception=set_status_on_exception,
         )
 
+    def may_record(self, headers: Mapping[str, str]) -> bool:
+        """Whether a span that continues the trace of these headers may be recorded; without a trace, chance decides."""
+        if not self._bound:
+            return False
+        parent = trace.get_current_span(extract(headers)).get_span_context()
+        return not parent.is_valid or self._samples(parent.trace_id)
+
+    def unrecorded(self, headers: Mapping[str, str]) -> SpanContext:
+        """Return a span that is recorded nowhere, in the trace of these headers or else in a new one."""
+        parent = trace.get_current_span(extract(headers)).get_span_context()
+        return _child(parent, parent.trace_id if parent.is_valid else self._ids.generate_trace_id())
+
+    def _samples(self, trace_id: int) -> bool:
+        return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
+
 
 class _NotRecorded:
     """Makes a span current that is recorded nowhere."""
@@ -101,8 +116,7 @@ class _NotRecorded:
     __slots__ = ("_context", "_span", "_token")
 
     def __init__(self, trace_id: int, parent: SpanContext, context: Context | None) -> None:
-        own = SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False, trace_state=parent.trace_state)
-        self._span = NonRecordingSpan(own)
+        self._span = NonRecordingSpan(_child(parent, trace_id))
         self._context = context
 
     def __enter__(self) -> Span:
@@ -111,6 +125,10 @@ class _NotRecorded:
 
     def __exit__(self, *_: object) -> None:
         contexts.detach(self._token)
+
+
+def _child(parent: SpanContext, trace_id: int) -> SpanContext:
+    return SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False, trace_state=parent.trace_state)
 
 
 tracing = Tracing()

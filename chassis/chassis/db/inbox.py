@@ -4,14 +4,25 @@ The column `event_id` has the event's identity (`chassis.events.identity`). Rows
 are not found: an event that comes again across that upgrade meets the business guards, as after a purge.
 """
 
+from collections.abc import Sequence
+from typing import TypeVar
+from uuid import UUID
+
 import asyncpg
 from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, func
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects import postgresql
 
 from chassis.db.database import Tx
 from chassis.events import Message
 
+T = TypeVar("T")
+
 _FIRST = "INSERT INTO inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
+# In the order of the ids: two runs that share messages then wait for each other, and not in a circle.
+_FIRST_OF = """
+INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
+ON CONFLICT DO NOTHING RETURNING event_id
+"""
 _PURGE = """
 DELETE FROM inbox WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM inbox WHERE received_at < now() - $1 * interval '1 day' ORDER BY received_at LIMIT $2))
@@ -24,7 +35,7 @@ def inbox_table(metadata: MetaData) -> Table:
         "inbox",
         metadata,
         Column("consumer", Text, primary_key=True),
-        Column("event_id", UUID(as_uuid=True), primary_key=True),
+        Column("event_id", postgresql.UUID(as_uuid=True), primary_key=True),
         Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Index("ix_inbox_received_at", "received_at"),
     )
@@ -36,6 +47,18 @@ async def first_time(tx: Tx, consumer: str, message: Message) -> bool:
     A second delivery at the same instant waits here until the first one's transaction ends.
     """
     return bool(await tx.driver().fetchval(_FIRST, consumer, message.identity))
+
+
+async def first_times(tx: Tx, consumer: str, run: Sequence[tuple[UUID, T]]) -> tuple[list[T], list[T]]:
+    """Record messages by their identities. Returns what comes with those that are new one by one, and the rest."""
+    identities = [identity for identity, _ in run]
+    new = {row[0] for row in await tx.driver().fetch(_FIRST_OF, consumer, identities)}
+    firsts: list[T] = []
+    repeated: list[T] = []
+    for identity, each in run:
+        (firsts if identity in new else repeated).append(each)
+        new.discard(identity)
+    return firsts, repeated
 
 
 async def purge(driver: asyncpg.Connection, limit: int, *, days: int) -> int:

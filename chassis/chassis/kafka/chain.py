@@ -2,25 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 
 import structlog
 from aiokafka.errors import KafkaError
 from opentelemetry.trace import Span
 from prometheus_client import Counter
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from chassis import telemetry
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
 from chassis.failpoint import failpoint
 from chassis.kafka.dead_letter import MAX_ERROR, TOO_LARGE, forms
+from chassis.kafka.handling import Handler
 from chassis.kafka.producer import Producer
 from chassis.kafka.retry import NOT_YET_S, Attempt, Outcome, is_outage
 from chassis.kafka.topics import dlq
 from chassis.kafka.work_time import WorkTime
 from chassis.loops import backoff, wait_any
+from chassis.message_scope import message_scope
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +28,8 @@ CONSUMED = Counter("consumer_messages_total", "Messages by outcome", ["topic", "
 MAX_WAIT_S = 5.0
 # A wait that lasts is logged again after so many tries, which is every five minutes.
 LOG_EVERY = 60
-# Characters of a key or an id from outside.
-MAX_LOGGED = 255
 # Key, value and headers. A batch may inflate to more: that is not parsed, and does not wait.
 MAX_MESSAGE_BYTES = 1024 * 1024
-
-Handler = Callable[[Message], Awaitable[None]]
 
 
 class Chain:
@@ -61,7 +56,7 @@ class Chain:
     async def process(self, attempt: Attempt) -> Outcome:
         """Run one attempt through the steps of the chain, the outermost first."""
         message = attempt.message
-        with _span(message) as span, _log_context(message):
+        with message_scope(message) as span:
             try:
                 return await self._wait_out_outages(self._run_handler, message, span)
             except Exception as error:
@@ -129,30 +124,6 @@ class Chain:
             log.error("message dead-lettered", reason=reason, error=str(error)[:MAX_ERROR], tries=attempt.tries)
             return Outcome.DONE
         return Outcome.STOPPED
-
-
-@contextmanager
-def _span(message: Message) -> Iterator[Span]:
-    attributes: dict[str, str | int] = {
-        "messaging.system": "kafka",
-        "messaging.destination.name": message.topic,
-        "messaging.destination.partition.id": str(message.partition),
-        "messaging.kafka.offset": message.offset,
-        "messaging.message.id": message.event_id[:MAX_LOGGED],
-    }
-    with telemetry.process_span(message.topic, message.headers, attributes) as span:
-        yield span
-
-
-@contextmanager
-def _log_context(message: Message) -> Iterator[None]:
-    key = message.key[:MAX_LOGGED] if message.key is not None else None
-    bind_contextvars(topic=message.topic, event_id=message.event_id[:MAX_LOGGED], key=key, offset=message.offset)
-    try:
-        yield
-    finally:
-        # Clears also what the handler has bound, for example the order: the next message's lines must not carry it.
-        clear_contextvars()
 
 
 def _text(error: Exception) -> str:

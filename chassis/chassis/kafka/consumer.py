@@ -12,17 +12,17 @@ from aiokafka.errors import KafkaError
 from chassis.config.settings import ServiceSettings
 from chassis.kafka import lag
 from chassis.kafka.batches import make_consumer
-from chassis.kafka.chain import Handler
 from chassis.kafka.connection import connection
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.group_watch import GroupWatch
+from chassis.kafka.handling import BatchHandler, Handler
 from chassis.kafka.lag import LagReporter
 from chassis.kafka.partition import PartitionWorker
 from chassis.kafka.producer import Producer
 from chassis.kafka.stop_times import DRAIN_SHARE, LEAVE_SHARE
 from chassis.loops import backoff, wait_any
 
-__all__ = ["ConsumerRunner", "Handler"]
+__all__ = ["BatchHandler", "ConsumerRunner", "Handler"]
 
 log = structlog.get_logger(__name__)
 

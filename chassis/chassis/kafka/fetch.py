@@ -1,15 +1,41 @@
 """One fetch of a partition: its records as messages, and what can't be unpacked in the place where it was."""
 
+import asyncio
+
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import RecordTooLargeError
+from aiokafka.errors import KafkaError, RecordTooLargeError
 
 from chassis.events import Message, Unreadable
+from chassis.kafka.errors import is_broker_trouble
+from chassis.loops import wait_any
 
-MAX_RECORDS = 100
+log = structlog.get_logger(__name__)
+
+# A run is a part of one fetch, so this is also the most that one transaction applies.
+MAX_RECORDS = 200
+# Between two fetches while the broker is in trouble.
+PAUSE_S = 1.0
 
 
-async def fetch(consumer: AIOKafkaConsumer, partition: TopicPartition, wait_s: float) -> list[Message]:
-    """Return the next messages of a partition, none if none comes within `wait_s`. Raises KafkaError."""
+async def fetch(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, wait_s: float, stop: asyncio.Event
+) -> list[Message]:
+    """Return the next messages of a partition, none if none comes within `wait_s` or the broker is in trouble.
+
+    Any other KafkaError is raised: the coordinator has given up, and the process must not go on without it.
+    """
+    try:
+        return await _messages(consumer, partition, wait_s)
+    except KafkaError as error:
+        if not is_broker_trouble(error):
+            raise
+        log.warning("fetch failed", topic=partition.topic, error=str(error))
+        await wait_any(PAUSE_S, stop)
+        return []
+
+
+async def _messages(consumer: AIOKafkaConsumer, partition: TopicPartition, wait_s: float) -> list[Message]:
     try:
         records = await consumer.getmany(partition, timeout_ms=int(wait_s * 1000), max_records=MAX_RECORDS)
     except RecordTooLargeError as error:

@@ -1,7 +1,9 @@
-"""The worker of one partition: it fetches messages, runs each through the chain, and commits the offset after them."""
+"""The worker of one partition: it fetches messages, applies them in runs or one by one, and then commits the offset."""
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -11,13 +13,14 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from chassis.events import Message
 from chassis.failpoint import failpoint
-from chassis.kafka.chain import Chain, Handler
-from chassis.kafka.errors import is_broker_trouble
+from chassis.kafka.chain import Chain
 from chassis.kafka.fetch import fetch
+from chassis.kafka.handling import Handler
 from chassis.kafka.key_queues import KeyQueues
 from chassis.kafka.offsets import OffsetWindow
 from chassis.kafka.producer import Producer
 from chassis.kafka.retry import NOT_YET_S, Attempt, Outcome
+from chassis.kafka.runs import Runs
 from chassis.loops import wait_any
 
 log = structlog.get_logger(__name__)
@@ -27,7 +30,7 @@ FETCH_TIMEOUT_MS = 10_000
 MAX_RETRIES = 100
 # A partition whose waiting messages take so much memory stops fetching.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
-# Of the time to drain, for the message in flight; what is left is for the last commit.
+# Of the time to drain, for the messages in flight; what is left is for the last commit.
 HANDLER_SHARE = 0.8
 
 
@@ -57,6 +60,7 @@ class PartitionWorker:
         )
         self._offsets = OffsetWindow(consumer, partition)
         self._queues = KeyQueues()
+        self._runs = Runs(handler, self._queues)
         self._fetching = False
         self._task: asyncio.Task[None] | None = None
 
@@ -75,9 +79,9 @@ class PartitionWorker:
         self._task.add_done_callback(partial(_report, failed))
 
     async def drain(self, timeout_s: float) -> None:
-        """Finish the message in flight, commit what is done, and end within `timeout_s`.
+        """Finish the message or run in flight, commit what is done, and end within `timeout_s`.
 
-        A handler that has not ended after 80 % of it is cancelled, and its message stays uncommitted.
+        A handler that has not ended after 80 % of it is cancelled, and its messages stay uncommitted.
         """
         self._stop.set()
         if self._task is None:
@@ -98,10 +102,9 @@ class PartitionWorker:
     async def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                for message in await self._fetch():
-                    await self._accept(message)
-                    if self._stop.is_set():
-                        break
+                fetched = deque([self._opened(message) for message in await self._fetch()])
+                while fetched and not self._stop.is_set():
+                    await self._accept(self._runs.take(fetched))
                 await self._retry_due()
                 if not self._stop.is_set():
                     await self._offsets.pass_markers()
@@ -119,22 +122,22 @@ class PartitionWorker:
             return []
         self._fetching = True
         try:
-            return await fetch(self._consumer, self._partition, wait_s)
-        except KafkaError as error:
-            # Any other error means that the coordinator has given up: the process must not go on without it.
-            if not is_broker_trouble(error):
-                raise
-            log.warning("fetch failed", topic=self._partition.topic, error=str(error))
-            await wait_any(1, self._stop)
-            return []
+            return await fetch(self._consumer, self._partition, wait_s, self._stop)
         finally:
             self._fetching = False
 
-    async def _accept(self, message: Message) -> None:
+    def _opened(self, message: Message) -> Attempt:
         self._offsets = self._offsets.opened(message.offset)
-        attempt = Attempt(message, self._offsets, arrived=self._chain.work_time.now())
-        if self._queues.holds_back(attempt) or await self._process(attempt) is not Outcome.DONE:
-            self._queues.add(attempt)
+        return Attempt(message, self._offsets, arrived=self._chain.work_time.now())
+
+    async def _accept(self, run: Sequence[Attempt]) -> None:
+        if await self._runs.apply(run):
+            return
+        for attempt in run:
+            if self._queues.holds_back(attempt) or await self._process(attempt) is not Outcome.DONE:
+                self._queues.add(attempt)
+            if self._stop.is_set():
+                break
 
     async def _retry_due(self) -> None:
         for _ in range(MAX_RETRIES):

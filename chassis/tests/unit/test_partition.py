@@ -15,6 +15,12 @@ from testkit import eventually
 from .worker import Record, Running
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["one by one", "in runs"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test holds for both forms of a handler."""
+    monkeypatch.setattr(Running, "in_runs", request.param)
+
+
 async def test_offsets_are_committed_after_the_work_and_in_order() -> None:
     running = Running([Record(5, "a"), Record(6, "b")], lambda _m, _run: None)
     await running.committed(7)

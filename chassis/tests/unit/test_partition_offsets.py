@@ -21,6 +21,12 @@ from testkit import eventually
 from .worker import TP, FakeConsumer, FakeProducer, Record, Running, nothing
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["one by one", "in runs"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test holds for both forms of a handler."""
+    monkeypatch.setattr(Running, "in_runs", request.param)
+
+
 @pytest.mark.parametrize("error", [KafkaError("the coordination died"), GroupAuthorizationFailedError("g")])
 async def test_a_fetch_that_can_never_succeed_ends_the_worker(error: Exception) -> None:
     running = Running([], lambda _m, _run: None)
