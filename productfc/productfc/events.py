@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, FailFast, Field
 
+from chassis.events import Message
 from chassis.ids import PositiveId
-from productfc.model import Line
+from productfc.model import Claim, Line, merge
 
 STOCK_UPDATED = "stock.updated"
 STOCK_ROLLBACK = "stock.rollback"
@@ -42,6 +43,10 @@ class StockRollback(BaseModel):
 
     order_id: PositiveId = Field(strict=True)
     products: Annotated[list[StockLine], FailFast()] = Field(default_factory=list)
+
+
+def claim_of(message: Message, event: StockUpdated | StockRollback) -> Claim:
+    return Claim(event.order_id, merge(line.line() for line in event.products), message.identity)
 
 
 class RejectedLine(BaseModel):

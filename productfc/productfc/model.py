@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 MAX_STOCK = 2**31 - 1
 # The product id of a tombstone whose rollback named no products.
@@ -37,6 +38,15 @@ class Line:
 
     product_id: int
     quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a stock event asks for: to take or to return these lines (merged) for an order."""
+
+    order_id: int
+    lines: Sequence[Line]
+    event_id: UUID
 
 
 class LedgerState(StrEnum):
@@ -105,6 +115,32 @@ def decide_return(ledger: Sequence[Entry], lines: Sequence[Line]) -> Decision:
         [Entry(entry.product_id, entry.quantity, LedgerState.RELEASED) for entry in held],
         {entry.product_id: entry.quantity for entry in held},
     )
+
+
+class Books:
+    """Ledger rows by order, and free stock by product. Each decision is entered before the next one is taken."""
+
+    def __init__(self, entries: Iterable[tuple[int, Entry]], free: Mapping[int, int] | None = None) -> None:
+        self._ledger: dict[int, dict[int, Entry]] = {}
+        self._free = dict(free or {})
+        for order_id, entry in entries:
+            self._ledger.setdefault(order_id, {})[entry.product_id] = entry
+
+    def take(self, claim: Claim) -> Decision:
+        return self._enter(claim, decide_take(self._rows(claim), claim.lines, self._free))
+
+    def give_back(self, claim: Claim) -> Decision:
+        return self._enter(claim, decide_return(self._rows(claim), claim.lines))
+
+    def _rows(self, claim: Claim) -> list[Entry]:
+        return list(self._ledger.get(claim.order_id, {}).values())
+
+    def _enter(self, claim: Claim, decision: Decision) -> Decision:
+        rows = self._ledger.setdefault(claim.order_id, {})
+        rows.update((entry.product_id, entry) for entry in decision.entries)
+        for product_id, units in decision.changes.items():
+            self._free[product_id] = self._free.get(product_id, 0) + units
+        return decision
 
 
 def _refusal(lines: Sequence[Line], free: Mapping[int, int]) -> str | None:

@@ -29,7 +29,8 @@ from paymentfc.repository import (
     requests,
     retention,
 )
-from productfc.model import Decision, Entry, LedgerState
+from productfc.model import Claim
+from productfc.model import Line as StockLine
 from productfc.repository import products, stock
 from productfc.repository.search import Search, search
 from userfc.repository import tokens, users
@@ -60,6 +61,7 @@ def on_driver(work: Callable[..., Awaitable[object]], *arguments: Any, **named: 
 
 async def _once(tx: Tx) -> None:
     await inbox.first_time(tx, "group", Message("t", 0, 0, "k", b"", {}, str(uuid7())))
+    await inbox.first_times(tx, "group", [(uuid7(), None)])
 
 
 async def _publish(tx: Tx) -> None:
@@ -76,9 +78,9 @@ async def _send(connection: Any) -> None:
 
 
 async def _transition(tx: Tx, order: int) -> None:
-    await orders.locked_status(tx, order)
-    await orders.change_status(tx, order, Status.FAILED, [Status.COMPLETED, Status.CREATED], Cause.PAYMENT_FAILED)
-    await orders.quantities(tx, order)
+    await orders.locked_statuses(tx, [order])
+    await orders.change_status(tx, [order], Status.FAILED, [Status.COMPLETED, Status.CREATED], Cause.PAYMENT_FAILED)
+    await orders.quantities(tx, [order])
 
 
 async def _webhook(tx: Tx, order: int) -> None:
@@ -107,18 +109,17 @@ async def _register(tx: Tx) -> None:
 
 
 async def _take(tx: Tx) -> None:
-    order = 2**40
-    await stock.lock_order(tx, order)
-    await stock.load_for_take(tx, order, [1, 2])
-    entries = [Entry(product, 1, LedgerState.TAKEN) for product in (1, 2)]
-    await stock.save(tx, order, uuid7(), Decision(entries, {1: -1, 2: -1}))
+    claims = [Claim(2**40, [StockLine(1, 1), StockLine(2, 1)], uuid7())]
+    await stock.lock_orders(tx, claims)
+    books = await stock.load_for_take(tx, claims)
+    await stock.save(tx, claims, [books.take(claims[0])])
 
 
 async def _give_back(tx: Tx, order: int) -> None:
-    await stock.lock_order(tx, order)
-    held = await stock.load_for_return(tx, order)
-    entries = [Entry(entry.product_id, entry.quantity, LedgerState.RELEASED) for entry in held]
-    await stock.save(tx, order, uuid7(), Decision(entries, {entry.product_id: entry.quantity for entry in held}))
+    claims = [Claim(order, [], uuid7())]
+    await stock.lock_orders(tx, claims)
+    books = await stock.load_for_return(tx, claims)
+    await stock.save(tx, claims, [books.give_back(claims[0])])
 
 
 def _new_order(user_id: int) -> NewOrder:

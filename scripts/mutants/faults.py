@@ -26,6 +26,7 @@ _KEYS = "orderfc/tests/integration/test_idempotency.py"
 _BATCHES = "orderfc/tests/integration/test_batches.py"
 _PRODUCT_HTTP = "productfc/tests/integration/test_http.py"
 _STOCK = "productfc/tests/integration/test_stock.py"
+_RUN_FAILURES = "chassis/tests/unit/test_run_failures.py"
 _PAY_HTTP = "paymentfc/tests/integration/test_http.py"
 _USER_HTTP = "userfc/tests/integration/test_http.py"
 
@@ -228,10 +229,13 @@ AUDITED = [
     Fault(
         "the offset is committed before the work",
         "chassis/chassis/kafka/partition.py",
-        "        self._offsets = self._offsets.opened(message.offset)\n",
-        "        self._offsets = self._offsets.opened(message.offset)\n"
-        "        self._offsets.finish(message.offset)\n"
-        "        await self._offsets.commit()\n",
+        "                    await self._accept(self._runs.take(fetched))\n",
+        """                    run = self._runs.take(fetched)
+                    for attempt in run:
+                        attempt.offsets.finish(attempt.message.offset)
+                    await self._offsets.commit()
+                    await self._accept(run)
+""",
         f"{_PROMISES}::test_an_offset_never_runs_ahead_of_its_work",
         "stock_taken",
     ),
@@ -254,13 +258,20 @@ AUDITED = [
     Fault(
         "a status is updated without a guard",
         "orderfc/orderfc/service/orders.py",
-        """    change = transition(status, cause)
-    if change.status is None:
-        return change
-    if not await orders.change_status(tx, order_id, change.status, may_become(change.status), cause):
+        """        change = transition(statuses[order_id], cause)
+        if change.status is not None:
+            statuses[order_id] = change.status
+            moved.setdefault(change.status, []).append(order_id)
+        changes.append(change)
+    for status, ids in moved.items():
+        if await orders.change_status(tx, ids, status, may_become(status), cause) != set(ids):
 """,
-        """    change = transition(type(status)(0), cause)
-    if not change.status or not await orders.change_status(tx, order_id, change.status, list(type(status)), cause):
+        """        change = transition(Status(0), cause)
+        if change.status is not None:
+            moved.setdefault(change.status, []).append(order_id)
+        changes.append(change)
+    for status, ids in moved.items():
+        if await orders.change_status(tx, ids, status, list(Status), cause) != set(ids):
 """,
         f"{_PROMISES}::test_a_status_changes_by_the_table_whatever_comes_last",
         "order_",
@@ -295,15 +306,15 @@ SAGA = [
     Fault(
         "the inbox is not asked",
         "chassis/chassis/db/inbox.py",
-        "return bool(await tx.driver().fetchval(_FIRST, consumer, message.identity))",
-        "return True",
+        "new = {row[0] for row in await tx.driver().fetch(_FIRST_OF, consumer, identities)}",
+        "new = set(identities)",
         f"{_ORDER_EVENTS}::test_the_same_event_eight_times_at_once_is_applied_once",
     ),
     Fault(
         "a status is overwritten by whatever comes last",
         "orderfc/orderfc/service/orders.py",
-        "    change = transition(status, cause)\n",
-        "    change = transition(type(status)(0), cause)\n",
+        "        change = transition(statuses[order_id], cause)\n",
+        "        change = transition(Status(0), cause)\n",
         f"{_ORDER_EVENTS}::test_whatever_the_order_of_arrival_and_however_often_the_end_is_the_same",
     ),
     Fault(
@@ -327,6 +338,34 @@ SAGA = [
         "changes = {line.product_id: -line.quantity for line in lines} if refusal is None else {}",
         "changes = {i.product_id: -i.quantity for i in lines if free.get(i.product_id, 0) >= i.quantity}",
         f"{_STOCK}::test_one_short_product_of_three_takes_nothing_and_is_named",
+    ),
+    Fault(
+        "the orders of a run are all decided on the stock before it",
+        "productfc/productfc/model.py",
+        "            self._free[product_id] = self._free.get(product_id, 0) + units\n",
+        "            pass\n",
+        "productfc/tests/integration/test_runs.py::test_any_run_has_the_result_of_its_messages_one_by_one",
+    ),
+    Fault(
+        "a run that failed is taken for done",
+        "chassis/chassis/kafka/runs.py",
+        "            return False\n        finally:\n",
+        "        finally:\n",
+        f"{_RUN_FAILURES}::test_a_poison_message_at_any_place_of_a_run_is_a_dead_letter_and_the_others_are_applied",
+    ),
+    Fault(
+        "a message overtakes an earlier one of its key in a run",
+        "chassis/chassis/kafka/runs.py",
+        " or self._queues.holds_back(attempt)",
+        "",
+        "chassis/tests/unit/test_runs.py::test_a_message_whose_key_waits_is_in_no_run_and_the_others_close_ranks",
+    ),
+    Fault(
+        "a message that comes twice in a run is applied twice",
+        "chassis/chassis/db/inbox.py",
+        "        new.discard(identity)\n",
+        "",
+        "chassis/tests/integration/test_inbox.py::test_of_a_run_the_messages_that_are_new_are_told_apart_in_their_order",
     ),
     Fault(
         "money that comes after the close is dropped",

@@ -19,6 +19,7 @@ import productfc.handler.kafka
 from chassis.errors import InvalidMessage
 from chassis.events import Event, Message, parse, wire_headers
 from chassis.ids import uuid7
+from chassis.kafka.consumer import BatchHandler
 from contracts.files import ROOT, golden
 from contracts.topics import READERS, TOPICS, Reader, Topic
 from orderfc.events import PaymentResult
@@ -123,6 +124,11 @@ async def test_the_handlers_of_the_services_read_what_the_contract_says_of_them(
         for topic, handler in handlers().items():
             with pytest.raises(InvalidMessage, match="that was all"):
                 await handler(message(topic, b"{}"))
+            if isinstance(handler, BatchHandler):
+                single = seen.pop()
+                with pytest.raises(InvalidMessage, match="that was all"):
+                    await handler.many([message(topic, b"{}")])
+                assert seen[-1] == single, "both forms read the same"
     assert sorted(seen, key=str) == sorted(((r.service, r.topic, r.payload) for r in HERE), key=str)
 
 
@@ -138,7 +144,7 @@ async def test_the_handlers_of_the_services_read_what_the_contract_says_of_them(
 )
 async def test_orderfc_refuses_every_status_that_the_contract_does_not_list(reader: Reader, status: str) -> None:
     with pytest.raises(InvalidMessage) as refused:
-        await apply_payment_result(NOTHING, message(reader.topic, b""), PaymentResult(order_id=1, status=status))
+        await apply_payment_result(NOTHING, [(message(reader.topic, b""), PaymentResult(order_id=1, status=status))])
     assert refused.value.reason == "status_mismatch"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from chassis.auth.limits import Limit
 from chassis.auth.tokens import TokenVerifier, encode_token
 from chassis.db.database import Database
 from chassis.events import Message
+from chassis.kafka.consumer import BatchHandler
 from chassis.redis.client import RedisClient
 from orderfc.app import SERVICE
 from orderfc.client.products import ProductClient
@@ -110,6 +111,13 @@ def body(*items: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "shipping_address": "Jalan Merdeka 1, Jakarta",
         **changes,
     }
+
+
+async def deliver_together(db: Database, messages: Sequence[Message]) -> None:
+    """Hand messages of one topic to its handler in one run."""
+    handler = handlers(db)[messages[0].topic]
+    assert isinstance(handler, BatchHandler)
+    await handler.many(messages)
 
 
 def message(topic: str, value: bytes, event_id: str | None = None) -> Message:

@@ -1,28 +1,29 @@
-"""The rules of the stock ledger: load the order's rows locked, decide, save."""
+"""The rules of the stock ledger: load the orders' rows locked, decide one claim after the other, save."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from chassis.db.database import Tx
-from productfc.model import Decision, Line, decide_return, decide_take
+from productfc.model import Claim, Decision
 from productfc.repository import stock
 
 
-async def take(tx: Tx, order_id: int, lines: Sequence[Line], event_id: UUID) -> Decision:
-    """Take merged lines for an order, all or nothing. An order that has ledger rows takes nothing."""
-    await stock.lock_order(tx, order_id)
-    ledger, free = await stock.load_for_take(tx, order_id, [line.product_id for line in lines])
-    decision = decide_take(ledger, lines, free)
-    if decision.entries:
-        await stock.save(tx, order_id, event_id, decision)
-    return decision
+async def take(tx: Tx, claims: Sequence[Claim]) -> list[Decision]:
+    """Take each claim's lines, all or nothing. An order that has ledger rows takes nothing."""
+    if not claims:
+        return []
+    await stock.lock_orders(tx, claims)
+    books = await stock.load_for_take(tx, claims)
+    decisions = [books.take(claim) for claim in claims]
+    await stock.save(tx, claims, decisions)
+    return decisions
 
 
-async def give_back(tx: Tx, order_id: int, lines: Sequence[Line], event_id: UUID) -> Decision:
-    """Return what the order holds to stock. An order without ledger rows can never take anything afterwards."""
-    await stock.lock_order(tx, order_id)
-    ledger = await stock.load_for_return(tx, order_id)
-    decision = decide_return(ledger, lines)
-    if decision.entries:
-        await stock.save(tx, order_id, event_id, decision)
-    return decision
+async def give_back(tx: Tx, claims: Sequence[Claim]) -> list[Decision]:
+    """Return what each order holds to stock. An order without ledger rows can never take anything afterwards."""
+    if not claims:
+        return []
+    await stock.lock_orders(tx, claims)
+    books = await stock.load_for_return(tx, claims)
+    decisions = [books.give_back(claim) for claim in claims]
+    await stock.save(tx, claims, decisions)
+    return decisions

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from chassis.auth.tokens import TokenVerifier, encode_token
 from chassis.db.database import Database
 from chassis.events import Message
+from chassis.kafka.consumer import BatchHandler
 from chassis.loops import Task
 from productfc.app import SERVICE
 from productfc.config import Settings
@@ -85,11 +86,21 @@ class Shop:
 
     async def deliver(self, topic: str, order_id: int, lines: Lines, event_id: str = "") -> None:
         """Pass a message to the handler of its topic, by default with a new event id."""
-        products = [{"product_id": product_id, "quantity": quantity} for product_id, quantity in lines]
-        value = json.dumps({"order_id": order_id, "products": products}).encode()
-        headers = [("ce_id", (event_id or str(uuid4())).encode())]
-        message = Message.received(topic, 0, next(_offsets), f"order-{order_id}".encode(), value, headers)
-        await handlers(self.db, self.cache)[topic](message)
+        await handlers(self.db, self.cache)[topic](stock_event(topic, order_id, lines, event_id))
+
+    async def deliver_together(self, messages: Sequence[Message]) -> None:
+        """Pass messages of one topic to its handler in one run."""
+        handler = handlers(self.db, self.cache)[messages[0].topic]
+        assert isinstance(handler, BatchHandler)
+        await handler.many(messages)
+
+
+def stock_event(topic: str, order_id: int, lines: Lines, event_id: str = "") -> Message:
+    """Make a message of a stock topic, by default with a new event id."""
+    products = [{"product_id": product_id, "quantity": quantity} for product_id, quantity in lines]
+    value = json.dumps({"order_id": order_id, "products": products}).encode()
+    headers = [("ce_id", (event_id or str(uuid4())).encode())]
+    return Message.received(topic, 0, next(_offsets), f"order-{order_id}".encode(), value, headers)
 
 
 def new_order() -> int:

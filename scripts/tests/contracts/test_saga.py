@@ -65,10 +65,17 @@ def test_a_topic_that_another_use_case_handles_changes_the_page(checkout: Path) 
     assert rows(checkout)["stock.rejected orderfc"][2] == "orderfc: apply_payment_result"
 
 
+@pytest.mark.parametrize("form", ["[(message, rejected)]", "[(message, parse("])
+def test_a_handler_whose_two_forms_call_different_use_cases_is_refused(checkout: Path, form: str) -> None:
+    plant(checkout, HANDLERS, f"await apply_stock_rejected(db, {form}", f"await apply_payment_result(db, {form}")
+    with pytest.raises(Disagreement, match="not one use-case: 'apply_payment_result apply_stock_rejected'"):
+        page(checkout)
+
+
 def test_a_use_case_that_begins_to_publish_changes_the_page(checkout: Path) -> None:
     file = checkout / "orderfc/orderfc/usecase/apply_stock_rejected.py"
     file.write_text(file.read_text("utf-8") + "\nALSO = Event.of(orderfc.events.STOCK_ROLLBACK, 'k', None)\n", "utf-8")
-    plant(checkout, str(file.relative_to(checkout)), "import structlog\n", "import structlog\nimport orderfc.events\n")
+    plant(checkout, str(file.relative_to(checkout)), "import Sequence\n", "import Sequence\nimport orderfc.events\n")
     assert rows(checkout)["stock.rollback productfc"][1] == "orderfc: apply_payment_result, apply_stock_rejected"
 
 
