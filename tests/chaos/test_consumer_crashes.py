@@ -6,7 +6,8 @@ import pytest
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.consumers import assert_completed_once
+from tests.chaos.kit.consumers import assert_completed_once, event_of
+from tests.chaos.kit.locks import products_locked
 from tests.chaos.kit.logs import LogTail, metric
 from tests.chaos.kit.records import committed
 from tests.chaos.kit.stock import ledger
@@ -51,6 +52,29 @@ async def test_an_event_that_was_applied_before_a_kill_is_delivered_again_and_ch
     url = arena.stack.layout.url("productfc")
     assert await metric(arena, url, "consumer_messages_total", topic="stock.updated", outcome="applied") == 1
     assert await metric(arena, url, "stock_takes_total") == 0, "the inbox stands before the stock"
+    await arena.exact()
+
+
+@pytest.mark.fault(16)
+async def test_events_that_were_applied_together_before_a_kill_come_again_and_change_nothing(arena: Arena) -> None:
+    product = await arena.back_office.product(stock=50)
+    # Six partitions: after their first messages, which wait for the product, the hits are those of runs.
+    async with arena.replaced("productfc", {"FAILPOINTS": "consumer.after_handler/stock.updated=kill@8"}) as mortal:
+        async with products_locked(arena, product):
+            orders = [await arena.alice.checkout(product, 1) for _ in range(24)]
+            await event_of(arena, orders[-1], "stock.updated")
+        await mortal.killed()
+        taken = [order for order in orders if await ledger(arena, order)]
+        assert len(taken) >= 8
+    await arena.bus.consumed()
+    url = arena.stack.layout.url("productfc")
+    takes = await metric(arena, url, "stock_takes_total")
+    assert takes == len(orders) - len(taken), "what was taken is not taken again"
+    assert await metric(arena, url, "consumer_messages_total", topic="stock.updated", outcome="applied") > takes
+    assert await metric(arena, url, "consumer_runs_total", topic="stock.updated", outcome="applied") > 0
+    for order in orders:
+        assert await ledger(arena, order) == {product["id"]: (1, "TAKEN")}
+    assert await arena.back_office.stock(product) == 50 - len(orders)
     await arena.exact()
 
 

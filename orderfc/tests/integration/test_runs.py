@@ -18,8 +18,8 @@ from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
 from orderfc.config import Settings
 from orderfc.model import Draft, Line
-from orderfc.repository import orders
-from orderfc.repository.orders import Payloads
+from orderfc.repository import placing
+from orderfc.repository.placing import NewOrder, Payloads
 from testkit.properties import Burst, Delivery, examples
 
 from .conftest import deliver_together, message
@@ -44,9 +44,9 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
 async def placed(db: Database) -> int:
     lines = (Line(7, "Kopi", 2, Decimal(100)), Line(3, "Teh", 1, Decimal(50)))
     draft = Draft(1, lines, "IDR", "CARD", "here")
-    order_id = (await orders.place(db, draft, Payloads("{}", "{}", {}), None, 10**6)).order_id
-    assert order_id
-    return order_id
+    [new] = await placing.place(db, [NewOrder(draft, Payloads("{}", "{}", {}))], 10**6)
+    assert new.order_id
+    return new.order_id
 
 
 def event(topic: str, order_id: int, event_id: str = "", status: str = "") -> Message:
