@@ -38,7 +38,7 @@ def rows(checkout: Path) -> dict[str, list[str]]:
 
 def test_each_topic_goes_from_its_use_cases_to_its_consumers_with_the_changes_of_the_order(checkout: Path) -> None:
     found = rows(checkout)
-    assert found["stock.updated productfc"][1:3] == ["orderfc: checkout", "productfc: take_stock"]
+    assert found["stock.updated productfc"][1:3] == ["orderfc: place_order", "productfc: take_stock"]
     assert found["stock.rejected paymentfc"][1:3] == ["productfc: take_stock", "paymentfc: close_rejected_order"]
     assert found["payment.success orderfc"][2:5] == [
         "orderfc: apply_payment_result",
