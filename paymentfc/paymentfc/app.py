@@ -9,6 +9,7 @@ from chassis.resources import Parts, Resources
 from chassis.service import Service
 from paymentfc import events
 from paymentfc.claim_loop import ClaimLoop
+from paymentfc.client.payers import Payers
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
 from paymentfc.handler import admin, http, kafka
@@ -38,7 +39,7 @@ async def build(settings: Settings) -> Parts:
     drawings = _drawings(settings)
     resources.close += [xendit.close, drawings.close]
     wake_invoices, wake_closings = asyncio.Event(), asyncio.Event()
-    create = CreateInvoice(db, xendit, users, settings, wake_closings)
+    create = CreateInvoice(db, xendit, Payers(users), settings, wake_closings)
     checks = CheckInvoices(db, xendit, settings)
     confirmations = ConfirmCallbacks(db, xendit, settings.xendit_confirm_payments)
     return Parts(

@@ -1,6 +1,7 @@
 """The statements of the hot paths and of the loops, run by the functions of the services' own repositories."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Callback
 from paymentfc.model.payment import external_id
 from paymentfc.repository import (
+    arrivals,
     audit,
     callbacks,
     closings,
@@ -29,6 +31,7 @@ from paymentfc.repository import (
     requests,
     retention,
 )
+from paymentfc.repository.registration import register
 from productfc.model import Claim
 from productfc.model import Line as StockLine
 from productfc.repository import products, stock
@@ -98,14 +101,27 @@ async def _webhook(tx: Tx, order: int) -> None:
     await audit.add(tx, audit.AuditEvent.PAYMENT_PAID, payment, "xendit")
 
 
+async def _usual_payment(db: Database) -> None:
+    """Store, claim and confirm the callback that pays an open payment, each in one statement."""
+    paid = Callback("invoice-1", external_id(1), "SETTLED", Decimal(45000), Decimal(45000), "IDR", "receipt")
+    await arrivals.arrive(db, paid, "{}", None)
+    [item] = await confirmations.claim(db, LIMIT, LEASE_S)
+    if item.payment is None or item.first is None:
+        raise RuntimeError("the claim has found no payment, or no callback")
+    taken, event = replace(item.payment, receipt=paid.receipt), Event("payment.success", paid.external_id, "{}")
+    entry = audit.values(audit.AuditEvent.PAYMENT_PAID, "xendit")
+    if not await confirmations.pay(db, item, taken, item.first, event, entry, note="confirmed"):
+        raise RuntimeError("the payment was not paid")
+
+
 async def _register(tx: Tx) -> None:
     order = OrderCreated(order_id=2**40, user_id=1, total_amount=Decimal(45000), payment_method="x")
-    await payments.lock_order(tx, external_id(order.order_id))
-    payment = await payments.add(tx, order, "IDR", None)
-    if payment is None:
+    await payments.lock_unknown(tx, external_id(order.order_id))
+    message, entry = Message("t", 0, 0, "k", b"", {}, str(uuid7())), audit.values(audit.AuditEvent.PAYMENT_CREATED, "x")
+    if await register(tx, "paymentfc", message, order, "IDR", None, entry) is None:
         raise RuntimeError("the order has a payment already")
     await payments.was_rejected(tx, order.order_id)
-    await callbacks.waiting(tx, payment.external_id)
+    await callbacks.waiting(tx, external_id(order.order_id))
 
 
 async def _take(tx: Tx) -> None:
@@ -171,6 +187,7 @@ def _of_paymentfc(order: int) -> dict[str, Work]:
     return {
         "order.created": in_transaction(_register),
         "webhook": in_transaction(_webhook, order),
+        "the usual payment": _usual_payment,
         "payment of an order": lambda db: payments.by_order(db, order, None),
         "claim of new requests": lambda db: requests.claim_new(db, LIMIT, LEASE_S),
         "claim of failed requests": lambda db: requests.claim_again(db, LIMIT, LEASE_S),

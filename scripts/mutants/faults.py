@@ -242,8 +242,9 @@ AUDITED = [
     Fault(
         "the outbox row is written outside the transaction",
         "paymentfc/paymentfc/usecase/confirm_callbacks.py",
-        "            await tx.publish(*events)\n",
-        "            async with self.db.transaction() as other:\n                await other.publish(*events)\n",
+        '        await failpoint("paymentfc.before_commit")\n        if not await confirmations.pay(',
+        "        async with self.db.transaction() as other:\n            await other.publish(event)\n"
+        '        await failpoint("paymentfc.before_commit")\n        if not await confirmations.pay(',
         f"{_PROMISES}::test_an_event_is_committed_with_its_state_or_not_at_all",
         "event_success",
     ),

@@ -1,6 +1,8 @@
 """How a payment ends without a callback, or with several sources at once; every topic is consumed to its end."""
 
 import asyncio
+import signal
+from contextlib import AsyncExitStack
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -74,6 +76,11 @@ async def test_an_invoice_that_expires_without_a_word_cancels_its_order_and_give
     assert await callbacks(arena, order) == []
 
 
+async def both_claimed(arena: Arena, order: int) -> bool:
+    row = await payment_row(arena, order)
+    return row["check_after"] is not None and row["sweep_after"] is not None
+
+
 @pytest.mark.fault(56)
 @pytest.mark.parametrize("end", ["paid", "expired"])
 async def test_a_callback_the_status_check_and_the_sweep_that_meet_make_one_step(arena: Arena, end: str) -> None:
@@ -82,14 +89,19 @@ async def test_a_callback_the_status_check_and_the_sweep_that_meet_make_one_step
     async with arena.back_office.faults(NO_CALLBACKS):
         await (arena.shop.pay if end == "paid" else arena.shop.expire)(invoice["invoice_id"])
         body = await last_callback(arena, invoice["invoice_id"])
-    async with payment_locked(arena, order) as connection:
-        both_due = "UPDATE payments SET check_after = NULL, expires_at = now() WHERE order_id = $1"
-        await arena.sql("paymentfc", both_due, order)
-        await wait_for_waiters(connection, 2, advisory=True)
-        telling = asyncio.create_task(post_callback(arena, body))
-        await wait_for_waiters(connection, 3, advisory=True)
-    assert (await telling).status_code == 200
-    await arena.alice.wait_status(order, "completed" if end == "paid" else "cancelled", 40)
+    often = {"SCHEDULER_STATUS_INTERVAL_S": "0.2", "SCHEDULER_EXPIRY_INTERVAL_S": "0.2"}
+    async with arena.replaced("paymentfc", often):
+        async with arena.frozen("xendit"), AsyncExitStack() as locked:
+            both_due = "UPDATE payments SET check_after = NULL, expires_at = now() WHERE order_id = $1"
+            await arena.sql("paymentfc", both_due, order)
+            await poll(lambda: both_claimed(arena, order), "check and sweep ask Xendit", 5, 0.02)
+            connection = await locked.enter_async_context(payment_locked(arena, order))
+            arena.signal("xendit", signal.SIGCONT)
+            await wait_for_waiters(connection, 2)
+            telling = asyncio.create_task(post_callback(arena, body))
+            await wait_for_waiters(connection, 3)
+        assert (await telling).status_code == 200
+        await arena.alice.wait_status(order, "completed" if end == "paid" else "cancelled", 40)
     await arena.exact()
     assert await event_counts(arena, order) == (PAID_ORDER if end == "paid" else UNPAID_ORDER)
     assert (await payment_row(arena, order))["status"] == end.upper()

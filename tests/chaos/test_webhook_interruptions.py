@@ -7,7 +7,7 @@ import pytest
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.locks import end_advisory_waiters, payment_locked, wait_for_waiters
+from tests.chaos.kit.locks import end_waiters, payment_locked, wait_for_waiters
 from tests.chaos.kit.payments import (
     assert_paid_once,
     callback_head,
@@ -47,7 +47,7 @@ async def test_a_callback_whose_sender_hangs_up_is_applied_whole_or_not_at_all_a
     order, body = paid[5]
     async with payment_locked(arena, order) as connection:
         writer = await send_raw(arena, callback_head(arena, orjson.dumps(body)) + orjson.dumps(body))
-        await wait_for_waiters(connection, advisory=True)
+        await wait_for_waiters(connection)
         assert await stored(arena, order) == NOTHING
         writer.transport.abort()
     for order, body in paid:
@@ -64,8 +64,8 @@ async def test_a_callback_whose_database_connection_dies_leaves_nothing_and_come
     invoice = await unchecked_invoice(arena, order)
     async with payment_locked(arena, order) as connection:
         await arena.shop.pay(invoice["invoice_id"])
-        await wait_for_waiters(connection, advisory=True)
-        await end_advisory_waiters(connection)
+        await wait_for_waiters(connection)
+        await end_waiters(connection)
         assert await arena.shop.deliveries(invoice["invoice_id"], 1) == [503]
         assert await stored(arena, order) == NOTHING
     assert await arena.shop.deliveries(invoice["invoice_id"], 2) == [503, 200]

@@ -37,7 +37,7 @@ async def test_twenty_of_the_same_callback_at_once_at_two_replicas_pay_the_order
         async with payment_locked(arena, order) as connection:
             urls = [arena.stack.layout.url("paymentfc"), other.url] * 10
             telling = [asyncio.create_task(post_callback(arena, body, url=url)) for url in urls]
-            await wait_for_waiters(connection, 8, advisory=True)
+            await wait_for_waiters(connection, 8)
         assert [answer.status_code for answer in await asyncio.gather(*telling)] == [200] * 20
     await assert_paid_once(arena, order)
     await arena.exact()

@@ -4,7 +4,7 @@ import secrets
 
 import httpx2
 
-from fc.demo.shop import Customer, Shop, poll
+from fc.demo.shop import Shop, poll
 from tests.kit.back_office import BackOffice
 from tests.kit.otlp_sink import OtlpSink, Span
 
@@ -21,13 +21,14 @@ EXPECTED = {
 
 
 async def test_an_order_is_one_trace_from_checkout_to_completion_and_links_the_webhook(
-    shop: Shop, alice: Customer, back_office: BackOffice, client: httpx2.AsyncClient, sink: OtlpSink
+    shop: Shop, back_office: BackOffice, client: httpx2.AsyncClient, sink: OtlpSink
 ) -> None:
-    product = await back_office.product(stock=3)
+    # Whose address paymentfc has to ask for.
+    product, payer = await back_office.product(stock=3), await shop.newcomer()
     trace_id, parent_id = secrets.token_hex(16), secrets.token_hex(8)
     answer = await client.post(
         f"{back_office.stack.layout.url('orderfc')}/v1/orders/checkout",
-        headers=alice.headers | {"traceparent": f"00-{trace_id}-{parent_id}-01"},
+        headers=payer.headers | {"traceparent": f"00-{trace_id}-{parent_id}-01"},
         json={
             "items": [{"product_id": product["id"], "quantity": 1}],
             "payment_method": "BANK_TRANSFER",
@@ -35,9 +36,9 @@ async def test_an_order_is_one_trace_from_checkout_to_completion_and_links_the_w
         },
     )
     order = answer.raise_for_status().json()["order_id"]
-    payment = await alice.invoice(order)
+    payment = await payer.invoice(order)
     await shop.pay(payment["invoice_id"])
-    await alice.wait_status(order, "completed")
+    await payer.wait_status(order, "completed")
 
     async def complete() -> list[Span] | None:
         spans = sink.trace(trace_id)

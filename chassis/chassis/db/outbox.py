@@ -16,8 +16,9 @@ from chassis.events import Event
 # the rest is for the headers that `wire_headers` adds, and for the record's framing.
 MAX_RECORD_BYTES = 1_000_000
 
-# Each service appends with this statement, except orderfc's checkout: its INSERT is a part of the one statement that
-# places orders (orderfc/repository/placing.py). A new column without a default has to be added in both places.
+# Each service appends with this statement, except where an INSERT is a part of the one statement that does the work:
+# orderfc's checkout (orderfc/repository/placing.py) and paymentfc's confirmation of a payment
+# (paymentfc/repository/confirmations.py). A new column without a default has to be added in all three places.
 # The size is that of the stored value: jsonb adds blanks and writes 1e99 out in full.
 _APPEND = """
 WITH appended AS (

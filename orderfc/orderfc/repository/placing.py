@@ -20,7 +20,7 @@ COUNT_OPEN = (
 # `place` numbers the orders of the statement. Nothing is inserted for one whose customer has too many open orders, or
 # whose lease was lost. The numbers of orders are taken first because the events carry them; they are added to the
 # payloads here. Keys are locked in the order in which all statements lock them (`lock_order`).
-# This is the only INSERT into `outbox` outside chassis/db/outbox.py: it saves checkout a round trip.
+# An INSERT into `outbox` beside that of chassis/db/outbox.py: it saves checkout a round trip.
 _PLACE = f"""
 WITH asked AS MATERIALIZED (
   SELECT * FROM unnest(

@@ -102,6 +102,11 @@ class Decision:
         return self.adopt or self.outcome in (Outcome.PAID, Outcome.EXPIRED, Outcome.LATE)
 
 
+def would_end(callback: Callback) -> bool:
+    """Whether a callback ends an open payment that has exactly its invoice, amount and currency."""
+    return callback.says_paid or callback.status == EXPIRED_WORD
+
+
 def decide(payment: Payment, callback: Callback, *, stray: bool = False) -> Decision:
     """Decide what a callback does to a payment. A payment that is not PENDING never changes its status.
 

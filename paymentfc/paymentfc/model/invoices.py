@@ -1,6 +1,6 @@
 """An invoice at the gateway, whether it confirms a callback, and the choice of the one that a payment offers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -93,3 +93,12 @@ def choose(invoices: Iterable[Invoice], payment: Payment) -> Invoice | None:
         return next((invoice for invoice in invoices if invoice.id == payment.invoice_id), None)
     candidates = [invoice for invoice in invoices if can_serve(invoice, payment)]
     return min(candidates, key=lambda invoice: _RANKS.get(invoice.status, _LAST_RANK), default=None)
+
+
+def offered_as_made(invoices: Sequence[Invoice], payment: Payment) -> Invoice | None:
+    """Return the one invoice of an open payment if customers can pay it; None where there is more to decide."""
+    if len(invoices) != 1 or not payment.needs_invoice:
+        return None
+    [made] = invoices
+    payable = made.status == PENDING_WORD and made.invoice_url is not None and made.expiry_date is not None
+    return made if payable and has_amount_of(made, payment) else None

@@ -37,6 +37,11 @@ FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[]) AS event (id, order_id, metad
 LEFT JOIN payments p ON p.order_id = event.order_id
 ON CONFLICT (event_id) DO NOTHING
 """
+ABOUT = "id, order_id, user_id, external_id"
+_ADD_ABOUT = """
+INSERT INTO audit_outbox (event_id, order_id, payment_id, user_id, external_id, event, actor, metadata)
+SELECT {0}::uuid, order_id, id, user_id, external_id, {1}::text, {2}::text, {3}::jsonb FROM {source}
+"""
 ENTRY = """
 id, event_id, order_id, payment_id, user_id, external_id, event, actor, metadata::text AS metadata, create_time,
 prev_hash, hash
@@ -81,24 +86,49 @@ class Admin:
 class Entry:
     """An entry to deliver; one that is `fresh` has no place in the chain of its order yet."""
 
-    row_id: int
-    document: dict[str, Any]
-    fresh: bool
+    row: asyncpg.Record
+
+    @property
+    def row_id(self) -> int:
+        return int(self.row["id"])
+
+    @property
+    def event_id(self) -> str:
+        return str(self.row["event_id"])
+
+    @property
+    def fresh(self) -> bool:
+        return bool(self.row["fresh"])
+
+
+Values = tuple[UUID, str, str, str]
+"""The id, event, actor and metadata of an entry."""
+
+
+def values(event: AuditEvent, actor: str, **metadata: object) -> Values:
+    return uuid7(), event.value, actor, orjson.dumps(metadata, default=str).decode()
+
+
+def add_about(source: str, first: int) -> str:
+    """Return the part of a statement that adds an entry about the payment in `source`, a CTE.
+
+    The CTE has the columns `ABOUT`; the entry's Values are the parameters from number `first` on.
+    """
+    return _ADD_ABOUT.format(*(f"${first + at}" for at in range(4)), source=source)
 
 
 async def add(tx: Tx, event: AuditEvent, about: Payment | str, actor: str, **metadata: object) -> None:
     """Write an audit row about a payment, or about the external id of a callback that has no payment."""
     payment = about if isinstance(about, Payment) else None
+    entry_id, *rest = values(event, actor, **metadata)
     await tx.driver().execute(
         _ADD,
-        uuid7(),
+        entry_id,
         about.order_id if isinstance(about, Payment) else named_order(about),
         payment.id if payment else None,
         payment.user_id if payment else None,
         about.external_id if isinstance(about, Payment) else about,
-        event.value,
-        actor,
-        orjson.dumps(metadata, default=str).decode(),
+        *rest,
     )
 
 
@@ -122,7 +152,7 @@ async def due(db: Database, limit: int) -> list[Entry]:
     """Return the oldest entries that are not delivered yet."""
     async with db.driver() as connection:
         rows = await connection.fetch(_DUE, limit)
-    return [Entry(row["id"], document_of(row), row["fresh"]) for row in rows]
+    return [Entry(row) for row in rows]
 
 
 async def delivered(db: Database, ids: Sequence[int]) -> None:

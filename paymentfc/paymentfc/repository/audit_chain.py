@@ -20,13 +20,12 @@ _TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1)"
 _FRESH = f"SELECT {ENTRY} FROM audit_outbox WHERE id = ANY($1::bigint[]) AND hash IS NULL ORDER BY id"
 _HEADS = "SELECT order_id, hash, entries FROM audit_heads WHERE order_id = ANY($1::bigint[])"
 _LINK = """
-UPDATE audit_outbox o SET prev_hash = link.prev_hash, hash = link.hash
-FROM unnest($1::bigint[], $2::text[], $3::text[]) AS link (id, prev_hash, hash)
-WHERE o.id = link.id
-"""
-_MOVE_HEADS = """
+WITH linked AS (
+  UPDATE audit_outbox o SET prev_hash = link.prev_hash, hash = link.hash
+  FROM unnest($1::bigint[], $2::text[], $3::text[]) AS link (id, prev_hash, hash)
+  WHERE o.id = link.id)
 INSERT INTO audit_heads (order_id, hash, entries)
-SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
+SELECT * FROM unnest($4::bigint[], $5::text[], $6::bigint[])
 ON CONFLICT (order_id) DO UPDATE SET hash = EXCLUDED.hash, entries = EXCLUDED.entries
 """
 NO_ORDER = 0
@@ -58,8 +57,8 @@ async def _chain(driver: asyncpg.Connection, ids: Sequence[int]) -> dict[int, di
         documents[row["id"]] = document = chained(document_of(row), end)
         heads[order_id] = (document["hash"], count + 1)
     links = [(row_id, document["prev_hash"], document["hash"]) for row_id, document in documents.items()]
-    await driver.execute(_LINK, *_columns(links, 3))
-    await driver.execute(_MOVE_HEADS, *_columns([(order_id, *head) for order_id, head in heads.items()], 3))
+    ends = [(order_id, *heads[order_id]) for order_id in orders]
+    await driver.execute(_LINK, *_columns(links, 3), *_columns(ends, 3))
     return documents
 
 

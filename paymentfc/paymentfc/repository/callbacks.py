@@ -20,7 +20,10 @@ UPDATE payment_callbacks SET deliveries = deliveries + 1
 WHERE invoice_id = $1 AND external_id = $2 AND status = $3 AND amount = $4 AND currency = $5
 """
 _SET_OUTCOME = "UPDATE payment_callbacks SET outcome = $2, applied_time = now() WHERE id = $1"
-_COLUMNS = "id, invoice_id, external_id, status, asked_amount, amount, currency, receipt"
+_NAMES = ("id", "invoice_id", "external_id", "status", "asked_amount", "amount", "currency", "receipt")
+_COLUMNS = ", ".join(_NAMES)
+JOINED = ", ".join(f"c.{name} AS c_{name}" for name in _NAMES)
+"""The columns of a callback `c` in a row of something else, see `joined`."""
 _WAITING = f"""
 SELECT {_COLUMNS} FROM payment_callbacks WHERE external_id = $1 AND outcome = 'waiting' ORDER BY id
 """
@@ -87,14 +90,19 @@ async def confirm_again(tx: Tx, callback: Callback) -> bool:
     return bool(await tx.driver().fetchval(_CONFIRM_AGAIN, *key, callback.currency))
 
 
-def _stored(row: asyncpg.Record) -> Stored:
+def joined(row: asyncpg.Record) -> Stored | None:
+    """Return the callback in a row with the columns JOINED; None where the row has none."""
+    return _stored(row, "c_") if row["c_id"] is not None else None
+
+
+def _stored(row: asyncpg.Record, prefix: str = "") -> Stored:
     callback = Callback(
-        invoice_id=row["invoice_id"],
-        external_id=row["external_id"],
-        status=row["status"],
-        amount=Decimal(row["asked_amount"]),
-        paid_amount=Decimal(row["amount"]),
-        currency=row["currency"],
-        receipt=row["receipt"],
+        invoice_id=row[f"{prefix}invoice_id"],
+        external_id=row[f"{prefix}external_id"],
+        status=row[f"{prefix}status"],
+        amount=Decimal(row[f"{prefix}asked_amount"]),
+        paid_amount=Decimal(row[f"{prefix}amount"]),
+        currency=row[f"{prefix}currency"],
+        receipt=row[f"{prefix}receipt"],
     )
-    return Stored(row["id"], callback)
+    return Stored(row[f"{prefix}id"], callback)

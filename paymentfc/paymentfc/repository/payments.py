@@ -14,27 +14,23 @@ import orjson
 from chassis.auth.tokens import Principal
 from chassis.db.database import Database, Tx
 from paymentfc.errors import PaymentNotFound
-from paymentfc.events import Line, OrderCreated
+from paymentfc.events import Line
 from paymentfc.model.payment import Payment, Reason, Status, external_id
 from paymentfc.repository import pages
 from paymentfc.repository.pages import Page
 
-_COLUMNS = ", ".join(field.name for field in fields(Payment))
+_FIELDS = [field.name for field in fields(Payment)]
+COLUMNS = ", ".join(_FIELDS)
+JOINED = ", ".join(f"p.{name} AS p_{name}" for name in _FIELDS)
+"""The columns of a payment `p` in a row of something else, see `joined`."""
 
-_OF_ORDER = f"SELECT {_COLUMNS} FROM payments WHERE order_id = $1 AND ($2::bigint IS NULL OR user_id = $2)"
-# All work on one order is serialised, also while its payment does not exist yet.
+_OF_ORDER = f"SELECT {COLUMNS} FROM payments WHERE order_id = $1 AND ($2::bigint IS NULL OR user_id = $2)"
+# All work on one order is serialised: by its payment's row, and by this lock while there is none.
 _LOCK_ORDER = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
-_LOCKED = f"SELECT {_COLUMNS} FROM payments WHERE external_id = $1 FOR UPDATE"
-_ADD = f"""
-INSERT INTO payments (order_id, user_id, external_id, amount, currency, payment_method, shipping_address, lines,
-                      traceparent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)
-ON CONFLICT (order_id) DO NOTHING
-RETURNING {_COLUMNS}
-"""
-_PAY = """
+_LOCKED = f"SELECT {COLUMNS} FROM payments WHERE external_id = $1 FOR UPDATE"
+PAY = """
 UPDATE payments SET status = 'PAID', paid_at = now(), receipt = $2, update_time = now()
-WHERE id = $1 AND status = 'PENDING' RETURNING true
+WHERE id = $1 AND status = 'PENDING'
 """
 _CLOSE = """
 UPDATE payments SET status = $2, reason = $3, update_time = now()
@@ -51,11 +47,13 @@ WHERE id = $1 AND invoice_id IS NULL AND NOT EXISTS (SELECT 1 FROM payments WHER
 """
 _SAVE_INVOICE = """
 UPDATE payments SET invoice_id = $2, invoice_url = $3, expires_at = $4, invoice_time = coalesce(invoice_time, now()),
-  update_time = now()
+  user_email = coalesce(user_email, $5), update_time = now()
 WHERE id = $1 AND (invoice_id IS NULL OR invoice_id = $2) AND invoice_url IS NULL RETURNING true
 """
-_COUNT_RETRY = "UPDATE payments SET retry_count = retry_count + 1, update_time = now() WHERE id = $1"
-_REMEMBER_EMAIL = "UPDATE payments SET user_email = $2 WHERE id = $1 AND user_email IS DISTINCT FROM $2"
+_COUNT_RETRY = """
+UPDATE payments SET retry_count = retry_count + 1, user_email = coalesce(user_email, $2), update_time = now()
+WHERE id = $1
+"""
 
 OPEN = "status = 'PENDING' AND invoice_id IS NOT NULL"
 # Each claim takes the rows that were never claimed, then those that are due again, each along an index of its own: in
@@ -69,14 +67,14 @@ again AS MATERIALIZED (
   ORDER BY sweep_after LIMIT $1 - (SELECT count(*) FROM first) FOR UPDATE SKIP LOCKED)
 UPDATE payments SET sweep_after = now() + $2 * interval '1 second'
 WHERE id = ANY(ARRAY(SELECT id FROM first UNION ALL SELECT id FROM again))
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """
 _PAST_EXPIRY_OF_ORDER = f"""
 UPDATE payments SET sweep_after = now() + $2 * interval '1 second' WHERE id = ANY(ARRAY(
   SELECT id FROM payments
   WHERE order_id = $1 AND {OPEN} AND expires_at <= now() AND (sweep_after IS NULL OR sweep_after <= now())
   FOR UPDATE SKIP LOCKED))
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """
 # A lost callback is found in the first minutes; asking about each invoice every minute of its day would use up
 # Xendit's rate limit.
@@ -89,7 +87,7 @@ again AS MATERIALIZED (
   ORDER BY check_after LIMIT $1 - (SELECT count(*) FROM first) FOR UPDATE SKIP LOCKED)
 UPDATE payments SET check_after = now() + greatest($2 * interval '1 second', (now() - invoice_time) / 10)
 WHERE id = ANY(ARRAY(SELECT id FROM first UNION ALL SELECT id FROM again))
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """
 _ORDER_OF = "SELECT payment_method, shipping_address, lines::text AS lines, invoice_time FROM payments WHERE id = $1"
 _SWEEP_LATER = "UPDATE payments SET sweep_after = now() + $2 * interval '1 second' WHERE id = $1"
@@ -113,9 +111,16 @@ class Order:
 
 async def lock_order(tx: Tx, ext_id: str) -> Payment | None:
     """Lock the order until the end of the transaction, and return its payment; None when there is none yet."""
-    await tx.driver().execute(_LOCK_ORDER, ext_id)
     row = await tx.driver().fetchrow(_LOCKED, ext_id)
+    if row is None:
+        await lock_unknown(tx, ext_id)
+        row = await tx.driver().fetchrow(_LOCKED, ext_id)
     return Payment.of(dict(row)) if row else None
+
+
+async def lock_unknown(tx: Tx, ext_id: str) -> None:
+    """Lock an order that has no payment yet. A statement of its own, so that the next one sees what was committed."""
+    await tx.driver().execute(_LOCK_ORDER, ext_id)
 
 
 async def lock_payment(tx: Tx, order_id: int) -> Payment:
@@ -131,26 +136,8 @@ async def read_again(tx: Tx, payment: Payment) -> Payment:
     return Payment.of(dict(row))
 
 
-async def add(tx: Tx, order: OrderCreated, currency: str, traceparent: str | None) -> Payment | None:
-    """Insert the PENDING payment of an order; None when the order has one already."""
-    lines = orjson.dumps([line.model_dump(mode="json") for line in order.products]).decode()
-    row = await tx.driver().fetchrow(
-        _ADD,
-        order.order_id,
-        order.user_id,
-        external_id(order.order_id),
-        order.total_amount,
-        currency,
-        order.payment_method,
-        order.shipping_address,
-        lines,
-        traceparent,
-    )
-    return Payment.of(dict(row)) if row else None
-
-
 async def pay(tx: Tx, payment_id: int, receipt: str | None) -> bool:
-    return bool(await tx.driver().fetchval(_PAY, payment_id, receipt))
+    return bool(await tx.driver().fetchval(f"{PAY} RETURNING true", payment_id, receipt))
 
 
 async def close(tx: Tx, payment_id: int, status: Status, reason: Reason) -> bool:
@@ -172,18 +159,19 @@ async def adopt_invoice(tx: Tx, payment_id: int, invoice_id: str) -> bool:
     return bool(await tx.driver().fetchval(_ADOPT, payment_id, invoice_id))
 
 
-async def save_invoice(tx: Tx, payment_id: int, invoice_id: str, url: str, expires_at: datetime) -> bool:
-    """Store the invoice that the customer can pay; False when this one or another is stored already."""
-    return bool(await tx.driver().fetchval(_SAVE_INVOICE, payment_id, invoice_id, url, expires_at))
+async def save_invoice(
+    tx: Tx, payment_id: int, invoice_id: str, url: str, expires_at: datetime, email: str | None
+) -> bool:
+    """Store the invoice that the customer can pay; False when this one or another is stored already.
+
+    `email` is the payer's, where it is known: one that is stored stays.
+    """
+    return bool(await tx.driver().fetchval(_SAVE_INVOICE, payment_id, invoice_id, url, expires_at, email))
 
 
-async def count_retry(tx: Tx, payment_id: int) -> None:
-    await tx.driver().execute(_COUNT_RETRY, payment_id)
-
-
-async def remember_email(db: Database, payment_id: int, email: str) -> None:
-    async with db.driver() as connection:
-        await connection.execute(_REMEMBER_EMAIL, payment_id, email)
+async def count_retry(tx: Tx, payment_id: int, email: str | None) -> None:
+    """Count a failed attempt, and store the payer's e-mail where none is stored."""
+    await tx.driver().execute(_COUNT_RETRY, payment_id, email)
 
 
 async def claim_past_expiry(db: Database, limit: int, lease_s: float, order_id: int | None = None) -> list[Payment]:
@@ -235,8 +223,17 @@ async def of_caller(db: Database, order_id: int, caller: Principal) -> Payment:
 async def order_of(db: Database, payment_id: int) -> Order:
     async with db.driver() as connection:
         (row,) = await connection.fetch(_ORDER_OF, payment_id)
-    lines = [Line.model_validate(line) for line in orjson.loads(row["lines"])]
-    return Order(row["payment_method"], row["shipping_address"], lines, row["invoice_time"])
+    return Order(row["payment_method"], row["shipping_address"], lines_of(row["lines"]), row["invoice_time"])
+
+
+def lines_of(text: str) -> list[Line]:
+    """Read the column `lines`."""
+    return [Line.model_validate(line) for line in orjson.loads(text)]
+
+
+def joined(row: asyncpg.Record) -> Payment | None:
+    """Return the payment in a row with the columns JOINED; None where the row has none."""
+    return Payment.of({name: row[f"p_{name}"] for name in _FIELDS}) if row["p_id"] is not None else None
 
 
 async def failed_page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:

@@ -8,12 +8,16 @@ from paymentfc.model.callback import Callback, amount_text
 
 # Customers pay an invoice once, seldom twice. All of its payments are told apart in the transaction that takes one.
 MAX_OF_INVOICE = 100
-_ADD = f"""
+# A part of a statement, also of the one in arrivals.py; without a receipt it adds nothing.
+ADD = f"""
 INSERT INTO payment_receipts (invoice_id, external_id, receipt, amount, currency)
-SELECT $1::text, $2::text, $3, $4, $5
-WHERE (SELECT count(*) FROM payment_receipts WHERE invoice_id = $1 AND external_id = $2) < {MAX_OF_INVOICE}
+SELECT $1::text, $2::text, $3::text, $4::text, $5::text
+WHERE $3 IS NOT NULL
+  AND (SELECT count(*) FROM payment_receipts WHERE invoice_id = $1 AND external_id = $2) < {MAX_OF_INVOICE}
+  {{only_if}}
 ON CONFLICT (invoice_id, external_id, receipt) DO NOTHING RETURNING true
 """
+_ADD = ADD.format(only_if="")
 _OF_INVOICE = """
 SELECT receipt, amount, currency FROM payment_receipts WHERE invoice_id = $1 AND external_id = $2 ORDER BY id
 """

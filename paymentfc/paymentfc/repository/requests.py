@@ -1,10 +1,17 @@
 """The rows of `payment_requests`: invoices to be made, claimed with a lease and written back only by its holder."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from chassis.db.database import Database, Tx
+from paymentfc.model.invoices import Invoice
+from paymentfc.model.payment import Payment
+from paymentfc.repository import audit, payments
+from paymentfc.repository.audit import Values
 
 
 class RequestStatus(StrEnum):
@@ -20,40 +27,48 @@ class RequestStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A request that this worker holds until its lease ends; `attempts` includes this one, `tries` counts refusals."""
+    """A request that this worker holds until its lease ends; `attempts` includes this one, `tries` counts refusals.
+
+    `payment` and its `lines`, as JSON, are as they were at the time of the claim.
+    """
 
     id: int
-    payment_id: int
     order_id: int
     status: str
     attempts: int
     tries: int
     lease_token: UUID
+    payment: Payment
+    lines: str
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Claim))
 _TAKE = "lease_until = now() + $2 * interval '1 second', lease_token = $3, attempts = attempts + 1, update_time = now()"
 _FREE = "(lease_until IS NULL OR lease_until <= now())"
 _ADD = "INSERT INTO payment_requests (payment_id, order_id, attempts) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+_CLAIMED = f"""
+WITH claimed AS ({{update}} RETURNING id, payment_id, order_id, status, attempts, tries, lease_token)
+SELECT claimed.*, p.lines::text AS lines, {payments.JOINED} FROM claimed
+CROSS JOIN LATERAL (SELECT * FROM payments WHERE payments.id = claimed.payment_id LIMIT 1) AS p
+"""
 # ARRAY chooses the rows once, before the update. A subquery in WHERE may run once per row, and each run skips what the
 # earlier ones have locked; a join with the chosen rows may read the whole table. The statuses are in the text of the
 # statement, because a plan for any statuses can't use an index of some.
-_CLAIM = f"""
-UPDATE payment_requests SET {_TAKE} WHERE id = ANY(ARRAY(
-  SELECT id FROM payment_requests WHERE {{status}} AND next_attempt_at <= now() AND {_FREE}
-  ORDER BY next_attempt_at, id LIMIT $1 FOR UPDATE SKIP LOCKED))
-RETURNING {_COLUMNS}
-"""
+_CLAIM = _CLAIMED.format(
+    update=f"""
+  UPDATE payment_requests SET {_TAKE} WHERE id = ANY(ARRAY(
+    SELECT id FROM payment_requests WHERE {{status}} AND next_attempt_at <= now() AND {_FREE}
+    ORDER BY next_attempt_at, id LIMIT $1 FOR UPDATE SKIP LOCKED))"""
+)
 NEW = "status = 'PENDING'"
 AGAIN = "status IN ('FAILED', 'VERIFY')"
 _CLAIM_NEW, _CLAIM_AGAIN = _CLAIM.format(status=NEW), _CLAIM.format(status=AGAIN)
-_CLAIM_ONE = f"""
-UPDATE payment_requests SET {_TAKE} WHERE id = ANY(ARRAY(
-  SELECT id FROM payment_requests
-  WHERE order_id = $1 AND status IN ('PENDING', 'FAILED') AND next_attempt_at <= now() AND {_FREE}
-  FOR UPDATE SKIP LOCKED))
-RETURNING {_COLUMNS}
-"""
+_CLAIM_ONE = _CLAIMED.format(
+    update=f"""
+  UPDATE payment_requests SET {_TAKE} WHERE id = ANY(ARRAY(
+    SELECT id FROM payment_requests
+    WHERE order_id = $1 AND status IN ('PENDING', 'FAILED') AND next_attempt_at <= now() AND {_FREE}
+    FOR UPDATE SKIP LOCKED))"""
+)
 _FINISH = """
 UPDATE payment_requests SET status = $3, lease_until = NULL, lease_token = NULL, update_time = now(),
   next_attempt_at = now() + $4 * interval '1 second'
@@ -64,6 +79,19 @@ UPDATE payment_requests SET status = $3, lease_until = NULL, lease_token = NULL,
   next_attempt_at = now() + $4 * interval '1 second', last_error = left($5, 500), tries = tries + $6,
   retry_count = retry_count + 1
 WHERE id = $1 AND lease_token = $2 RETURNING true
+"""
+# Nothing happens unless the payment is still as it was claimed: its row is locked, and read again after a wait.
+_OFFER = f"""
+WITH offered AS (
+  UPDATE payments SET invoice_id = $4, invoice_url = $5, expires_at = $6, invoice_time = now(),
+    user_email = coalesce(user_email, $7), update_time = now()
+  WHERE id = $3 AND status = 'PENDING' AND invoice_id IS NULL RETURNING {audit.ABOUT}),
+done AS (
+  UPDATE payment_requests SET status = 'DONE', lease_until = NULL, lease_token = NULL, update_time = now(),
+    next_attempt_at = now()
+  WHERE id = $1 AND lease_token = $2 AND EXISTS (SELECT FROM offered)),
+noted AS ({audit.add_about("offered", 8)})
+SELECT true FROM offered
 """
 _OLDER_THAN = "SELECT create_time <= now() - $2 * interval '1 second' FROM payments WHERE id = $1"
 
@@ -85,14 +113,29 @@ async def claim_again(db: Database, limit: int, lease_s: float) -> list[Claim]:
 async def _claim(db: Database, statement: str, limit: int, lease_s: float) -> list[Claim]:
     async with db.driver() as connection:
         rows = await connection.fetch(statement, limit, lease_s, uuid4())
-    return [Claim(**row) for row in rows]
+    return [_claim_of(row) for row in rows]
 
 
 async def claim_order(db: Database, order_id: int, lease_s: float) -> Claim | None:
     """Claim the request of one order; None when it is done, in its backoff, or held by another worker."""
     async with db.driver() as connection:
         row = await connection.fetchrow(_CLAIM_ONE, order_id, lease_s, uuid4())
-    return Claim(**row) if row else None
+    return _claim_of(row) if row else None
+
+
+def _claim_of(row: asyncpg.Record) -> Claim:
+    names = ("id", "order_id", "status", "attempts", "tries", "lease_token", "lines")
+    return Claim(**{name: row[name] for name in names}, payment=cast("Payment", payments.joined(row)))
+
+
+async def offer(db: Database, claim: Claim, invoice: Invoice, email: str | None, entry: Values) -> bool:
+    """Store the invoice of a payment that is still open and without one, and finish the request, in one statement.
+
+    `email` is stored where the payment has none. False: the payment has changed since the claim, and nothing is stored.
+    """
+    fields = (claim.payment.id, invoice.id, invoice.invoice_url, invoice.expiry_date, email)
+    async with db.driver() as connection:
+        return bool(await connection.fetchval(_OFFER, claim.id, claim.lease_token, *fields, *entry))
 
 
 async def finish(tx: Tx, claim: Claim, status: RequestStatus, *, again_in_s: float = 0.0) -> None:

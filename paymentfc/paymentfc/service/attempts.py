@@ -35,12 +35,18 @@ class Stored:
     closing: bool
 
 
-async def store_invoices(tx: Tx, claim: Claim, invoices: Sequence[Invoice]) -> Stored:
+def invoice_facts(claim: Claim, own: Invoice) -> dict[str, object]:
+    """Return what the audit log says about an invoice that is offered."""
+    return {"invoice_id": own.id, "invoice_url": own.invoice_url, "attempts": claim.attempts}
+
+
+async def store_invoices(tx: Tx, claim: Claim, invoices: Sequence[Invoice], email: str | None) -> Stored:
+    """Save what Xendit has, in any case; `email` is the payer's, where it is known."""
     payment = await payments.lock_payment(tx, claim.order_id)
     events: list[Event] = []
     own = choose(invoices, payment)
     if own is not None:
-        events += await _save_own(tx, claim, payment, own)
+        events += await _save_own(tx, claim, payment, own, email)
         payment = await payments.read_again(tx, payment)
     for surplus in invoices:
         if own is None or surplus.id != own.id:
@@ -51,13 +57,12 @@ async def store_invoices(tx: Tx, claim: Claim, invoices: Sequence[Invoice]) -> S
     return Stored(events, served, closing=len(invoices) > 1 or not payment.is_open)
 
 
-async def _save_own(tx: Tx, claim: Claim, payment: Payment, own: Invoice) -> tuple[Event, ...]:
+async def _save_own(tx: Tx, claim: Claim, payment: Payment, own: Invoice, email: str | None) -> tuple[Event, ...]:
     url, expires_at = own.invoice_url, own.expiry_date
     if payment.is_open and not own.is_final and (url is None or expires_at is None):
         raise GatewayUnavailable("Xendit's invoice lacks invoice_url or expiry_date")
-    if url and expires_at and await payments.save_invoice(tx, payment.id, own.id, url, expires_at):
-        facts = {"invoice_id": own.id, "invoice_url": url, "attempts": claim.attempts}
-        await audit.add(tx, AuditEvent.INVOICE_CREATED, payment, ACTOR, **facts)
+    if url and expires_at and await payments.save_invoice(tx, payment.id, own.id, url, expires_at, email):
+        await audit.add(tx, AuditEvent.INVOICE_CREATED, payment, ACTOR, **invoice_facts(claim, own))
     payment = await payments.read_again(tx, payment)
     if payment.status in CLOSED:
         await close_invoice(tx, payment, own)
@@ -83,7 +88,7 @@ async def _finish(tx: Tx, claim: Claim, payment: Payment) -> None:
 
 
 async def store_failure(
-    tx: Tx, settings: Settings, claim: Claim, error: str, *, refused: bool
+    tx: Tx, settings: Settings, claim: Claim, error: str, *, refused: bool, email: str | None
 ) -> tuple[Event, ...] | None:
     """Save the failure and when to try again; the last try fails the payment, so that the order is compensated.
 
@@ -102,7 +107,7 @@ async def store_failure(
     if last_try or too_old:
         reason = Reason.INVOICE_REFUSED if last_try else Reason.GATEWAY_UNAVAILABLE
         return await close(tx, payment, Status.FAILED, reason, ACTOR)
-    await payments.count_retry(tx, payment.id)
+    await payments.count_retry(tx, payment.id, email)
     await audit.add(tx, AuditEvent.PAYMENT_RETRIED, payment, ACTOR, attempts=claim.attempts, error=error)
     return ()
 

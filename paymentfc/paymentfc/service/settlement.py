@@ -80,13 +80,30 @@ async def _take(tx: Tx, outcome: Outcome, payment: Payment, callback: Callback, 
         return ()
     if outcome is Outcome.PAID:
         TRANSITIONS.labels(Status.PAID.value).inc()
-        facts = {"invoice_id": callback.invoice_id, "amount": payment.amount, "status": callback.status}
-        await audit.add(tx, AuditEvent.PAYMENT_PAID, payment, actor, **facts)
+        await audit.add(tx, AuditEvent.PAYMENT_PAID, payment, actor, **paid_facts(payment, callback))
     for other in known:
         if other.receipt != receipt:
             await _record_further(tx, replace(payment, receipt=receipt), callback, other, actor)
     # A closed order becomes `failed` with this event, and the money is to be refunded.
     return (succeeded(payment),)
+
+
+def paid_facts(payment: Payment, callback: Callback) -> dict[str, object]:
+    """Return what the audit log says about a payment that is paid."""
+    return {"invoice_id": callback.invoice_id, "amount": payment.amount, "status": callback.status}
+
+
+def plain_payment(payment: Payment, said: Callback, invoice: Invoice) -> Callback | None:
+    """Return the callback as Xendit confirms it, with the payment that is taken, if all it does is to pay.
+
+    None where Xendit does not confirm it, and where there is more to do, or nothing.
+    """
+    if not invoice.confirms(said):
+        return None
+    callback = invoice.as_confirmed(said, payment.currency)
+    if decide(payment, callback) != Decision(Outcome.PAID):
+        return None
+    return replace(callback, receipt=callback.receipt or said.receipt)
 
 
 async def _record_further(tx: Tx, payment: Payment, callback: Callback, other: Receipt, actor: str) -> None:

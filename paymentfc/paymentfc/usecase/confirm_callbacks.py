@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -13,13 +13,15 @@ from chassis.failpoint import failpoint
 from chassis.loops import backoff
 from paymentfc.client.xendit import Xendit
 from paymentfc.errors import GatewayUnavailable, Refused
+from paymentfc.events import succeeded
 from paymentfc.model.callback import AnomalyKind, Outcome, unconfirmed
 from paymentfc.model.invoices import Invoice
-from paymentfc.model.payment import Payment
-from paymentfc.repository import anomalies, callbacks, confirmations, payments
+from paymentfc.model.payment import Payment, Status
+from paymentfc.repository import anomalies, audit, callbacks, confirmations, payments
+from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.callbacks import Stored
 from paymentfc.repository.confirmations import Confirmation
-from paymentfc.service.settlement import Applied, apply_callback, judge, record
+from paymentfc.service.settlement import TRANSITIONS, Applied, apply_callback, judge, paid_facts, plain_payment, record
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +66,8 @@ class ConfirmCallbacks:
                 if await self._is_postponed(item, error):
                     return
                 word = NO_ANSWER
+        if invoice is not None and await self._pay(item, invoice):
+            return
         async with self.db.transaction() as tx:
             payment = await payments.lock_order(tx, item.external_id)
             if payment is None:
@@ -71,6 +75,22 @@ class ConfirmCallbacks:
             events = await self._judge(tx, item, payment, invoice, word)
             await tx.publish(*events)
             await failpoint("paymentfc.before_commit")
+
+    async def _pay(self, item: Confirmation, invoice: Invoice) -> bool:
+        """Pay an open payment in the usual case, in one statement. False: it is another one, and nothing is changed."""
+        payment, stored = item.payment, item.first
+        callback = plain_payment(payment, stored.callback, invoice) if payment and stored else None
+        if payment is None or stored is None or callback is None:
+            return False
+        taken, event = replace(payment, receipt=callback.receipt), succeeded(payment)
+        entry = audit.values(AuditEvent.PAYMENT_PAID, ACTOR, **paid_facts(payment, callback))
+        await failpoint("paymentfc.before_commit")
+        if not await confirmations.pay(self.db, item, taken, stored, event, entry, note=CONFIRMED):
+            return False
+        self.db.wake_relay()
+        TRANSITIONS.labels(Status.PAID.value).inc()
+        log.info("callback applied", order_id=payment.order_id, outcome=Outcome.PAID, confirmed=True)
+        return True
 
     async def _is_postponed(self, item: Confirmation, error: Exception) -> bool:
         """Have it read again later; False when it was for days: Xendit may never answer a made-up id."""

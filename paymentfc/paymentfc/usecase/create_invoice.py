@@ -10,15 +10,16 @@ from chassis import telemetry
 from chassis.db.database import Database
 from chassis.errors import NotFound, Unavailable
 from chassis.failpoint import failpoint
-from chassis.grpc.users import UserClient
+from paymentfc.client.payers import Payers
 from paymentfc.client.xendit import Draft, Xendit
 from paymentfc.config import Settings
 from paymentfc.errors import GatewayUnavailable, Refused
-from paymentfc.model.invoices import Invoice, belongs_to, can_serve
+from paymentfc.model.invoices import Invoice, belongs_to, can_serve, offered_as_made
 from paymentfc.model.payment import Payment
-from paymentfc.repository import payments, requests
+from paymentfc.repository import audit, payments, requests
+from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.requests import Claim
-from paymentfc.service.attempts import store_failure, store_invoices
+from paymentfc.service.attempts import ACTOR, invoice_facts, store_failure, store_invoices
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class CreateInvoice:
 
     db: Database
     xendit: Xendit
-    users: UserClient
+    payers: Payers
     settings: Settings
     wake_closings: asyncio.Event = field(default_factory=asyncio.Event)
     lease_s: float = LEASE_S
@@ -66,29 +67,28 @@ class CreateInvoice:
 
     async def _make(self, claim: Claim, limit_s: float) -> None:
         await failpoint("paymentfc.after_claim")
-        payment = await payments.by_order(self.db, claim.order_id)
-        if payment is None:
-            raise RuntimeError(f"payment request {claim.id} has no payment")
+        payment = claim.payment
         context = telemetry.extract({"traceparent": payment.traceparent} if payment.traceparent else {})
         with telemetry.tracing.span("create invoice", context=context):
             async with asyncio.timeout(limit_s):
-                invoices = await self._find_or_create(claim, payment)
+                invoices = await self._find_or_create(claim)
             if not await self._store(claim, invoices):
                 raise Refused(200, "WRONG_ECHO", "Xendit made an invoice of another amount or currency")
 
-    async def _find_or_create(self, claim: Claim, payment: Payment) -> list[Invoice]:
+    async def _find_or_create(self, claim: Claim) -> list[Invoice]:
         """Look up, and create if no invoice can serve. Raises Refused, GatewayUnavailable, and userfc's errors."""
+        payment = claim.payment
         invoices: list[Invoice] = []
         if claim.attempts > 1:
             invoices = [one for one in await self.xendit.find(payment.external_id) if belongs_to(one, payment)]
         if payment.needs_invoice and not any(can_serve(invoice, payment) for invoice in invoices):
-            invoices = [await self.xendit.create(await self._draft(claim, payment)), *invoices]
+            invoices = [await self.xendit.create(await self._draft(claim)), *invoices]
             await failpoint("paymentfc.after_create")
         return invoices
 
-    async def _draft(self, claim: Claim, payment: Payment) -> Draft:
+    async def _draft(self, claim: Claim) -> Draft:
         """Return the invoice to make. The last try has only what Xendit needs: it may have refused the rest."""
-        order = await payments.order_of(self.db, payment.id)
+        payment = claim.payment
         bare = 0 < claim.tries == self.settings.payment_max_tries - 1
         return Draft(
             external_id=payment.external_id,
@@ -96,13 +96,13 @@ class CreateInvoice:
             currency=payment.currency,
             duration_s=self.settings.invoice_duration_s,
             payer_email=None if bare else payment.user_email or await self._email(payment),
-            lines=() if bare else order.lines,
+            lines=() if bare else payments.lines_of(claim.lines),
         )
 
     async def _email(self, payment: Payment) -> str | None:
         """Return the payer's e-mail. Raises Unavailable in the first half of the time that the invoice may take."""
         try:
-            email = (await self.users.get_user(payment.user_id)).email
+            return await self.payers.email(payment.user_id)
         except NotFound:
             log.warning("unknown payer, the invoice has no e-mail", user_id=payment.user_id)
             return None
@@ -112,20 +112,30 @@ class CreateInvoice:
                     raise
             log.warning("userfc is away, the invoice has no e-mail", order_id=payment.order_id)
             return None
-        await payments.remember_email(self.db, payment.id, email)
-        return email
 
     async def _store(self, claim: Claim, invoices: Sequence[Invoice]) -> bool:
+        email = self.payers.known(claim.payment.user_id)
+        if await self._offer(claim, invoices, email):
+            return True
         async with self.db.transaction() as tx:
-            stored = await store_invoices(tx, claim, invoices)
+            stored = await store_invoices(tx, claim, invoices, email)
             await tx.publish(*stored.events)
         if stored.served and stored.closing:
             self.wake_closings.set()
         return stored.served
 
+    async def _offer(self, claim: Claim, invoices: Sequence[Invoice], email: str | None) -> bool:
+        """Store the usual result: an invoice that the first attempt has made. False: it is another one."""
+        made = offered_as_made(invoices, claim.payment) if claim.attempts == 1 else None
+        if made is None:
+            return False
+        entry = audit.values(AuditEvent.INVOICE_CREATED, ACTOR, **invoice_facts(claim, made))
+        return await requests.offer(self.db, claim, made, email, entry)
+
     async def _store_failure(self, claim: Claim, error: str, *, refused: bool) -> None:
         async with self.db.transaction() as tx:
-            events = await store_failure(tx, self.settings, claim, error, refused=refused)
+            email = self.payers.known(claim.payment.user_id)
+            events = await store_failure(tx, self.settings, claim, error, refused=refused, email=email)
             if events is None:
                 return
             await tx.publish(*events)

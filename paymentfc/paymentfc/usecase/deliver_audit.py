@@ -46,8 +46,8 @@ async def _ready(db: Database, audit_log: Log, entries: Sequence[audit.Entry]) -
     An event that was published again has an entry of the same id, which is stored already: it gets no second place.
     """
     fresh = [entry for entry in entries if entry.fresh]
-    stored = await audit_log.stored([entry.document["event_id"] for entry in fresh]) if fresh else set()
-    again = {entry.row_id for entry in fresh if entry.document["event_id"] in stored}
+    stored = await audit_log.stored([entry.event_id for entry in fresh]) if fresh else set()
+    again = {entry.row_id for entry in fresh if entry.event_id in stored}
     linked = await chain(db, [entry.row_id for entry in fresh if entry.row_id not in again])
-    others = [(entry.row_id, entry.document) for entry in entries if not entry.fresh or entry.row_id in again]
-    return others + list(linked.items())
+    others = [entry for entry in entries if not entry.fresh or entry.row_id in again]
+    return [(entry.row_id, audit.document_of(entry.row)) for entry in others] + list(linked.items())

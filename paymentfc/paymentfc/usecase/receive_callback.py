@@ -3,9 +3,10 @@
 import structlog
 
 from chassis.db.database import Database, Tx
-from paymentfc.model.callback import Anomaly, AnomalyKind, Callback, Outcome, paid_twice
+from paymentfc.model.callback import Anomaly, AnomalyKind, Callback, Outcome, paid_twice, would_end
 from paymentfc.model.payment import Payment
 from paymentfc.repository import callbacks, confirmations, payments, receipts
+from paymentfc.repository.arrivals import arrive
 from paymentfc.repository.callbacks import Stored
 from paymentfc.service.confirmation import have_confirmed
 from paymentfc.service.settlement import apply_callback, judge, record
@@ -22,6 +23,15 @@ async def receive_callback(
 
     A repeated callback changes nothing, except that another payment of the invoice is recorded.
     """
+    order_id = await arrive(db, callback, body, webhook_id) if confirm and would_end(callback) else None
+    if order_id is not None:
+        log.info("callback received", order_id=order_id, outcome=Outcome.CONFIRMING, status=callback.status)
+        return Outcome.CONFIRMING
+    return await _receive(db, callback, body, webhook_id, confirm=confirm)
+
+
+async def _receive(db: Database, callback: Callback, body: str, webhook_id: str | None, *, confirm: bool) -> Outcome:
+    """Receive any callback."""
     async with db.transaction() as tx:
         payment = await payments.lock_order(tx, callback.external_id)
         stored = await callbacks.add(tx, callback, body, webhook_id)

@@ -6,7 +6,6 @@ import structlog
 
 from chassis import telemetry
 from chassis.db.database import Database, Tx
-from chassis.db.inbox import first_time
 from chassis.errors import Invalid, InvalidMessage
 from chassis.events import Event, Message
 from chassis.money import check_amount
@@ -16,6 +15,7 @@ from paymentfc.model.callback import Outcome
 from paymentfc.model.payment import Payment, Reason, Status, external_id
 from paymentfc.repository import anomalies, audit, callbacks, payments, requests
 from paymentfc.repository.audit import AuditEvent
+from paymentfc.repository.registration import register
 from paymentfc.service.confirmation import have_confirmed
 from paymentfc.service.settlement import apply_callback, close, judge
 
@@ -32,16 +32,17 @@ async def register_payment(
     `wake` wakes the loop that makes invoices; in batch mode the loop finds the request at its next interval.
     """
     _check(order, settings.currency)
+    trace = telemetry.traceparent(message.headers)
+    # As the column will show it.
+    entry = audit.values(AuditEvent.PAYMENT_CREATED, ACTOR, amount=f"{order.total_amount:.2f}")
     async with db.transaction() as tx:
-        if not await first_time(tx, Settings.service, message):
+        await payments.lock_unknown(tx, external_id(order.order_id))
+        registered = await register(tx, Settings.service, message, order, settings.currency, trace, entry)
+        if registered is None:
             return
-        if await payments.lock_order(tx, external_id(order.order_id)):
-            return
-        payment = await payments.add(tx, order, settings.currency, telemetry.traceparent(message.headers))
-        if payment is None:
-            return
-        await audit.add(tx, AuditEvent.PAYMENT_CREATED, payment, ACTOR, amount=payment.amount)
-        await tx.publish(*await _catch_up(tx, payment, confirm=settings.xendit_confirm_payments))
+        payment, overtaken = registered
+        if overtaken:
+            await tx.publish(*await _catch_up(tx, payment, confirm=settings.xendit_confirm_payments))
     if not settings.disable_create_invoice_directly:
         wake.set()
     log.info("payment registered")

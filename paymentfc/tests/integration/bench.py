@@ -17,6 +17,7 @@ from chassis.db.database import Database
 from chassis.events import Message
 from paymentfc.app import invoice_loops
 from paymentfc.claim_loop import SLOTS
+from paymentfc.client.payers import Payers
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated, StockRejected
 from paymentfc.handler.kafka import handlers
@@ -54,7 +55,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.wake = asyncio.Event()
-        self.create = CreateInvoice(self.db, self.xendit, self.users, self.settings)
+        self.create = CreateInvoice(self.db, self.xendit, Payers(self.users), self.settings)
         self.checks = CheckInvoices(self.db, self.xendit, self.settings)
         self.request_invoice = RequestInvoice(self.db, self.create, self.checks)
         self.confirmations = ConfirmCallbacks(self.db, self.xendit, self.settings.xendit_confirm_payments)

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from paymentfc.model.invoices import CLOCK_TOLERANCE, Invoice, belongs_to, can_serve, choose
+from paymentfc.model.invoices import CLOCK_TOLERANCE, Invoice, belongs_to, can_serve, choose, offered_as_made
 from paymentfc.model.payment import Status
 
 from .samples import NOW, payment
@@ -51,3 +52,31 @@ def test_an_invoice_older_than_its_payment_belongs_to_an_earlier_order_of_the_sa
     assert belongs_to(replace(PENDING, created=oldest), payment())
     assert not belongs_to(replace(PENDING, created=oldest - timedelta(seconds=1)), payment())
     assert belongs_to(PENDING, payment())
+
+
+MADE = replace(PENDING, invoice_url="https://pay/1", expiry_date=NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "PAID"},
+        {"status": "EXPIRED"},
+        {"status": "REQUIRES_ACTION"},
+        {"amount": Decimal(149_999)},
+        {"currency": "USD"},
+        {"invoice_url": None},
+        {"expiry_date": None},
+    ],
+)
+def test_only_a_pending_invoice_of_our_amount_that_can_be_paid_is_offered_as_it_is(changes: dict[str, Any]) -> None:
+    waiting = payment(invoice_id=None)
+    assert offered_as_made([MADE], waiting) == MADE
+    assert offered_as_made([replace(MADE, **changes)], waiting) is None
+
+
+def test_nothing_is_offered_as_it_is_where_there_is_more_to_decide() -> None:
+    assert offered_as_made([MADE, replace(MADE, id="twin")], payment(invoice_id=None)) is None
+    assert offered_as_made([], payment(invoice_id=None)) is None
+    assert offered_as_made([MADE], payment()) is None
+    assert offered_as_made([MADE], payment(Status.FAILED, invoice_id=None)) is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paymentfc.model.callback import AnomalyKind, Callback, Decision, Outcome, amount_text, decide
+from paymentfc.model.callback import AnomalyKind, Callback, Decision, Outcome, amount_text, decide, would_end
 from paymentfc.model.payment import Status
 
 from .samples import payment
@@ -51,6 +51,11 @@ def test_every_pair_of_payment_and_callback_status_has_its_one_outcome(status: S
     kinds = [anomaly.kind for anomaly in decision.anomalies]
     by_outcome = {Outcome.LATE: [AnomalyKind.PAID_AFTER_CLOSE], Outcome.ANOMALY: [AnomalyKind.UNKNOWN_STATUS]}
     assert kinds == by_outcome.get(expected, [])
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_what_would_end_an_open_payment_is_what_xendit_has_to_confirm(word: str) -> None:
+    assert would_end(callback(word)) is decide(payment(), callback(word)).needs_confirmation
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,9 @@ async def requests_locked(arena: Arena, orders: Sequence[int]) -> AsyncIterator[
 
 @asynccontextmanager
 async def payment_locked(arena: Arena, order: int) -> AsyncIterator[asyncpg.Connection]:
-    """Hold the advisory lock under which paymentfc works on an order."""
-    lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
-    async with _lock(arena, "paymentfc", lock, f"order-{order}") as connection:
+    """Hold what paymentfc locks to work on an order: the row of its payment; claims skip it."""
+    row = "SELECT 1 FROM payments WHERE order_id = $1 FOR UPDATE"
+    async with _lock(arena, "paymentfc", row, order) as connection:
         yield connection
 
 
@@ -89,9 +89,9 @@ async def wait_for_waiters(connection: asyncpg.Connection, count: int = 1, *, ad
     await poll(reached, f"{count} sessions wait for a lock", 20, 0.02)
 
 
-async def end_advisory_waiters(connection: asyncpg.Connection) -> None:
-    """Terminate the sessions that wait for an advisory lock."""
-    await connection.execute(f"SELECT pg_terminate_backend(pid) {_ADVISORY_WAITERS}")
+async def end_waiters(connection: asyncpg.Connection) -> None:
+    """Terminate the sessions of the connection's database that wait for a lock."""
+    await connection.execute(f"SELECT pg_terminate_backend(pid) {_ANY_WAITERS}")
 
 
 @asynccontextmanager

@@ -1,0 +1,88 @@
+"""The statements and round trips of one order, step by step: a path that gains one fails here."""
+
+from collections.abc import Awaitable
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+
+from paymentfc.events import OrderCreated
+from paymentfc.model.callback import Outcome
+from paymentfc.model.payment import Status
+from paymentfc.repository.audit import AuditLog
+from paymentfc.usecase.deliver_audit import deliver_audit
+
+from .bench import Bench, message
+
+BRACKETS = ("BEGIN;", "COMMIT;")
+# Each is one round trip; what begins and ends a transaction is no statement.
+STATEMENTS = {"register": 2, "claim": 1, "invoice": 1, "webhook": 1, "claim to confirm": 1, "confirm": 1}
+ROUND_TRIPS = {**STATEMENTS, "register": 4}
+
+
+class Counter:
+    """Counts the calls of asyncpg's connections, whoever lends them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sent: list[str] = []
+        for name in ("execute", "executemany", "fetch", "fetchrow", "fetchval"):
+            monkeypatch.setattr(asyncpg.Connection, name, self._counting(getattr(asyncpg.Connection, name)))
+
+    def _counting(self, call: Any) -> Any:
+        async def counted(connection: asyncpg.Connection, statement: str, *arguments: Any, **options: Any) -> Any:
+            self.sent.append(statement)
+            return await call(connection, statement, *arguments, **options)
+
+        return counted
+
+    async def of(self, step: Awaitable[Any]) -> tuple[Any, int, int]:
+        """Return the result of a step, its statements and its round trips."""
+        self.sent.clear()
+        result = await step
+        return result, len([each for each in self.sent if each not in BRACKETS]), len(self.sent)
+
+
+async def _one_order(bench: Bench, counter: Counter) -> tuple[dict[str, int], dict[str, int]]:
+    """Take an order from its event to its payment; return the statements and the round trips of each step."""
+    number = bench.new_id()
+    order = OrderCreated(order_id=number, user_id=3, total_amount=Decimal(150_000))
+    statements, round_trips = {}, {}
+
+    async def step(name: str, work: Awaitable[Any]) -> Any:
+        result, statements[name], round_trips[name] = await counter.of(work)
+        return result
+
+    await step("register", bench.register(message("order.created", number), order))
+    [claim] = await step("claim", bench.create.claim_new(8))
+    assert await step("invoice", bench.create.make(claim))
+    callback = bench.about(await bench.payment(number), receipt="va_1")
+    bench.xendit.agree(callback)
+    assert await step("webhook", bench.receive(callback)) is Outcome.CONFIRMING
+    [item] = await step("claim to confirm", bench.confirmations.claim(8))
+    await step("confirm", bench.confirmations.confirm(item))
+    assert (await bench.payment(number)).status is Status.PAID
+    return statements, round_trips
+
+
+async def test_an_order_takes_seven_statements_and_nine_round_trips(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements, round_trips = await _one_order(bench, Counter(monkeypatch))
+    assert statements == STATEMENTS
+    assert round_trips == ROUND_TRIPS
+    assert (sum(statements.values()), sum(round_trips.values())) == (7, 9)
+
+
+async def test_a_delivery_of_audit_entries_takes_as_many_statements_for_thirty_as_for_one(
+    bench: Bench, mongo_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter, log, counts = Counter(monkeypatch), AuditLog(mongo_uri), []
+    for orders in (1, 30):
+        for _ in range(orders):
+            await bench.order()
+        _, statements, _ = await counter.of(deliver_audit(bench.db, log))
+        counts.append(statements)
+        assert await bench.rows("SELECT id FROM audit_outbox") == []
+    await log.close()
+    assert counts[0] == counts[1] <= 6
