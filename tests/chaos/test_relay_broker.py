@@ -90,7 +90,7 @@ async def test_a_broker_that_is_killed_and_started_again_has_lost_nothing_and_ev
     product = await arena.back_office.product(stock=10)
     async with numbered_events(arena) as events:
         orders = [await arena.alice.checkout(product, 1)]
-        await events.put(1_000, keys=10)
+        await events.put(10_000, keys=10)
         await events.published(at_least=10)
         arena.signal("kafka", signal.SIGKILL)
         orders += [await arena.alice.checkout(product, 1) for _ in range(3)]

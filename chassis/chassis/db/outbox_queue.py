@@ -166,5 +166,5 @@ async def retry_now(session: Session, after: Place, except_topics: Collection[st
 
 
 def _row(record: asyncpg.Record) -> OutboxRow:
-    fields = {name: value for name, value in record.items() if name != "blocked_until"}
-    return OutboxRow(**{**fields, "headers": orjson.loads(record["headers"])})
+    number, event_id, topic, key, payload, headers, created_at, attempts, _ = record
+    return OutboxRow(number, event_id, topic, key, payload, orjson.loads(headers), created_at, attempts)

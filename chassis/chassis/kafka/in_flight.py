@@ -1,39 +1,62 @@
-"""The relay's sends in flight: one per key at a time, and a slow one delays no other key."""
+"""The relay's sends in flight: a slow one delays no key but those of its rows."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from chassis.db.outbox_queue import OutboxRow
+from chassis.kafka.errors import is_broker_trouble
+from chassis.kafka.sends import Key, Send, key_of
 
-# A topic with so many sends in flight gets no more: a topic that does not answer must not fill the memory.
+# A topic with so many rows in flight gets no more: a topic that does not answer must not fill the memory.
 MAX_PER_TOPIC = 500
 # The longest wait for sends that end one after the other: until then none of them is marked.
 MAX_WAIT_S = 2.0
 
-Key = tuple[str, str]
 
+@dataclass(slots=True)
+class Finished:
+    """Rows whose sends have ended: acknowledged, failed with an error each, or in a batch that the broker refused.
 
-def key_of(row: OutboxRow) -> Key:
-    """Return the unit of order: events of one topic and key are sent one after the other."""
-    return row.topic, row.key
+    When the broker is away the first row of each key has failed: the others of its key have not been tried by
+    themselves, and wait for it.
+    """
+
+    sent: list[OutboxRow] = field(default_factory=list)
+    failed: list[tuple[OutboxRow, BaseException]] = field(default_factory=list)
+    refused: list[OutboxRow] = field(default_factory=list)
+
+    def add(self, send: Send, error: BaseException | None) -> None:
+        if error is None:
+            self.sent += send.rows
+        elif len(send.rows) == 1 or is_broker_trouble(error):
+            self.failed += [(row, error) for row in send.firsts()]
+        else:
+            self.refused += send.rows
+
+    def settled(self) -> list[OutboxRow]:
+        return [*self.sent, *(row for row, _ in self.failed)]
+
+    def unsent_keys(self) -> set[Key]:
+        return {key_of(row) for row, _ in self.failed} | {key_of(row) for row in self.refused}
 
 
 class InFlightSends:
-    """Sends each row in a task of its own. `finished` is set when a send ends that `start` did not wait for."""
+    """Carries out each send in a task of its own. `finished` is set when one ends that `start` did not wait for."""
 
-    def __init__(self, send: Callable[[OutboxRow], Coroutine[Any, Any, None]]) -> None:
-        self._send = send
-        self._tasks: dict[asyncio.Task[None], OutboxRow] = {}
+    def __init__(self, carry_out: Callable[[Send], Coroutine[Any, Any, None]]) -> None:
+        self._carry_out = carry_out
+        self._tasks: dict[asyncio.Task[None], Send] = {}
         self.finished = asyncio.Event()
 
     def __bool__(self) -> bool:
         return bool(self._tasks)
 
-    async def start(self, rows: Iterable[OutboxRow], wait_s: float) -> None:
-        """Start to send rows, and wait until all have ended, or none ends for `wait_s`, at most for 2 s."""
-        started = {asyncio.create_task(self._send(row)): row for row in rows}
+    async def start(self, sends: Iterable[Send], wait_s: float) -> None:
+        """Start sends, and wait until all have ended, or none ends for `wait_s`, at most for 2 s."""
+        started = {asyncio.create_task(self._carry_out(send)): send for send in sends}
         self._tasks.update(started)
         late, done = set(started), set(started)
         deadline = asyncio.get_running_loop().time() + MAX_WAIT_S
@@ -45,18 +68,20 @@ class InFlightSends:
     def _set_finished(self, _task: asyncio.Task[None]) -> None:
         self.finished.set()
 
-    def take_finished(self) -> tuple[list[OutboxRow], list[tuple[OutboxRow, BaseException]]]:
-        """Remove the sends that have ended. Return the acknowledged rows, and the failed ones with their errors."""
+    def take_finished(self) -> Finished:
+        """Remove the sends that have ended, and return what came of their rows."""
         self.finished.clear()
-        results = [(task.exception(), self._tasks.pop(task)) for task in list(self._tasks) if task.done()]
-        return [row for error, row in results if error is None], [(row, error) for error, row in results if error]
+        finished = Finished()
+        for task in [task for task in self._tasks if task.done()]:
+            finished.add(self._tasks.pop(task), task.exception())
+        return finished
 
     def keys(self) -> set[Key]:
-        return {key_of(row) for row in self._tasks.values()}
+        return {key_of(row) for send in self._tasks.values() for row in send.rows}
 
     def full_topics(self) -> list[str]:
         """Return the topics that get no more sends for now."""
-        counts = Counter(row.topic for row in self._tasks.values())
+        counts = Counter(row.topic for send in self._tasks.values() for row in send.rows)
         return [topic for topic, count in counts.items() if count >= MAX_PER_TOPIC]
 
     def cancel_all(self) -> None:
@@ -64,17 +89,3 @@ class InFlightSends:
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
-
-
-def one_per_key(rows: Sequence[OutboxRow]) -> Iterator[list[OutboxRow]]:
-    """Split rows into lists that hold each key once: a key's next event waits for the ack of the one before it."""
-    waiting = list(rows)
-    while waiting:
-        seen: set[Key] = set()
-        chosen: list[OutboxRow] = []
-        rest: list[OutboxRow] = []
-        for row in waiting:
-            (rest if key_of(row) in seen else chosen).append(row)
-            seen.add(key_of(row))
-        yield chosen
-        waiting = rest

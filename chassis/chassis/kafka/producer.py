@@ -1,12 +1,16 @@
 """The producer: it waits for each acknowledgement, and connects again after aiokafka's sender has died."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import NamedTuple, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import BrokerResponseError, KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from chassis.config.settings import ServiceSettings
 from chassis.kafka.connection import connection
@@ -19,6 +23,26 @@ START_TIMEOUT_S = 5
 REQUEST_TIMEOUT_MS = 10_000
 SEND_TIMEOUT_S = 12
 STOP_TIMEOUT_S = 2
+
+# The largest batch of several records. A topic's limit, 1,048,588 bytes by default, must not be below it.
+BATCH_BYTES = 65_536
+
+Headers = list[tuple[str, bytes]]
+_partition_of = DefaultPartitioner()
+
+
+class Record(NamedTuple):
+    """One record as it is sent; `size_bytes` is the most that it adds to a batch."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+    size_bytes: int
+
+    @classmethod
+    def of(cls, key: bytes, value: bytes, headers: Headers) -> Self:
+        size_bytes = int(DefaultRecordBatchBuilder.estimate_size_in_bytes(key, value, headers))
+        return cls(key, value, headers, size_bytes)
 
 
 class Producer:
@@ -46,6 +70,7 @@ class Producer:
                     linger_ms=0,
                     request_timeout_ms=REQUEST_TIMEOUT_MS,
                     retry_backoff_ms=100,
+                    max_batch_size=BATCH_BYTES,
                     max_request_size=MAX_REQUEST_BYTES,
                 )
                 try:
@@ -61,10 +86,25 @@ class Producer:
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
     ) -> None:
         """Send one record and wait for its ack. Raises KafkaError, OSError or TimeoutError when there is none."""
+        given = list(headers)
+        await self._acknowledged(lambda producer: producer.send(topic, value=value, key=key, headers=given))
+
+    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Send records as one batch: all are stored, in this order, or none. Raises ValueError, or as `send`."""
+        await self._acknowledged(
+            lambda producer: producer.send_batch(_batch(producer, records), topic, partition=partition)
+        )
+
+    def partition_of(self, topic: str, key: str) -> int | None:
+        """Return the partition that `send` chooses for a key. None while nothing is known of the topic."""
+        partitions = self._producer and self._producer.client.cluster.partitions_for_topic(topic)
+        return int(_partition_of(key.encode(), sorted(partitions), ())) if partitions else None
+
+    async def _acknowledged(self, send: Callable[[AIOKafkaProducer], Awaitable[Awaitable[object]]]) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             producer = await self._started()
             try:
-                acknowledged = await producer.send(topic, value=value, key=key, headers=list(headers))
+                acknowledged = await send(producer)
                 await acknowledged
             except KafkaError as error:
                 if _has_died(error) and self._producer is producer:
@@ -82,6 +122,16 @@ class Producer:
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await _bounded_stop(producer)
+
+
+def _batch(producer: AIOKafkaProducer, records: Sequence[Record]) -> BatchBuilder:
+    batch = producer.create_batch()
+    for record in records:
+        if batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is None:
+            raise ValueError("the records are larger than a batch")
+    # Or aiokafka would add a record that is sent by itself.
+    batch.close()
+    return batch
 
 
 async def _bounded_stop(producer: AIOKafkaProducer) -> None:

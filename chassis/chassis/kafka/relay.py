@@ -1,6 +1,7 @@
 """The outbox relay: one active per service, it sends committed events and marks those that Kafka has acknowledged."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
@@ -10,11 +11,11 @@ from chassis.db import outbox_queue
 from chassis.db.database import Database
 from chassis.db.outbox_queue import Due, OutboxRow, Session
 from chassis.errors import is_transient
-from chassis.events import wire_headers
 from chassis.failpoint import failpoint
-from chassis.kafka.in_flight import InFlightSends, Key, key_of, one_per_key
+from chassis.kafka.in_flight import Finished, InFlightSends
 from chassis.kafka.producer import Producer
 from chassis.kafka.send_results import Hook, SendResults
+from chassis.kafka.sends import Key, Sends, key_of
 from chassis.kafka.stop_times import CLOSE_SHARE, LAST_SENDS_SHARE
 from chassis.loops import backoff, wait_any
 
@@ -53,11 +54,10 @@ class Relay:
         on_published: Hook | None = None,
         on_parked: Hook | None = None,
     ) -> None:
-        self._source = settings.service
         self._db = db
-        self._producer = producer
         self._results = SendResults(settings.outbox_max_tries, on_published, on_parked)
-        self._in_flight = InFlightSends(self._send)
+        self._sends = Sends(settings.service, producer)
+        self._in_flight = InFlightSends(self._sends.carry_out)
         # Not marked yet. Kept when the session is lost: what the next one can't mark either is not sent again.
         self._acknowledged: list[OutboxRow] = []
         # Sessions in a row that ended before a batch was sent and marked.
@@ -90,6 +90,7 @@ class Relay:
         finally:
             # Sends in flight can't be marked without this session: the next one sends those events again.
             self._in_flight.cancel_all()
+            self._sends.forget_all()
             with suppress(Exception):
                 await session.close(timeout=self._close_s)
 
@@ -113,35 +114,39 @@ class Relay:
         """Send one batch, beside the sends in flight. True when there may be more to send at once."""
         due = await self._due(session)
         await self._results.retry_some(session)
-        blocked_keys = self._in_flight.keys()
-        sent_any, failed_keys = await self._settle(session)
-        blocked_keys |= failed_keys
-        for chosen in one_per_key(due.rows):
+        blocked = self._in_flight.keys()
+        ended = [await self._settle(session)]
+        blocked |= ended[0].unsent_keys()
+        waiting = _without(due.rows, blocked)
+        while waiting:
+            sends, rest = self._sends.divide(waiting)
             await failpoint("relay.before_send")
-            await self._in_flight.start([row for row in chosen if key_of(row) not in blocked_keys], SLOW_SEND_S)
+            await self._in_flight.start(sends, SLOW_SEND_S)
             await failpoint("relay.after_send")
-            sent, failed_keys = await self._settle(session)
-            sent_any = sent_any or sent
-            blocked_keys |= failed_keys | self._in_flight.keys()
+            ended.append(await self._settle(session))
+            blocked |= ended[-1].unsent_keys() | self._in_flight.keys()
+            waiting = _without(rest, blocked)
+        sent, refused = any(each.sent for each in ended), any(each.refused for each in ended)
         # A full batch without a row to send has put off rows whose keys wait; others may be due behind them.
-        more = (due.more and not due.rows) or (sent_any and (due.more or bool(blocked_keys)))
-        return more or self._results.retrying
+        more = (due.more and not due.rows) or (sent and (due.more or bool(blocked)))
+        return more or refused or self._results.retrying
 
     async def _due(self, session: Session) -> Due:
         return await outbox_queue.due(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())
 
-    async def _settle(self, session: Session) -> tuple[bool, set[Key]]:
-        """Record the sends that have ended. Return whether one was acknowledged, and the keys of those that failed."""
-        sent, failed = self._in_flight.take_finished()
-        self._acknowledged += sent
+    async def _settle(self, session: Session) -> Finished:
+        """Record what came of the sends that have ended."""
+        finished = self._in_flight.take_finished()
+        self._acknowledged += finished.sent
         if self._acknowledged:
             await self._results.published(session, self._acknowledged)
             self._acknowledged.clear()
-        for row, error in failed:
+        for row, error in finished.failed:
             await self._results.failed(session, row, error)
-        return bool(sent), {key_of(row) for row, _ in failed}
+        self._sends.forget(finished.settled())
+        self._sends.keep_apart(finished.refused)
+        return finished
 
-    async def _send(self, row: OutboxRow) -> None:
-        headers = wire_headers(self._source, row.event_id, row.topic, row.created_at, row.headers)
-        encoded = [(name, value.encode()) for name, value in headers.items()]
-        await self._producer.send(row.topic, row.payload.encode(), row.key.encode(), encoded)
+
+def _without(rows: Sequence[OutboxRow], keys: set[Key]) -> list[OutboxRow]:
+    return [row for row in rows if key_of(row) not in keys] if keys else list(rows)

@@ -1,5 +1,6 @@
 """Records the results of the relay's sends: in the outbox, in the service's hooks, in metrics and in the log."""
 
+from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -38,16 +39,19 @@ class SendResults:
 
     async def published(self, session: Session, rows: Sequence[OutboxRow]) -> None:
         """Mark acknowledged events. When they end an outage, begin to end the backoff of all other events."""
-        async with session.transaction():
-            await outbox_queue.mark_published(session, [row.id for row in rows])
-            if self._on_published:
+        ids = [row.id for row in rows]
+        if self._on_published is None:
+            await outbox_queue.mark_published(session, ids)
+        else:
+            async with session.transaction():
+                await outbox_queue.mark_published(session, ids)
                 await self._on_published(session, rows)
-        for row in rows:
-            PUBLISHED.labels(row.topic).inc()
-        topics = {row.topic for row in rows}
-        if self.broker_away or self.refused_topics & topics:
+        counts = Counts(row.topic for row in rows)
+        for topic, count in counts.items():
+            PUBLISHED.labels(topic).inc(count)
+        if self.broker_away or self.refused_topics & counts.keys():
             self.broker_away = False
-            self.refused_topics -= topics
+            self.refused_topics -= counts.keys()
             self._retry_behind = FIRST_PLACE
             await self.retry_some(session)
 

@@ -13,7 +13,7 @@ from chassis.db.database import Database, metadata_factory
 from chassis.db.outbox import outbox_table
 from chassis.db.outbox_queue import OutboxRow
 from chassis.events import Event
-from chassis.kafka.producer import Producer
+from chassis.kafka.producer import Producer, Record
 from chassis.kafka.relay import Relay
 from testkit.databases import create_tables
 
@@ -24,11 +24,21 @@ AWAY = OSError("the broker is away")
 
 
 class FlakyProducer(Producer):
-    """Takes every record but those of the keys that it has an error for."""
+    """Takes every record but those of the keys that it has an error for. With `batches`, each key has a partition."""
 
     def __init__(self) -> None:
         self.errors: dict[str, Exception] = {}
         self.sent: list[str] = []
+        self.batches = False
+
+    def partition_of(self, topic: str, key: str) -> int | None:
+        return ord(key[0]) if self.batches else None
+
+    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        for record in records:
+            if error := self.errors.get(record.key.decode()):
+                raise error
+        self.sent += [record.value.decode() for record in records]
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]

@@ -1,7 +1,7 @@
 """The relay beside sends that hang: they delay their own keys only, keep the order, and do not hold a stop up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from chassis.db.outbox import outbox_table
 from chassis.events import Event
 from chassis.kafka import in_flight
 from chassis.kafka import relay as relay_module
-from chassis.kafka.producer import Producer
+from chassis.kafka.producer import Producer, Record
 from chassis.kafka.relay import Relay
 from chassis.kafka.stop_times import LAST_SENDS_SHARE
 from testkit import eventually
@@ -25,12 +25,23 @@ from .conftest import Topic
 
 
 class HangingProducer(Producer):
-    """Acknowledges at once, except records of the keys in `hanging`, which wait until they are let go."""
+    """Acknowledges at once, except records of the keys in `hanging`, which wait until they are let go.
+
+    With `batches`, each key has a partition.
+    """
 
     def __init__(self) -> None:
         self.hanging: dict[str, asyncio.Event] = {}
         self.sent: list[str] = []
         self.error: Exception | None = None
+        self.batches = False
+
+    def partition_of(self, topic: str, key: str) -> int | None:
+        return ord(key[0]) if self.batches else None
+
+    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        for record in records:
+            await self.send(topic, record.value, record.key, record.headers)
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
@@ -66,14 +77,16 @@ class Bench:
         return int(await self.session.fetchval("SELECT attempts FROM outbox WHERE payload #>> '{}' = $1", name))
 
 
-@pytest.fixture
-async def bench(database: Database) -> AsyncIterator[Bench]:
-    """Give a bench with an empty outbox."""
+@pytest.fixture(params=[False, True], ids=["one by one", "in batches"])
+async def bench(database: Database, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """Give a bench with an empty outbox, before and after the partitions of its topics are known."""
     metadata = metadata_factory()
     outbox_table(metadata)
     await create_tables(database.settings, metadata)
     session = await database.dedicated()
-    yield Bench(database, session)
+    opened = Bench(database, session)
+    opened.producer.batches = request.param
+    yield opened
     await session.close()
 
 

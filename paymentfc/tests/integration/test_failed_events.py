@@ -19,6 +19,9 @@ class Broker(Producer):
     def __init__(self) -> None:
         self.away = True
 
+    def partition_of(self, topic: str, key: str) -> int | None:
+        return None
+
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
     ) -> None:
