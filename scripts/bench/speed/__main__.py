@@ -25,6 +25,7 @@ from bench.speed.side import Side
 
 # Where the output goes to a file or a pipe, its width is unknown.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 180)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -37,7 +38,7 @@ def run(
 ) -> None:
     """Measure every row, or some, on a stack of its own."""
     logging.disable(logging.CRITICAL)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in STOPS:
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     began = time.monotonic()
     try:
@@ -51,6 +52,8 @@ def run(
     result = results.record(measured, command, pace, time.monotonic() - began)
     passing = pace != "full" or compare
     path = results.save(result, record or (results.PASSING if passing else results.FOLDER))
+    if path.parent == results.FOLDER:
+        report.write()
     if compare:
         report.compared(result, (sides[0], sides[1]), console)
     else:
@@ -95,7 +98,7 @@ def measure(only: Sequence[str], pace: str, compare: str) -> tuple[dict[str, Any
 
 def _down(side: Side) -> None:
     """Stop a stack; a second signal does not interrupt that."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     side.down()
 

@@ -26,7 +26,7 @@ from bench.speed.rows import Group, Row
 from bench.speed.seed import seed
 from bench.speed.side import Side
 
-RATE, TOP = 200, 30
+RATE, TOP = 200, 25
 START_S, POLL_S = 60, 0.02
 # Where the output goes to a file or a pipe, its width is unknown.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 180)
@@ -129,17 +129,24 @@ def main(
 ) -> None:
     """Write a flame graph and print the functions that take most of the time of a row's service."""
     logging.disable(logging.CRITICAL)
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     try:
         sampler = profile(row, seconds)
     except Unmeasured as error:
         console.print(f"[red]{escape(str(error))}[/]")
         raise typer.Exit(1) from None
-    table = Table("alone", "inclusive", "function", box=None)
-    for name, alone, inclusive in functions(sampler.stacks.read_text(encoding="utf-8").splitlines())[:TOP]:
+    shares = functions(sampler.stacks.read_text(encoding="utf-8").splitlines())
+    _show("by what they do themselves", sorted(shares, key=lambda share: -share[1]))
+    _show("with what they call", shares)
+    console.print(f"flame graph: {sampler.graph}")
+
+
+def _show(title: str, shares: list[tuple[str, float, float]]) -> None:
+    table = Table("alone", "inclusive", "function", box=None, title=title, title_justify="left")
+    for name, alone, inclusive in shares[:TOP]:
         table.add_row(f"{alone:.1%}", f"{inclusive:.1%}", name)
     console.print(table)
-    console.print(f"flame graph: {sampler.graph}")
 
 
 if __name__ == "__main__":

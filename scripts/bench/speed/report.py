@@ -93,10 +93,7 @@ def page(results: Sequence[Result]) -> str:
         *(f"- {name}: {text}." for name, text in FLOORS.items()),
         "",
     ]
-    if results:
-        lines += [*_cpu(results), *_runs(results)]
-    else:
-        lines += ["No run has been kept yet.", ""]
+    lines += [*_one_order(results), *_cpu(results), *_runs(results)]
     return "\n".join(lines)
 
 
@@ -106,6 +103,14 @@ def _row(cells_: Sequence[str]) -> str:
 
 def _newest(results: Sequence[Result], row: str) -> Mapping[str, Any] | None:
     return next((one["rows"][""][row] for one in reversed(results) if row in one["rows"].get("", {})), None)
+
+
+def _one_order(results: Sequence[Result]) -> Iterator[str]:
+    yield from ("## Where the time of one order goes", "")
+    if all(_newest(results, name) for name in ("steady", "burst")):
+        yield from (f"![Steps and CPU of one order](../img/{PICTURE.name})", "")
+    yield "The steps are the times that the databases have recorded, and what the client saw, of the row `steady`; the"
+    yield from ("CPU is that of the row `burst`.", "")
 
 
 def _cpu(results: Sequence[Result]) -> Iterator[str]:
@@ -124,6 +129,8 @@ def _cpu(results: Sequence[Result]) -> Iterator[str]:
 
 def _runs(results: Sequence[Result]) -> Iterator[str]:
     yield from ("## Runs", "")
+    if not results:
+        yield "No run has been kept yet."
     for result in results:
         on = result["machine"]
         audits = [line for found_ in result["audits"].values() for line in found_]

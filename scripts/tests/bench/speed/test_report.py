@@ -1,13 +1,15 @@
 """The page: what is quoted of which result, and when a target counts as met."""
 
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from bench.speed.picture import draw
-from bench.speed.report import cells, compared, page
+from bench.speed.report import cells, compared, page, write
+from bench.speed.results import save
 from bench.speed.targets import LINES, Line
 from lint.markdown import LONGEST_TABLE_LINE
 
@@ -85,6 +87,18 @@ def test_the_page_can_be_written_before_anything_was_measured() -> None:
     text = page([])
     assert "No run has been kept yet." in text
     assert all(line.title in text for line in LINES)
+
+
+def test_the_picture_is_drawn_and_shown_when_both_of_its_rows_were_measured(tmp_path: Path) -> None:
+    page_, picture = tmp_path / "bench.md", tmp_path / "one-order.svg"
+    save(result(steady=("p50_ms", 25.0, None)), tmp_path / "results")
+    write(tmp_path / "results", page_, picture)
+    assert not picture.exists()
+    assert "one-order.svg" not in page_.read_text()
+    save(result("2026-11-28T11:00:00Z", burst=("rate", 200.0, None)), tmp_path / "results")
+    write(tmp_path / "results", page_, picture)
+    assert "<svg" in picture.read_text()
+    assert "(../img/one-order.svg)" in page_.read_text()
 
 
 def test_two_sides_are_shown_with_their_ratio() -> None:
