@@ -4,7 +4,7 @@ import hashlib
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import structlog
@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from pydantic import AfterValidator
 from redis.asyncio import Redis
 
+from chassis.batching import Batches
 from chassis.errors import RateLimited
 from chassis.redis.client import RedisClient
 
@@ -61,17 +62,21 @@ class Limit:
 
     def __init__(self, redis: RedisClient, name: str, rate: str) -> None:
         # The pool of our client. The annotation of `limits` allows plain options only.
-        pool: Any = redis.raw.connection_pool
-        storage = RedisStorage("async+redis://", implementation="redispy", connection_pool=pool, key_prefix="limit")
+        options: Any = {"connection_pool": redis.raw.connection_pool}
+        self._storage = RedisStorage("async+redis://", implementation="redispy", key_prefix="limit", **options)
         self._redis = redis
         self._name = name
         self._item: RateLimitItem = parse(rate)
-        self._shared = MovingWindowRateLimiter(storage)
+        self._shared = MovingWindowRateLimiter(self._storage)
         self._local = LocalWindows(self._item.amount, self._item.get_expiry())
+        # Redis away is a result, so that what is an error concerns all.
+        self._hits = Batches(self._hit_all, lambda _: False)
 
     async def hit(self, subject: str) -> None:
         """Count one try. Raises TooManyTries when the window is full; a refused try is not counted."""
-        await self._require(subject, self._shared.hit, writes=True)
+        # What is full here is full in Redis too, so that a flood of one subject costs no round trip.
+        self.test_local(subject)
+        await self._decide(subject, await self._hits.submit(subject))
         self._local.add(subject)
 
     def test_local(self, subject: str) -> None:
@@ -80,23 +85,44 @@ class Limit:
 
     async def test(self, subject: str) -> None:
         """Raise TooManyTries when the window is full. Counts nothing."""
-        await self._require(subject, self._shared.test, writes=False)
-
-    async def _require(self, subject: str, is_allowed: Callable[..., Awaitable[bool]], *, writes: bool) -> None:
-        name = (self._name, hashlib.sha256(subject.encode()).hexdigest()[:32])
-
-        async def wait(_: Redis) -> float:
-            if await is_allowed(self._item, *name):
-                return 0.0
-            return (await self._shared.get_window_stats(self._item, *name)).reset_time - time.time() or 1.0
-
-        # What is full here is full in Redis too, so that a flood of one subject costs no round trip.
         self.test_local(subject)
-        shared = await self._redis.or_default(wait, None, writes=writes)
-        if shared is None:
+        name = self._window(subject)
+        await self._decide(subject, await self._redis.or_default(lambda _: self._shared.test(self._item, *name), None))
+
+    async def _decide(self, subject: str, allowed: bool | None) -> None:
+        """Raise TooManyTries unless Redis, or this process where Redis did not answer (None), allows the try."""
+        wait_s = 0.0
+        if allowed is None:
             SKIPPED.labels(self._name).inc()
+        elif not allowed:
+            wait_s = await self._redis.or_default(lambda _: self._wait_s(subject), 1.0)
         # Again, because others may have been counted meanwhile.
-        self._refuse(shared or self._local.wait_s(subject))
+        self._refuse(wait_s or self._local.wait_s(subject))
+
+    def _window(self, subject: str) -> tuple[str, str]:
+        return self._name, hashlib.sha256(subject.encode()).hexdigest()[:32]
+
+    async def _wait_s(self, subject: str) -> float:
+        reset_time = (await self._shared.get_window_stats(self._item, *self._window(subject))).reset_time
+        return reset_time - time.time() or 1.0
+
+    async def _hit_all(self, subjects: Sequence[str]) -> Sequence[bool | None]:
+        """Count tries in one round trip; each is still one atomic step. None where Redis did not answer."""
+
+        async def count(client: Redis) -> list[bool]:
+            if len(subjects) == 1:
+                return [await self._shared.hit(self._item, *self._window(subjects[0]))]
+            # As the library's `acquire_entry`, which knows no pipeline.
+            bridge: Any = self._storage.bridge
+            arguments = [time.time(), self._item.amount, self._item.get_expiry(), 1]
+            async with client.pipeline(transaction=False) as pipe:
+                for subject in subjects:
+                    key = bridge.prefixed_key(self._item.key_for(*self._window(subject)))
+                    await bridge.lua_acquire_moving_window([key], arguments, client=pipe)
+                return [bool(acquired) for acquired in await pipe.execute()]
+
+        counted = await self._redis.or_default(count, None, writes=True)
+        return [None] * len(subjects) if counted is None else counted
 
     def _refuse(self, left: float) -> None:
         """Raise TooManyTries when there are seconds left until the next try."""
