@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -25,6 +26,7 @@ from bench.speed.side import Side
 
 # Where the output goes to a file or a pipe, its width is unknown.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 180)
+BEFORE_S = 2
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -78,6 +80,7 @@ def measure(only: Sequence[str], pace: str, compare: str) -> tuple[dict[str, Any
         raise Unmeasured("wrk is not installed: make tools (Debian: apt-get install wrk)")
     if pace not in PACES:
         raise Unmeasured(f"no pace is named {pace!r}: {', '.join(PACES)}")
+    busy_percent = psutil.cpu_percent(BEFORE_S)
     with ExitStack() as closing:
         other = closing.enter_context(checked_out(compare)) if compare else None
         sides = [Side("this" if other else "")]
@@ -91,7 +94,7 @@ def measure(only: Sequence[str], pace: str, compare: str) -> tuple[dict[str, Any
             side.up()
             seed(side)
             progress.remove_task(starting)
-        run_ = Run(sides, PACES[pace], only, progress)
+        run_ = Run(sides, PACES[pace], only, progress, busy_percent)
         run_.all()
         return run_.as_json(), [side.name for side in sides]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -29,18 +28,21 @@ MOST_VIOLATIONS = 20
 
 @dataclass
 class Run:
-    """What is measured on one side, or on two in turn; it keeps what it has when something fails."""
+    """What is measured on one side, or on two in turn; it keeps what it has when something fails.
+
+    `busy_percent` is what the machine did before anything was started.
+    """
 
     sides: Sequence[Side]
     pace: Pace
     only: Sequence[str]
     progress: Progress
+    busy_percent: float = 0.0
     samples: dict[tuple[str, str], list[Sample]] = field(default_factory=lambda: defaultdict(list))
     floors: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     floor_of: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     audits: dict[str, list[str]] = field(default_factory=dict)
-    busy_percent: float = 0.0
 
     def all(self) -> None:
         """Measure everything that is asked for, within the bound."""
@@ -49,7 +51,6 @@ class Run:
         task = self.progress.add_task("", total=steps)
         try:
             with _bounded(self.pace.bound_s):
-                self.busy_percent = psutil.cpu_percent(1)
                 for group in before:
                     self._group(group, task)
                 if any(group.orders for group in before):
