@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from chassis.db.database import Tx
-from paymentfc.events import OrderCreated
+from paymentfc.events import succeeded
 from paymentfc.model.callback import Outcome
 from paymentfc.model.invoices import Invoice
-from paymentfc.model.payment import Payment, Reason, Status, external_id
-from paymentfc.repository import callbacks, payments
+from paymentfc.model.payment import Payment, Reason, Status
+from paymentfc.repository import audit, callbacks, confirmations, payments
+from paymentfc.repository.audit import AuditEvent
 from paymentfc.service import settlement
 from paymentfc.service.confirmation import have_confirmed
-from paymentfc.usecase.receive_callback import receive_callback
 from testkit import eventually
 
-from .bench import Bench, message
+from .bench import Bench
 
 WAITS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 OUTCOMES = "SELECT status, outcome, deliveries FROM payment_callbacks WHERE external_id = $1 ORDER BY id"
@@ -69,6 +69,17 @@ async def test_a_payment_that_is_closed_before_its_confirmation_has_its_turn_is_
     assert await bench.anomalies(payment.order_id) == ["paid_after_close"]
     assert await topics(bench, payment) == ["payment.success"]
     assert await bench.rows(WORK, payment.external_id) == []
+
+
+async def test_a_confirmation_whose_guards_do_not_hold_writes_nothing(bench: Bench) -> None:
+    payment, item = await told(bench)
+    entry = audit.values(AuditEvent.PAYMENT_PAID, "test")
+    paying = confirmations.pay(bench.db, item, payment, item.first, succeeded(payment), entry, note="")
+    assert await meanwhile(bench, payment, paying, reject) is False
+    assert [row["outcome"] for row in await bench.rows(OUTCOMES, payment.external_id)] == ["confirming"]
+    assert len(await bench.rows(WORK, payment.external_id)) == 1
+    assert await topics(bench, payment) == []
+    assert "payment.paid" not in await bench.audits(payment.order_id)
 
 
 async def test_a_payment_that_the_status_check_has_paid_meanwhile_is_paid_once(bench: Bench) -> None:
@@ -197,47 +208,3 @@ async def test_a_worker_that_lost_its_lease_does_not_end_the_request_of_its_succ
     assert (request["status"], request["lease_token"]) == ("PENDING", holder.lease_token)
     assert await bench.create.make(holder)
     assert (await bench.request(payment.order_id))["status"] == "VERIFY"
-
-
-async def early(bench: Bench, order_id: int, news: str) -> None:
-    if news == "rejection":
-        await bench.rejected(order_id)
-        return
-    ahead = bench.about(await bench.invoiced(), invoice_id=f"early-{order_id}", external_id=external_id(order_id))
-    bench.xendit.agree(ahead)
-    assert await receive_callback(bench.db, ahead, "{}", None, confirm=True) is Outcome.WAITING
-
-
-@pytest.mark.parametrize(("news", "requests"), [("rejection", []), ("callback", [1])])
-async def test_what_came_before_the_order_decides_about_the_request_for_its_invoice(
-    bench: Bench, news: str, requests: list[int]
-) -> None:
-    order_id = bench.new_id()
-    await early(bench, order_id, news)
-    await bench.order(order_id)
-    rows = await bench.rows("SELECT attempts FROM payment_requests WHERE order_id = $1", order_id)
-    assert [row["attempts"] for row in rows] == requests
-
-
-@pytest.mark.parametrize("news", ["rejection", "callback"])
-async def test_what_comes_while_the_order_waits_for_its_turn_is_taken_up(bench: Bench, news: str) -> None:
-    order_id = bench.new_id()
-    order = OrderCreated(order_id=order_id, user_id=3, total_amount=Decimal(150_000))
-
-    async def waits() -> bool:
-        return bool(await bench.rows(WAITS))
-
-    async with bench.db.transaction() as tx:
-        await payments.lock_unknown(tx, external_id(order_id))
-        registering = asyncio.ensure_future(bench.register(message("order.created", order_id), order))
-        await eventually(waits)
-        if news == "rejection":
-            await payments.add_tombstone(tx, order_id, "out of stock")
-        else:
-            paid = bench.about(await bench.invoiced(), invoice_id="early", external_id=external_id(order_id))
-            bench.xendit.agree(paid)
-            await callbacks.add(tx, paid, "{}", None)
-    await registering
-    await bench.confirm()
-    expected = Status.FAILED if news == "rejection" else Status.PAID
-    assert (await bench.payment(order_id)).status is expected
