@@ -17,7 +17,7 @@ from grpc import aio
 from chassis import failpoint, logging, telemetry
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load, vault_session
-from chassis.db import backlog, housekeeping, sessions
+from chassis.db import backlog, hints, housekeeping, sessions
 from chassis.http.app import create_app, management_app
 from chassis.http.probes import Readiness
 from chassis.http.server import http_server
@@ -81,17 +81,16 @@ class Service:
         """Build the parts and assemble the process; without `workers` it serves requests only."""
         parts = await self.build(settings)
         ready, close = parts.resources.ready, parts.resources.close
-        tasks: list[Task] = [*parts.api_loops]
+        tasks: list[Task] = [*parts.api_loops, *(parts.loops if workers else ())]
         last: list[Task] = []
-        if workers:
-            tasks += parts.loops
         if parts.handlers:
-            producer = parts.resources.add("kafka", Producer(settings))
+            producer, db = parts.resources.add("kafka", Producer(settings)), parts.resources.db
             if workers:
-                db = parts.resources.db
                 tasks += [ConsumerRunner(settings, self.name, parts.handlers, producer)]
                 tasks += [housekeeping.loop(db, parts.purges), backlog.loop(db)]
                 last = [Relay(settings, db, producer, on_published=parts.on_published, on_parked=parts.on_parked)]
+            else:
+                tasks.append(hints.loop(db))
         if settings.vault_addr:
             tasks.append(vault.Watch(vault_session(settings), settings.vault_watch_interval_s))
         app = self.application(settings, ready)

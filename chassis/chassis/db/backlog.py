@@ -11,7 +11,7 @@ from chassis.loops import Loop
 PENDING = Gauge("outbox_pending", "Events committed and not yet acknowledged, counted up to 100,000 in each state")
 PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried again every five minutes")
 
-REPORT_S = 1.0
+REPORT_S = 5.0
 
 
 async def report(db: Database) -> None:
@@ -23,5 +23,5 @@ async def report(db: Database) -> None:
 
 
 def loop(db: Database) -> Loop:
-    """Count once a second. The relay does not: it may wait for the broker, or for another relay's lock."""
+    """Count every 5 s. The relay does not: it may wait for the broker, or for another relay's lock."""
     return Loop("outbox_backlog", REPORT_S, partial(report, db))

@@ -12,14 +12,15 @@ from fastapi import FastAPI
 
 from chassis.config.settings import ServiceSettings
 from chassis.http.protocol import Protocol
+from chassis.loops import wait_any
 
 # Share of the time to stop that requests under way may take.
 HTTP_SHARE = 0.6
 # How long idle connections may still bring a request before they are closed.
 LINGER_S = 0.5
 LINGER_TICKS = 25
-# uvicorn ticks ten times a second.
-TICKS_PER_SWEEP = 10
+# uvicorn ticks ten times a second, to notice a stop; here the stop ends the wait.
+TICK_S = 1.0
 
 
 class Server(uvicorn.Server):
@@ -29,16 +30,32 @@ class Server(uvicorn.Server):
     connections on which a request may be arriving. Both would lose requests (ADR 10).
     """
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._stopping = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        return self._stopping.is_set()
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        if value:
+            self._stopping.set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            await wait_any(TICK_S, self._stopping)
+
     async def on_tick(self, counter: int) -> bool:
-        """Look once a second at how long each connection has been waiting."""
-        if counter % TICKS_PER_SWEEP == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                cast("Protocol", connection).sweep(now)
+        """Look once a second at how long each connection has been waiting, and renew the date header."""
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            cast("Protocol", connection).sweep(now)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -14,14 +14,14 @@ log = structlog.get_logger(__name__)
 
 LAG = Gauge("consumer_lag", "Messages between the committed offset and the end", ["topic", "partition"])
 
-REPORT_S = 1
+REPORT_S = 5
 ANSWER_S = 5
 # A partition has no position before the group's offset of it is known.
 POSITION_S = 0.5
 
 
 class LagReporter:
-    """Sets the gauge every second for each worker's partition, also while the worker waits.
+    """Sets the gauge every 5 s for each worker's partition, also while the worker waits.
 
     The broker is asked for the end: the highwater mark that aiokafka keeps stands still while fetched messages wait
     (measured).

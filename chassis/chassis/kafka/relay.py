@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from chassis.config.settings import ServiceSettings
-from chassis.db import outbox_queue
+from chassis.db import hints, outbox_queue
 from chassis.db.database import Database
 from chassis.db.outbox_queue import Due, OutboxRow, Session
 from chassis.errors import is_transient
@@ -24,7 +24,8 @@ __all__ = ["Hook", "Relay"]
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-POLL_S = 0.5
+# For what no hint has told of: it was lost, or rows have waited for their time. Commits wake the relay at once.
+POLL_S = 2.0
 STANDBY_S = 1.0
 
 # A relay whose process is frozen loses its session, and with it the lock, after this time. One that runs never leaves
@@ -81,10 +82,11 @@ class Relay:
         session = await self._db.dedicated(idle_s=IDLE_S)
         try:
             while not await outbox_queue.try_lock(session):
-                await wait_any(STANDBY_S, stop)
+                await self._stand_by(stop, session)
                 if stop.is_set():
                     return
             await outbox_queue.prepare(session)
+            await hints.take(session, self._db.wake_relay)
             log.info("relay is active")
             await self._drain_until(stop, session)
         finally:
@@ -93,6 +95,14 @@ class Relay:
             self._sends.forget_all()
             with suppress(Exception):
                 await session.close(timeout=self._close_s)
+
+    async def _stand_by(self, stop: asyncio.Event, session: Session) -> None:
+        """Wait until it is time to try the lock again. Meanwhile tell its holder that this process commits events."""
+        await wait_any(STANDBY_S, stop, self._db.relay_wake)
+        if self._db.relay_wake.is_set():
+            self._db.relay_wake.clear()
+            await hints.give(session)
+            await wait_any(hints.PAUSE_S, stop)
 
     async def _drain_until(self, stop: asyncio.Event, session: Session) -> None:
         await self._settle(session)
