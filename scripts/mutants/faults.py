@@ -91,8 +91,8 @@ CONTRACT = [
     Fault(
         "ties of a search come in any order",
         "productfc/productfc/repository/search.py",
-        'else ", p.id"',
-        'else ", p.id DESC"',
+        "ORDER BY place {direction}, id LIMIT",
+        "ORDER BY place {direction}, id DESC LIMIT",
         f"{_PRODUCT_HTTP}::test_pages_order_ties_by_id_and_lead_to_each_other",
     ),
     Fault(

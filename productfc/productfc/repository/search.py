@@ -8,7 +8,7 @@ from typing import Any
 from chassis.db.database import Database
 from chassis.errors import Unavailable
 from productfc.model import Product
-from productfc.repository.products import COLUMNS, ON_SALE
+from productfc.repository.products import COLUMNS
 
 # Searches at a time, of the 8 connections of the pool: the other reads, above all that of a checkout, have the rest.
 AT_ONCE = 3
@@ -17,6 +17,8 @@ WAITING, WAIT_S = 24, 1.0
 
 # The only texts that a search may put behind ORDER BY.
 _ORDER_COLUMNS = {"id": "p.id", "name": "p.name", "price": "p.price", "stock": "p.stock"}
+# At most one category has exactly this name.
+_OF_CATEGORY = "p.category_id = (SELECT id FROM product_categories WHERE name = {})"
 _DIRECTIONS = {"asc": "ASC", "desc": "DESC"}
 MAX_OFFSET = 2**63 - 1
 
@@ -82,27 +84,31 @@ async def search(db: Database, query: Search) -> tuple[list[Product], int]:
 def statements(query: Search) -> tuple[str, str, list[Any]]:
     """Return the statement of a page, that of the count alone, and the values; the last two are for the page only."""
     where, values = _conditions(query)
+    matches = f"FROM products p WHERE p.deleted_at IS NULL{where}"
+    direction = _DIRECTIONS[query.sort]
+    # All matches with two narrow columns: `count(*) OVER ()` would sort and keep all columns of all matches, and a
+    # count of its own would look for them twice.
+    statement = f"""
+    WITH found AS MATERIALIZED (SELECT p.id, {_ORDER_COLUMNS[query.order_by]} AS place {matches}),
+    page AS (
+      SELECT id, place FROM found ORDER BY place {direction}, id LIMIT ${len(values) + 1} OFFSET ${len(values) + 2})
+    SELECT {COLUMNS}, (SELECT count(*) FROM found) FROM page
+    JOIN products p ON p.id = page.id JOIN product_categories c ON c.id = p.category_id
+    ORDER BY page.place {direction}, page.id
+    """
     offset = min((query.page - 1) * query.page_size, MAX_OFFSET)
-    ties = "" if query.order_by == "id" else ", p.id"
-    # A scalar sub-select: `count(*) OVER ()` would sort and keep all columns of all matches.
-    count = f"SELECT count(*) FROM {ON_SALE}{where}"
-    statement = (
-        f"SELECT {COLUMNS}, ({count}) FROM {ON_SALE}{where}"
-        f" ORDER BY {_ORDER_COLUMNS[query.order_by]} {_DIRECTIONS[query.sort]}{ties}"
-        f" LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}"
-    )
-    return statement, count, [*values, query.page_size, offset]
+    return statement, f"SELECT count(*) {matches}", [*values, query.page_size, offset]
 
 
 def _conditions(query: Search) -> tuple[str, list[Any]]:
     tests = (
-        ("p.name ILIKE", None if query.name is None else f"%{escape_like(query.name)}%"),
-        ("c.name =", query.category),
-        ("p.price >=", query.min_price),
-        ("p.price <=", query.max_price),
+        ("p.name ILIKE {}", None if query.name is None else f"%{escape_like(query.name)}%"),
+        (_OF_CATEGORY, query.category),
+        ("p.price >= {}", query.min_price),
+        ("p.price <= {}", query.max_price),
     )
     conditions = [(test, value) for test, value in tests if value is not None]
-    where = "".join(f" AND {test} ${place}" for place, (test, _) in enumerate(conditions, start=1))
+    where = "".join(f" AND {test.format(f'${place}')}" for place, (test, _) in enumerate(conditions, start=1))
     return where, [value for _, value in conditions]
 
 
