@@ -210,7 +210,7 @@ async def test_after_an_answer_that_was_lost_no_order_is_placed_again(
         [Asked(customer, has_key=False, basket=0).request(first, customer) for customer in range(5)]
     )
     assert {type(end) for end in ends} == {ConnectionResetError}
-    assert await shop.stored(first) == (5, 0)
+    assert (await shop.stored(first), len(shop.statements[-1])) == ((5, 0), 5)
 
 
 async def test_no_statement_has_two_orders_of_one_customer(shop: Shop) -> None:
