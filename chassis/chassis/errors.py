@@ -152,7 +152,6 @@ _CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.LockNotAvailableError,
     # An identity column has reached its end.
     asyncpg.SequenceGeneratorLimitExceededError,
-    sa_exc.TimeoutError,
     *SCHEMA_CHANGED,
 )
 # SQLSTATE classes about the server or about other transactions: connection exception, a refused login, a database that

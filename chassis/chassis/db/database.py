@@ -5,15 +5,14 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import asyncpg
-from sqlalchemy import URL, MetaData, event, exc
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import URL, MetaData
 
 from chassis.config.settings import ServiceSettings
 from chassis.db.outbox import append
-from chassis.errors import SCHEMA_CHANGED
+from chassis.db.pool import Pool
 from chassis.events import Event
 from chassis.failpoint import failpoint
 
@@ -26,13 +25,11 @@ NAMING = {
 }
 
 POOL_SIZE = 8
-ACQUIRE_TIMEOUT_S = 2
 CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 10
 # A probe waits so long for a connection while all are in use, when the database has answered within ANSWERED_S.
 SPARE_S = 0.5
 ANSWERED_S = 2
-_BREAKING = (asyncio.CancelledError, TimeoutError, asyncpg.InternalClientError)
 _IDLE_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
 
 
@@ -68,16 +65,19 @@ def tls(settings: ServiceSettings) -> ssl.SSLContext | Literal["disable", "prefe
 async def connect(settings: ServiceSettings, **options: Any) -> asyncpg.Connection:
     """Open a connection outside the pool, with options of asyncpg. The caller closes it."""
     given = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S} | options
-    connection: asyncpg.Connection = await asyncpg.connect(
-        host=settings.db_host,
-        port=settings.db_port,
-        user=settings.db_user,
-        password=settings.db_password.get_secret_value(),
-        database=settings.db_name,
-        ssl=tls(settings),
-        **given,
-    )
+    connection: asyncpg.Connection = await asyncpg.connect(**_address(settings), **given)
     return connection
+
+
+def _address(settings: ServiceSettings) -> dict[str, Any]:
+    return {
+        "host": settings.db_host,
+        "port": settings.db_port,
+        "user": settings.db_user,
+        "password": settings.db_password.get_secret_value(),
+        "database": settings.db_name,
+        "ssl": tls(settings),
+    }
 
 
 def _server_settings(settings: ServiceSettings) -> dict[str, str]:
@@ -109,41 +109,27 @@ class Tx:
 
 
 class Database:
-    """The service's own database.
-
-    SQLAlchemy's engine keeps the pool, in autocommit; `transaction()` opens the transaction on the driver. A read pays
-    for no BEGIN and no ROLLBACK.
-    """
+    """The service's own database. A read is one statement that commits by itself, without BEGIN and COMMIT."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.relay_wake = asyncio.Event()
         self.is_migrated = False
         self._answered_at = float("-inf")
-        self.engine = create_async_engine(
-            url(settings),
-            isolation_level="AUTOCOMMIT",
-            pool_size=POOL_SIZE,
-            max_overflow=0,
-            pool_timeout=ACQUIRE_TIMEOUT_S,
-            connect_args={
-                "ssl": tls(settings),
-                "timeout": CONNECT_TIMEOUT_S,
-                "command_timeout": COMMAND_TIMEOUT_S,
-                "server_settings": _server_settings(settings),
-            },
+        self._pool = Pool(
+            POOL_SIZE,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=_server_settings(settings),
+            **_address(settings),
         )
-        self._generation = 0
-        event.listen(self.engine.sync_engine, "connect", self._note_generation)
-        event.listen(self.engine.sync_engine, "checkout", self._refuse_unusable)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """Open a transaction. It commits when the block ends and rolls back when it raises; then the relay is woken."""
-        async with self.engine.connect() as conn:
-            driver = await _driver_of(conn)
+        async with self.driver() as driver:
             tx = Tx(driver)
-            async with self._invalidating(conn, driver), driver.transaction():
+            async with driver.transaction():
                 yield tx
                 await failpoint("db.before_commit")
             await failpoint("db.after_commit")
@@ -153,10 +139,9 @@ class Database:
     @asynccontextmanager
     async def driver(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend asyncpg's connection from the pool, with no transaction open: each statement commits by itself."""
-        async with self.engine.connect() as conn:
-            driver = await _driver_of(conn)
-            async with self._invalidating(conn, driver):
-                yield driver
+        async with self._pool.lend() as driver:
+            yield driver
+            self._answered_at = time.monotonic()
 
     async def dedicated(self, idle_s: int = 0) -> asyncpg.Connection:
         """Open a connection outside the pool, for a session lock. The caller closes it.
@@ -197,36 +182,4 @@ class Database:
                 await connection.execute("SELECT 1")
 
     async def close(self) -> None:
-        await self.engine.dispose()
-
-    @asynccontextmanager
-    async def _invalidating(self, conn: AsyncConnection, driver: asyncpg.Connection) -> AsyncIterator[None]:
-        """Remove a connection from the pool when it breaks under a driver statement, which SQLAlchemy does not notice.
-
-        All connections are replaced when the error concerns each of them: a migration has changed what their prepared
-        statements return, or the server has become read-only, and its name may lead to another server by now.
-        """
-        generation = self._generation
-        try:
-            yield
-            self._answered_at = time.monotonic()
-        except BaseException as error:
-            concerns_all = isinstance(error, (*SCHEMA_CHANGED, asyncpg.ReadOnlySQLTransactionError))
-            if concerns_all and generation == self._generation:
-                self._generation += 1
-            # Also when it could not even be rolled back: whoever got it next would be inside the old transaction.
-            if concerns_all or driver.is_closed() or driver.is_in_transaction() or isinstance(error, _BREAKING):
-                await asyncio.shield(conn.invalidate())
-            raise
-
-    def _note_generation(self, _dbapi_connection: Any, record: Any) -> None:
-        record.info["generation"] = self._generation
-
-    def _refuse_unusable(self, dbapi_connection: Any, record: Any, _proxy: Any) -> None:
-        """Make the pool replace a connection that is closed or outdated, without a round trip."""
-        if dbapi_connection.driver_connection.is_closed() or record.info["generation"] != self._generation:
-            raise exc.DisconnectionError
-
-
-async def _driver_of(conn: AsyncConnection) -> asyncpg.Connection:
-    return cast("asyncpg.Connection", (await conn.get_raw_connection()).driver_connection)
+        await self._pool.close()

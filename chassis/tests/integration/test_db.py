@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 import pytest
 
-from chassis.db.database import ACQUIRE_TIMEOUT_S, Database
+from chassis.db.database import Database
+from chassis.db.pool import ACQUIRE_TIMEOUT_S
 from chassis.errors import is_transient
 from chassis.http import probes
 from chassis.http.probes import Readiness, Report

@@ -1,0 +1,138 @@
+"""The pool: asyncpg's own, with a bounded wait, and without connections whose state is unknown or out of date."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import asyncpg
+
+from chassis.errors import SCHEMA_CHANGED
+
+ACQUIRE_TIMEOUT_S = 2
+# How long a connection that is given up may take to cancel its statement and to close, before it is cut.
+DISCARD_S = 2
+CLOSE_S = 5
+
+_BREAKING = (asyncio.CancelledError, TimeoutError, asyncpg.InternalClientError)
+_CONCERNS_ALL = (*SCHEMA_CHANGED, asyncpg.ReadOnlySQLTransactionError)
+
+
+class _Connection(asyncpg.Connection):
+    """A connection that knows the pool's generation in which it was opened."""
+
+    __slots__ = ("generation",)
+    generation: int
+
+
+class Pool:
+    """Lends at most `size` connections, each to one caller at a time. `arguments` are those of `asyncpg.connect`."""
+
+    def __init__(self, size: int, **arguments: Any) -> None:
+        self._size = size
+        self._arguments = arguments
+        # asyncpg's pool belongs to the event loop, so it is made by the first caller.
+        self._pool: asyncpg.Pool | None = None
+        self._turns = asyncio.Semaphore(size)
+        self._generation = 0
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection. Raises TimeoutError when none becomes free within ACQUIRE_TIMEOUT_S.
+
+        The connection is given up when the block leaves it broken, which the next caller would have to find out. All
+        are replaced when the error concerns each of them: a migration has changed what their prepared statements
+        return, or the server has become read-only, and its name may lead to another server by now.
+        """
+        await self._wait_for_turn()
+        try:
+            connection = await self._acquire()
+            try:
+                yield connection
+            except BaseException as error:
+                if isinstance(error, _CONCERNS_ALL) and _generation_of(connection) == self._generation:
+                    self._generation += 1
+                if isinstance(error, _BREAKING) or _is_broken(connection):
+                    await _discard(connection)
+                else:
+                    await self._release(connection)
+                raise
+            await self._release(connection)
+        finally:
+            self._turns.release()
+
+    async def close(self) -> None:
+        """Close all connections, those that are lent after CLOSE_S."""
+        if self._pool is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._pool.close()
+
+    async def _wait_for_turn(self) -> None:
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise TimeoutError(f"no database connection within {ACQUIRE_TIMEOUT_S} s") from error
+
+    async def _acquire(self) -> asyncpg.Connection:
+        pool = await self._opened()
+        while True:
+            connection = cast("asyncpg.Connection", await pool.acquire())
+            if not connection.is_closed() and _generation_of(connection) == self._generation:
+                return connection
+            await _discard(connection)
+
+    async def _release(self, connection: asyncpg.Connection) -> None:
+        if self._pool is not None:
+            await self._pool.release(connection)
+
+    async def _opened(self) -> asyncpg.Pool:
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                min_size=0,
+                max_size=self._size,
+                max_queries=2**62,
+                max_inactive_connection_lifetime=0,
+                connection_class=_Connection,
+                init=self._note_generation,
+                reset=_keep_session,
+                **self._arguments,
+            )
+            await self._pool
+        return self._pool
+
+    async def _note_generation(self, connection: _Connection) -> None:
+        connection.generation = self._generation
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """Spare the round trip that would reset a session: no statement changes one."""
+
+
+def _generation_of(connection: asyncpg.Connection) -> int:
+    return cast("_Connection", connection).generation
+
+
+def _is_broken(connection: asyncpg.Connection) -> bool:
+    """Say whether it is closed, or inside a transaction that could not even be rolled back."""
+    try:
+        return connection.is_closed() or connection.is_in_transaction()
+    except asyncpg.InterfaceError:
+        # It was closed and has left the pool already.
+        return True
+
+
+async def _discard(connection: asyncpg.Connection) -> None:
+    """Close a connection, also while the caller is being cancelled."""
+    await asyncio.shield(_close(connection))
+
+
+async def _close(connection: asyncpg.Connection) -> None:
+    # asyncpg cuts the connection when closing fails or takes too long.
+    with suppress(Exception):
+        async with asyncio.timeout(DISCARD_S):
+            await connection.close()
