@@ -10,7 +10,7 @@ from grpc import aio
 from chassis.auth.revocation import CACHE_S, Authority, Revocations
 from chassis.auth.tokens import TokenVerifier
 from chassis.config.settings import ServiceSettings
-from chassis.db import migrations
+from chassis.db import revisions
 from chassis.db.database import Database
 from chassis.db.housekeeping import Purge
 from chassis.http.probes import Readiness
@@ -44,7 +44,7 @@ class Resources:
         self.close: list[Close] = []
         self.db = self.add("database", Database(settings), critical=True)
         self.redis = self.add("redis", RedisClient(settings))
-        self.ready.migrations = partial(migrations.check_current, self.db, settings.service)
+        self.ready.migrations = partial(revisions.check_current, self.db, settings.service)
 
     def verifier(self, authority: Authority, cache_s: float = CACHE_S) -> TokenVerifier:
         """Make the check of bearer tokens.

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis.config.settings import ServiceSettings, load
 from chassis.db import migrations
-from chassis.db.database import url
+from chassis.db.schema import url
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from chassis.db import migrations
+from chassis.db import revisions
 from fc.stack.layout import ROOT, SERVICES
 from testkit import eventually, free_port
 from tests.contract.dockerfile import DOCKERFILE, copied, exec_form, steps
@@ -118,7 +118,7 @@ async def test_an_image_migrates_an_empty_database(
     made = image(service)
     code, said = made.run([*made.entrypoint, "migrate"], await make_database("chassis"))
     assert code == 0, said
-    assert f'"{migrations.head(service)}"' in said
+    assert f'"{revisions.head(service)}"' in said
 
 
 async def test_an_image_serves_says_that_it_is_healthy_and_stops_at_sigterm(

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from chassis.db import migrations
+from chassis.db import revisions
 from chassis.db.database import Database
 from chassis.errors import RateLimited, Unavailable, is_transient
 from userfc.config import Settings
@@ -29,7 +29,7 @@ class Start:
 
     async def ready(self) -> None:
         """Check the migrations, and create the administrator the first time. Raises what /ready reports."""
-        await migrations.check_current(self._db, self._settings.service)
+        await revisions.check_current(self._db, self._settings.service)
         async with self._lock:
             if not self._done:
                 await self._ensure_admin()

@@ -8,21 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
 import asyncpg
-from sqlalchemy import URL, MetaData
 
 from chassis.config.settings import ServiceSettings
 from chassis.db.outbox import append
 from chassis.db.pool import Pool
 from chassis.events import Event
 from chassis.failpoint import failpoint
-
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
 
 POOL_SIZE = 8
 CONNECT_TIMEOUT_S = 5
@@ -31,23 +22,6 @@ COMMAND_TIMEOUT_S = 10
 SPARE_S = 0.5
 ANSWERED_S = 2
 _IDLE_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
-
-
-def metadata_factory() -> MetaData:
-    """Return metadata whose constraints have names, which migrations need."""
-    return MetaData(naming_convention=NAMING)
-
-
-def url(settings: ServiceSettings) -> URL:
-    """Return the SQLAlchemy URL of the service's own database."""
-    return URL.create(
-        "postgresql+asyncpg",
-        username=settings.db_user,
-        password=settings.db_password.get_secret_value(),
-        host=settings.db_host,
-        port=settings.db_port,
-        database=settings.db_name,
-    )
 
 
 def tls(settings: ServiceSettings) -> ssl.SSLContext | Literal["disable", "prefer"]:

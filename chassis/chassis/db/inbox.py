@@ -9,8 +9,6 @@ from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, func
-from sqlalchemy.dialects import postgresql
 
 from chassis.db.database import Tx
 from chassis.events import Message
@@ -27,18 +25,6 @@ _PURGE = """
 DELETE FROM inbox WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM inbox WHERE received_at < now() - $1 * interval '1 day' ORDER BY received_at LIMIT $2))
 """
-
-
-def inbox_table(metadata: MetaData) -> Table:
-    """Declare the inbox of a service. Its rows are purged after the topics' retention; business guards need none."""
-    return Table(
-        "inbox",
-        metadata,
-        Column("consumer", Text, primary_key=True),
-        Column("event_id", postgresql.UUID(as_uuid=True), primary_key=True),
-        Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-        Index("ix_inbox_received_at", "received_at"),
-    )
 
 
 async def first_time(tx: Tx, consumer: str, message: Message) -> bool:

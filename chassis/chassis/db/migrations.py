@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from importlib import import_module
-from pathlib import Path
 
 import asyncpg
 import structlog
@@ -14,8 +12,9 @@ from sqlalchemy import Connection, MetaData, pool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from chassis.config.settings import ServiceSettings
-from chassis.db import roles, sessions
-from chassis.db.database import Database, tls, url
+from chassis.db import revisions, roles, sessions
+from chassis.db.database import tls
+from chassis.db.schema import url
 from chassis.errors import Refused, causes, certificate_problem, is_transient, sql_class
 
 log = structlog.get_logger(__name__)
@@ -30,16 +29,10 @@ _LOGIN_CLASSES = ("28", "3D")
 
 def config(package: str) -> Config:
     """Return the alembic configuration of a service package such as `orderfc`."""
-    folder = Path(str(import_module(package).__file__)).parent / "migrations"
     result = Config()
-    result.set_main_option("script_location", str(folder))
+    result.set_main_option("script_location", str(revisions.folder(package)))
     result.set_main_option("path_separator", "os")
     return result
-
-
-def head(package: str) -> str | None:
-    """Return the newest revision of the package."""
-    return ScriptDirectory.from_config(config(package)).get_current_head()
 
 
 def run_env(metadata: MetaData) -> None:
@@ -158,25 +151,3 @@ def _is_upgrade(connection: Connection, configuration: Config, revision: str) ->
     script = ScriptDirectory.from_config(configuration)
     older = {item.revision for item in script.iterate_revisions(current, "base")}
     return revision not in older
-
-
-async def check_current(db: Database, package: str) -> None:
-    """Raise RuntimeError when the database lacks a revision of the package.
-
-    An unknown revision is a newer one and passes: migrations run before the programs that need them, and must leave the
-    previous program working. Once current, a database is not asked again while all connections are in use.
-    """
-    async with db.spare() if db.is_migrated else db.driver() as connection:
-        if connection is None:
-            return
-        # One statement: where each takes most of a second, two would make the service not ready.
-        try:
-            current = await connection.fetchval("SELECT version_num FROM alembic_version")
-        except asyncpg.UndefinedTableError:
-            current = None
-    script = ScriptDirectory.from_config(config(package))
-    expected = script.get_current_head()
-    known = {item.revision for item in script.walk_revisions()}
-    if current != expected and (current is None or current in known):
-        raise RuntimeError(f"database is at revision {current}, this program needs {expected}")
-    db.is_migrated = True

@@ -1,4 +1,4 @@
-"""The transactional outbox: the table, and the statements that append to it, count it and purge it."""
+"""The transactional outbox: the statements that append to it, count it and purge it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,6 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, MetaData, Table, Text, func, text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.events import Event
 
@@ -55,49 +52,6 @@ class Counts:
 
     pending: int
     parked: int
-
-
-_WAITING = "published_at IS NULL AND parked_at IS NULL AND next_attempt_at IS NOT NULL"
-
-
-def outbox_table(metadata: MetaData) -> Table:
-    """Declare the outbox of a service.
-
-    Debezium's outbox router reads the same columns (event_id, topic, key, payload, headers) when the relay is outgrown.
-    """
-    return Table(
-        "outbox",
-        metadata,
-        Column("id", BigInteger, Identity(always=True), primary_key=True),
-        Column("event_id", postgresql.UUID(as_uuid=True), nullable=False, unique=True),
-        Column("topic", Text, nullable=False),
-        Column("key", Text, nullable=False),
-        Column("payload", JSONB, nullable=False),
-        Column("headers", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-        Column("attempts", Integer, nullable=False, server_default=text("0")),
-        Column("next_attempt_at", DateTime(timezone=True)),
-        Column("last_error", Text),
-        Column("published_at", DateTime(timezone=True)),
-        Column("parked_at", DateTime(timezone=True)),
-        Index("ix_outbox_pending_key", "topic", "key", "id", postgresql_where=text("published_at IS NULL")),
-        Index(
-            "ix_outbox_fresh",
-            "topic",
-            "id",
-            postgresql_where=text("published_at IS NULL AND next_attempt_at IS NULL"),
-        ),
-        Index("ix_outbox_waiting", "topic", "next_attempt_at", "id", postgresql_where=text(_WAITING)),
-        Index("ix_outbox_waiting_key", "topic", "key", "id", postgresql_where=text(_WAITING)),
-        Index(
-            "ix_outbox_parked",
-            "topic",
-            "next_attempt_at",
-            "id",
-            postgresql_where=text("published_at IS NULL AND parked_at IS NOT NULL"),
-        ),
-        Index("ix_outbox_published_at", "published_at", postgresql_where=text("published_at IS NOT NULL")),
-    )
 
 
 async def append(driver: asyncpg.Connection, events: Sequence[Event]) -> None:

@@ -9,9 +9,9 @@ import asyncpg
 
 from chassis.config.settings import ServiceSettings
 from chassis.db import outbox_queue
-from chassis.db.database import Database, metadata_factory
-from chassis.db.outbox import outbox_table
+from chassis.db.database import Database
 from chassis.db.outbox_queue import OutboxRow
+from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event
 from chassis.kafka.producer import Producer, Record
 from chassis.kafka.relay import Relay

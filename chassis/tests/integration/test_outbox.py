@@ -7,8 +7,9 @@ import pytest
 
 from chassis.config.settings import ServiceSettings
 from chassis.db import outbox_queue
-from chassis.db.database import Database, metadata_factory
-from chassis.db.outbox import MAX_RECORD_BYTES, outbox_table
+from chassis.db.database import Database
+from chassis.db.outbox import MAX_RECORD_BYTES
+from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event, wire_headers
 from testkit.databases import create_tables
 

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from chassis.config.settings import ServiceSettings
 from chassis.db import outbox_queue
-from chassis.db.database import Database, metadata_factory
-from chassis.db.outbox import outbox_table
+from chassis.db.database import Database
+from chassis.db.schema import metadata_factory, outbox_table
 from chassis.kafka.relay import BATCH
 from testkit import eventually
 from testkit.databases import create_tables

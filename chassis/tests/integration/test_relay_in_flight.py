@@ -10,8 +10,8 @@ import pytest
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from chassis.config.settings import ServiceSettings
-from chassis.db.database import Database, metadata_factory
-from chassis.db.outbox import outbox_table
+from chassis.db.database import Database
+from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event
 from chassis.kafka import in_flight
 from chassis.kafka import relay as relay_module

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from chassis.config.settings import load
-from chassis.db import migrations
+from chassis.db import migrations, revisions
 from chassis.db.database import Database
 from chassis.errors import Refused
 from orderfc.config import Settings
@@ -55,7 +55,7 @@ async def owner(given: dict[str, Any]) -> asyncpg.Connection:
 
 
 async def test_the_role_is_made_by_the_migration_and_reads_and_writes_rows(database: Database) -> None:
-    await migrations.check_current(database, "orderfc")
+    await revisions.check_current(database, "orderfc")
     async with database.driver() as connection:
         assert await connection.execute(RESERVE) == "INSERT 0 1"
         assert await connection.execute("UPDATE idempotency_keys SET key = 'l'") == "UPDATE 1"

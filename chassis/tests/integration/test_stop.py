@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from chassis.config.settings import ServiceSettings, load
-from chassis.db.database import Database, metadata_factory
-from chassis.db.outbox import outbox_table
+from chassis.db.database import Database
+from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event, Message
 from chassis.http.app import create_app
 from chassis.http.probes import Readiness

@@ -19,9 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from chassis.db.database import metadata_factory
-from chassis.db.inbox import inbox_table
-from chassis.db.outbox import outbox_table
+from chassis.db.schema import inbox_table, metadata_factory, outbox_table
 from orderfc.repository.orders import ERASED
 
 metadata = metadata_factory()

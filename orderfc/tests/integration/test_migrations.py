@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chassis.db import migrations
+from chassis.db import migrations, revisions
 from chassis.db.database import Database
 from orderfc.config import Settings
 from orderfc.repository.tables import metadata
@@ -18,7 +18,7 @@ async def test_the_migrated_database_equals_the_declared_tables_and_migrating_tw
     await migrations.run(settings, "orderfc")
     assert await schema_drift(settings, metadata) == []
     db = Database(settings)
-    await migrations.check_current(db, "orderfc")
+    await revisions.check_current(db, "orderfc")
     await db.close()
 
 
@@ -40,13 +40,13 @@ async def test_a_database_that_is_ahead_is_current_and_one_that_is_behind_is_not
     db = Database(Settings(**await make_database("orderfc")))
     async with db.driver() as connection:
         await connection.execute("UPDATE alembic_version SET version_num = 'made_by_a_newer_release'")
-        await migrations.check_current(db, "orderfc")
+        await revisions.check_current(db, "orderfc")
         await connection.execute("DELETE FROM alembic_version")
         with pytest.raises(RuntimeError, match="at revision None"):
-            await migrations.check_current(db, "orderfc")
+            await revisions.check_current(db, "orderfc")
         await connection.execute("DROP TABLE alembic_version")
         with pytest.raises(RuntimeError, match="at revision None"):
-            await migrations.check_current(db, "orderfc")
+            await revisions.check_current(db, "orderfc")
     await db.close()
 
 

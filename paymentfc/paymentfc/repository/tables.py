@@ -19,9 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from chassis.db.database import metadata_factory
-from chassis.db.inbox import inbox_table
-from chassis.db.outbox import outbox_table
+from chassis.db.schema import inbox_table, metadata_factory, outbox_table
 from paymentfc.repository.payments import OPEN
 from paymentfc.repository.requests import AGAIN, NEW
 from paymentfc.repository.retention import FINISHED, KEPT_PERSON

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chassis.config.settings import load
-from chassis.db import migrations
+from chassis.db import migrations, revisions
 from chassis.db.database import Database
 from chassis.errors import InvalidMessage
 from chassis.events import Message
@@ -96,8 +96,8 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_declares_and
     settings = load(Settings, **await make_database("paymentfc"))
     db = Database(settings)
     assert await schema_drift(settings, metadata) == []
-    await migrations.check_current(db, "paymentfc")
+    await revisions.check_current(db, "paymentfc")
     await migrations.run(settings, "paymentfc", "base")
     await migrations.run(settings, "paymentfc")
-    await migrations.check_current(db, "paymentfc")
+    await revisions.check_current(db, "paymentfc")
     await db.close()

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from chassis.db import migrations
+from chassis.db import migrations, revisions
 from chassis.db.database import Database
 from productfc.config import Settings
 from productfc.repository.tables import metadata
@@ -18,7 +18,7 @@ MakeDatabase = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 async def test_the_migrated_database_has_the_declared_tables(shop: Shop) -> None:
-    await migrations.check_current(shop.db, "productfc")
+    await revisions.check_current(shop.db, "productfc")
     assert await schema_drift(shop.settings, metadata) == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Table, Text
 
 from chassis.config.settings import ServiceSettings, load
-from chassis.db.database import metadata_factory
+from chassis.db.schema import metadata_factory
 from testkit.databases import create_tables, schema_drift
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from chassis.db import migrations
+from chassis.db import migrations, revisions
 from testkit.databases import schema_drift
 from userfc.config import Settings
 from userfc.repository.tables import metadata
@@ -15,7 +15,7 @@ from .conftest import Userfc
 
 
 async def test_the_migrated_database_has_the_declared_tables(userfc: Userfc) -> None:
-    await migrations.check_current(userfc.db, "userfc")
+    await revisions.check_current(userfc.db, "userfc")
     assert await schema_drift(userfc.settings, metadata) == []
 
 

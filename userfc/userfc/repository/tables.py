@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, Table, Text, func, text
 
-from chassis.db.database import metadata_factory
+from chassis.db.schema import metadata_factory
 from userfc.repository.users import LEGACY_HASH
 
 metadata = metadata_factory()
