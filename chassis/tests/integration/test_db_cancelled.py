@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -11,6 +10,7 @@ import pytest
 
 from chassis.db import pool
 from chassis.db.database import POOL_SIZE, Database
+from chassis.errors import is_transient
 from testkit import eventually
 from testkit.proxy import Proxy
 
@@ -106,10 +106,13 @@ async def test_connections_that_the_server_has_ended_are_replaced_when_they_are_
         )
 
     async def answers() -> bool:
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        try:
             await lend_all_at_once(behind)
-            return True
-        return False
+        except Exception as error:
+            if is_transient(error):
+                return False
+            raise
+        return True
 
     assert await eventually(answers)
 
@@ -117,20 +120,18 @@ async def test_connections_that_the_server_has_ended_are_replaced_when_they_are_
 async def test_a_caller_waits_for_a_connection_no_longer_than_the_limit(
     behind: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "ACQUIRE_TIMEOUT_S", 0.05)
-    release = asyncio.Event()
+    release, held = asyncio.Event(), list[int]()
 
-    async def hold() -> None:
+    async def hold(number: int) -> None:
         async with behind.driver():
+            held.append(number)
             await release.wait()
 
-    async def ask_again_and_again() -> None:
-        while True:
-            await use(behind, 0)
-
-    holders = [asyncio.create_task(hold()) for _ in range(POOL_SIZE)]
+    holders = [asyncio.create_task(hold(number)) for number in range(POOL_SIZE)]
+    await eventually(lambda: len(held) == POOL_SIZE)
+    monkeypatch.setattr(pool, "ACQUIRE_TIMEOUT_S", 0.05)
     with pytest.raises(TimeoutError, match=r"no database connection within 0\.05 s"):
-        await ask_again_and_again()
+        await use(behind, 0)
     release.set()
     await asyncio.gather(*holders)
     await lend_all_at_once(behind)
