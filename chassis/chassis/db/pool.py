@@ -88,25 +88,44 @@ class Pool:
 
     async def _release(self, connection: asyncpg.Connection) -> None:
         if self._pool is not None:
-            await self._pool.release(connection)
+            await self._pool.release(cast(Any, connection))
 
     async def _opened(self) -> asyncpg.Pool:
         if self._pool is None:
-            self._pool = asyncpg.create_pool(
-                min_size=0,
-                max_size=self._size,
-                max_queries=2**62,
-                max_inactive_connection_lifetime=0,
-                connection_class=_Connection,
-                init=self._note_generation,
-                reset=_keep_session,
-                **self._arguments,
-            )
+            options: dict[str, Any] = {
+                "min_size": 0,
+                "max_size": self._size,
+                "max_queries": 2**62,
+                "max_inactive_connection_lifetime": 0,
+                "connection_class": _Connection,
+                "connect": _connect,
+                "init": self._note_generation,
+                "reset": _keep_session,
+            }
+            self._pool = asyncpg.create_pool(**options, **self._arguments)
             await self._pool
         return self._pool
 
     async def _note_generation(self, connection: _Connection) -> None:
         connection.generation = self._generation
+
+
+async def _connect(*arguments: Any, **named: Any) -> asyncpg.Connection:
+    """Connect to the end although the caller is cancelled, and close what it does not take.
+
+    asyncpg leaves an error that none retrieves, when it is cancelled between the connection and its first byte.
+    """
+    opening = asyncio.create_task(asyncpg.connect(*arguments, **named))
+    try:
+        return cast("asyncpg.Connection", await asyncio.shield(opening))
+    except asyncio.CancelledError:
+        opening.add_done_callback(_drop)
+        raise
+
+
+def _drop(opening: "asyncio.Task[asyncpg.Connection]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().terminate()
 
 
 async def _keep_session(_connection: asyncpg.Connection) -> None:

@@ -62,8 +62,14 @@ async def lend_all_at_once(database: Database) -> None:
                 enough.set()
             await enough.wait()
 
-    async with asyncio.timeout(10):
-        await asyncio.gather(*(hold() for _ in range(POOL_SIZE)))
+    holders = [asyncio.create_task(hold()) for _ in range(POOL_SIZE)]
+    try:
+        async with asyncio.timeout(10):
+            await asyncio.gather(*holders)
+    finally:
+        for holder in holders:
+            holder.cancel()
+        await asyncio.gather(*holders, return_exceptions=True)
 
 
 async def test_callers_that_are_cancelled_at_any_moment_leave_all_connections_to_others(behind: Database) -> None:
@@ -89,7 +95,8 @@ async def test_a_network_that_swallows_everything_keeps_no_place_of_the_pool(beh
     await asyncio.wait(callers, timeout=0.2)
     for caller in callers:
         caller.cancel()
-    results = await asyncio.gather(*callers, return_exceptions=True)
+    async with asyncio.timeout(2 * pool.DISCARD_S):
+        results = await asyncio.gather(*callers, return_exceptions=True)
     assert {type(result) for result in results} == {asyncio.CancelledError}
     await proxy.restore()
     await lend_all_at_once(behind)
