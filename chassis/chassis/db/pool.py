@@ -146,12 +146,7 @@ def _is_broken(connection: asyncpg.Connection) -> bool:
 
 
 async def _discard(connection: asyncpg.Connection) -> None:
-    """Close a connection, also while the caller is being cancelled."""
-    await asyncio.shield(_close(connection))
-
-
-async def _close(connection: asyncpg.Connection) -> None:
-    # asyncpg cuts the connection when closing fails or takes too long.
+    """Close a connection. asyncpg cuts it when closing fails, takes too long or is cancelled."""
     with suppress(Exception):
         async with asyncio.timeout(DISCARD_S):
             await connection.close()

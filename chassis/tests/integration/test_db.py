@@ -51,8 +51,9 @@ async def test_a_connection_that_has_heard_of_a_crash_fails_once_as_an_outage_an
         assert connection.get_server_pid() != pid
 
 
-async def leave_open(database: Database) -> None:
+async def leave_open(database: Database, pids: list[int]) -> None:
     async with database.driver() as connection:
+        pids.append(connection.get_server_pid())
         await connection.execute("BEGIN")
         await connection.execute("SELECT 1 / 0")
 
@@ -61,9 +62,12 @@ async def leave_open(database: Database) -> None:
 async def test_a_connection_whose_transaction_did_not_end_is_lent_to_nobody(
     database: Database, use: Callable[[Database], Awaitable[None]]
 ) -> None:
+    pids = list[int]()
     with pytest.raises(asyncpg.DivisionByZeroError):
-        await leave_open(database)
+        await leave_open(database, pids)
     await use(database)
+    async with database.driver() as connection:
+        assert connection.get_server_pid() not in pids
 
 
 @asynccontextmanager
