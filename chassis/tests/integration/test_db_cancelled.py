@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -24,16 +25,15 @@ async def proxy(database: Database) -> AsyncIterator[Proxy]:
         yield opened
 
 
-@pytest.fixture
-async def behind(database: Database, proxy: Proxy) -> AsyncIterator[Database]:
+@asynccontextmanager
+async def watched(database: Database, proxy: Proxy, sslmode: str) -> AsyncIterator[Database]:
     """Open a database behind the proxy; no task may end with an error that none has asked for."""
     # A lost error is reported when it is collected: first those of earlier tests.
     gc.collect()
     lost: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: lost.append(context))
-    # Without TLS: asyncpg loses an error when its own request to cancel a statement is cancelled while it asks for TLS.
-    changed = {"db_host": proxy.host, "db_port": proxy.port, "db_sslmode": "disable"}
+    changed = {"db_host": proxy.host, "db_port": proxy.port, "db_sslmode": sslmode}
     opened = Database(database.settings.model_copy(update=changed))
     yield opened
     await opened.close()
@@ -41,6 +41,13 @@ async def behind(database: Database, proxy: Proxy) -> AsyncIterator[Database]:
     gc.collect()
     loop.set_exception_handler(None)
     assert lost == []
+
+
+@pytest.fixture
+async def behind(database: Database, proxy: Proxy) -> AsyncIterator[Database]:
+    # Without TLS: asyncpg loses an error when its own request to cancel a statement is cancelled while it asks for TLS.
+    async with watched(database, proxy, "disable") as opened:
+        yield opened
 
 
 async def use(database: Database, number: int) -> None:
@@ -148,3 +155,20 @@ async def test_a_caller_waits_for_a_connection_no_longer_than_the_limit(
     release.set()
     await asyncio.gather(*holders)
     await lend_all_at_once(behind)
+
+
+async def test_callers_that_are_cancelled_while_they_connect_lose_no_error(database: Database, proxy: Proxy) -> None:
+    draw = random.Random(7)
+    for _ in range(20):
+        async with watched(database, proxy, "prefer") as opened:
+
+            async def borrow(opened: Database = opened) -> None:
+                async with opened.driver():
+                    pass
+
+            callers = [asyncio.create_task(borrow()) for _ in range(POOL_SIZE)]
+            for caller in callers:
+                await asyncio.wait({caller}, timeout=draw.uniform(0, 0.002))
+                caller.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+            await lend_all_at_once(opened)
