@@ -71,7 +71,7 @@ async def test_a_pool_that_is_used_up_refuses_within_seconds_and_the_saga_goes_o
             )
 
             async def used_up() -> bool:
-                return b"QueuePool limit" in log.read_bytes()[beginning:] and bool(await waiting())
+                return b"no database connection within" in log.read_bytes()[beginning:] and bool(await waiting())
 
             await poll(used_up, "the pool is exhausted")
             await arena.shop.pay(invoice)
