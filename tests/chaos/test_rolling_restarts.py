@@ -22,6 +22,7 @@ import pytest
 from chassis.http.server import LINGER_S
 from fc.demo.shop import Customer, poll
 from fc.stack.layout import SERVICES
+from testkit import free_port
 from tests.chaos.kit.arena import Arena
 from tests.kit.processes import ServiceProcess
 
@@ -92,16 +93,19 @@ class Fleet:
 
 @dataclass
 class Second:
-    """The second replica of a service; it is started again on the same port."""
+    """The second replica of a service; it is started again on the same ports."""
 
     arena: Arena
     service: str
     url: str = ""
+    grpc_port: int = field(default_factory=free_port)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _running: ServiceProcess | None = None
 
     async def start(self) -> None:
         given = {"HTTP_PORT": str(urlsplit(self.url).port)} if self.url else {}
+        if self.service == "userfc":
+            given["GRPC_PORT"] = str(self.grpc_port)
         self._running = await self._stack.enter_async_context(self.arena.replica(self.service, given))
         self.url = self._running.url
 
@@ -136,7 +140,9 @@ async def test_orders_go_through_while_every_replica_is_restarted(arena: Arena) 
     left = iter(range(ORDERS))
     try:
         await asyncio.gather(*(second.start() for second in seconds.values()))
+        # Services reach both replicas of a neighbour. Without userfc a token can't be checked while Redis is slow.
         arena.network["productfc"].share(urlsplit(seconds["productfc"].url).port or 0)
+        arena.network["grpc"].share(seconds["userfc"].grpc_port)
         urls = {name: [arena.stack.layout.url(name), seconds[name].url] for name in SERVICES}
         async with httpx2.AsyncClient(timeout=20, limits=LIMITS) as client:
             fleet = Fleet(client, urls)
@@ -148,6 +154,7 @@ async def test_orders_go_through_while_every_replica_is_restarted(arena: Arena) 
             orders = [order for bought in await asyncio.gather(*customers) for order in bought]
     finally:
         arena.network["productfc"].share()
+        arena.network["grpc"].share()
         await asyncio.gather(*(second.stop() for second in seconds.values()), return_exceptions=True)
         arena.healed()
     log.info("%d calls, %d refused; %d stops, the longest %.2f s", fleet.calls, fleet.refused, len(stops), max(stops))
