@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,8 +57,8 @@ def work() -> Work:
     return Work()
 
 
-def batches_of(work: Work, **options: object) -> Batches[int, int]:
-    return Batches(work, lambda error: isinstance(error, Bad), **options)  # type: ignore[arg-type]
+def batches_of(work: Work, **options: Any) -> Batches[int, int]:
+    return Batches(work, lambda error: isinstance(error, Bad), **options)
 
 
 async def outcomes(batches: Batches[int, int], items: Sequence[int]) -> list[int | BaseException]:

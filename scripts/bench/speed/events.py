@@ -137,7 +137,10 @@ def _relay(events: Callable[[Pace], int], *, one_key: bool) -> Callable[[Side, P
         key = f"{uuid4().hex}-"
         before = side.cpu_s()
         side.query("orderfc", _COMMITTED, RELAY_TOPIC, events(pace), key, one_key)
-        sent = lambda: side.value("orderfc", _WAITING, RELAY_TOPIC) == 0  # noqa: E731
+
+        def sent() -> bool:
+            return bool(side.value("orderfc", _WAITING, RELAY_TOPIC) == 0)
+
         wait_until(sent, "events are still unsent", DRAIN_S, poll_s=POLL_S)
         cpu_us = per_unit_us(before, side.cpu_s(), events(pace))
         return Sample({"rate": rate(_steps(side, "orderfc", _PUBLISHED_STEPS, RELAY_TOPIC, f"{key}%"))}, cpu_us)
