@@ -100,12 +100,11 @@ class Producer:
         partitions = self._producer and self._producer.client.cluster.partitions_for_topic(topic)
         return int(_partition_of(key.encode(), sorted(partitions), ())) if partitions else None
 
-    async def _acknowledged(self, send: Callable[[AIOKafkaProducer], Awaitable[Awaitable[object]]]) -> None:
+    async def _acknowledged(self, send: Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[object]]]) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             producer = await self._started()
             try:
-                acknowledged = await send(producer)
-                await acknowledged
+                await _result_of(await send(producer))
             except KafkaError as error:
                 if _has_died(error) and self._producer is producer:
                     log.error("the producer has died and is replaced", error=str(error))
@@ -132,6 +131,22 @@ def _batch(producer: AIOKafkaProducer, records: Sequence[Record]) -> BatchBuilde
     # Or aiokafka would add a record that is sent by itself.
     batch.close()
     return batch
+
+
+async def _result_of(acknowledged: asyncio.Future[object]) -> None:
+    """Wait, and leave the future alone when the caller goes away first: aiokafka sets it later.
+
+    Of a batch it is a shield around another future. A cancelled shield takes no result, so that the error of a batch
+    that fails after its caller has gone would be lost.
+    """
+    acknowledged.add_done_callback(_take_error)
+    await asyncio.wait([acknowledged])
+    acknowledged.result()
+
+
+def _take_error(acknowledged: asyncio.Future[object]) -> None:
+    if not acknowledged.cancelled():
+        acknowledged.exception()
 
 
 async def _bounded_stop(producer: AIOKafkaProducer) -> None:

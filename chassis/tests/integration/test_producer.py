@@ -1,5 +1,8 @@
 """The producer on a real broker: one that has died is replaced, one that was only refused is kept."""
 
+import asyncio
+import gc
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from chassis.config.settings import ServiceSettings
 from chassis.kafka import producer as module
 from chassis.kafka.errors import is_broker_trouble
-from chassis.kafka.producer import Producer
+from chassis.kafka.producer import Producer, Record
 from chassis.kafka.topics import MAX_REQUEST_BYTES
 from testkit import eventually
 from testkit.proxy import Proxy
@@ -76,6 +79,37 @@ async def test_a_producer_sends_again_when_its_broker_is_back(
 
         await eventually(sent, 15)
     await producer.close()
+
+
+async def test_the_error_of_a_batch_whose_caller_has_gone_is_not_lost(
+    topic: Topic,
+    kafka_settings: ServiceSettings,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # A captured warning would keep the batch, and so its lost error.
+    caplog.set_level(logging.ERROR, "aiokafka")
+    monkeypatch.setattr(module, "REQUEST_TIMEOUT_MS", 800)
+    producer = Producer(kafka_settings.model_copy(update={"kafka_broker": proxy.address}))
+    await producer.send(topic.name, b"1", b"k", [])
+    await proxy.blackhole()
+    monkeypatch.setattr(module, "SEND_TIMEOUT_S", 0.3)
+    gc.collect()
+    lost: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: lost.append(context))
+    with pytest.raises(TimeoutError):
+        await producer.send_batch(topic.name, 0, [Record.of(b"k", b"2", [])])
+    inner: Any = producer._producer
+    accumulator = inner._message_accumulator
+    [batch] = accumulator._pending_batches or [batch for [batch] in accumulator._batches.values()]
+    await eventually(batch.future.done, 15)
+    del batch
+    await producer.close()
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert lost == []
 
 
 async def test_dead_letter_topics_take_a_message_with_the_headers_that_are_added(
