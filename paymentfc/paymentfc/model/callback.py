@@ -103,7 +103,7 @@ class Decision:
 
 
 def would_end(callback: Callback) -> bool:
-    """Whether a callback ends an open payment that has exactly its invoice, amount and currency."""
+    """Whether a callback ends an open payment that has exactly its amount and currency, and its invoice or none."""
     return callback.says_paid or callback.status == EXPIRED_WORD
 
 

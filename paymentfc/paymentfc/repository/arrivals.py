@@ -1,4 +1,7 @@
-"""The one statement that stores a usual callback: the first of its kind about the invoice of an open payment."""
+"""The one statement that stores a usual callback: the first of its kind about the invoice of an open payment.
+
+The invoice may not be stored yet: a callback can overtake the answer that brings it.
+"""
 
 from chassis import telemetry
 from chassis.db.database import Database
@@ -6,10 +9,13 @@ from paymentfc.model.callback import Callback, amount_text
 from paymentfc.repository import receipts
 from paymentfc.repository.confirmations import DUE_NOW
 
+# Without an invoice the first of its callbacks is stored here: the bound on made-up ones is counted under the lock.
 _ARRIVE = f"""
 WITH open AS MATERIALIZED (
   SELECT order_id FROM payments
-  WHERE invoice_id = $1 AND external_id = $2 AND amount = $4::text::numeric AND currency = $5 AND status = 'PENDING'
+  WHERE external_id = $2 AND amount = $4::text::numeric AND currency = $5 AND status = 'PENDING'
+    AND (invoice_id = $1 OR (invoice_id IS NULL
+      AND NOT EXISTS (SELECT FROM payment_confirmations WHERE external_id = $2 AND invoice_id <> $1)))
   FOR UPDATE),
 stored AS (
   INSERT INTO payment_callbacks
@@ -27,8 +33,8 @@ SELECT order_id FROM open, stored
 async def arrive(db: Database, callback: Callback, body: str, webhook_id: str | None) -> int | None:
     """Store a callback, with what it names, to be confirmed now, and return its order.
 
-    None, and nothing is stored, unless there is an open payment with its invoice, amount and currency, and no such
-    callback yet.
+    None, and nothing is stored, unless there is an open payment with its amount and currency, with its invoice or none,
+    and no such callback yet.
     """
     async with db.driver() as connection:
         order_id: int | None = await connection.fetchval(

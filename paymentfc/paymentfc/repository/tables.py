@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Numeric,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -135,13 +136,14 @@ payment_callbacks = Table(
 payment_confirmations = Table(
     "payment_confirmations",
     metadata,
-    Column("invoice_id", Text, primary_key=True),
-    Column("external_id", Text, primary_key=True),
+    Column("invoice_id", Text),
+    Column("external_id", Text),
     _now("due_at"),
     Column("looks", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
     Column("traceparent", Text),
     _now("create_time"),
+    PrimaryKeyConstraint("external_id", "invoice_id"),
     Index("ix_payment_confirmations_due", "due_at"),
 )
 

@@ -140,6 +140,17 @@ async def test_a_callback_whose_payment_is_closed_before_its_turn_is_money_to_gi
     assert await topics(bench, payment) == ["payment.success"]
 
 
+async def test_a_callback_that_overtakes_another_invoice_of_its_order_is_an_anomaly(bench: Bench) -> None:
+    async def offer_another(tx: Tx, payment: Payment) -> None:
+        await tx.driver().execute("UPDATE payments SET invoice_id = 'offered' WHERE id = $1", payment.id)
+
+    payment = await bench.order()
+    paid = bench.about(payment, invoice_id="other")
+    assert await meanwhile(bench, payment, bench.receive(paid), offer_another) is Outcome.ANOMALY
+    assert await bench.rows(WORK, payment.external_id) == []
+    assert await bench.anomalies(payment.order_id) == ["unknown_invoice"]
+
+
 async def test_a_callback_that_was_stored_before_its_turn_is_counted_again(bench: Bench) -> None:
     async def first(tx: Tx, payment: Payment) -> None:
         stored = await callbacks.add(tx, bench.about(payment), "{}", None)

@@ -9,6 +9,7 @@ import pytest
 
 from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Outcome
+from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Status
 from paymentfc.repository.audit import AuditLog
 from paymentfc.usecase.deliver_audit import deliver_audit
@@ -72,6 +73,28 @@ async def test_an_order_takes_seven_statements_and_nine_round_trips(
     assert statements == STATEMENTS
     assert round_trips == ROUND_TRIPS
     assert (sum(statements.values()), sum(round_trips.values())) == (7, 9)
+
+
+async def test_a_callback_that_overtakes_its_invoice_takes_no_more_statements(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = Counter(monkeypatch)
+    payment = await bench.order()
+    [claim] = await bench.create.claim_new(8)
+    told: list[tuple[Any, int, int]] = []
+
+    async def pay_at_once(made: Invoice) -> None:
+        callback = bench.about(payment, invoice_id=made.id, receipt="va_1")
+        bench.xendit.agree(callback)
+        told.append(await counter.of(bench.receive(callback)))
+
+    bench.xendit.on_create = pay_at_once
+    _, statements, _ = await counter.of(bench.create.make(claim))
+    assert told == [(Outcome.CONFIRMING, 1, 1)]
+    assert statements == STATEMENTS["webhook"] + STATEMENTS["invoice"]
+    assert await bench.confirm() == 1
+    assert (await bench.payment(payment.order_id)).status is Status.PAID
+    assert await bench.anomalies(payment.order_id) == []
 
 
 async def test_a_delivery_of_audit_entries_takes_as_many_statements_for_thirty_as_for_one(
