@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from chassis import telemetry
 from chassis.batching import Batches
+from chassis.config.tls import verification
 from chassis.errors import Unavailable
 from orderfc.config import Settings
 from orderfc.model import Product
@@ -63,6 +64,7 @@ class ProductClient:
         self._questions = Batches(self._ask_all, _is_of_one_basket)
         self._http = httpx2.AsyncClient(
             base_url=settings.product_host,
+            verify=verification(settings.product_host),
             timeout=settings.product_timeout_s,
             limits=httpx2.Limits(
                 max_connections=settings.product_concurrency, max_keepalive_connections=settings.product_concurrency

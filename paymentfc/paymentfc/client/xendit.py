@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import Counter
 
 from chassis import telemetry
+from chassis.config.tls import verification
 from paymentfc.client.invoice_answer import read_invoice
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused, cleaned
 from paymentfc.events import Line
@@ -56,6 +57,7 @@ class Xendit:
         self._schemes = ("https", "http") if allow_http else ("https",)
         self._client = httpx2.AsyncClient(
             base_url=base_url.rstrip("/"),
+            verify=verification(base_url),
             auth=httpx2.BasicAuth(secret_key, ""),
             timeout=TIMEOUT_S,
             limits=httpx2.Limits(max_connections=32, max_keepalive_connections=16),
