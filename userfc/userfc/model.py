@@ -1,10 +1,12 @@
 """Users and the rules for e-mail addresses and passwords: pure objects and functions, no I/O."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-from email_validator import EmailNotValidError, validate_email
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
+from importlib.machinery import SourceFileLoader
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 
 MAX_NAME = 255
 MIN_PASSWORD = 8
@@ -54,6 +56,8 @@ def normal_email(text: str) -> str:
 
     Raises ValueError for a text that is not an address. No name server is queried.
     """
+    from email_validator import EmailNotValidError, validate_email
+
     trimmed = text.strip()
     try:
         if len(trimmed) > MAX_EMAIL:
@@ -81,8 +85,18 @@ def _common() -> frozenset[str]:
     The library lists each text once, where it ranks highest: as a password, a name or a word. So the passwords that are
     among the COMMONEST are among the first of one of its lists.
     """
-    first = (list(texts)[:COMMONEST] for texts in FREQUENCY_LISTS.values())
+    first = (texts[:COMMONEST] for texts in _frequency_lists().values())
     return frozenset(text for texts in first for text in texts if len(text) >= MIN_PASSWORD)
+
+
+def _frequency_lists() -> Mapping[str, Sequence[str]]:
+    """Load zxcvbn's lists without the package, whose import builds matchers of them for longer than all of ours."""
+    package = find_spec("zxcvbn")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("No module named 'zxcvbn'", name="zxcvbn")
+    lists = ModuleType("frequency_lists")
+    SourceFileLoader(lists.__name__, str(Path(package.origin).with_name("frequency_lists.py"))).exec_module(lists)
+    return dict(lists.FREQUENCY_LISTS)
 
 
 _COMMON = _common()
