@@ -3,7 +3,7 @@
 import time
 
 from bench.speed import usage
-from bench.speed.figures import Sample
+from bench.speed.figures import Sample, per_unit_us
 from bench.speed.pace import Pace
 from bench.speed.rows import Group, Row
 from bench.speed.side import Side
@@ -15,16 +15,16 @@ _TRANSACTIONS = "SELECT sum(xact_commit + xact_rollback)::bigint FROM pg_stat_da
 
 
 def start(side: Side, _pace: Pace) -> Sample:
-    """Start all four at once and wait until each is ready."""
+    """Start all four at once and wait until each is ready. The shares are the seconds until each is."""
     side.run()
-    began = time.monotonic()
+    before, began = dict.fromkeys(SERVICES, 0.0) | side.cpu_s(), time.monotonic()
     for name in SERVICES:
         side.start(name, "serve")
     ready: dict[str, float] = {}
     for name in SERVICES:
         side.wait_ready(name)
         ready[name] = time.monotonic() - began
-    return Sample({"seconds": max(ready.values())})
+    return Sample({"seconds": max(ready.values())}, per_unit_us(before, side.cpu_s(), 1), ready)
 
 
 def memory(side: Side, _pace: Pace) -> Sample:
