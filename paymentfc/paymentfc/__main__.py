@@ -1,7 +1,6 @@
 """Runs paymentfc: `python -m paymentfc serve`, and the other commands that `chassis.service` lists."""
 
-from chassis.service import run_cli
-from paymentfc.app import SERVICE
+from chassis import startup
 
 if __name__ == "__main__":
-    run_cli(SERVICE)
+    startup.run("paymentfc")

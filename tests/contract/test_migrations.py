@@ -1,8 +1,6 @@
 """Migrations of every service, started by several replicas at once on an empty database and on a migrated one."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any
@@ -35,9 +33,3 @@ def test_the_names_of_the_files_tell_the_revisions_that_alembic_reads_in_them(se
     script = ScriptDirectory.from_config(migrations.config(service))
     assert revisions.known(service) == [item.revision for item in script.walk_revisions()][::-1]
     assert revisions.head(service) == script.get_current_head()
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_starts_without_what_only_migrations_need(service: str) -> None:
-    program = f"import sys, {service}.app; print(*sorted({{'alembic', 'sqlalchemy'}} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout == "\n"

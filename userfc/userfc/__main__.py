@@ -1,7 +1,6 @@
 """Runs userfc: `python -m userfc serve`, and the other commands that `chassis.service` lists."""
 
-from chassis.service import run_cli
-from userfc.app import SERVICE
+from chassis import startup
 
 if __name__ == "__main__":
-    run_cli(SERVICE)
+    startup.run("userfc")

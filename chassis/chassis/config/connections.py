@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import SecretStr, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.config.addresses import Brokers, HostPort
 from chassis.config.declare import Port, PositiveInt, setting
@@ -15,6 +15,9 @@ GRPC_TLS = ("grpc_tls_cert", "grpc_tls_key", "grpc_tls_ca")
 
 class ConnectionSettings(BaseSettings):
     """What a service connects to. Without TLS settings nothing is encrypted, which production refuses."""
+
+    # Only the settings of the service that runs are built.
+    model_config = SettingsConfigDict(defer_build=True)
 
     db_host: str = setting("database.host", "localhost")
     db_port: Port = setting("database.port", 5433)

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import stamina
 import structlog
 from prometheus_client import Gauge
 
@@ -118,6 +117,8 @@ def read(
 
     Waits at most `wait_s` seconds for a Vault that does not answer. Raises VaultError.
     """
+    import stamina
+
     session = Session(address, service, token=token, role_id=role_id, secret_id=secret_id)
     limit = {"timeout": wait_s, "attempts": None} if wait_s else {"timeout": None, "attempts": 1}
     # This function writes one line for all tries; stamina would write one for each.

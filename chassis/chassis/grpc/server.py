@@ -6,7 +6,6 @@ from pathlib import Path
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from pydantic import SecretStr
 
 from chassis import telemetry
@@ -64,6 +63,8 @@ async def server(
         register(result)
         await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     if settings.expose_docs:
+        from grpc_reflection.v1alpha import reflection
+
         reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], result)
     address = f"{settings.http_host}:{port or settings.grpc_port}"
     credentials = _server_credentials(settings)

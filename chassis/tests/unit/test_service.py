@@ -1,6 +1,7 @@
 """The supervisor: nothing dies in silence, and everything stops in order."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,26 @@ async def test_a_part_that_ends_by_itself_takes_the_service_down() -> None:
     service.tasks = [Part("dies", dies), Part("lives", lives)]
     stopped = await asyncio.wait_for(_supervise(configuration, service, asyncio.Event(), worker_only=False), 10)
     assert stopped is False
+
+
+async def test_garbage_is_collected_while_the_parts_run_also_when_it_was_not_during_the_start() -> None:
+    collected: list[bool] = []
+
+    async def looks(_stop: asyncio.Event) -> None:
+        collected.append(gc.isenabled())
+
+    configuration = settings()
+    service = parts(configuration)
+    service.tasks = [Part("looks", looks)]
+    before = gc.get_threshold()
+    gc.disable()
+    try:
+        await asyncio.wait_for(_supervise(configuration, service, asyncio.Event(), worker_only=False), 10)
+    finally:
+        gc.enable()
+        gc.unfreeze()
+        gc.set_threshold(*before)
+    assert collected == [True]
 
 
 async def test_asked_to_stop_the_workers_end_first_and_the_relay_last() -> None:
