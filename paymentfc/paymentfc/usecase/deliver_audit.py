@@ -44,9 +44,11 @@ async def _ready(db: Database, audit_log: Log, entries: Sequence[audit.Entry]) -
     """Return (row id, document) of the entries that have their place in the chain, or need none.
 
     An event that was published again has an entry of the same id, which is stored already: it gets no second place.
+    The id of every other entry is its own.
     """
     fresh = [entry for entry in entries if entry.fresh]
-    stored = await audit_log.stored([entry.event_id for entry in fresh]) if fresh else set()
+    published = [entry.event_id for entry in fresh if entry.is_published]
+    stored = await audit_log.stored(published) if published else set()
     again = {entry.row_id for entry in fresh if entry.event_id in stored}
     linked = await chain(db, [entry.row_id for entry in fresh if entry.row_id not in again])
     others = [entry for entry in entries if not entry.fresh or entry.row_id in again]
