@@ -1,0 +1,66 @@
+"""Checkouts find a customer's orders along an index, also when their statement was first planned for empty tables."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chassis.db.database import Database
+from orderfc.config import Settings
+from orderfc.model import Draft, Line
+from orderfc.repository import idempotency, placing
+from orderfc.repository.idempotency import Lease
+from orderfc.repository.placing import NewOrder, Payloads
+
+TABLES = ("orders", "idempotency_keys")
+FILLED = 20_000
+FILL = """
+WITH keys AS (
+  INSERT INTO idempotency_keys (user_id, key, request_hash, lease_token, leased_until)
+  SELECT 1000 + n, 'key', decode(repeat('00', 32), 'hex'), gen_random_uuid(), now() FROM generate_series(1, $1::int) n)
+INSERT INTO orders (user_id, total_amount, total_qty, currency, payment_method, shipping_address)
+SELECT 1000 + n, 100, 1, 'IDR', 'CARD', 'here' FROM generate_series(1, $1::int) n
+"""
+
+
+@pytest.fixture
+async def db(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
+    """Give a database whose tables are empty, and never analysed."""
+    db = Database(Settings(**await make_database("orderfc")))
+    async with db.driver() as connection:
+        for table in TABLES:
+            await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    yield db
+    await db.close()
+
+
+async def check_out(db: Database, customers: Sequence[int]) -> None:
+    leases = [Lease(user_id, "key", b"\1" * 32) for user_id in customers]
+    assert all(one.acquired for one in await idempotency.reserve(db, leases, 30))
+    lines = (Line(1, "Kopi", 1, Decimal(5)),)
+    drafts = [Draft(lease.user_id, lines, "IDR", "CARD", "here") for lease in leases]
+    orders = [NewOrder(draft, Payloads("{}", "{}", {}), lease) for draft, lease in zip(drafts, leases, strict=True)]
+    assert all(placed.order_id for placed in await placing.place(db, orders, 100))
+
+
+async def rows_scanned(db: Database) -> dict[str, int]:
+    """Return the rows that were read without an index so far, by table."""
+    async with db.driver() as connection:
+        # The session's own counts are handed over at the end of a transaction, at most once a second.
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        found = dict(await connection.fetch("SELECT relname, seq_tup_read FROM pg_stat_user_tables"))
+    return {table: found[table] for table in TABLES}
+
+
+async def test_a_checkout_reads_no_more_of_tables_that_were_empty_when_its_statements_were_first_planned(
+    db: Database,
+) -> None:
+    # PostgreSQL keeps a plan from the sixth time on.
+    for first in range(1, 321, 40):
+        await check_out(db, range(first, first + 40))
+    async with db.driver() as connection:
+        await connection.execute(FILL, FILLED)
+    before = await rows_scanned(db)
+    await check_out(db, range(400, 440))
+    assert await rows_scanned(db) == before
