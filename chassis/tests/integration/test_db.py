@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -113,3 +115,31 @@ async def test_a_database_that_answers_is_ready_although_all_connections_are_in_
             assert (await eventually(failed)).checks == {"database": "failed: no answer within 2 s"}
             await proxy.restore()
         await behind.close()
+
+
+async def test_only_one_connection_asks_the_server_what_an_array_is(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+    ask = asyncpg.Connection._introspect_types
+
+    async def counted(connection: asyncpg.Connection, typeoids: list[int], timeout: float | None) -> object:
+        asked.append(list(typeoids))
+        return await ask(connection, typeoids, timeout)
+
+    monkeypatch.setattr(asyncpg.Connection, "_introspect_types", counted)
+    values = ([1, 2], [uuid4()], [Decimal("1.50")], ["a"])
+    lent: set[int] = set()
+
+    async def read_arrays(others: asyncio.Barrier) -> None:
+        async with database.driver() as connection:
+            lent.add(connection.get_server_pid())
+            await others.wait()
+            row = await connection.fetchrow("SELECT $1::bigint[], $2::uuid[], $3::numeric[], $4::text[]", *values)
+            assert tuple(row) == values
+
+    await read_arrays(asyncio.Barrier(1))
+    assert len(asked) == 1
+    await asyncio.gather(*(read_arrays(several) for several in [asyncio.Barrier(4)] * 4))
+    assert len(lent) == 4
+    assert len(asked) == 1
