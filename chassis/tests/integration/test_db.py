@@ -121,7 +121,7 @@ async def test_only_one_connection_asks_the_server_what_an_array_is(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[int]] = []
-    ask = asyncpg.Connection._introspect_types
+    ask = vars(asyncpg.Connection)["_introspect_types"]
 
     async def counted(connection: asyncpg.Connection, typeoids: list[int], timeout: float | None) -> object:
         asked.append(list(typeoids))
@@ -135,8 +135,8 @@ async def test_only_one_connection_asks_the_server_what_an_array_is(
         async with database.driver() as connection:
             lent.add(connection.get_server_pid())
             await others.wait()
-            row = await connection.fetchrow("SELECT $1::bigint[], $2::uuid[], $3::numeric[], $4::text[]", *values)
-            assert tuple(row) == values
+            sql = "SELECT $1::bigint[], $2::uuid[], $3::numeric[], $4::text[]"
+            assert [tuple(row) for row in await connection.fetch(sql, *values)] == [values]
 
     await read_arrays(asyncio.Barrier(1))
     assert len(asked) == 1
