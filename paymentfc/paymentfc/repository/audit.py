@@ -100,10 +100,6 @@ class Entry:
     def fresh(self) -> bool:
         return bool(self.row["fresh"])
 
-    @property
-    def is_published(self) -> bool:
-        return bool(self.row["event"] == AuditEvent.EVENT_PUBLISHED.value)
-
 
 Values = tuple[UUID, str, str, str]
 """The id, event, actor and metadata of an entry."""

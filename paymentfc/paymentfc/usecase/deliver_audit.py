@@ -47,7 +47,7 @@ async def _ready(db: Database, audit_log: Log, entries: Sequence[audit.Entry]) -
     The id of every other entry is its own.
     """
     fresh = [entry for entry in entries if entry.fresh]
-    published = [entry.event_id for entry in fresh if entry.is_published]
+    published = [entry.event_id for entry in fresh if entry.row["event"] == audit.AuditEvent.EVENT_PUBLISHED]
     stored = await audit_log.stored(published) if published else set()
     again = {entry.row_id for entry in fresh if entry.event_id in stored}
     linked = await chain(db, [entry.row_id for entry in fresh if entry.row_id not in again])
