@@ -4,6 +4,7 @@ A start is CPU time, most of it imports (ADR 27).
 """
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ def run(package: str) -> None:
 
 def imported(package: str) -> "Service":
     """Return the `SERVICE` of a package."""
+    # Else pydantic reads the metadata of every installed package for plugins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     with _without(UNUSED):
         _import_fastapi()
         service: Service = import_module(f"{package}.app").SERVICE
