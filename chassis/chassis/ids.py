@@ -1,5 +1,6 @@
 """Types of input: ids that fit the database, text that PostgreSQL and Redis can store. And ids made here: UUIDv7."""
 
+import random
 import secrets
 import time
 import unicodedata
@@ -72,3 +73,9 @@ def uuid7() -> UUID:
     value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
     value &= ~(0xF000 << 64) & ~(0xC000 << 48)
     return UUID(int=value | (0x7000 << 64) | (0x8000 << 48))
+
+
+def request_id() -> str:
+    """Make an id of the same form for a request, as hex digits. It names lines of the log and is no secret."""
+    now = time.time_ns() // 1_000_000
+    return f"{now << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0x2 << 62 | random.getrandbits(62):032x}"

@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
+from typing import Self
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
@@ -17,7 +18,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 # Without baggage, which would carry a caller's text from service to service.
@@ -25,6 +26,9 @@ _W3C = TraceContextTextMapPropagator()
 
 # The least that the specification asks to pass on: what is longer would be stored with each event.
 MAX_TRACESTATE_BYTES = 512
+
+# Under which a context holds its span.
+[_SPAN_KEY] = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 
 
 class _Ids(RandomIdGenerator):
@@ -75,14 +79,15 @@ class Tracing:
         set_status_on_exception: bool = True,
     ) -> AbstractContextManager[Span]:
         """Open a span as the current one, a child of the span in `context` or else of the current one."""
-        parent = trace.get_current_span(context).get_span_context()
+        # An empty context has no parent.
+        parent = trace.INVALID_SPAN_CONTEXT if context == {} else trace.get_current_span(context).get_span_context()
         if parent.is_valid and not parent.is_remote:
             trace_id, sampled = parent.trace_id, parent.trace_flags.sampled
         else:
-            trace_id = parent.trace_id if parent.is_valid else self._ids.generate_trace_id()
+            trace_id = parent.trace_id if parent.is_valid else random.getrandbits(128) or 1
             sampled = self._samples(trace_id)
         if not sampled:
-            return _NotRecorded(trace_id, parent, context)
+            return _Unrecorded(trace_id, parent.trace_state, context)
         if not parent.is_valid:
             self._ids.next_trace_id = trace_id
         return self._tracer.start_as_current_span(
@@ -104,31 +109,42 @@ class Tracing:
     def unrecorded(self, headers: Mapping[str, str]) -> SpanContext:
         """Return a span that is recorded nowhere, in the trace of these headers or else in a new one."""
         parent = trace.get_current_span(extract(headers)).get_span_context()
-        return _child(parent, parent.trace_id if parent.is_valid else self._ids.generate_trace_id())
+        trace_id = parent.trace_id if parent.is_valid else random.getrandbits(128) or 1
+        return _Unrecorded(trace_id, parent.trace_state, None).get_span_context()
 
     def _samples(self, trace_id: int) -> bool:
         return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
 
 
-class _NotRecorded:
-    """Makes a span current that is recorded nowhere."""
+class _Unrecorded(trace.NonRecordingSpan):
+    """A span that is recorded nowhere, and the current one inside its block.
 
-    __slots__ = ("_context", "_span", "_token")
+    Its context is made when it is first asked for, which most requests never do.
+    """
 
-    def __init__(self, trace_id: int, parent: SpanContext, context: Context | None) -> None:
-        self._span = NonRecordingSpan(_child(parent, trace_id))
-        self._context = context
+    def __init__(self, trace_id: int, state: trace.TraceState, context: Context | None) -> None:
+        self.numbers = (trace_id, random.getrandbits(64) or 1)
+        self._state = state
+        self._around = context
+        self._made: SpanContext | None = None
 
-    def __enter__(self) -> Span:
-        self._token = contexts.attach(trace.set_span_in_context(self._span, self._context))
-        return self._span
+    def __enter__(self) -> Self:
+        if self._around == {}:
+            self._token = contexts.attach(Context({_SPAN_KEY: self}))
+        else:
+            self._token = contexts.attach(trace.set_span_in_context(self, self._around))
+        return self
 
     def __exit__(self, *_: object) -> None:
         contexts.detach(self._token)
 
+    def get_span_context(self) -> SpanContext:
+        if self._made is None:
+            self._made = SpanContext(*self.numbers, is_remote=False, trace_state=self._state)
+        return self._made
 
-def _child(parent: SpanContext, trace_id: int) -> SpanContext:
-    return SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False, trace_state=parent.trace_state)
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.get_span_context()!r})"
 
 
 tracing = Tracing()
@@ -219,6 +235,14 @@ def ids(context: SpanContext) -> dict[str, str]:
     if not context.is_valid:
         return {}
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+
+
+def numbers(span: Span) -> tuple[int, int]:
+    """Return the ids of a trace and of its span that `Tracing.span` has opened."""
+    if isinstance(span, _Unrecorded):
+        return span.numbers
+    context = span.get_span_context()
+    return context.trace_id, context.span_id
 
 
 def mark_failed(span: Span, error: BaseException) -> None:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from chassis.ids import uuid7
+from chassis.ids import request_id
 
 SECURITY_HEADER = (b"x-content-type-options", b"nosniff")
 NO_STORE_HEADER = (b"cache-control", b"no-store")
@@ -30,14 +30,14 @@ class Refusal:
         return self.status == HTTPStatus.SERVICE_UNAVAILABLE
 
     def answer(self, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-        request_id = uuid7().hex
-        shown = {"error": self.sentence, "code": self.code, "request_id": request_id}
+        number = request_id()
+        shown = {"error": self.sentence, "code": self.code, "request_id": number}
         body = json.dumps(shown, separators=(",", ":")).encode()
         headers = [
             *default_headers,
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
-            (b"x-request-id", request_id.encode()),
+            (b"x-request-id", number.encode()),
             SECURITY_HEADER,
             NO_STORE_HEADER,
             (b"connection", b"close"),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from chassis.errors import Invalid, InvalidMessage
 from chassis.events import Event, Message, parse, wire_headers
-from chassis.ids import PositiveId, Text, uuid7
+from chassis.ids import PositiveId, Text, request_id, uuid7
 from chassis.money import Money, check_amount, places
 
 LIMIT = 9_999_999_999
@@ -89,9 +89,13 @@ def test_what_is_no_finite_number_is_no_money(value: object) -> None:
 
 
 @given(st.integers(1, 200))
-def test_event_ids_are_unique_and_ascend_with_the_millisecond(number: int) -> None:
-    made = [uuid7() for _ in range(number)]
-    assert len(set(made)) == number
+def test_ids_of_events_and_requests_are_unique_and_ascend_with_the_millisecond(number: int) -> None:
+    for make in (uuid7, lambda: UUID(request_id())):
+        _have_the_form_of_ids([make() for _ in range(number)])
+
+
+def _have_the_form_of_ids(made: list[UUID]) -> None:
+    assert len(set(made)) == len(made)
     assert {(made_id.version, made_id.variant) for made_id in made} == {(7, UUID(int=8 << 60).variant)}
     assert [made_id.int >> 80 for made_id in made] == sorted(made_id.int >> 80 for made_id in made)
 
