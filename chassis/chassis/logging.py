@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -25,21 +25,38 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 class DirectLines:
     """Writes lines past structlog at a tenth of its cost: for the line that every request and every message leaves.
 
-    `fields` has all that the line says, its ids of request and trace too.
+    `fields` has all that the line says, its ids of request and trace too. It is the line's own dictionary afterwards.
     """
 
     def __init__(self) -> None:
         self.info: Callable[[str, dict[str, Any]], None] = _by_structlog
+        # Where whole lines are written; None where structlog is to make them, or to leave them out.
+        self.lines: LogLines | None = None
+        # Whether lines of level debug are written: structlog takes longer to leave one out.
+        self.debug = True
+        self._service = ""
 
     def configure(self, service: str, lines: LogLines, level: str) -> None:
-        def write(event: str, fields: dict[str, Any]) -> None:
-            now = datetime.now(UTC)
-            lines.add(_dumps({**fields, "event": event, "service": service, "level": "info", "timestamp": now}))
-
         def leave_out(_event: str, _fields: dict[str, Any]) -> None:
             return
 
-        self.info = write if logging.getLevelNamesMapping()[level] <= logging.INFO else leave_out
+        self.debug = level == "DEBUG"
+        if logging.getLevelNamesMapping()[level] <= logging.INFO:
+            self.info, self.lines, self._service = self._write, lines, service
+        else:
+            self.info, self.lines = leave_out, None
+
+    def beginning(self, event: str, fields: Mapping[str, Any]) -> bytes:
+        """Return the part of a line that does not change, up to its last comma. `fields` has none of `info`'s own."""
+        return dumps({**fields, "event": event, "service": self._service, "level": "info"})[:-1] + b","
+
+    def _write(self, event: str, fields: dict[str, Any]) -> None:
+        fields["event"] = event
+        fields["service"] = self._service
+        fields["level"] = "info"
+        fields["timestamp"] = datetime.now(UTC)
+        if self.lines is not None:
+            self.lines.add(dumps(fields, orjson.OPT_UTC_Z))
 
 
 def _by_structlog(event: str, fields: dict[str, Any]) -> None:
@@ -116,12 +133,12 @@ def _renderer() -> list[Processor]:
 
 
 def _render(_logger: object, _method: str, event: EventDict) -> bytes:
-    return _dumps(event)
+    return dumps(event)
 
 
-def _dumps(fields: Any) -> bytes:
+def dumps(fields: Any, option: int = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z) -> bytes:
     try:
-        return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+        return orjson.dumps(fields, default=str, option=option)
     except TypeError:
         # Half of a surrogate pair, or a number of more than 64 bits.
         return json.dumps(fields, default=str).encode()

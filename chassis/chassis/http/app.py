@@ -12,6 +12,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import compile_path
 
 from chassis.config.settings import ServiceSettings
@@ -100,6 +101,7 @@ def create_app(
     for router in (*routers, probes.public_router if settings.management_port else probes.router):
         app.include_router(router)
     _patch_openapi(app)
+    _put_first(app)
     return app
 
 
@@ -110,6 +112,7 @@ def management_app(settings: ServiceSettings, public: FastAPI) -> FastAPI:
     # The bounds are those of the management's own connections; `/ready` speaks of the public ones.
     app.state.public_load = public.state.load
     app.include_router(probes.router)
+    _put_first(app)
     return app
 
 
@@ -136,7 +139,15 @@ def _fill(app: FastAPI, settings: ServiceSettings, ready: Readiness) -> None:
     app.state.public_load = app.state.load
     app.state.shortcuts = Shortcuts()
     app.state.shortcuts.add({"/ping": probes.answer_ping})
-    app.add_middleware(ChassisMiddleware, load=app.state.load, shortcuts=app.state.shortcuts)
+
+
+def _put_first(app: FastAPI) -> None:
+    """Put the middleware before those of FastAPI, which a shortcut then does not pass."""
+    stack = app.build_middleware_stack()
+    if not isinstance(stack, ServerErrorMiddleware):
+        raise TypeError(f"FastAPI begins with {type(stack).__name__}")
+    # Left out: it would answer a failure in its own form before ours sees it.
+    app.middleware_stack = ChassisMiddleware(stack.app, app.state.load, app.state.shortcuts)
 
 
 def _request_id(request: Request) -> str:

@@ -3,31 +3,25 @@
 import re
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import structlog
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode
-from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import logging, telemetry
 from chassis.errors import is_transient
 from chassis.http.body import BODY, DEFAULT_MAX_BODY_BYTES, MAX_BODY_BYTES, Body, announced, too_large
 from chassis.http.load import Load, Slot
+from chassis.http.record import record_of
 from chassis.http.refusal import NO_STORE_HEADER, SECURITY_HEADER
 from chassis.http.shortcuts import Shortcuts
-from chassis.ids import uuid7
+from chassis.ids import request_id
 
 log = structlog.get_logger(__name__)
-
-REQUESTS = Histogram(
-    "http_request_duration_seconds",
-    "Time from the request's head to the answer's end, by route template",
-    ["method", "route", "status"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
 
 REQUEST_ID = "chassis.request_id"
 PROBES = frozenset({"/ping", "/health", "/ready", "/metrics"})
@@ -36,6 +30,7 @@ _READS = frozenset({"GET", "HEAD"})
 _BODY_CODES = {413: "payload_too_large", 503: "unavailable"}
 _TRACE = ("traceparent", "tracestate")
 _NO_PARENT = Context()
+_JSON_HEADER = (b"content-type", b"application/json")
 _SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 
@@ -49,12 +44,14 @@ def error_response(
 class _Exchange:
     """One request and the answer to it."""
 
+    __slots__ = ("_headers", "_send", "method", "request_id", "route", "scope", "slot", "started", "status")
+
     def __init__(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send, slot: Slot) -> None:
         # HEAD is served as GET. The server leaves the body out: its own scope still says HEAD.
         self.scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         self.started = time.perf_counter()
         given = headers.get(b"x-request-id", b"")
-        self.request_id = given.decode("ascii") if _SANE_ID.fullmatch(given) else uuid7().hex
+        self.request_id = given.decode("ascii") if _SANE_ID.fullmatch(given) else request_id()
         self.status = 0
         # The template, when it is known without the router.
         self.route = ""
@@ -78,31 +75,42 @@ class _Exchange:
             message["headers"] = [*message.get("headers", ()), *self._headers]
         await self._send(message)
 
+    async def answer_json(self, content: bytes) -> None:
+        """Send a whole answer 200."""
+        self.slot.release()
+        self.status = 200
+        headers = [(b"content-length", b"%d" % len(content)), _JSON_HEADER, *self._headers]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": content})
+
     def finish(self, span: Span | None) -> None:
         """Record the metric, the log line and the outcome of the span."""
         duration = time.perf_counter() - self.started
         # Bounded, and so is the number of metrics.
         route: str = self.route or getattr(self.scope.get("route"), "path", "unmatched")
         status = self.status
-        REQUESTS.labels(self.method, route, str(status)).observe(duration)
-        if span is not None and span.is_recording():
+        record = record_of(self.method, route, status)
+        record.observe(duration)
+        if span is None:
+            if logging.direct.debug:
+                record.log_probe(self.scope["path"], duration * 1000)
+            return
+        if span.is_recording():
             span.update_name(f"{self.method} {route}")
             span.set_attribute("http.route", route)
             span.set_attribute("http.response.status_code", status)
             if status >= 500:
                 span.set_status(StatusCode.ERROR)
-        fields = {
-            "method": self.method,
-            "path": self.scope["path"],
-            "route": route,
-            "status": status,
-            "duration_ms": round(duration * 1000, 2),
-        }
-        if span is None:
-            log.debug("request", **fields)
-            return
-        ids = {"logger": __name__, "request_id": self.request_id, **telemetry.ids(span.get_span_context())}
-        logging.direct.info("request", fields | ids)
+        record.log(self.scope["path"], duration * 1000, self.request_id, telemetry.numbers(span))
+
+
+def _span(exchange: _Exchange, headers: Mapping[bytes, bytes]) -> AbstractContextManager[Span]:
+    parent = _NO_PARENT
+    if b"traceparent" in headers:
+        given = {name: headers[name.encode()].decode("latin-1") for name in _TRACE if name.encode() in headers}
+        parent = telemetry.extract(given)
+    attributes = {"http.request.method": exchange.method, "url.path": exchange.scope["path"]}
+    return telemetry.tracing.span(exchange.method, context=parent, kind=SpanKind.SERVER, attributes=attributes)
 
 
 class ChassisMiddleware:
@@ -122,86 +130,64 @@ class ChassisMiddleware:
         token = logging.request_id.set(exchange.request_id)
         try:
             if scope["path"] in PROBES:
-                await self._serve(exchange, headers, receive)
+                await self._pass(exchange, headers, receive)
                 exchange.finish(None)
-            else:
-                await self._serve_in_span(exchange, headers, receive)
-        finally:
-            logging.request_id.reset(token)
-
-    async def _serve_in_span(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> None:
-        parent = _NO_PARENT
-        if b"traceparent" in headers:
-            given = {name: headers[name.encode()].decode("latin-1") for name in _TRACE if name.encode() in headers}
-            parent = telemetry.extract(given)
-        attributes = {"http.request.method": exchange.method, "url.path": exchange.scope["path"]}
-        with telemetry.tracing.span(
-            exchange.method, context=parent, kind=SpanKind.SERVER, attributes=attributes
-        ) as span:
-            try:
-                await self._serve(exchange, headers, receive)
-            finally:
-                exchange.finish(span)
-
-    async def _serve(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> None:
-        """Let the application answer, unless all slots are taken. Probes always pass."""
-        if exchange.scope["path"] not in PROBES and not exchange.slot.take():
-            await self._answer(exchange, receive, 503, "unavailable", "The service is overloaded", {"Retry-After": "1"})
-            return
-        try:
-            await self._pass(exchange, headers, receive)
+                return
+            with _span(exchange, headers) as span:
+                try:
+                    if exchange.slot.take():
+                        await self._pass(exchange, headers, receive)
+                    else:
+                        sentence = "The service is overloaded"
+                        await self._answer(exchange, receive, 503, "unavailable", sentence, {"Retry-After": "1"})
+                finally:
+                    exchange.finish(span)
         finally:
             exchange.slot.release()
+            logging.request_id.reset(token)
 
     async def _pass(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> None:
         scope = exchange.scope
         if announced(headers):
-            body = Body(scope, headers, receive, exchange.slot)
-            if not body.fits:
-                refusal = too_large(MAX_BODY_BYTES)
-                await self._answer(exchange, receive, 413, "payload_too_large", refusal.detail)
+            if await self._refused_body(exchange, headers, receive):
                 return
-            if scope["method"] == "GET" and (refused := await self._refusal(body)):
-                code = _BODY_CODES.get(refused.status_code, "request_timeout")
-                await self._answer(exchange, receive, refused.status_code, code, refused.detail, refused.headers)
-                return
-            scope[BODY], receive = body, body.receive
+            receive = scope[BODY].receive
         if b"%00" in scope["query_string"]:
             sentence = "The query must not contain a NUL character"
             await self._answer(exchange, receive, 400, "validation_failed", sentence)
             return
         try:
-            if BODY not in scope and scope["method"] == "GET" and await self._answer_shortly(exchange):
-                return
+            if BODY not in scope and scope["method"] == "GET" and (found := self._shortcuts.find(scope["path"])):
+                exchange.route, parameter, answer = found
+                content = await answer(parameter, scope["query_string"])
+                if content is not None:
+                    await exchange.answer_json(content)
+                    return
+                exchange.route = ""
             await self._app(scope, receive, exchange.send)
         except Exception as error:
             if exchange.status:
                 raise
             await self._answer_failure(exchange, receive, error)
 
-    async def _answer_shortly(self, exchange: _Exchange) -> bool:
-        """Answer by a shortcut, if there is one for this request."""
-        found = self._shortcuts.find(exchange.scope["path"])
-        if found is None:
-            return False
-        exchange.route, parameter, answer = found
-        content = await answer(parameter, exchange.scope["query_string"])
-        if content is None:
-            exchange.route = ""
-            return False
-        headers = [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
-        await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
-        await exchange.send({"type": "http.response.body", "body": content})
-        return True
+    async def _refused_body(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> bool:
+        """Put the body into the scope, or refuse it: if it is too large, and with GET as that of no route.
 
-    @staticmethod
-    async def _refusal(body: Body) -> HTTPException | None:
-        """Return the refusal of a body that no route reads: pages and unknown addresses are no routes of ours."""
-        try:
-            await body.limit(DEFAULT_MAX_BODY_BYTES)
-        except HTTPException as refusal:
-            return refusal
-        return None
+        Pages and unknown addresses read no body, and are no routes of ours.
+        """
+        body = Body(exchange.scope, headers, receive, exchange.slot)
+        if not body.fits:
+            await self._answer(exchange, receive, 413, "payload_too_large", too_large(MAX_BODY_BYTES).detail)
+            return True
+        if exchange.scope["method"] == "GET":
+            try:
+                await body.limit(DEFAULT_MAX_BODY_BYTES)
+            except HTTPException as refused:
+                code = _BODY_CODES.get(refused.status_code, "request_timeout")
+                await self._answer(exchange, receive, refused.status_code, code, refused.detail, refused.headers)
+                return True
+        exchange.scope[BODY] = body
+        return False
 
     async def _answer_failure(self, exchange: _Exchange, receive: Receive, error: Exception) -> None:
         if is_transient(error):

@@ -134,3 +134,34 @@ logging.direct.info("request", fields | {"logger": "shopfc.basket"})
 
 def test_the_direct_line_is_left_out_below_the_level() -> None:
     assert lines_of("logging.direct.info('request', {})", level="WARNING") == []
+
+
+RECORD = """
+from chassis.http.record import LOGGER, record_of
+for path, request_id in (("/v1/a\\u00e9\\"\\\\", "r-1"), ("/v1/" + chr(0xd800), 'a"b\\\\c')):
+    record_of("GET", "/v1/{a}", 200).log(path, 1234.5678, request_id, (0xa1, 0xb2))
+    ids = {"request_id": request_id, "trace_id": f"{0xa1:032x}", "span_id": f"{0xb2:016x}"}
+    same = {"method": "GET", "path": path, "route": "/v1/{a}", "status": 200, "duration_ms": 1234.57}
+    structlog.get_logger(LOGGER).info("request", **same, **ids)
+"""
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING"])
+def test_the_line_of_a_request_is_that_of_a_logger(level: str) -> None:
+    lines = lines_of(RECORD, level=level)
+    assert len(lines) == (0 if level == "WARNING" else 4)
+    shown = [line | {"timestamp": line["timestamp"][-1:]} for line in lines]
+    assert shown[::2] == shown[1::2]
+
+
+@pytest.mark.parametrize(("level", "number"), [("DEBUG", 1), ("INFO", 0)])
+def test_a_probe_leaves_its_line_at_level_debug_only(level: str, number: int) -> None:
+    code = """
+from chassis.http.record import record_of
+if logging.direct.debug:
+    record_of("GET", "/ping", 200).log_probe("/ping", 0.123)
+"""
+    lines = lines_of(code, level=level)
+    assert [(line["route"], line["duration_ms"], line["level"]) for line in lines] == [
+        ("/ping", 0.12, "debug")
+    ] * number
