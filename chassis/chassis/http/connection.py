@@ -6,16 +6,17 @@ from typing import cast
 
 from fastapi import FastAPI
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from chassis.http.address import peer_address
+from chassis.http.cycle import Requests
 from chassis.http.load import REFUSED, Load
 from chassis.http.refusal import INVALID, OVERLOADED, REFUSED_STATUS, Refusal
 
 IDLE, HEAD, BODY = range(3)
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Requests):
     """The connection's place among the others, its refusals, and the order of its answers.
 
     `phase` is that of the message that is being received; `since` is when it began, or when the connection fell idle.
@@ -32,7 +33,10 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Transport", transport))
-        self.load = cast("FastAPI", self.config.app).state.load
+        app = cast("FastAPI", self.config.app)
+        self.load = app.state.load
+        # Past FastAPI itself, which would only put itself into the scope.
+        self.app = cast("ASGI3Application", app.middleware_stack)
         # The bytes of bodies that each request on this connection holds.
         self._held: Counter[RequestResponseCycle] = Counter()
         self.since = self.loop.time()
@@ -62,7 +66,7 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.phase == IDLE:
             self.since = self.loop.time()
-        if self._in_work is not None:
+        if self._held and self._in_work is not None:
             self._give_back(self._in_work)
         if self.transport.is_closing():
             return

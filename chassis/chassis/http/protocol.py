@@ -196,7 +196,7 @@ class Protocol(Timed):
             self._refusal = LONG_HEAD
             raise ValueError
         self.phase, self._received = BODY, 0
-        super().on_headers_complete()
+        self.take_request(version)
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)

@@ -31,6 +31,10 @@ class Shortcuts:
         return None
 
 
+async def by_route() -> None:
+    """Leave the answer to the route."""
+
+
 def number(parameter: str) -> int | None:
     """Return the number of an id in its plain form, up to 18 digits; None for any other text."""
     if len(parameter) <= 18 and parameter.isascii() and parameter.isdigit():
