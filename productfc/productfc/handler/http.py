@@ -1,6 +1,7 @@
 """The HTTP routes of productfc. Routes with a fixed path come before those with an id."""
 
 import re
+from collections.abc import Awaitable
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -14,7 +15,7 @@ from chassis.http.address import client_address
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
 from chassis.http.routing import Router
-from chassis.http.shortcuts import Answer, number
+from chassis.http.shortcuts import Answer, by_route, number
 from chassis.ids import PathId
 from productfc.errors import CategoryNotFound, ProductNotFound
 from productfc.handler import schemas
@@ -222,9 +223,9 @@ def _product(product: Product, status_code: int = 200) -> Response:
 def shortcuts(db: Database, cache: ProductCache) -> dict[str, Answer]:
     """Answer a cached product, and the batch that a checkout reads, past the router."""
 
-    async def product(parameter: str, query: bytes) -> bytes | None:
+    def product(parameter: str, query: bytes) -> Awaitable[bytes | None]:
         product_id = number(parameter)
-        return None if query or product_id is None else await cache.peek(product_id)
+        return by_route() if query or product_id is None else cache.peek(product_id)
 
     async def batch(_parameter: str, query: bytes) -> bytes | None:
         ids = PLAIN_IDS.fullmatch(query)

@@ -16,6 +16,7 @@ from productfc.repository.single_flight import Load, SharedTasks, SingleFlight
 log = structlog.get_logger(__name__)
 
 READS = Counter("product_cache_reads_total", "Reads of single products by source of the answer", ["from"])
+_FROM_CACHE = READS.labels("cache")
 SWEEPS = Counter("product_cache_sweeps_total", "Invalidations of all recently changed products")
 
 # On top of the TTL: a row carries the time at which its transaction began.
@@ -59,14 +60,14 @@ class ProductCache:
             return None
         answer = await self._answers.peek(product_id)
         if answer is not None:
-            READS.labels("cache").inc()
+            _FROM_CACHE.inc()
         return answer
 
     async def get(self, product_id: int) -> bytes | None:
         """Return a product's answer. Raises what the database raises, but nothing of what Redis raises."""
         answer, version = await self._answers.read(product_id) if self.trusted else (None, None)
         if answer is not None:
-            READS.labels("cache").inc()
+            _FROM_CACHE.inc()
             return answer
         if version is None:
             READS.labels("database").inc()
