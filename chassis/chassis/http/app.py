@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from operator import attrgetter
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -94,12 +93,11 @@ def create_app(
         "description": description,
         "version": "1.0.0",
         "lifespan": lifespan,
-        "generate_unique_id_function": attrgetter("name"),
     }
     app = _app_with_docs(options) if settings.expose_docs else _bare_app(**options)
     _fill(app, settings, ready or Readiness())
     for router in (*routers, probes.public_router if settings.management_port else probes.router):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
     _patch_openapi(app)
     _put_first(app)
     return app
@@ -111,7 +109,7 @@ def management_app(settings: ServiceSettings, public: FastAPI) -> FastAPI:
     _fill(app, settings, public.state.readiness)
     # The bounds are those of the management's own connections; `/ready` speaks of the public ones.
     app.state.public_load = public.state.load
-    app.include_router(probes.router)
+    app.router.routes.extend(probes.router.routes)
     _put_first(app)
     return app
 

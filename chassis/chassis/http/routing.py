@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -77,4 +78,4 @@ def _refuse_repeated(parameters: QueryParams) -> None:
         seen.add(name)
 
 
-Router = partial(APIRouter, route_class=Route)
+Router = partial(APIRouter, route_class=Route, generate_unique_id_function=attrgetter("name"))
