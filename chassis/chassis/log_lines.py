@@ -2,11 +2,16 @@
 
 import asyncio
 import atexit
+import fcntl
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 FLUSH_AFTER_S = 0.1
 FLUSH_BYTES = 32 * 1024
+# A file of which a process holds a lock while it writes, where several write to the same descriptor.
+_lock: int | None = None
 
 
 class LogLines:
@@ -44,8 +49,9 @@ class LogLines:
             self._loop = None
             data = memoryview(b"".join(line + b"\n" for line in lines))
             try:
-                while data:
-                    data = data[os.write(self._descriptor, data) :]
+                with _no_other_process():
+                    while data:
+                        data = data[os.write(self._descriptor, data) :]
             except OSError:
                 return
 
@@ -57,3 +63,22 @@ class LogLines:
             self.flush()
         else:
             self._loop.call_later(FLUSH_AFTER_S, self.flush)
+
+
+def lock_between_processes() -> None:
+    """Have the lines of this process and of those that it forks from now on stay whole in a pipe that is full."""
+    global _lock
+    _lock = os.memfd_create("log")
+
+
+@contextmanager
+def _no_other_process() -> Iterator[None]:
+    if _lock is None:
+        yield
+        return
+    # A process that dies gives its lock back.
+    fcntl.lockf(_lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(_lock, fcntl.LOCK_UN)

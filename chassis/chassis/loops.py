@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 RUNS = Counter("loop_runs_total", "Runs of background loops by outcome", ["loop", "outcome"])
 OUTAGE_CAP_S = 5.0
+MIGRATION_POLL_S = 0.5
 
 
 class Task(Protocol):
@@ -81,3 +82,28 @@ async def wait_any(seconds: float, *events: asyncio.Event | None) -> None:
             wait.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def wait_until_migrated(check: Callable[[], Awaitable[object]] | None, stop: asyncio.Event) -> bool:
+    """Wait until the check passes; False when the service is stopped before that."""
+    logged = False
+    while check is not None and not stop.is_set():
+        try:
+            await check()
+            break
+        except Exception as error:
+            if not logged:
+                log.warning("waiting for a migrated database", error=f"{type(error).__name__}: {error}")
+            logged = True
+            await wait_any(MIGRATION_POLL_S, stop)
+    return not stop.is_set()
+
+
+def start_after(migrated: "asyncio.Task[bool]", task: Task, stop: asyncio.Event) -> asyncio.Task[None]:
+    """Start a part once the database is migrated."""
+
+    async def run_after_migrations() -> None:
+        if await asyncio.shield(migrated):
+            await task.run(stop)
+
+    return asyncio.create_task(run_after_migrations(), name=task.name)

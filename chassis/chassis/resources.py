@@ -67,13 +67,13 @@ class Parts:
     `state` is put on `app.state` for the routes. `handlers` is the table topic -> handler of the consumer group; a
     service without one has neither consumer nor relay. `loops` run in `serve` and `worker`, `api_loops` in `api` too.
     `purges` run in the housekeeping, `on_published` and `on_parked` are hooks of the relay. `shortcuts` answer the
-    hottest reads, by the template of their route.
+    hottest reads, by the template of their route. `grpc` makes the server, in the one process that serves it.
     """
 
     resources: Resources
     verifier: TokenVerifier
     state: Mapping[str, Any]
-    grpc: aio.Server | None = None
+    grpc: Callable[[], Awaitable[aio.Server]] | None = None
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     loops: Sequence[Task] = ()
     api_loops: Sequence[Task] = ()

@@ -14,23 +14,23 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from grpc import aio
 
-from chassis import failpoint, logging, telemetry
+from chassis import failpoint, logging, processes, telemetry
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load, vault_session
 from chassis.db import backlog, hints, housekeeping, sessions
 from chassis.http.app import create_app, management_app
-from chassis.http.probes import Readiness
+from chassis.http.peers import Control
+from chassis.http.probes import Readiness, answers
 from chassis.http.server import http_server
 from chassis.jobs import run_once
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
-from chassis.loops import Task, wait_any
+from chassis.loops import Task, start_after, wait_until_migrated
+from chassis.processes import ALONE, Group
 from chassis.resources import Close, Parts
 
 log = structlog.get_logger(__name__)
-
-MIGRATION_POLL_S = 0.5
 
 # Shares of the time to stop: for all parts together, and for what then has to be cancelled.
 PARTS_SHARE = 0.75
@@ -52,7 +52,8 @@ class Process:
 
     `tasks` are stopped together, when HTTP and gRPC stop taking requests. `last` (the relay) is stopped after the
     requests and the tasks have ended, so that what they committed is still sent. `close` is called at the end, all at
-    once and for at most 2 s; the last spans are sent meanwhile.
+    once and for at most 2 s; the last spans are sent meanwhile. `group` are the processes that answer on the same port:
+    this one starts them, or was started by the first of them.
     """
 
     app: FastAPI
@@ -60,6 +61,12 @@ class Process:
     tasks: Sequence[Task] = ()
     last: Sequence[Task] = ()
     close: Sequence[Close] = ()
+    group: Group = ALONE
+    control: Control | None = None
+
+    def from_start(self) -> list[Task]:
+        """Return the parts that do not wait until the database is migrated."""
+        return [*self.group.children, *([self.control] if self.control else ())]
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,9 @@ class Service:
         """Make the application without its state: enough for its OpenAPI document."""
         return create_app(settings, routers=self.routers, ready=ready, title=self.name, description=self.description)
 
-    async def open(self, settings: ServiceSettings, *, workers: bool) -> Process:
+    async def open(
+        self, settings: ServiceSettings, *, workers: bool, grpc: bool = True, group: Group = ALONE
+    ) -> Process:
         """Build the parts and assemble the process; without `workers` it serves requests only."""
         parts = await self.build(settings)
         ready, close = parts.resources.ready, parts.resources.close
@@ -91,14 +100,17 @@ class Service:
                 last = [Relay(settings, db, producer, on_published=parts.on_published, on_parked=parts.on_parked)]
             else:
                 tasks.append(hints.loop(db))
-        if settings.vault_addr:
+        if settings.vault_addr and group.is_first:
             tasks.append(vault.Watch(vault_session(settings), settings.vault_watch_interval_s))
-        app = self.application(settings, ready)
+        app = self.application(settings, ready.joined(group.peers))
+        app.state.peers = group.peers
         for name, value in parts.state.items():
             setattr(app.state, name, value)
         app.state.verifier = parts.verifier
         app.state.shortcuts.add(parts.shortcuts)
-        return Process(app, parts.grpc, tasks, last, close)
+        server = await parts.grpc() if parts.grpc is not None and grpc else None
+        control = Control(group.control, answers(ready, app)) if group.control else None
+        return Process(app, server, tasks, last, close, group, control)
 
 
 def run_cli(service: Service) -> None:
@@ -118,23 +130,27 @@ def run_cli(service: Service) -> None:
             sys.exit(f"{service.name}: {refusal}")
     else:
         failpoint.arm(settings.failpoints)
-        if not uvloop.run(_run(service, settings, workers=command != "api", worker_only=command == "worker")):
+        group = processes.fork(settings) if settings.http_processes > 1 and command != "worker" else ALONE
+        try:
+            well = uvloop.run(_run(service, settings, command, group))
+        finally:
+            group.close()
+        if not well:
             sys.exit(1)
 
 
-async def _run(service: Service, settings: ServiceSettings, *, workers: bool, worker_only: bool) -> bool:
+async def _run(service: Service, settings: ServiceSettings, command: str, group: Group) -> bool:
     """Run until SIGTERM or SIGINT (True), or until a part ends by itself (False)."""
     provider = telemetry.setup(service.name, settings.otel_exporter_otlp_endpoint, settings.otel_traces_ratio)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    group.set_on_stop(stop)
     if reason := await sessions.problem(settings):
         log.error("the database can't be used", reason=reason)
         return False
-    process = await service.open(settings, workers=workers)
+    workers, grpc = command != "api" and group.is_first, command != "worker" and group.is_first
+    process = await service.open(settings, workers=workers, grpc=grpc, group=group)
     try:
-        return await _supervise(settings, process, stop, worker_only=worker_only)
+        return await _supervise(settings, process, stop)
     finally:
         await asyncio.gather(_close(process), telemetry.shut_down(provider, CLOSE_TIMEOUT_S))
         log.info("stopped")
@@ -149,20 +165,20 @@ async def _close(process: Process) -> None:
     await asyncio.gather(*(bounded(close) for close in process.close))
 
 
-async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.Event, *, worker_only: bool) -> bool:
-    servers = [http_server(settings, process.app)]
-    if settings.management_port:
+async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.Event) -> bool:
+    servers = [http_server(settings, process.app, listeners=process.group.listeners)]
+    if settings.management_port and process.group.is_first:
         servers.append(http_server(settings, management_app(settings, process.app), settings.management_port))
     tasks_stop, last_stop = asyncio.Event(), asyncio.Event()
     running = {asyncio.create_task(server.serve(), name="http") for server in servers}
-    grpc_server = None if worker_only else process.grpc
-    if grpc_server is not None:
-        await grpc_server.start()
-        running.add(asyncio.create_task(_grpc_done(grpc_server), name="grpc"))
+    running |= {asyncio.create_task(_until(tasks_stop, part), name=part.name) for part in process.from_start()}
+    if process.grpc is not None:
+        await process.grpc.start()
+        running.add(asyncio.create_task(_grpc_done(process.grpc), name="grpc"))
     check = process.app.state.readiness.migrations
-    migrated = asyncio.create_task(_wait_until_migrated(check, tasks_stop), name="migrations")
-    ordinary = {_start_after(migrated, task, tasks_stop) for task in process.tasks}
-    last = {_start_after(migrated, task, last_stop) for task in process.last}
+    migrated = asyncio.create_task(wait_until_migrated(check, tasks_stop), name="migrations")
+    ordinary = {start_after(migrated, task, tasks_stop) for task in process.tasks}
+    last = {start_after(migrated, task, last_stop) for task in process.last}
     _freeze_gc()
     log.info("started", port=settings.http_port)
 
@@ -174,8 +190,8 @@ async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.
 
     for server in servers:
         server.should_exit = True
-    if grpc_server is not None:
-        running.add(asyncio.create_task(_stop_grpc(grpc_server), name="grpc-stop"))
+    if process.grpc is not None:
+        running.add(asyncio.create_task(_stop_grpc(process.grpc), name="grpc-stop"))
     tasks_stop.set()
     deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s * PARTS_SHARE
     await _wait_until(deadline, running | ordinary)
@@ -211,27 +227,8 @@ async def _wait_until(deadline: float, tasks: set[asyncio.Task[None]]) -> None:
         await asyncio.wait(tasks, timeout=max(left, 0))
 
 
-async def _wait_until_migrated(check: Callable[[], Awaitable[object]] | None, stop: asyncio.Event) -> bool:
-    """Wait until the check passes; False when the service is stopped before that."""
-    logged = False
-    while check is not None and not stop.is_set():
-        try:
-            await check()
-            break
-        except Exception as error:
-            if not logged:
-                log.warning("waiting for a migrated database", error=f"{type(error).__name__}: {error}")
-            logged = True
-            await wait_any(MIGRATION_POLL_S, stop)
-    return not stop.is_set()
-
-
-def _start_after(migrated: "asyncio.Task[bool]", task: Task, stop: asyncio.Event) -> asyncio.Task[None]:
-    async def run_after_migrations() -> None:
-        if await asyncio.shield(migrated):
-            await task.run(stop)
-
-    return asyncio.create_task(run_after_migrations(), name=task.name)
+async def _until(stop: asyncio.Event, part: Task) -> None:
+    await part.run(stop)
 
 
 async def _grpc_done(server: aio.Server) -> None:

@@ -32,7 +32,7 @@ async def build(settings: Settings) -> Parts:
     resources.ready.migrations = start.ready
     verifier = resources.verifier(DatabaseAuthority(db, TokenVerifier(settings.jwt_secret)), cache_s=0)
     servicer = UserServicer(db, verifier)
-    grpc_server = await grpc.server(settings, {NAME: partial(add_UserServiceServicer_to_server, servicer)})
+    grpc_services = {NAME: partial(add_UserServiceServicer_to_server, servicer)}
     await start.attempt()
     refill = partial(refill_revocations, db, copy)
     purge = partial(purge_revocations, db)
@@ -46,7 +46,7 @@ async def build(settings: Settings) -> Parts:
             "limits": Limits(resources.redis, settings),
             "jwt_secret": settings.jwt_secret,
         },
-        grpc=grpc_server,
+        grpc=partial(grpc.server, settings, grpc_services),
         # `api` handles log-outs too, so it also repairs their copy in Redis.
         api_loops=[
             Loop("revocations_refill", REFILL_INTERVAL_S, start.before(refill), copy.wake),

@@ -53,6 +53,7 @@ class ServiceSettings(ConnectionSettings):
     http_port: Port = setting("app.port", 8000)
     management_port: Port | None = setting("app.management_port", None)
     expose_docs: bool = setting("docs.expose", False, dev=True)
+    http_processes: Annotated[int, Field(ge=1, le=16)] = setting("http.processes", 1)
     http_max_connections: PositiveInt = setting("http.max_connections", 2000)
     http_max_connections_per_address: PositiveInt = setting("http.max_connections_per_address", 600)
     # Less than the largest body of a route would refuse that body for ever.

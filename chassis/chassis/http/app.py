@@ -109,6 +109,7 @@ def management_app(settings: ServiceSettings, public: FastAPI) -> FastAPI:
     _fill(app, settings, public.state.readiness)
     # The bounds are those of the management's own connections; `/ready` speaks of the public ones.
     app.state.public_load = public.state.load
+    app.state.peers = public.state.peers
     app.router.routes.extend(probes.router.routes)
     _put_first(app)
     return app
@@ -135,6 +136,7 @@ def _fill(app: FastAPI, settings: ServiceSettings, ready: Readiness) -> None:
         settings.trusted_proxies,
     )
     app.state.public_load = app.state.load
+    app.state.peers = ()
     app.state.shortcuts = Shortcuts()
     app.state.shortcuts.add({"/ping": probes.answer_ping})
 

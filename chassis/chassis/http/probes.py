@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
+from chassis.errors import Unavailable
+from chassis.http.joined_metrics import joined
 from chassis.http.load import Load
+from chassis.http.peers import Answer, NotReady, Peer
 from chassis.http.routing import Router
 
 log = structlog.get_logger(__name__)
@@ -47,6 +50,14 @@ class Readiness:
     def add(self, name: str, check: Check, critical: bool = False) -> None:
         """Add a dependency. Only a critical one makes the service not ready; others are reported as degraded."""
         self._checks[name] = (check, critical)
+
+    def joined(self, peers: Sequence[Peer]) -> "Readiness":
+        """Return these checks and those of the other processes, all of which must be ready; alone this one."""
+        if not peers:
+            return self
+        result = Readiness(self.migrations)
+        result._checks = self._checks | {peer.name: (peer.check, True) for peer in peers}
+        return result
 
     async def report(self) -> Report:
         """Return the outcome of all checks. It is computed once at a time, and at most once a second."""
@@ -89,6 +100,8 @@ async def _reason(name: str, check: Check | None) -> str | None:
         return "no answer within 2 s"
     except Exception as error:
         log.warning("readiness check failed", check=name, error=f"{type(error).__name__}: {error}")
+        if isinstance(error, NotReady):
+            return "not ready"
         return "not current" if name == "migrations" and isinstance(error, RuntimeError) else "unreachable"
     return None
 
@@ -168,10 +181,38 @@ async def ready_status(request: Request) -> JSONResponse:
 async def _state(request: Request) -> tuple[Report, Status]:
     readiness: Readiness = request.app.state.readiness
     load: Load = request.app.state.public_load
+    peers: Sequence[Peer] = request.app.state.peers
     report = await readiness.report()
-    return report, "not_ready" if not report.ready else "overloaded" if load.overloaded else "ready"
+    return report, _status(report, overloaded=load.overloaded or any(peer.overloaded for peer in peers))
+
+
+def _status(report: Report, *, overloaded: bool) -> Status:
+    return "not_ready" if not report.ready else "overloaded" if overloaded else "ready"
+
+
+def answers(own: Readiness, app: FastAPI) -> Mapping[bytes, Answer]:
+    """Return what this process tells the others of its service; `own` are its checks without those of the others."""
+
+    async def status() -> bytes:
+        load: Load = app.state.load
+        return _status(await own.report(), overloaded=load.overloaded).encode()
+
+    async def text() -> bytes:
+        return generate_latest()
+
+    return {b"ready": status, b"metrics": text}
 
 
 @router.get("/metrics", include_in_schema=False)
-async def metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def metrics(request: Request) -> Response:
+    """Answer with the metrics of all processes, or 503: without those of one, counters would fall."""
+    peers: Sequence[Peer] = request.app.state.peers
+    text = generate_latest()
+    if peers:
+        try:
+            texts = await asyncio.gather(*(peer.ask(b"metrics") for peer in peers))
+        except (OSError, TimeoutError) as error:
+            log.warning("metrics are not complete", error=f"{type(error).__name__}: {error}")
+            raise Unavailable("A process of this service does not answer", retry_after=1) from error
+        text = await asyncio.to_thread(joined, [text, *texts])
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -30,9 +30,13 @@ class Server(uvicorn.Server):
     connections on which a request may be arriving. Both would lose requests (ADR 10).
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listeners: Sequence[socket.socket] | None = None) -> None:
         self._stopping = asyncio.Event()
+        self._listeners = None if listeners is None else list(listeners)
         super().__init__(config)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().serve(sockets or self._listeners)
 
     @property
     def should_exit(self) -> bool:
@@ -88,8 +92,13 @@ def _close_listeners(servers: Sequence[asyncio.Server]) -> list[socket.socket]:
     return connections
 
 
-def http_server(settings: ServiceSettings, app: FastAPI, port: int | None = None) -> Server:
-    """Make the server of an application, not yet started, on HTTP_PORT or on another port."""
+def http_server(
+    settings: ServiceSettings,
+    app: FastAPI,
+    port: int | None = None,
+    listeners: Sequence[socket.socket] | None = None,
+) -> Server:
+    """Make the server of an application, not yet started: on HTTP_PORT, another port, or sockets that are bound."""
     config = uvicorn.Config(
         app,
         host=settings.http_host,
@@ -104,4 +113,4 @@ def http_server(settings: ServiceSettings, app: FastAPI, port: int | None = None
         # X-Forwarded-For counts for TRUSTED_PROXIES only, not for every process on this machine.
         proxy_headers=False,
     )
-    return Server(config)
+    return Server(config, listeners)

@@ -24,7 +24,7 @@ async def main():
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = load(ServiceSettings, http_host="127.0.0.1", http_port=int(sys.argv[1]))
     app = create_app(settings, routers=[], ready=Readiness(), title="t", description="d")
-    assert await _supervise(settings, Process(app), stop, worker_only=False)
+    assert await _supervise(settings, Process(app), stop)
 
 uvloop.run(main())
 """

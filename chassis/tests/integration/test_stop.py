@@ -37,7 +37,7 @@ class Running:
         self.parts.last = [Relay(settings, db, producer)]
         self.parts.close = [db.close, producer.close]
         self.asked = asyncio.Event()
-        self.supervised = asyncio.create_task(_supervise(settings, self.parts, self.asked, worker_only=False))
+        self.supervised = asyncio.create_task(_supervise(settings, self.parts, self.asked))
 
     async def _handle(self, message: Message) -> None:
         self.handled.append(message.value)

@@ -39,7 +39,7 @@ async def serving(**overrides: Any) -> AsyncIterator[httpx2.AsyncClient]:
     """Run the parts of a service that answer HTTP, and return a client of the public port."""
     settings = load(ServiceSettings, http_host="127.0.0.1", http_port=free_port(), shutdown_timeout_s=5, **overrides)
     app, stop = create_app(settings, routers=[router], ready=Readiness()), asyncio.Event()
-    supervised = asyncio.create_task(_supervise(settings, Process(app), stop, worker_only=False))
+    supervised = asyncio.create_task(_supervise(settings, Process(app), stop))
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
 
         async def answers() -> bool:

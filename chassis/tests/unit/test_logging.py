@@ -165,3 +165,28 @@ if logging.direct.debug:
     assert [(line["route"], line["duration_ms"], line["level"]) for line in lines] == [
         ("/ping", 0.12, "debug")
     ] * number
+
+
+def test_lines_of_several_processes_stay_whole_in_a_pipe_that_is_full() -> None:
+    code = """
+from chassis import log_lines
+log_lines.lock_between_processes()
+async def main(name):
+    for number in range(4000):
+        log.info("line", process=name, number=number, text="x" * 200)
+children = []
+for name in range(3):
+    if not (child := os.fork()):
+        asyncio.run(main(name))
+        sys.exit()
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+"""
+    seen: dict[int, list[int]] = {}
+    with subprocess.Popen([sys.executable, "-c", START.format(level="INFO") + code], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        for text in process.stderr:
+            line = json.loads(text)
+            seen.setdefault(line["process"], []).append(line["number"])
+    assert seen == dict.fromkeys(range(3), list(range(4000)))
+    assert process.returncode == 0

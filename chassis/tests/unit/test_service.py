@@ -41,7 +41,7 @@ async def test_a_part_that_ends_by_itself_takes_the_service_down() -> None:
     configuration = settings()
     service = parts(configuration)
     service.tasks = [Part("dies", dies), Part("lives", lives)]
-    stopped = await asyncio.wait_for(_supervise(configuration, service, asyncio.Event(), worker_only=False), 10)
+    stopped = await asyncio.wait_for(_supervise(configuration, service, asyncio.Event()), 10)
     assert stopped is False
 
 
@@ -57,7 +57,7 @@ async def test_garbage_is_collected_while_the_parts_run_also_when_it_was_not_dur
     before = gc.get_threshold()
     gc.disable()
     try:
-        await asyncio.wait_for(_supervise(configuration, service, asyncio.Event(), worker_only=False), 10)
+        await asyncio.wait_for(_supervise(configuration, service, asyncio.Event()), 10)
     finally:
         gc.enable()
         gc.unfreeze()
@@ -82,7 +82,7 @@ async def test_asked_to_stop_the_workers_end_first_and_the_relay_last() -> None:
     service = parts(configuration)
     service.tasks, service.last = [Part("consumer", consumer)], [Part("relay", relay)]
     stop = asyncio.Event()
-    supervised = asyncio.create_task(_supervise(configuration, service, stop, worker_only=False))
+    supervised = asyncio.create_task(_supervise(configuration, service, stop))
     await running.wait()
     stop.set()
     assert await asyncio.wait_for(supervised, 10) is True
@@ -104,7 +104,7 @@ async def test_a_part_that_does_not_stop_is_ended_when_the_time_is_over() -> Non
     service.tasks = [Part("stubborn", stubborn)]
     stop = asyncio.Event()
     stop.set()
-    assert await asyncio.wait_for(_supervise(configuration, service, stop, worker_only=False), 10) is False
+    assert await asyncio.wait_for(_supervise(configuration, service, stop), 10) is False
     await eventually(cancelled.is_set)
 
 
@@ -121,7 +121,7 @@ async def test_a_part_that_ignores_even_its_cancellation_does_not_hold_the_stop_
     service.tasks = [Part("deaf", deaf)]
     stop = asyncio.Event()
     stop.set()
-    assert await asyncio.wait_for(_supervise(configuration, service, stop, worker_only=False), 10) is False
+    assert await asyncio.wait_for(_supervise(configuration, service, stop), 10) is False
     let_go.set()
 
 
@@ -136,7 +136,7 @@ async def test_a_part_that_fails_while_it_stops_is_told_of() -> None:
     stop = asyncio.Event()
     stop.set()
     with capture_logs() as logs:
-        await asyncio.wait_for(_supervise(configuration, service, stop, worker_only=False), 10)
+        await asyncio.wait_for(_supervise(configuration, service, stop), 10)
     assert [entry["part"] for entry in logs if entry["log_level"] == "error"] == ["fails"]
 
 
@@ -176,7 +176,7 @@ async def test_nothing_is_consumed_or_sent_before_the_database_is_migrated() -> 
     service.app.state.readiness = Readiness(check)
     service.tasks, service.last = [Part("consumer", consumer)], [Part("relay", consumer)]
     stop = asyncio.Event()
-    supervised = asyncio.create_task(_supervise(configuration, service, stop, worker_only=False))
+    supervised = asyncio.create_task(_supervise(configuration, service, stop))
     await eventually(lambda: checks >= 2)
     assert not started.is_set()
     migrated.set()
@@ -197,7 +197,7 @@ async def test_a_service_that_waits_for_its_database_stops_when_it_is_told_to() 
     service.app.state.readiness = Readiness(check)
     service.tasks = [Part("consumer", lambda _: asyncio.sleep(0))]
     stop = asyncio.Event()
-    supervised = asyncio.create_task(_supervise(configuration, service, stop, worker_only=False))
+    supervised = asyncio.create_task(_supervise(configuration, service, stop))
     await checked.wait()
     stop.set()
     assert await asyncio.wait_for(supervised, 10) is True
