@@ -77,6 +77,11 @@ def _warm(side: Side, pace: Pace) -> None:
     wrk(side.port("productfc"), MANY, CONNECTIONS, seconds=pace.warm_s)
 
 
+def _warm_two(side: Side, pace: Pace) -> None:
+    side.run({"HTTP_PROCESSES": "2"}, productfc="serve")
+    wrk(side.port("productfc"), MANY, CONNECTIONS, seconds=pace.warm_s)
+
+
 def _register(side: Side, pace: Pace) -> None:
     side.run_all()
     body = {"name": "Ani", "confirm_password": ACCOUNT["password"], **ACCOUNT}
@@ -101,6 +106,9 @@ READS = Group(
     ],
     prepare=_warm,
     floors={"raw": lambda side, pace: floors.raw(side, pace.load_s, CONNECTIONS)},
+)
+READS_OF_TWO = Group(
+    rows=[Row("read-200-two", _read(MANY), "productfc", "raw")], prepare=_warm_two, floors=READS.floors
 )
 SEARCHES = Group(
     rows=[Row(name, _search(name), "productfc", f"{name} in SQL") for name in SEARCHED],

@@ -32,6 +32,7 @@ UP_S, ANSWER_S = 180, 30
 NO_LIMIT = "100000000/minute"
 SERVERS = ("postgres", "kafka", "redis", "mongo")
 XENDIT = "xendit"
+DEFAULTS: Mapping[str, str] = {}
 STACK_UP = Path(__file__).with_name("stack_up.py")
 
 
@@ -56,7 +57,7 @@ class Side:
         self.stack = Stack(self.layout, self._settings(), settings={})
         self.processes = Processes(self.home, self._environment())
         self._environments: dict[str, dict[str, str]] = {}
-        self._commands: dict[str, str] = {}
+        self._commands: dict[str, tuple[str, Mapping[str, str]]] = {}
 
     def _settings(self) -> dict[str, str]:
         """The settings of a fresh installation, without the limits that a load would meet."""
@@ -110,25 +111,28 @@ class Side:
         self.stack.down()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def run(self, **commands: str) -> None:
-        """Have exactly these services run, each with its command, and wait until they are ready. Raises Unmeasured."""
+    def run(self, settings: Mapping[str, str] = DEFAULTS, /, **commands: str) -> None:
+        """Have exactly these services run, each with its command, and wait until they are ready. Raises Unmeasured.
+
+        `settings` are further ones, for each of them.
+        """
         running = self.processes.pids()
-        for name, command in list(self._commands.items()):
+        for name, (command, given) in list(self._commands.items()):
             # One that has ended by itself is started again: the row that it failed is over.
-            if commands.get(name) != command or name not in running:
+            if (commands.get(name), settings) != (command, given) or name not in running:
                 self.stop(name)
         for name in commands.keys() - self._commands.keys():
-            self.start(name, commands[name])
+            self.start(name, commands[name], settings)
         for name in commands:
             self.wait_ready(name)
 
     def run_all(self) -> None:
         self.run(**dict.fromkeys(SERVICES, "serve"))
 
-    def start(self, name: str, command: str) -> None:
+    def start(self, name: str, command: str, settings: Mapping[str, str] = DEFAULTS) -> None:
         """Start a service without waiting for it."""
-        self.processes.start(name, [self.python, "-m", name, command], self._environments[name])
-        self._commands[name] = command
+        self.processes.start(name, [self.python, "-m", name, command], {**self._environments[name], **settings})
+        self._commands[name] = (command, settings)
 
     def stop(self, name: str) -> None:
         """Stop a service as an orchestrator does. Raises Unmeasured when it does not end."""
