@@ -10,8 +10,18 @@ from chassis import startup
 from fc.stack.layout import SERVICES
 from openapi import documents
 
-# Imported when they are used: by migrations, with Vault, with a collector of traces, and where documents are served.
-LATER = ("alembic", "grpc_reflection.v1alpha", "hvac", "opentelemetry.exporter", "requests", "sqlalchemy", "stamina")
+# Imported when they are used: by migrations, with Vault, with a collector of traces, where documents are served, and by
+# the first call of Xendit.
+LATER = (
+    "aiohttp",
+    "alembic",
+    "grpc_reflection.v1alpha",
+    "hvac",
+    "opentelemetry.exporter",
+    "requests",
+    "sqlalchemy",
+    "stamina",
+)
 # Imported by libraries, for what no service uses.
 NEVER = ("cryptography", "email_validator", "opentelemetry.sdk.metrics", "psutil", "pydantic.v1", "rich", "zxcvbn")
 

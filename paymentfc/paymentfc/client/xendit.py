@@ -5,31 +5,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
-from typing import Any
-from urllib.parse import quote
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
-import httpx2
 import structlog
 from prometheus_client import Counter
 
 from chassis import telemetry
-from chassis.config.tls import verification
 from paymentfc.client.invoice_answer import read_invoice
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused, cleaned
 from paymentfc.events import Line
 from paymentfc.model.invoices import Invoice
 
+if TYPE_CHECKING:
+    from paymentfc.client.xendit_http import XenditHttp
+
 log = structlog.get_logger(__name__)
 
 CALLS = Counter("xendit_calls_total", "Calls of Xendit by outcome", ["call", "outcome"])
 
-TIMEOUT_S = 5.0
-CALL_LIMIT_S = 10.0
 # The most items that Xendit accepts. An invoice with more lines goes without them; its total is the same.
 MAX_ITEMS = 75
 MAX_NAME = 256
-MAX_ANSWER = 1024 * 1024
 # The most that one list has; the retries of an invoice within INVOICE_GIVE_UP_S make fewer.
 MAX_LISTED = 100
 MAX_CODE, MAX_MESSAGE = 64, 500
@@ -56,21 +54,8 @@ class Xendit:
 
     def __init__(self, base_url: str, secret_key: str, *, allow_http: bool = False) -> None:
         self._schemes = ("https", "http") if allow_http else ("https",)
-        self._base_url = base_url
-        self._secret_key = secret_key
-
-    @cached_property
-    def _client(self) -> httpx2.AsyncClient:
-        """The client, made for the first call: it imports and reads what takes up to 80 ms of a start."""
-        return httpx2.AsyncClient(
-            base_url=self._base_url.rstrip("/"),
-            verify=verification(self._base_url),
-            auth=httpx2.BasicAuth(self._secret_key, ""),
-            timeout=TIMEOUT_S,
-            limits=httpx2.Limits(max_connections=32, max_keepalive_connections=16),
-            # A compressed answer could be of any size.
-            headers={"accept": "application/json", "accept-encoding": "identity"},
-        )
+        self._base_url, self._secret_key = base_url, secret_key
+        self._http: XenditHttp | None = None
 
     async def create(self, draft: Draft) -> Invoice:
         """Make an invoice. It may exist even when this raises GatewayUnavailable."""
@@ -82,9 +67,9 @@ class Xendit:
 
     async def find(self, external_id: str) -> list[Invoice]:
         """Return the newest 100 invoices with this external id, newest first: Xendit does not keep it unique."""
-        params = {"external_id": external_id, "limit": str(MAX_LISTED)}
+        query = urlencode({"external_id": external_id, "limit": MAX_LISTED})
         try:
-            answer = await self._call("find", "GET", "/v2/invoices", params=params)
+            answer = await self._call("find", "GET", f"/v2/invoices?{query}")
         except Refused as error:
             # Undocumented for a list without a match; a single invoice is answered like this.
             if error.no_such_invoice:
@@ -106,56 +91,49 @@ class Xendit:
         return self._asked(await self._call("expire", "POST", path), invoice_id)
 
     async def close(self) -> None:
-        if "_client" in self.__dict__:
-            await self._client.aclose()
+        if self._http is not None:
+            await self._http.close()
 
-    async def _call(
-        self, name: str, method: str, path: str, *, body: bytes | None = None, params: dict[str, str] | None = None
-    ) -> Any:
+    async def _call(self, name: str, method: str, target: str, body: bytes | None = None) -> Any:
         headers = telemetry.inject({"content-type": "application/json"} if body else {})
         try:
             with telemetry.tracing.span(f"xendit {name}"):
-                async with (
-                    asyncio.timeout(CALL_LIMIT_S),
-                    self._client.stream(method, path, content=body, params=params, headers=headers) as answer,
-                ):
-                    content = await _read(answer)
-            parsed = json.loads(content, parse_float=Decimal, parse_int=Decimal) if content else None
-            failure = None if answer.is_success else _failure(answer.status_code, parsed)
+                http = self._http or await self._opened()
+                status, content = await http.send(method, target, body, headers)
         except GatewayUnavailable:
             CALLS.labels(name, "unreadable").inc()
             raise
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        except ConnectionError as error:
             CALLS.labels(name, "no_answer").inc()
-            raise GatewayUnavailable(f"Xendit does not answer ({type(error).__name__})") from error
+            raise GatewayUnavailable(f"Xendit does not answer ({error})") from error
+        success = 200 <= status < 300
+        try:
+            parsed = json.loads(content, parse_float=Decimal, parse_int=Decimal) if content else None
+            failure = None if success else _failure(status, parsed)
         except (ValueError, RecursionError, ArithmeticError) as error:
             CALLS.labels(name, "unreadable").inc()
-            if answer.is_success:
+            if success:
                 raise GatewayUnavailable("Xendit's answer is not JSON") from error
             message = content[:200].decode(errors="replace")
-            raise _failure(answer.status_code, {"error_code": "UNREADABLE", "message": message}) from error
-        CALLS.labels(name, str(answer.status_code)).inc()
+            raise _failure(status, {"error_code": "UNREADABLE", "message": message}) from error
+        CALLS.labels(name, str(status)).inc()
         if failure is not None:
             raise failure
         return parsed
+
+    async def _opened(self) -> "XenditHttp":
+        """Return the connections, which belong to the event loop that calls first."""
+        # In a thread, because it takes longer than the event loop may be held up.
+        module = await asyncio.to_thread(import_module, "paymentfc.client.xendit_http")
+        # Another call may have come first meanwhile.
+        self._http = self._http or module.XenditHttp(self._base_url, self._secret_key)
+        return self._http
 
     def _asked(self, body: object, invoice_id: str) -> Invoice:
         invoice = read_invoice(body, self._schemes)
         if invoice.id != invoice_id:
             raise GatewayUnavailable("Xendit answers with another invoice")
         return invoice
-
-
-async def _read(answer: httpx2.Response) -> bytes:
-    """Read a body up to the limit. Raises GatewayUnavailable beyond it, and for a compressed one."""
-    if answer.headers.get("content-encoding", "identity").lower() != "identity":
-        raise GatewayUnavailable("Xendit's answer is compressed")
-    content = bytearray()
-    async for chunk in answer.aiter_bytes():
-        content += chunk
-        if len(content) > MAX_ANSWER:
-            raise GatewayUnavailable(f"Xendit's answer is over {MAX_ANSWER} bytes")
-    return bytes(content)
 
 
 def _failure(status: int, body: object) -> Exception:

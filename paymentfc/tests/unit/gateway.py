@@ -1,10 +1,14 @@
-"""The Xendit client with a function as its network, and an invoice and a draft to play with."""
+"""The Xendit client with a function as its server, and an invoice and a draft to play with."""
 
-from collections.abc import Callable
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
+from aiohttp import web
 
 from paymentfc.client.xendit import Draft, Xendit
 from paymentfc.events import Line
@@ -23,12 +27,61 @@ INVOICE = {
 Answer = Callable[[httpx2.Request], httpx2.Response]
 
 
-def client(answer: Answer, *, allow_http: bool = False) -> Xendit:
-    """Return a client whose network is a function."""
-    xendit = Xendit("https://api.xendit.co/", "xnd_key", allow_http=allow_http)
-    xendit._client._transport = httpx2.MockTransport(answer)
-    xendit._client._mounts = {}
-    return xendit
+class Client(Protocol):
+    """Makes a client whose server is a function. Where it raises, the connection ends without an answer."""
+
+    def __call__(self, answer: Answer, *, allow_http: bool = False) -> Xendit: ...
+
+
+@asynccontextmanager
+async def clients() -> AsyncIterator[Client]:
+    """Make clients, each with a server on the loopback."""
+    made: list[tuple[Xendit, asyncio.Task[None]]] = []
+
+    def client(answer: Answer, *, allow_http: bool = False) -> Xendit:
+        listener = socket.create_server(("127.0.0.1", 0))
+        xendit = Xendit(f"http://127.0.0.1:{listener.getsockname()[1]}/", "xnd_key", allow_http=allow_http)
+        made.append((xendit, asyncio.create_task(_serve(listener, answer))))
+        return xendit
+
+    yield client
+    for xendit, server in made:
+        await xendit.close()
+        server.cancel()
+    await asyncio.gather(*(server for _, server in made), return_exceptions=True)
+
+
+async def _serve(listener: socket.socket, answer: Answer) -> None:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        url = f"http://{request.host}{request.raw_path}"
+        asked = httpx2.Request(request.method, url, headers=list(request.headers.items()), content=await request.read())
+        try:
+            return await _written(answer(asked), request)
+        except (httpx2.HTTPError, ConnectionError):
+            if request.transport:
+                request.transport.close()
+            raise
+
+    runner = web.Server(handle, access_log=None)
+    server = await asyncio.get_running_loop().create_server(runner, sock=listener)
+    try:
+        await server.serve_forever()
+    finally:
+        await runner.shutdown(0)
+
+
+async def _written(made: httpx2.Response, request: web.BaseRequest) -> web.StreamResponse:
+    headers = [(name, value) for name, value in made.headers.multi_items() if name != "transfer-encoding"]
+    answer = web.StreamResponse(status=made.status_code, headers=headers)
+    assert isinstance(made.stream, httpx2.AsyncByteStream), "a body is read by a loop"
+    try:
+        await answer.prepare(request)
+        async for chunk in made.stream:
+            await answer.write(chunk)
+    finally:
+        await made.stream.aclose()
+    await answer.write_eof()
+    return answer
 
 
 def answering(status: int, **body: Any) -> Answer:
