@@ -114,14 +114,19 @@ async def _usual_payment(db: Database) -> None:
         raise RuntimeError("the payment was not paid")
 
 
-async def _register(tx: Tx) -> None:
-    order = OrderCreated(order_id=2**40, user_id=1, total_amount=Decimal(45000), payment_method="x")
-    await payments.lock_unknown(tx, external_id(order.order_id))
-    message, entry = Message("t", 0, 0, "k", b"", {}, str(uuid7())), audit.values(audit.AuditEvent.PAYMENT_CREATED, "x")
-    if await register(tx, "paymentfc", message, order, "IDR", None, entry) is None:
-        raise RuntimeError("the order has a payment already")
-    await payments.was_rejected(tx, order.order_id)
-    await callbacks.waiting(tx, external_id(order.order_id))
+async def _register(tx: Tx, number: int) -> None:
+    orders = range(2**40, 2**40 + number)
+    await payments.lock_unknown(tx, [external_id(order) for order in orders])
+    run = [(Message("t", 0, 0, "k", b"", {}, str(uuid7())), _created(order)) for order in orders]
+    entries = [audit.values(audit.AuditEvent.PAYMENT_CREATED, "x") for _ in run]
+    if len(await register(tx, "paymentfc", run, "IDR", entries)) != number:
+        raise RuntimeError("an order has a payment already")
+    await payments.was_rejected(tx, orders[0])
+    await callbacks.waiting(tx, external_id(orders[0]))
+
+
+def _created(order: int) -> OrderCreated:
+    return OrderCreated(order_id=order, user_id=1, total_amount=Decimal(45000), payment_method="x")
 
 
 async def _take(tx: Tx) -> None:
@@ -185,7 +190,8 @@ def _of_orderfc(order: int, middle: int) -> dict[str, Work]:
 def _of_paymentfc(order: int) -> dict[str, Work]:
     payment_purges = retention.purges(PaymentSettings(environment="test"))
     return {
-        "order.created": in_transaction(_register),
+        "order.created": in_transaction(_register, 1),
+        "order.created, 64 in one run": in_transaction(_register, 64),
         "webhook": in_transaction(_webhook, order),
         "the usual payment": _usual_payment,
         "payment of an order": lambda db: payments.by_order(db, order, None),

@@ -369,6 +369,14 @@ SAGA = [
         "chassis/tests/integration/test_inbox.py::test_of_a_run_the_messages_that_are_new_are_told_apart_in_their_order",
     ),
     Fault(
+        "an order is registered without its lock",
+        "paymentfc/paymentfc/usecase/register_payment.py",
+        "        await payments.lock_unknown(tx, [external_id(order.order_id) for _, order in run])\n",
+        "",
+        "paymentfc/tests/integration/test_registration.py::"
+        "test_what_meets_an_order_that_is_being_registered_waits_for_it_and_is_applied_once",
+    ),
+    Fault(
         "money that comes after the close is dropped",
         "paymentfc/paymentfc/model/callback.py",
         "if callback.says_paid and payment.status in CLOSED:",

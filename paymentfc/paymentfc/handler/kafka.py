@@ -1,13 +1,14 @@
-"""The messages that paymentfc consumes: each is parsed and given to one use-case."""
+"""The messages that paymentfc consumes: each is parsed and given to one use-case, by itself or in a run."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from structlog.contextvars import bind_contextvars
 
 from chassis.db.database import Database
 from chassis.events import Message, parse
-from chassis.kafka.consumer import Handler
+from chassis.kafka.consumer import BatchHandler, Handler
 from paymentfc import events
 from paymentfc.config import Settings
 from paymentfc.usecase.close_rejected_order import close_rejected_order
@@ -19,7 +20,9 @@ def handlers(
 ) -> dict[str, Handler]:
     """Return the table topic -> handler. The events wake the loops that make and that expire invoices."""
     return {
-        events.ORDER_CREATED: partial(order_created, db, settings, wake_invoices),
+        events.ORDER_CREATED: BatchHandler(
+            partial(order_created, db, settings, wake_invoices), partial(orders_created, db, settings, wake_invoices)
+        ),
         events.STOCK_REJECTED: partial(stock_rejected, db, wake_closings),
     }
 
@@ -27,7 +30,11 @@ def handlers(
 async def order_created(db: Database, settings: Settings, wake: asyncio.Event, message: Message) -> None:
     order = parse(message, events.OrderCreated)
     bind_contextvars(order_id=order.order_id)
-    await register_payment(db, settings, wake, message, order)
+    await register_payment(db, settings, wake, [(message, order)])
+
+
+async def orders_created(db: Database, settings: Settings, wake: asyncio.Event, messages: Sequence[Message]) -> None:
+    await register_payment(db, settings, wake, [(message, parse(message, events.OrderCreated)) for message in messages])
 
 
 async def stock_rejected(db: Database, wake: asyncio.Event, message: Message) -> None:

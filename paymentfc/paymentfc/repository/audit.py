@@ -38,7 +38,7 @@ LEFT JOIN payments p ON p.order_id = event.order_id
 ON CONFLICT (event_id) DO NOTHING
 """
 ABOUT = "id, order_id, user_id, external_id"
-_ADD_ABOUT = """
+ADD_ABOUT = """
 INSERT INTO audit_outbox (event_id, order_id, payment_id, user_id, external_id, event, actor, metadata)
 SELECT {0}::uuid, order_id, id, user_id, external_id, {1}::text, {2}::text, {3}::jsonb FROM {source}
 """
@@ -114,7 +114,7 @@ def add_about(source: str, first: int) -> str:
 
     The CTE has the columns `ABOUT`; the entry's Values are the parameters from number `first` on.
     """
-    return _ADD_ABOUT.format(*(f"${first + at}" for at in range(4)), source=source)
+    return ADD_ABOUT.format(*(f"${first + at}" for at in range(4)), source=source)
 
 
 async def add(tx: Tx, event: AuditEvent, about: Payment | str, actor: str, **metadata: object) -> None:

@@ -25,8 +25,13 @@ JOINED = ", ".join(f"p.{name} AS p_{name}" for name in _FIELDS)
 """The columns of a payment `p` in a row of something else, see `joined`."""
 
 _OF_ORDER = f"SELECT {COLUMNS} FROM payments WHERE order_id = $1 AND ($2::bigint IS NULL OR user_id = $2)"
-# All work on one order is serialised: by its payment's row, and by this lock while there is none.
-_LOCK_ORDER = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+# All work on one order is serialised: by its payment's row, and by this lock while there is none. Several are locked in
+# the order of their keys, so that two transactions wait for each other, and not in a circle. The subquery: see
+# registration.py.
+_LOCK_ORDERS = """
+SELECT pg_advisory_xact_lock(key) FROM (
+  SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest((SELECT $1::text[])) AS id ORDER BY key) AS sorted
+"""
 _LOCKED = f"SELECT {COLUMNS} FROM payments WHERE external_id = $1 FOR UPDATE"
 PAY = """
 UPDATE payments SET status = 'PAID', paid_at = now(), receipt = $2, update_time = now()
@@ -113,14 +118,14 @@ async def lock_order(tx: Tx, ext_id: str) -> Payment | None:
     """Lock the order until the end of the transaction, and return its payment; None when there is none yet."""
     row = await tx.driver().fetchrow(_LOCKED, ext_id)
     if row is None:
-        await lock_unknown(tx, ext_id)
+        await lock_unknown(tx, [ext_id])
         row = await tx.driver().fetchrow(_LOCKED, ext_id)
     return Payment.of(dict(row)) if row else None
 
 
-async def lock_unknown(tx: Tx, ext_id: str) -> None:
-    """Lock an order that has no payment yet. A statement of its own, so that the next one sees what was committed."""
-    await tx.driver().execute(_LOCK_ORDER, ext_id)
+async def lock_unknown(tx: Tx, ext_ids: Sequence[str]) -> None:
+    """Lock orders that have no payment yet. A statement of its own, so that the next one sees what was committed."""
+    await tx.driver().execute(_LOCK_ORDERS, ext_ids)
 
 
 async def lock_payment(tx: Tx, order_id: int) -> Payment:

@@ -1,51 +1,48 @@
 """order.created: stores the PENDING payment and the request for its invoice, and wakes the loop that makes it."""
 
 import asyncio
+from collections.abc import Sequence
 
-import structlog
-
-from chassis import telemetry
 from chassis.db.database import Database, Tx
 from chassis.errors import Invalid, InvalidMessage
-from chassis.events import Event, Message
+from chassis.events import Event
+from chassis.message_scope import log_applied, message_scope
 from chassis.money import check_amount
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Outcome
-from paymentfc.model.payment import Payment, Reason, Status, external_id
+from paymentfc.model.payment import Reason, Status, external_id
 from paymentfc.repository import anomalies, audit, callbacks, payments, requests
 from paymentfc.repository.audit import AuditEvent
-from paymentfc.repository.registration import register
+from paymentfc.repository.registration import Created, register
 from paymentfc.service.confirmation import have_confirmed
 from paymentfc.service.settlement import apply_callback, close, judge
-
-log = structlog.get_logger(__name__)
 
 ACTOR = "order.created"
 
 
-async def register_payment(
-    db: Database, settings: Settings, wake: asyncio.Event, message: Message, order: OrderCreated
-) -> None:
-    """Apply the event once. Raises InvalidMessage for an amount that no invoice can have.
+async def register_payment(db: Database, settings: Settings, wake: asyncio.Event, run: Sequence[Created]) -> None:
+    """Apply each event once, in their order. Raises InvalidMessage for an amount that no invoice can have.
 
-    `wake` wakes the loop that makes invoices; in batch mode the loop finds the request at its next interval.
+    `wake` wakes the loop that makes invoices; in batch mode the loop finds the requests at its next interval.
     """
-    _check(order, settings.currency)
-    trace = telemetry.traceparent(message.headers)
-    # As the column will show it.
-    entry = audit.values(AuditEvent.PAYMENT_CREATED, ACTOR, amount=f"{order.total_amount:.2f}")
+    for _, order in run:
+        _check(order, settings.currency)
+    # The amounts as the column will show them.
+    entries = [audit.values(AuditEvent.PAYMENT_CREATED, ACTOR, amount=f"{order.total_amount:.2f}") for _, order in run]
+    events: list[Event] = []
     async with db.transaction() as tx:
-        await payments.lock_unknown(tx, external_id(order.order_id))
-        registered = await register(tx, Settings.service, message, order, settings.currency, trace, entry)
-        if registered is None:
-            return
-        payment, overtaken = registered
-        if overtaken:
-            await tx.publish(*await _catch_up(tx, payment, confirm=settings.xendit_confirm_payments))
-    if not settings.disable_create_invoice_directly:
+        await payments.lock_unknown(tx, [external_id(order.order_id) for _, order in run])
+        registered = await register(tx, Settings.service, run, settings.currency, entries)
+        for (message, order), overtaken in registered:
+            if overtaken:
+                with message_scope(message):
+                    events += await _catch_up(tx, order.order_id, confirm=settings.xendit_confirm_payments)
+        await tx.publish(*events)
+    if registered and not settings.disable_create_invoice_directly:
         wake.set()
-    log.info("payment registered")
+    for (message, order), _ in registered:
+        log_applied(__name__, "payment registered", message, order_id=order.order_id)
 
 
 def _check(order: OrderCreated, currency: str) -> None:
@@ -59,8 +56,9 @@ def _check(order: OrderCreated, currency: str) -> None:
         raise InvalidMessage("invalid_payload", f"total_amount: {error.message}") from error
 
 
-async def _catch_up(tx: Tx, payment: Payment, *, confirm: bool) -> list[Event]:
+async def _catch_up(tx: Tx, order_id: int, *, confirm: bool) -> list[Event]:
     """Take up a rejection and callbacks that arrived before the order, then request the invoice if one is needed."""
+    payment = await payments.lock_payment(tx, order_id)
     events: list[Event] = []
     confirming = False
     rejected = await payments.was_rejected(tx, payment.order_id)

@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from chassis.auth.tokens import Principal, encode_token
 from chassis.db.database import Database
 from chassis.events import Message
+from chassis.kafka.consumer import BatchHandler
 from paymentfc.app import invoice_loops
 from paymentfc.claim_loop import SLOTS
 from paymentfc.client.payers import Payers
@@ -77,7 +78,13 @@ class Bench:
         return next(_order_ids)
 
     async def register(self, message: Message, order: OrderCreated) -> None:
-        await register_payment(self.db, self.settings, self.wake, message, order)
+        await register_payment(self.db, self.settings, self.wake, [(message, order)])
+
+    async def deliver_together(self, messages: Sequence[Message]) -> None:
+        """Pass messages of one topic to its handler in one run."""
+        handler = self.handlers[messages[0].topic]
+        assert isinstance(handler, BatchHandler)
+        await handler.many(messages)
 
     async def reject(self, message: Message, rejected: StockRejected) -> None:
         await close_rejected_order(self.db, asyncio.Event(), message, rejected)

@@ -1,20 +1,25 @@
 """The statements and round trips of one order, step by step: a path that gains one fails here."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import pytest
 
+from chassis.config.settings import load
+from chassis.db.database import Database
+from paymentfc.config import Settings
 from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Outcome
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Status
 from paymentfc.repository.audit import AuditLog
+from paymentfc.repository.registration import REGISTER
 from paymentfc.usecase.deliver_audit import deliver_audit
 
 from .bench import Bench, message
+from .runs import created
 
 BRACKETS = ("BEGIN;", "COMMIT;")
 # Each is one round trip; what begins and ends a transaction is no statement.
@@ -95,6 +100,33 @@ async def test_a_callback_that_overtakes_its_invoice_takes_no_more_statements(
     assert await bench.confirm() == 1
     assert (await bench.payment(payment.order_id)).status is Status.PAID
     assert await bench.anomalies(payment.order_id) == []
+
+
+@pytest.mark.parametrize("orders", [1, 2, 200])
+async def test_any_number_of_orders_is_registered_in_two_statements_and_four_round_trips(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, orders: int
+) -> None:
+    run = [created(bench.new_id()) for _ in range(orders)]
+    _, *counts = await Counter(monkeypatch).of(bench.deliver_together(run))
+    assert counts == [2, 4]
+    assert await bench.rows("SELECT count(*) AS n FROM payment_requests") == [{"n": orders}]
+
+
+async def test_the_plan_of_a_registration_that_is_made_while_the_tables_are_empty_reads_none_of_them_as_a_whole(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]],
+) -> None:
+    """A connection may keep such a plan while they grow."""
+    db = Database(load(Settings, **await make_database("paymentfc")))
+    async with db.driver() as connection:
+        count = len((await connection.prepare(REGISTER)).get_parameters())
+        await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE registering AS {REGISTER}")
+        rows = await connection.fetch(f"EXPLAIN EXECUTE registering({', '.join(['NULL'] * count)})")
+    await db.close()
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan" not in plan, plan
+    # Joined line by line, a run would take the square of its length.
+    assert "Join Filter" not in plan, plan
+    assert all(index in plan for index in ("pk_rejected_orders", "ix_payment_callbacks_waiting")), plan
 
 
 async def test_a_delivery_of_audit_entries_takes_as_many_statements_for_thirty_as_for_one(
