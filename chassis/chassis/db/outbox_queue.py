@@ -7,6 +7,7 @@ Each of the three has an index of its own, so that the cost of a poll does not d
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -23,8 +24,8 @@ _COLUMNS = "id, event_id, topic, key, payload, headers, created_at, attempts"
 _UNSENT = f"SELECT {_COLUMNS} FROM outbox WHERE published_at IS NULL AND {{free}}"
 # `topics` reads each topic with unsent rows once, by steps along an index. `due` takes the first rows of each topic
 # from each of the three indexes; with BETWEEN, the primary key can't give the order that the first asks for, and is not
-# read from its beginning. A row is blocked while an earlier event of its key waits and is not in `due` itself;
-# parked events do not block.
+# read from its beginning. A row is left out when those before it have $5 bytes, as they are stored. A row is blocked
+# while an earlier event of its key waits and is not in `due` itself; parked events do not block.
 _DUE = f"""
 WITH RECURSIVE topics AS (
   (SELECT topic FROM outbox WHERE published_at IS NULL ORDER BY topic LIMIT 1)
@@ -40,13 +41,15 @@ due AS MATERIALIZED (
     UNION ALL
     ({_UNSENT} AND topic = t.topic AND parked_at IS NOT NULL AND next_attempt_at <= now()
      ORDER BY next_attempt_at, id LIMIT $1)) AS d
-  WHERE t.topic <> ALL($2::text[]) ORDER BY d.id LIMIT $1)
+  WHERE t.topic <> ALL($2::text[]) ORDER BY d.id LIMIT $1),
+measured AS (
+  SELECT *, sum(pg_column_size(payload)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes FROM due)
 SELECT id, event_id, topic, key, payload::text AS payload, headers::text AS headers, created_at, attempts, (
   SELECT w.next_attempt_at FROM outbox w
   WHERE w.published_at IS NULL AND w.parked_at IS NULL AND w.next_attempt_at IS NOT NULL
-    AND w.topic = due.topic AND w.key = due.key AND w.id < due.id AND w.id NOT IN (SELECT id FROM due)
-  ORDER BY w.id LIMIT 1) AS blocked_until
-FROM due ORDER BY id
+    AND w.topic = m.topic AND w.key = m.key AND w.id < m.id AND w.id NOT IN (SELECT id FROM due)
+  ORDER BY w.id LIMIT 1) AS blocked_until, bytes
+FROM measured m WHERE bytes - pg_column_size(payload) < $5 ORDER BY id
 """.format(free="(topic, key) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))")
 _DEFER = """
 UPDATE outbox SET next_attempt_at = blocked.until FROM unnest($1::bigint[], $2::timestamptz[]) AS blocked (id, until)
@@ -81,9 +84,11 @@ Place = tuple[str, str, int]
 FIRST_PLACE: Place = ("", "", 0)
 RETRY_BATCH = 2_000
 
+# Of the payloads that one read returns, as they are stored. Compressed ones may be up to 90 times as long.
+MAX_READ_BYTES = 4 * 1024 * 1024
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+
+class OutboxRow(NamedTuple):
     """One committed event; `attempts` counts failed sends so far, `error` is the last one's text."""
 
     id: int
@@ -107,7 +112,7 @@ class Parking:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The rows to send now, in id order. `more`: the limit was reached, so other rows may be due too."""
+    """The rows to send now, in id order. `more`: a limit was reached, so other rows may be due too."""
 
     rows: list[OutboxRow]
     more: bool
@@ -128,17 +133,24 @@ async def due(
 ) -> Due:
     """Read the events to send now, without these keys, a (topic, key) each, and without these topics.
 
+    They are at most `limit`, and but for the last one less than MAX_READ_BYTES.
+
     A key waits while an event of it is backing off and not parked. The later events that were read meanwhile are given
     the time of that event, so that the next poll does not read them again.
     """
     topics, names = [topic for topic, _ in keys], [key for _, key in keys]
-    records = await session.fetch(_DUE, limit, list(full_topics), topics, names)
-    blocked = [record for record in records if record["blocked_until"] is not None]
+    records = await session.fetch(_DUE, limit, list(full_topics), topics, names, MAX_READ_BYTES)
+    rows: list[OutboxRow] = []
+    blocked: list[tuple[int, datetime]] = []
+    for number, event_id, topic, key, payload, headers, created_at, attempts, until, _ in records:
+        if until is None:
+            parsed: dict[str, Any] = orjson.loads(headers) if headers != "{}" else {}
+            rows.append(OutboxRow(number, event_id, topic, key, payload, parsed, created_at, attempts))
+        else:
+            blocked.append((number, until))
     if blocked:
-        times = [record["blocked_until"] for record in blocked]
-        await session.execute(_DEFER, [record["id"] for record in blocked], times)
-    rows = [_row(record) for record in records if record["blocked_until"] is None]
-    return Due(rows, more=len(records) == limit)
+        await session.execute(_DEFER, *map(list, zip(*blocked, strict=True)))
+    return Due(rows, more=len(records) == limit or bool(records and records[-1]["bytes"] >= MAX_READ_BYTES))
 
 
 async def mark_published(session: Session, ids: Sequence[int]) -> None:
@@ -163,8 +175,3 @@ async def retry_now(session: Session, after: Place, except_topics: Collection[st
     """
     last = await session.fetchrow(_RETRY_NOW, *after, list(except_topics), RETRY_BATCH)
     return None if last is None else (last["topic"], last["key"], last["id"])
-
-
-def _row(record: asyncpg.Record) -> OutboxRow:
-    number, event_id, topic, key, payload, headers, created_at, attempts, _ = record
-    return OutboxRow(number, event_id, topic, key, payload, orjson.loads(headers), created_at, attempts)

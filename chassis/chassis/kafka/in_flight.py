@@ -44,7 +44,7 @@ class Finished:
 
 
 class InFlightSends:
-    """Carries out each send in a task of its own. `finished` is set when one ends that `start` did not wait for."""
+    """Carries out each send in a task of its own. `finished` is set when one ends that `wait` did not wait for."""
 
     def __init__(self, carry_out: Callable[[Send], Coroutine[Any, Any, None]]) -> None:
         self._carry_out = carry_out
@@ -54,11 +54,14 @@ class InFlightSends:
     def __bool__(self) -> bool:
         return bool(self._tasks)
 
-    async def start(self, sends: Iterable[Send], wait_s: float) -> None:
-        """Start sends, and wait until all have ended, or none ends for `wait_s`, at most for 2 s."""
+    def start(self, sends: Iterable[Send]) -> set[asyncio.Task[None]]:
         started = {asyncio.create_task(self._carry_out(send)): send for send in sends}
         self._tasks.update(started)
-        late, done = set(started), set(started)
+        return set(started)
+
+    async def wait(self, started: set[asyncio.Task[None]], wait_s: float) -> None:
+        """Wait until all of these sends have ended, or none ends for `wait_s`, at most for 2 s."""
+        late, done = started, started
         deadline = asyncio.get_running_loop().time() + MAX_WAIT_S
         while late and done and asyncio.get_running_loop().time() < deadline:
             done, late = await asyncio.wait(late, timeout=wait_s)

@@ -23,7 +23,8 @@ __all__ = ["Hook", "Relay"]
 
 log = structlog.get_logger(__name__)
 
-BATCH = 500
+# The rows of a read, within MAX_READ_BYTES. They are sent in several rounds where they do not fit into one.
+BATCH = 2_000
 # For what no hint has told of: it was lost, or rows have waited for their time. Commits wake the relay at once.
 POLL_S = 2.0
 STANDBY_S = 1.0
@@ -34,6 +35,60 @@ IDLE_S = 10
 
 # How long a batch waits while none of its sends ends, before the next batch is read beside them.
 SLOW_SEND_S = 0.2
+
+
+class _Rounds:
+    """Sends rows, those that may be in flight together as one round, and records what came of them."""
+
+    def __init__(self, sends: Sends, in_flight: InFlightSends, results: SendResults) -> None:
+        self._sends = sends
+        self._in_flight = in_flight
+        self._results = results
+        # Not marked yet. Kept when the session is lost: what the next one can't mark either is not sent again.
+        self._acknowledged: list[OutboxRow] = []
+
+    async def send(self, session: Session, waiting: Sequence[OutboxRow]) -> list[OutboxRow]:
+        """Send what may be in flight together, and meanwhile mark the round before. Returns the rows that wait."""
+        marking = asyncio.ensure_future(self.mark(session))
+        try:
+            # So the statement is on its way before the rows are encoded: both take about the same time.
+            await asyncio.sleep(0)
+            sends, rest = self._sends.divide(waiting)
+            await failpoint("relay.before_send")
+            await self._in_flight.wait(self._in_flight.start(sends), SLOW_SEND_S)
+        finally:
+            await marking
+        await failpoint("relay.after_send")
+        return rest
+
+    async def settle(self, session: Session, *, mark_later: bool = False) -> Finished:
+        """Record what came of the sends that have ended. With `mark_later` only failures: `mark` has to follow."""
+        finished = self._take()
+        # Before a failure of the same round is recorded: a mark ends an outage, and a failure begins one.
+        if finished.failed or not mark_later:
+            await self.mark(session)
+        for row, error in finished.failed:
+            await self._results.failed(session, row, error)
+        self._sends.forget(finished.settled())
+        self._sends.keep_apart(finished.refused)
+        return finished
+
+    def _take(self) -> Finished:
+        finished = self._in_flight.take_finished()
+        self._acknowledged += finished.sent
+        return finished
+
+    def abandon(self) -> None:
+        """Forget the sends in flight: without this session they can't be marked, and the next one sends them again."""
+        self._take()
+        self._in_flight.cancel_all()
+        self._sends.forget_all()
+
+    async def mark(self, session: Session) -> None:
+        """Mark what was acknowledged and is not marked yet."""
+        if self._acknowledged:
+            await self._results.published(session, self._acknowledged)
+            self._acknowledged.clear()
 
 
 class Relay:
@@ -59,8 +114,7 @@ class Relay:
         self._results = SendResults(settings.outbox_max_tries, on_published, on_parked)
         self._sends = Sends(settings.service, producer)
         self._in_flight = InFlightSends(self._sends.carry_out)
-        # Not marked yet. Kept when the session is lost: what the next one can't mark either is not sent again.
-        self._acknowledged: list[OutboxRow] = []
+        self._rounds = _Rounds(self._sends, self._in_flight, self._results)
         # Sessions in a row that ended before a batch was sent and marked.
         self._failures = 0
         self._last_sends_s = settings.shutdown_timeout_s * LAST_SENDS_SHARE
@@ -90,9 +144,7 @@ class Relay:
             log.info("relay is active")
             await self._drain_until(stop, session)
         finally:
-            # Sends in flight can't be marked without this session: the next one sends those events again.
-            self._in_flight.cancel_all()
-            self._sends.forget_all()
+            self._rounds.abandon()
             with suppress(Exception):
                 await session.close(timeout=self._close_s)
 
@@ -105,7 +157,7 @@ class Relay:
             await wait_any(hints.PAUSE_S, stop)
 
     async def _drain_until(self, stop: asyncio.Event, session: Session) -> None:
-        await self._settle(session)
+        await self._rounds.settle(session)
         while not stop.is_set():
             self._db.relay_wake.clear()
             more = await self.drain_once(session)
@@ -121,21 +173,19 @@ class Relay:
                     await wait_any(POLL_S if self._in_flight else 0, self._in_flight.finished)
 
     async def drain_once(self, session: Session) -> bool:
-        """Send one batch, beside the sends in flight. True when there may be more to send at once."""
+        """Send what one read returns, beside the sends in flight. True when there may be more to send at once."""
         due = await self._due(session)
         await self._results.retry_some(session)
         blocked = self._in_flight.keys()
-        ended = [await self._settle(session)]
+        ended = [await self._rounds.settle(session)]
         blocked |= ended[0].unsent_keys()
         waiting = _without(due.rows, blocked)
         while waiting:
-            sends, rest = self._sends.divide(waiting)
-            await failpoint("relay.before_send")
-            await self._in_flight.start(sends, SLOW_SEND_S)
-            await failpoint("relay.after_send")
-            ended.append(await self._settle(session))
+            rest = await self._rounds.send(session, waiting)
+            ended.append(await self._rounds.settle(session, mark_later=True))
             blocked |= ended[-1].unsent_keys() | self._in_flight.keys()
             waiting = _without(rest, blocked)
+        await self._rounds.mark(session)
         sent, refused = any(each.sent for each in ended), any(each.refused for each in ended)
         # A full batch without a row to send has put off rows whose keys wait; others may be due behind them.
         more = (due.more and not due.rows) or (sent and (due.more or bool(blocked)))
@@ -143,19 +193,6 @@ class Relay:
 
     async def _due(self, session: Session) -> Due:
         return await outbox_queue.due(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())
-
-    async def _settle(self, session: Session) -> Finished:
-        """Record what came of the sends that have ended."""
-        finished = self._in_flight.take_finished()
-        self._acknowledged += finished.sent
-        if self._acknowledged:
-            await self._results.published(session, self._acknowledged)
-            self._acknowledged.clear()
-        for row, error in finished.failed:
-            await self._results.failed(session, row, error)
-        self._sends.forget(finished.settled())
-        self._sends.keep_apart(finished.refused)
-        return finished
 
 
 def _without(rows: Sequence[OutboxRow], keys: set[Key]) -> list[OutboxRow]:

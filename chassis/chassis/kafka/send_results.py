@@ -2,7 +2,6 @@
 
 from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 import structlog
 from prometheus_client import Counter
@@ -72,7 +71,7 @@ class SendResults:
             self.refused_topics.add(row.topic)
         elif is_broker_trouble(error):
             self.broker_away = True
-        tried = replace(row, attempts=row.attempts + 1, error=f"{type(error).__name__}: {error}")
+        tried = row._replace(attempts=row.attempts + 1, error=f"{type(error).__name__}: {error}")
         async with session.transaction():
             parking = await outbox_queue.record_failure(
                 session,

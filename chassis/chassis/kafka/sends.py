@@ -42,24 +42,26 @@ class _Division:
     closed: set[Key] = field(default_factory=set)
     _begun: set[Key] = field(default_factory=set)
 
-    def add_single(self, row: OutboxRow) -> None:
-        key = key_of(row)
+    def add_single(self, key: Key, row: OutboxRow) -> None:
         self.closed.add(key)
         if key in self._begun:
             self.rest.append(row)
         else:
             self.singles.append(Send([row]))
 
-    def add_record(self, row: OutboxRow, record: Record, partition: int, size_bytes: int) -> None:
-        batch = self.batches.setdefault((row.topic, partition), Send([], partition))
+    def add_record(self, key: Key, row: OutboxRow, record: Record, partition: int, size_bytes: int) -> bool:
+        batch = self.batches.get((row.topic, partition))
+        if batch is None:
+            batch = self.batches[row.topic, partition] = Send([], partition)
         if batch.size_bytes + size_bytes > BATCH_BYTES:
-            self.closed.add(key_of(row))
+            self.closed.add(key)
             self.rest.append(row)
-            return
+            return False
         batch.rows.append(row)
         batch.records.append(record)
         batch.size_bytes += size_bytes
-        self._begun.add(key_of(row))
+        self._begun.add(key)
+        return True
 
 
 class Sends:
@@ -73,33 +75,40 @@ class Sends:
         self._source = source
         self._producer = producer
         self._apart: set[int] = set()
+        # Partition and record of the rows that the last division had no room for, by id.
+        self._left: dict[int, tuple[int, Record]] = {}
 
     def divide(self, rows: Sequence[OutboxRow]) -> tuple[list[Send], list[OutboxRow]]:
         """Divide rows in id order into sends that may be in flight together, and rows that wait for those."""
-        division, partitions = _Division(), {}
+        division = _Division()
+        left, self._left = self._left, {}
         for row in rows:
             key = key_of(row)
             if key in division.closed:
                 division.rest.append(row)
                 continue
-            if key not in partitions:
-                partitions[key] = self._producer.partition_of(row.topic, row.key)
-            partition, record = partitions[key], self._for_batch(row)
-            if partition is None or record is None:
-                division.add_single(row)
-            else:
-                alone = row.id in self._apart
-                division.add_record(row, record, partition, BATCH_BYTES if alone else record.size_bytes)
+            placed = left.get(row.id) or self._placed(row)
+            if placed is None:
+                division.add_single(key, row)
+                continue
+            partition, record = placed
+            size_bytes = BATCH_BYTES if row.id in self._apart else record.size_bytes
+            if not division.add_record(key, row, record, partition, size_bytes):
+                self._left[row.id] = placed
         return [*division.singles, *division.batches.values()], division.rest
 
-    def _for_batch(self, row: OutboxRow) -> Record | None:
+    def _placed(self, row: OutboxRow) -> tuple[int, Record] | None:
+        """Return the partition and the record of a row that a batch can take."""
+        partition = self._producer.partition_of(row.topic, row.key)
+        if partition is None:
+            return None
         try:
-            record = self._encoded(row)
+            record = self._encode(row)
         except Exception:
             return None  # In a send of its own it raises again, and this row alone has failed.
-        return record if record.size_bytes <= BATCH_BYTES else None
+        return (partition, record) if record.size_bytes <= BATCH_BYTES else None
 
-    def _encoded(self, row: OutboxRow) -> Record:
+    def _encode(self, row: OutboxRow) -> Record:
         headers = wire_headers(self._source, row.event_id, row.topic, row.created_at, row.headers)
         encoded = [(name, value.encode()) for name, value in headers.items()]
         return Record.of(row.key.encode(), row.payload.encode(), encoded)
@@ -109,7 +118,7 @@ class Sends:
         if send.partition is not None:
             await self._producer.send_batch(send.rows[0].topic, send.partition, send.records)
         else:
-            record = self._encoded(send.rows[0])
+            record = self._encode(send.rows[0])
             await self._producer.send(send.rows[0].topic, record.value, record.key, record.headers)
 
     def keep_apart(self, rows: Iterable[OutboxRow]) -> None:
@@ -122,3 +131,4 @@ class Sends:
 
     def forget_all(self) -> None:
         self._apart.clear()
+        self._left.clear()

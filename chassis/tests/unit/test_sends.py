@@ -1,15 +1,17 @@
 """How the relay divides rows: those of a partition in one batch, each alone after a refusal, and a key in order."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import UUID
 
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner, murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.db.outbox_queue import OutboxRow
 from chassis.kafka.in_flight import Finished
-from chassis.kafka.producer import BATCH_BYTES, Producer
+from chassis.kafka.producer import BATCH_BYTES, Producer, _hash
 from chassis.kafka.sends import Send, Sends, key_of
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -130,3 +132,19 @@ def test_when_a_batch_is_refused_none_of_its_rows_has_failed_yet_unless_it_is_th
     finished.add(Send([row(3, "k3")], 0), error)
     assert [each.id for each, _ in finished.failed] == [3]
     assert finished.unsent_keys() == {("a", "k1"), ("a", "k2"), ("a", "k3")}
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_key_has_the_hash_that_aiokafka_gives_it(key: str) -> None:
+    assert _hash(key) == murmur2(key.encode()) & 0x7FFFFFFF
+
+
+@given(st.text(st.characters(codec="utf-8")), st.sets(st.integers(0, 9), min_size=1))
+def test_a_key_has_the_partition_that_aiokafka_chooses_among_those_that_the_broker_named(
+    key: str, named: set[int]
+) -> None:
+    cluster = SimpleNamespace(partitions_for_topic=lambda _topic: set(named))
+    producer = KnownPartitions()
+    producer._producer = SimpleNamespace(client=SimpleNamespace(cluster=cluster))
+    chosen = Producer.partition_of(producer, "topic", key)
+    assert chosen == DefaultPartitioner()(key.encode(), sorted(named), [])
