@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import sha1, sha256
 from typing import Any, NamedTuple, Self, TypeVar
 from uuid import UUID, uuid5
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from chassis import exact_json, telemetry
@@ -52,7 +53,7 @@ def wire_headers(source: str, event_id: UUID, topic: str, time_: datetime, extra
         "ce_type": topic,
         "ce_source": source,
         "ce_specversion": "1.0",
-        "ce_time": time_.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "ce_time": orjson.dumps(time_.astimezone(UTC), option=orjson.OPT_UTC_Z)[1:-1].decode(),
         "content-type": "application/json",
         **extra,
     }
@@ -66,7 +67,8 @@ class Unreadable(NamedTuple):
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: that would cost more than all else that is done to receive a message.
+@dataclass(slots=True)
 class Message:
     """One consumed Kafka message.
 
@@ -116,7 +118,7 @@ class Message:
     @property
     def size_bytes(self) -> int:
         """The bytes of key, value and headers."""
-        headers = sum(len(name) + len(data) for name, data in self.raw_headers)
+        headers = sum([len(name) + len(data) for name, data in self.raw_headers])
         return len(self.value or b"") + len(self.raw_key or b"") + headers
 
     @property
@@ -126,7 +128,9 @@ class Message:
 
 def identity(source: str, topic: str, event_id: str) -> UUID:
     """Return the identity of an event. An id is unique within its source and topic only."""
-    return uuid5(_IDENTITIES, repr((source, topic, event_id)))
+    named = _IDENTITIES.bytes + repr((source, topic, event_id)).encode()
+    # As uuid5, which costs twice as much.
+    return UUID(bytes=sha1(named, usedforsecurity=False).digest()[:16], version=5)
 
 
 def _digest(data: bytes | None) -> str:

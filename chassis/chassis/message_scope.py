@@ -1,6 +1,8 @@
 """The scope of one consumed message: its span is the current one, and its fields are on each log line."""
 
-from collections.abc import Iterator
+import random
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -14,6 +16,9 @@ from chassis.logging import direct
 
 # Characters of a key or an id from outside.
 MAX_LOGGED = 255
+
+# Neither id may be zero.
+_USUAL_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 _inside: ContextVar[Message | None] = ContextVar("message_scope", default=None)
 
@@ -35,10 +40,20 @@ def message_scope(message: Message) -> Iterator[Span]:
 def log_applied(logger: str, event: str, message: Message, **fields: object) -> None:
     """Write the line that a message leaves when it is applied, also outside its scope; see `DirectLines`."""
     if _inside.get() is message:
-        span = trace.get_current_span().get_span_context()
+        ids = telemetry.ids(trace.get_current_span().get_span_context())
     else:
-        span = telemetry.tracing.unrecorded(message.headers)
-    direct.info(event, {"logger": logger, **_log_fields(message), **fields, **telemetry.ids(span)})
+        ids = _unrecorded_ids(message.headers)
+    direct.info(event, {"logger": logger, **_log_fields(message), **fields, **ids})
+
+
+def _unrecorded_ids(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the ids of `Tracing.unrecorded`. The usual header is read without OpenTelemetry, ten times as fast."""
+    given = headers.get("traceparent", "")
+    usual = _USUAL_TRACEPARENT.fullmatch(given)
+    if given and not usual:
+        return telemetry.ids(telemetry.tracing.unrecorded(headers))
+    trace_id = usual[1] if usual else f"{random.getrandbits(128) or 1:032x}"
+    return {"trace_id": trace_id, "span_id": f"{random.getrandbits(64) or 1:016x}"}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 MAX_STOCK = 2**31 - 1
@@ -32,16 +33,14 @@ class Category:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A product and the quantity of it that an event names."""
 
     product_id: int
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a stock event asks for: to take or to return these lines (merged) for an order."""
 
     order_id: int
@@ -58,8 +57,7 @@ class LedgerState(StrEnum):
     REJECTED = "REJECTED"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A row of the ledger. There is at most one per order and product."""
 
     product_id: int

@@ -13,7 +13,7 @@ from chassis.loops import wait_any
 log = structlog.get_logger(__name__)
 
 # A run is a part of one fetch, so this is also the most that one transaction applies.
-MAX_RECORDS = 200
+MAX_RECORDS = 500
 # Between two fetches while the broker is in trouble.
 PAUSE_S = 1.0
 

@@ -91,7 +91,7 @@ async def test_what_a_full_database_can_not_mark_is_sent_once_and_marked_when_th
             await bench.session.execute("DROP FUNCTION full_disk CASCADE")
 
     async def all_marked() -> bool:
-        return await bench.session.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0
+        return bool(await bench.session.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0)
 
     await eventually(all_marked)
     stop.set()

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
@@ -76,6 +76,11 @@ def test_an_id_identifies_the_event_within_its_topic_and_source_wherever_it_is_r
         Message.received("payment.success", 0, 1, b"k", b"{}").identity,
     }
     assert len(others | {first}) == 6
+
+
+def test_an_identity_is_that_of_earlier_versions_which_the_inbox_holds() -> None:
+    namespace = UUID("2e1b7f39-6a54-4c1f-8f0c-d5b8f2a7c963")
+    assert identity("a'", "t", "17") == uuid5(namespace, repr(("a'", "t", "17")))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -12,7 +14,7 @@ from structlog.testing import capture_logs
 
 from chassis import telemetry
 from chassis.events import Event, Message
-from chassis.message_scope import log_applied, message_scope
+from chassis.message_scope import _unrecorded_ids, log_applied, message_scope
 
 from .test_telemetry import configured
 
@@ -93,3 +95,26 @@ def test_the_line_of_a_message_without_a_trace_has_ids_of_a_new_one() -> None:
     ids = [line(message(trace_id="0" * 32))["trace_id"] for _ in range(2)]
     assert len(set(ids)) == 2
     assert all(int(each, 16) for each in ids)
+
+
+_USUAL = st.builds(
+    "{}-{}-{}-{}".format,
+    st.sampled_from(["00", "00", "01", "ff", "0"]),
+    st.from_regex("[0-9a-f]{32}", fullmatch=True) | st.sampled_from(["0" * 32, "A" * 32, "a" * 31, "\u0661" * 32]),
+    st.from_regex("[0-9a-f]{16}", fullmatch=True) | st.sampled_from(["0" * 16, "B" * 16, "b" * 17]),
+    st.sampled_from(["00", "01", "0", "01-x", "zz", "01\n", " 01 "]),
+)
+
+
+@examples(_USUAL | st.text(max_size=60), st.sampled_from(["", "a=b", "=", "x" * 600]))
+def test_the_trace_of_headers_is_the_one_that_opentelemetry_finds(given: str, state: str) -> None:
+    headers = {"traceparent": given, "tracestate": state}
+    found = trace.get_current_span(telemetry.extract(headers)).get_span_context().trace_id
+    own = _unrecorded_ids(headers)
+    assert len(own["span_id"]) == 16
+    assert len(own["trace_id"]) == 32
+    assert not found or own["trace_id"] == f"{found:032x}"
+
+
+def test_headers_without_a_trace_begin_a_new_one() -> None:
+    assert _unrecorded_ids({})["trace_id"] != _unrecorded_ids({})["trace_id"]

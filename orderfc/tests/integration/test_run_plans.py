@@ -1,0 +1,64 @@
+"""Runs look up their orders along an index, also when their statements were planned for empty tables (ADR 24)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from chassis.db.database import Database
+from chassis.db.inbox import first_times
+from orderfc.config import Settings
+from orderfc.model import Cause
+from orderfc.repository.orders import quantities
+from orderfc.service.orders import apply_cause
+
+FILLED = 40_000
+FILL = """
+WITH made AS (
+  INSERT INTO orders (id, user_id, total_amount, total_qty, currency, payment_method, shipping_address)
+  SELECT $1::bigint + n, 1, 100, 1, 'IDR', 'CARD', 'here' FROM generate_series(1, $2::int) n RETURNING id),
+lines AS (INSERT INTO order_items (order_id, product_id, name, quantity, price) SELECT id, 1, 'Kopi', 1, 100 FROM made)
+INSERT INTO order_history (order_id, status, cause) SELECT id, 0, 'checkout' FROM made
+"""
+TABLES = ("orders", "order_items", "order_history", "inbox")
+
+
+@pytest.fixture
+async def db(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
+    """Give a database whose tables are empty, and never analysed."""
+    db = Database(Settings(**await make_database("orderfc")))
+    async with db.driver() as connection:
+        for table in TABLES:
+            await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    yield db
+    await db.close()
+
+
+async def fill(db: Database, first: int, count: int) -> None:
+    async with db.driver() as connection:
+        await connection.execute(FILL, first, count)
+
+
+async def rows_scanned(db: Database, orders: Sequence[int]) -> dict[str, int]:
+    """Cancel orders in one run, and return the rows that it read without an index, by table."""
+    run = [(uuid4(), order) for order in orders]
+    async with db.transaction() as tx:
+        new, _ = await first_times(tx, Settings.service, run)
+        changes = await apply_cause(tx, new, Cause.PAYMENT_FAILED)
+        assert all(change.publish_rollback for change in changes)
+        assert await quantities(tx, new) == {order: [(1, 1)] for order in orders}
+        rows = await tx.driver().fetch("SELECT relname, seq_tup_read FROM pg_stat_xact_user_tables")
+    return {row[0]: row[1] for row in rows if row[0] in TABLES}
+
+
+async def test_a_run_reads_no_more_of_tables_that_were_empty_when_its_statements_were_first_planned(
+    db: Database,
+) -> None:
+    # PostgreSQL keeps a plan from the sixth time on.
+    await fill(db, 0, 8)
+    for order in range(1, 9):
+        await rows_scanned(db, [order])
+    first = 10**9
+    await fill(db, first, FILLED)
+    assert await rows_scanned(db, range(first + 1, first + 101)) == dict.fromkeys(TABLES, 0)
