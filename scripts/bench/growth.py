@@ -25,7 +25,7 @@ from bench.growth_rows import GROWN, SMALL, Size, fill
 from bench.growth_work import Work, work_of
 from chassis.config.settings import ServiceSettings, load
 from chassis.db import outbox_queue
-from chassis.db.database import Database, Tx, connect
+from chassis.db.database import Database, Tx, connect, session_settings
 from testkit.databases import Databases
 from testkit.servers import Servers
 
@@ -124,7 +124,7 @@ async def _open(databases: Databases, service: str, size: Size) -> Rehearsal:
     filling = await connect(settings, command_timeout=STATEMENT_TIMEOUT_S)
     await fill(filling, service, size)
     await filling.close()
-    return Rehearsal(settings, await connect(settings, server_settings={"jit": "off"}))
+    return Rehearsal(settings, await connect(settings, server_settings=session_settings(settings)))
 
 
 async def compare(

@@ -54,7 +54,8 @@ def _address(settings: ServiceSettings) -> dict[str, Any]:
     }
 
 
-def _server_settings(settings: ServiceSettings) -> dict[str, str]:
+def session_settings(settings: ServiceSettings) -> dict[str, str]:
+    """Return what a service sets in each session of its database."""
     return {
         "application_name": settings.service,
         "statement_timeout": "5000",
@@ -64,6 +65,8 @@ def _server_settings(settings: ServiceSettings) -> dict[str, str]:
         # Each statement has an index. A plan that is kept may have been made while its tables were empty: it would read
         # them whole, however large they have become, until the next ANALYZE (ADR 24).
         "enable_seqscan": "off",
+        # To plan a statement again for its values takes longer than to run it.
+        "plan_cache_mode": "force_generic_plan",
     }
 
 
@@ -97,7 +100,7 @@ class Database:
             POOL_SIZE,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            server_settings=_server_settings(settings),
+            server_settings=session_settings(settings),
             **_address(settings),
         )
 
@@ -128,7 +131,7 @@ class Database:
         # A host that is gone loses its lock after 25 s: 10 s + 3 * 5 s.
         keepalives = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
         idle = {name: f"{idle_s}s" for name in _IDLE_TIMEOUTS} if idle_s else {}
-        return await connect(self.settings, server_settings=_server_settings(self.settings) | keepalives | idle)
+        return await connect(self.settings, server_settings=session_settings(self.settings) | keepalives | idle)
 
     def wake_relay(self) -> None:
         """Wake this process's relay. A lost hint costs one poll interval."""
