@@ -1,17 +1,20 @@
 """What paymentfc is made of: its neighbours, its handlers and its loops."""
 
-import asyncio
+from collections.abc import Sequence
 from functools import partial
 
+from chassis.db.outbox_queue import OutboxRow, Session
 from chassis.grpc.users import UserClient
+from chassis.kafka.relay import Hook
 from chassis.loops import Loop, Task
 from chassis.resources import Parts, Resources
 from chassis.service import Service
 from paymentfc import events
-from paymentfc.claim_loop import ClaimLoop
+from paymentfc.claim_loop import UNASKED_S, ClaimLoop
 from paymentfc.client.payers import Payers
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
+from paymentfc.due_work import DueWork
 from paymentfc.handler import admin, http, kafka
 from paymentfc.pdf.drawings import Drawings
 from paymentfc.pdf.process import DrawingProcess
@@ -22,10 +25,6 @@ from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import deliver_audit
 from paymentfc.usecase.request_invoice import RequestInvoice
-
-AUDIT_INTERVAL_S = 1.0
-CLOSING_INTERVAL_S = 2.0
-CONFIRMATION_INTERVAL_S = 1.0
 
 
 async def build(settings: Settings) -> Parts:
@@ -38,10 +37,10 @@ async def build(settings: Settings) -> Parts:
     xendit = _gateway(settings)
     drawings = _drawings(settings)
     resources.close += [xendit.close, drawings.close]
-    wake_invoices, wake_closings = asyncio.Event(), asyncio.Event()
-    create = CreateInvoice(db, xendit, Payers(users), settings, wake_closings)
+    due = DueWork(db, settings)
+    create = CreateInvoice(db, xendit, Payers(users), settings, due.closings.wake)
     checks = CheckInvoices(db, xendit, settings)
-    confirmations = ConfirmCallbacks(db, xendit, settings.xendit_confirm_payments)
+    confirmations = ConfirmCallbacks(db, xendit, settings.xendit_confirm_payments, due.confirmations.wake)
     return Parts(
         resources,
         resources.verifier(users),
@@ -52,18 +51,18 @@ async def build(settings: Settings) -> Parts:
             "drawings": drawings,
             "request_invoice": RequestInvoice(db, create, checks),
             "confirmations": confirmations,
-            "wake_closings": wake_closings,
+            "wake_closings": due.closings.wake,
             "webhook_token": settings.xendit_webhook_token.get_secret_value(),
         },
-        handlers=kafka.handlers(db, settings, wake_invoices, wake_closings),
+        handlers=kafka.handlers(db, settings, due.requests.wake, due.closings.wake),
         loops=[
-            *invoice_loops(settings, create, checks, wake_invoices, wake_closings),
-            Loop("audit delivery", AUDIT_INTERVAL_S, partial(deliver_audit, db, audit_log)),
+            *invoice_loops(due, create, checks),
+            Loop("audit delivery", UNASKED_S, partial(deliver_audit, db, audit_log), due.audit.wake),
         ],
         # Woken by the webhook, so it runs where HTTP is served. Also when confirmation is off: some may wait for it.
-        api_loops=[confirmation_loop(confirmations)],
+        api_loops=[due, confirmation_loop(due, confirmations)],
         purges=retention.purges(settings),
-        on_published=published.note_published,
+        on_published=_publish_hook(due),
         on_parked=failed_events.add_parked,
     )
 
@@ -73,9 +72,17 @@ def _gateway(settings: Settings) -> Xendit:
     return Xendit(settings.xendit_base_url, key, allow_http=settings.environment != "production")
 
 
-def confirmation_loop(confirmations: ConfirmCallbacks) -> Task:
-    work = confirmations.confirm
-    return ClaimLoop("confirmations", CONFIRMATION_INTERVAL_S, confirmations.claim, work, confirmations.wake)
+def _publish_hook(due: DueWork) -> Hook:
+    async def note(session: Session, rows: Sequence[OutboxRow]) -> None:
+        await published.note_published(session, rows)
+        due.noted()
+
+    return note
+
+
+def confirmation_loop(due: DueWork, confirmations: ConfirmCallbacks) -> Task:
+    claim, work = confirmations.claim, confirmations.confirm
+    return ClaimLoop("confirmations", claim, work, due.confirmations.wake, note=due.noted)
 
 
 def _drawings(settings: Settings) -> Drawings:
@@ -83,22 +90,15 @@ def _drawings(settings: Settings) -> Drawings:
     return Drawings(DrawingProcess(timeout_s), settings.pdf_max_queue, timeout_s, settings.pdf_cache_bytes)
 
 
-def invoice_loops(
-    settings: Settings,
-    create: CreateInvoice,
-    checks: CheckInvoices,
-    wake_invoices: asyncio.Event,
-    wake_closings: asyncio.Event,
-) -> list[Task]:
+def invoice_loops(due: DueWork, create: CreateInvoice, checks: CheckInvoices) -> list[Task]:
     """Return the loops that work on invoices, each safe to run in several replicas."""
-    new_s, retry_s = settings.scheduler_pending_interval_s, settings.scheduler_retry_interval_s
-    expiry_s, status_s = settings.scheduler_expiry_interval_s, settings.scheduler_status_interval_s
+    note = due.noted
     return [
-        ClaimLoop("pending requests", new_s, create.claim_new, create.make, wake_invoices),
-        ClaimLoop("failed requests", retry_s, create.claim_retries, create.make),
-        ClaimLoop("expiry sweep", expiry_s, checks.claim_past_expiry, checks.sweep),
-        ClaimLoop("status check", status_s, checks.claim_open, checks.check),
-        ClaimLoop("invoice closings", CLOSING_INTERVAL_S, checks.claim_closings, checks.close, wake_closings),
+        ClaimLoop("pending requests", create.claim_new, create.make, due.requests.wake, note=note),
+        ClaimLoop("failed requests", create.claim_retries, create.make, due.retries.wake, note=note),
+        ClaimLoop("expiry sweep", checks.claim_past_expiry, checks.sweep, due.expiry.wake, note=note),
+        ClaimLoop("status check", checks.claim_open, checks.check, due.status.wake, note=note),
+        ClaimLoop("invoice closings", checks.claim_closings, checks.close, due.closings.wake, note=note),
     ]
 
 

@@ -11,6 +11,8 @@ from chassis.loops import Loop
 log = structlog.get_logger(__name__)
 
 SLOTS = 8
+# `wake` says when there is work: see due_work.py.
+UNASKED_S = 3600
 
 T = TypeVar("T")
 
@@ -19,35 +21,37 @@ class ClaimLoop(Generic[T]):
     """Claims as many items as it has free slots, and works on each in a task of its own.
 
     `claim(limit)` commits its claim before it returns. An item whose work fails is free again when its lease ends; the
-    loop goes on.
+    loop goes on. `note` is called whenever it is woken, and after the work on each item.
     """
 
     def __init__(
         self,
         name: str,
-        interval_s: float,
         claim: Callable[[int], Awaitable[Sequence[T]]],
         work: Callable[[T], Awaitable[object]],
         wake: asyncio.Event | None = None,
         slots: int = SLOTS,
+        note: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._claim = claim
         self._work = work
         self._wake = wake or asyncio.Event()
         self._slots = slots
-        self._loop = Loop(name, interval_s, self._fill, self._wake)
+        self._note = note
+        self._loop = Loop(name, UNASKED_S, self._fill, self._wake)
         self._running: set[asyncio.Task[None]] = set()
         self._more = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Claim every `interval_s` seconds and when woken, until `stop` is set; then finish the claimed items."""
+        """Claim at once and whenever woken, until `stop` is set; then finish the claimed items."""
         try:
             await self._loop.run(stop)
         finally:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _fill(self) -> None:
+        self._note()
         free = self._slots - len(self._running)
         if free <= 0:
             self._more = True
@@ -67,5 +71,6 @@ class ClaimLoop(Generic[T]):
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._note()
         if self._more:
             self._wake.set()

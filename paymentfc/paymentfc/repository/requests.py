@@ -43,7 +43,7 @@ class Claim:
 
 
 _TAKE = "lease_until = now() + $2 * interval '1 second', lease_token = $3, attempts = attempts + 1, update_time = now()"
-_FREE = "(lease_until IS NULL OR lease_until <= now())"
+FREE = "(lease_until IS NULL OR lease_until <= now())"
 _ADD = "INSERT INTO payment_requests (payment_id, order_id, attempts) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 _CLAIMED = f"""
 WITH claimed AS ({{update}} RETURNING id, payment_id, order_id, status, attempts, tries, lease_token)
@@ -56,7 +56,7 @@ CROSS JOIN LATERAL (SELECT * FROM payments WHERE payments.id = claimed.payment_i
 _CLAIM = _CLAIMED.format(
     update=f"""
   UPDATE payment_requests SET {_TAKE} WHERE id = ANY(ARRAY(
-    SELECT id FROM payment_requests WHERE {{status}} AND next_attempt_at <= now() AND {_FREE}
+    SELECT id FROM payment_requests WHERE {{status}} AND next_attempt_at <= now() AND {FREE}
     ORDER BY next_attempt_at, id LIMIT $1 FOR UPDATE SKIP LOCKED))"""
 )
 NEW = "status = 'PENDING'"
@@ -66,7 +66,7 @@ _CLAIM_ONE = _CLAIMED.format(
     update=f"""
   UPDATE payment_requests SET {_TAKE} WHERE id = ANY(ARRAY(
     SELECT id FROM payment_requests
-    WHERE order_id = $1 AND status IN ('PENDING', 'FAILED') AND next_attempt_at <= now() AND {_FREE}
+    WHERE order_id = $1 AND status IN ('PENDING', 'FAILED') AND next_attempt_at <= now() AND {FREE}
     FOR UPDATE SKIP LOCKED))"""
 )
 _FINISH = """

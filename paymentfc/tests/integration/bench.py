@@ -20,6 +20,7 @@ from paymentfc.app import invoice_loops
 from paymentfc.claim_loop import SLOTS
 from paymentfc.client.payers import Payers
 from paymentfc.config import Settings
+from paymentfc.due_work import DueWork
 from paymentfc.events import OrderCreated, StockRejected
 from paymentfc.handler.kafka import handlers
 from paymentfc.model.callback import Callback, Outcome
@@ -38,7 +39,7 @@ from .fakes import FakeUsers, FakeXendit
 
 REPLICAS = 3
 NEVER_S = 3_600.0
-LOOPS = ("pending requests", "failed requests")
+LOOPS = ("pending requests", "failed requests", "due work")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 _order_ids = itertools.count(1)
 
@@ -221,7 +222,9 @@ async def running(bench: Bench, **intervals: float) -> AsyncIterator[None]:
     """Run the loops that make invoices, with the bench's gateway; without `intervals` they only run when woken."""
     never = dict.fromkeys(("scheduler_pending_interval_s", "scheduler_retry_interval_s"), NEVER_S)
     settings = bench.settings.model_copy(update=never | intervals)
-    loops = invoice_loops(settings, bench.create, bench.checks, bench.wake, asyncio.Event())
+    due = DueWork(bench.db, settings)
+    due.requests.wake = bench.wake
+    loops = [due, *invoice_loops(due, bench.create, bench.checks)]
     stop = asyncio.Event()
     before = _rounds()
     started = [asyncio.ensure_future(loop.run(stop)) for loop in loops if loop.name in LOOPS]

@@ -38,7 +38,7 @@ class Queue:
 async def test_slots_bound_the_work_and_a_slow_item_holds_up_none_of_the_others() -> None:
     queue = Queue("slow", *(f"item-{number}" for number in range(50)))
     stop = asyncio.Event()
-    running = asyncio.create_task(ClaimLoop("t", 60, queue.claim, queue.work, slots=4).run(stop))
+    running = asyncio.create_task(ClaimLoop("t", queue.claim, queue.work, slots=4).run(stop))
     await eventually(lambda: len(queue.done) == 50)
     assert queue.most_at_once == 4
     stop.set()
@@ -55,7 +55,7 @@ async def test_more_items_than_were_asked_for_are_worked_off_before_the_next_cla
         return await queue.claim(10)
 
     stop, wake = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(ClaimLoop("t", 60, generous, queue.work, wake=wake, slots=4).run(stop))
+    running = asyncio.create_task(ClaimLoop("t", generous, queue.work, wake=wake, slots=4).run(stop))
     await eventually(lambda: queue.at_once == 10)
     wake.set()
     await eventually(lambda: not wake.is_set())
@@ -69,7 +69,7 @@ async def test_more_items_than_were_asked_for_are_worked_off_before_the_next_cla
 async def test_a_failing_item_ends_neither_the_loop_nor_the_others() -> None:
     queue = Queue("bad", "good")
     stop, wake = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(ClaimLoop("t", 60, queue.claim, queue.work, wake=wake).run(stop))
+    running = asyncio.create_task(ClaimLoop("t", queue.claim, queue.work, wake=wake).run(stop))
     await eventually(lambda: queue.done == ["good"])
     queue.waiting.append("woken")
     wake.set()

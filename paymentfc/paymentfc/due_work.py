@@ -1,0 +1,86 @@
+"""Wakes the loops whose work is due. One statement looks for all of them, so that at rest none asks for itself."""
+
+import asyncio
+
+from chassis.db.database import Database
+from chassis.loops import Loop
+from paymentfc.config import Settings
+from paymentfc.repository.due import due
+
+# For what this process was not told of: another one has committed it, and was killed before it did the work.
+LOOK_S = 2.0
+# Steps that follow each other closely leave several audit entries: they are delivered together.
+GATHER_S = 0.5
+# A round of a loop comes at most so much later than its interval says.
+_LATE = 1.1
+
+
+class Queue:
+    """Work of one kind, looked for at least every `interval_s` seconds. `wake` wakes the loop that does it."""
+
+    def __init__(self, interval_s: float) -> None:
+        self.interval_s = interval_s
+        self.wake = asyncio.Event()
+        self._look_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
+
+    def wake_in(self, seconds: float) -> None:
+        """Wake the loop in so many seconds, unless it is woken sooner."""
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(seconds, 0.0)
+        if self._timer is not None:
+            if self._wakes_at <= at:
+                return
+            self._timer.cancel()
+        self._wakes_at = at
+        self._timer = loop.call_at(at, self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self.wake.set()
+
+    def looks_by(self, at: float) -> bool:
+        """Whether a look is to be taken before that time."""
+        return self._look_at < at
+
+    def looked(self, now: float, in_s: float | None) -> None:
+        """Take note of a look, which has found that the next item is due in `in_s` seconds."""
+        self._look_at = now + self.interval_s
+        if in_s is not None and in_s < self.interval_s:
+            self.wake_in(in_s)
+
+
+class DueWork:
+    """The queues of this service, and the loop that looks for their work."""
+
+    name = "due work"
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self._db = db
+        self._min_age_s = settings.scheduler_status_min_age_s
+        self.requests = Queue(settings.scheduler_pending_interval_s)
+        self.retries = Queue(settings.scheduler_retry_interval_s)
+        self.expiry = Queue(settings.scheduler_expiry_interval_s)
+        self.status = Queue(settings.scheduler_status_interval_s)
+        self.confirmations, self.closings, self.audit = Queue(LOOK_S), Queue(LOOK_S), Queue(LOOK_S)
+        self._queues = {name: queue for name, queue in vars(self).items() if isinstance(queue, Queue)}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look as often as the shortest interval asks for, until `stop` is set."""
+        await Loop(self.name, self._interval_s(), self._look).run(stop)
+
+    def noted(self) -> None:
+        """Say that steps were taken, which leave audit entries."""
+        self.audit.wake_in(GATHER_S)
+
+    def _interval_s(self) -> float:
+        return min(queue.interval_s for queue in self._queues.values())
+
+    async def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        next_look = now + self._interval_s() * _LATE
+        queues = {name: queue for name, queue in self._queues.items() if queue.looks_by(next_look)}
+        found = await due(self._db, self._min_age_s)
+        for name, queue in queues.items():
+            queue.looked(now, getattr(found, name))
