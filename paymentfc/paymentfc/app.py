@@ -1,6 +1,6 @@
 """What paymentfc is made of: its neighbours, its handlers and its loops."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from chassis.db.outbox_queue import OutboxRow, Session
@@ -56,7 +56,7 @@ async def build(settings: Settings) -> Parts:
         },
         handlers=kafka.handlers(db, settings, due.requests.wake, due.closings.wake),
         loops=[
-            *invoice_loops(due, create, checks),
+            *invoice_loops(due, create, checks, users.connect),
             Loop("audit delivery", UNASKED_S, partial(deliver_audit, db, audit_log), due.audit.wake),
         ],
         # Woken by the webhook, so it runs where HTTP is served. Also when confirmation is off: some may wait for it.
@@ -90,11 +90,21 @@ def _drawings(settings: Settings) -> Drawings:
     return Drawings(DrawingProcess(timeout_s), settings.pdf_max_queue, timeout_s, settings.pdf_cache_bytes)
 
 
-def invoice_loops(due: DueWork, create: CreateInvoice, checks: CheckInvoices) -> list[Task]:
-    """Return the loops that work on invoices, each safe to run in several replicas."""
+def invoice_loops(
+    due: DueWork, create: CreateInvoice, checks: CheckInvoices, connect: Callable[[], None] = lambda: None
+) -> list[Task]:
+    """Return the loops that work on invoices, each safe to run in several replicas.
+
+    `connect` is called when the payer's e-mail address is about to be asked for.
+    """
     note = due.noted
+
+    def begun() -> None:
+        due.noted()
+        connect()
+
     return [
-        ClaimLoop("pending requests", create.claim_new, create.make, due.requests.wake, note=note),
+        ClaimLoop("pending requests", create.claim_new, create.make, due.requests.wake, note=begun),
         ClaimLoop("failed requests", create.claim_retries, create.make, due.retries.wake, note=note),
         ClaimLoop("expiry sweep", checks.claim_past_expiry, checks.sweep, due.expiry.wake, note=note),
         ClaimLoop("status check", checks.claim_open, checks.check, due.status.wake, note=note),

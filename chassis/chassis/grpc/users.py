@@ -1,5 +1,6 @@
 """The client of userfc: token validation and user look-up."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +18,9 @@ from chassis.pb import user_pb2, user_pb2_grpc
 log = structlog.get_logger(__name__)
 
 DEADLINE_S = 2.0
+# A channel without a call for so long is closed: as long as there is one, gRPC's threads wake ten times a second. The
+# next call takes 2 ms longer (measured). It must be more than a call may take, and than what is between two probes.
+REST_S = 15.0
 # How gRPC says that a certificate has another authority or another name.
 UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification Check failed")
 
@@ -30,13 +34,15 @@ class User:
 
 
 class UserClient:
-    """Calls userfc by gRPC with a deadline of 2 s each. Connects at the first call."""
+    """Calls userfc by gRPC with a deadline of 2 s each. Connects at the first call, also after a time of rest."""
 
     def __init__(self, addr: str, credentials: str | SecretStr, tls: grpc.ChannelCredentials | None = None) -> None:
         self._addr = addr
         self._tls = tls
         self._credentials = credentials
         self._channel: grpc.aio.Channel | None = None
+        self._used_at = 0.0
+        self._closing: asyncio.Future[None] | None = None
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> Self:
@@ -76,15 +82,35 @@ class UserClient:
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise Unavailable("userfc is not serving")
 
+    def connect(self) -> None:
+        """Begin to connect, so that a call which follows soon does not wait for it."""
+        self._open().get_state(try_to_connect=True)
+
     async def close(self) -> None:
-        if self._channel is not None:
-            await self._channel.close()
-            self._channel = None
+        opened, self._channel = self._channel, None
+        if opened is not None:
+            await opened.close()
 
     def _open(self) -> grpc.aio.Channel:
+        loop = asyncio.get_running_loop()
+        self._used_at = loop.time()
         if self._channel is None:
             self._channel = channel(self._addr, self._tls)
+            loop.call_later(REST_S, self._rest, self._channel)
         return self._channel
+
+    def _rest(self, opened: grpc.aio.Channel) -> None:
+        """Close a channel that was not used for REST_S; look again when it may be time for it otherwise."""
+        if opened is not self._channel:
+            return
+        loop = asyncio.get_running_loop()
+        left_s = self._used_at + REST_S - loop.time()
+        if left_s > 0:
+            loop.call_later(left_s, self._rest, opened)
+        else:
+            # Now, so that no call begins on it any more.
+            self._channel = None
+            self._closing = asyncio.ensure_future(opened.close())
 
     def _stub(self) -> "user_pb2_grpc.UserServiceStub":
         return user_pb2_grpc.UserServiceStub(self._open())

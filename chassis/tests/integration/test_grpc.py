@@ -1,6 +1,7 @@
 """A real gRPC server and the client for userfc, over the loopback interface."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +16,10 @@ from pydantic import SecretStr
 from chassis.config.settings import ServiceSettings
 from chassis.errors import NotFound, Unavailable
 from chassis.grpc import server as chassis_grpc
+from chassis.grpc import users as users_module
 from chassis.grpc.users import User, UserClient
 from chassis.pb import user_pb2, user_pb2_grpc
-from testkit import free_port
+from testkit import eventually, free_port
 
 CREDENTIAL = "the-internal-credential"
 
@@ -95,6 +97,37 @@ async def test_a_server_that_is_away_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await client.ping()
     await client.close()
+
+
+def connections() -> int:
+    """Return how many gRPC channels of clients this process has."""
+    return sum(isinstance(each, grpc.aio.Channel) for each in gc.get_objects())
+
+
+async def test_a_channel_that_nobody_uses_is_closed_and_the_next_call_opens_another(
+    client: UserClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users_module, "REST_S", 0.1)
+    before = connections()
+    assert await client.validate_token("good")
+    assert connections() == before + 1
+    await eventually(lambda: connections() == before)
+    assert await client.validate_token("good")
+    await eventually(lambda: connections() == before)
+    client.connect()
+    assert connections() == before + 1
+    assert (await client.get_user(7)).name == "Ann"
+
+
+async def test_a_channel_that_is_used_stays_open(client: UserClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users_module, "REST_S", 0.5)
+    client.connect()
+    [opened] = [each for each in gc.get_objects() if isinstance(each, grpc.aio.Channel)]
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 1.5
+    while loop.time() < end:
+        assert await client.validate_token("good")
+        assert opened.get_state() is grpc.ChannelConnectivity.READY
 
 
 async def test_a_call_ends_at_its_deadline(client: UserClient) -> None:
