@@ -119,14 +119,14 @@ class ProductCache:
 
     async def sweep(self) -> bool:
         """Renew the mark that lets all replicas believe Redis. Without trust, first invalidate all recent changes."""
-        run_id = await self._answers.run_id()
-        if run_id is None or run_id != self._run_id:
+        if self.trusted:
+            if self._run_id is not None and await self._answers.renew(self._run_id):
+                return False
             self._epoch += 1
+        run_id = await self._answers.run_id()
         if run_id is None:
             return False
-        if self.trusted:
-            if await self._answers.renew(only_existing=True):
-                return False
+        if run_id != self._run_id:
             self._epoch += 1
         epoch = self._epoch
         if not await self._answers.invalidate(await self._changed_since(TTL_S + SWEEP_MARGIN_S)):
@@ -135,7 +135,7 @@ class ProductCache:
         self._run_id = run_id
         self._swept_epoch = epoch
         if self.trusted:
-            await self._answers.renew(only_existing=False)
+            await self._answers.mark()
         return not self.trusted
 
     async def repeat(self) -> None:

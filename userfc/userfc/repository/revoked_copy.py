@@ -1,8 +1,9 @@
 """The copy of the revoked tokens in Redis, which every service reads, and the marks of a complete and current copy."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
+from typing import cast
 
 import structlog
 from redis.asyncio import Redis
@@ -11,6 +12,16 @@ from chassis.auth.revocation import CURRENT, CURRENT_S, FILLED, key
 from chassis.redis.client import FAILURES, RedisClient
 
 log = structlog.get_logger(__name__)
+
+# Sets both marks unless the data is other than that of ARGV[1] by now: the id that `_id_of` makes.
+_MARK = """
+local server, stats = redis.call('INFO', 'server'), redis.call('INFO', 'stats')
+local id = string.match(server, 'run_id:(%w+)') .. ' ' .. (string.match(stats, 'evicted_keys:(%d+)') or '0')
+if id ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], id)
+redis.call('SET', KEYS[2], '1', 'EX', ARGV[2])
+return 1
+"""
 
 
 class RevokedCopy:
@@ -46,8 +57,12 @@ class RevokedCopy:
         """
 
         async def read(client: Redis) -> tuple[str, bool]:
-            data_id = await _data_id(client)
-            filled, current = await client.mget(FILLED, CURRENT)
+            pipe = client.pipeline(transaction=False)
+            pipe.info("server")
+            pipe.info("stats")
+            pipe.mget(FILLED, CURRENT)
+            server, stats, (filled, current) = await pipe.execute()
+            data_id = _id_of(server, stats)
             is_of_other_data = filled is not None and filled != data_id.encode()
             if is_of_other_data:
                 log.warning("redis may have lost revoked tokens", data=data_id)
@@ -75,25 +90,15 @@ class RevokedCopy:
         """
 
         async def write(client: Redis) -> bool:
-            if await _data_id(client) != data_id:
-                return False
-            pipe = client.pipeline(transaction=False)
-            # Missing after FLUSHALL.
-            pipe.set(FILLED, data_id)
-            pipe.set(CURRENT, b"1", ex=CURRENT_S)
-            await pipe.execute()
-            return True
+            done = client.eval(_MARK, 2, FILLED, CURRENT, data_id, CURRENT_S)
+            return await cast("Awaitable[int]", done) == 1
 
         return await self._redis.or_default(write, False, writes=True)
 
 
-async def _data_id(client: Redis) -> str:
+def _id_of(server: Mapping[str, object], stats: Mapping[str, object]) -> str:
     """Return what changes when Redis may have lost keys: by a restart, a fail-over, or an eviction for want of memory.
 
     Where `maxmemory-policy` is not `noeviction`, a full Redis drops revoked tokens and goes on taking writes.
     """
-    pipe = client.pipeline(transaction=False)
-    pipe.info("server")
-    pipe.info("stats")
-    server, stats = await pipe.execute()
     return f"{server['run_id']} {stats.get('evicted_keys', 0)}"
