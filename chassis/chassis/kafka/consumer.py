@@ -149,6 +149,8 @@ def _options(settings: ServiceSettings, group: str) -> dict[str, Any]:
         # Off: a member that fetches nothing, because it waits for its database or because it has no partition, would
         # leave the group, and come back for a fetch only.
         "max_poll_interval_ms": 2**31 - 1,
+        # Nothing waits for it: the fetcher is woken by what it waits for. The default is five times a second.
+        "consumer_timeout_ms": 5_000,
         "metadata_max_age_ms": 30_000,
         "retry_backoff_ms": 100,
     }
