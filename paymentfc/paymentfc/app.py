@@ -20,6 +20,7 @@ from paymentfc.pdf.drawings import Drawings
 from paymentfc.pdf.process import DrawingProcess
 from paymentfc.repository import failed_events, published, retention
 from paymentfc.repository.audit import AuditLog
+from paymentfc.repository.requests import Claim
 from paymentfc.usecase.check_invoices import CheckInvoices
 from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.create_invoice import CreateInvoice
@@ -99,12 +100,12 @@ def invoice_loops(
     """
     note = due.noted
 
-    def begun() -> None:
-        due.noted()
+    async def claim_new(limit: int) -> list[Claim]:
         connect()
+        return await create.claim_new(limit)
 
     return [
-        ClaimLoop("pending requests", create.claim_new, create.make, due.requests.wake, note=begun),
+        ClaimLoop("pending requests", claim_new, create.make, due.requests.wake, note=note),
         ClaimLoop("failed requests", create.claim_retries, create.make, due.retries.wake, note=note),
         ClaimLoop("expiry sweep", checks.claim_past_expiry, checks.sweep, due.expiry.wake, note=note),
         ClaimLoop("status check", checks.claim_open, checks.check, due.status.wake, note=note),

@@ -21,7 +21,7 @@ class ClaimLoop(Generic[T]):
     """Claims as many items as it has free slots, and works on each in a task of its own.
 
     `claim(limit)` commits its claim before it returns. An item whose work fails is free again when its lease ends; the
-    loop goes on. `note` is called whenever it is woken, and after the work on each item.
+    loop goes on. `note` is called after the work on each item.
     """
 
     def __init__(
@@ -51,7 +51,6 @@ class ClaimLoop(Generic[T]):
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _fill(self) -> None:
-        self._note()
         free = self._slots - len(self._running)
         if free <= 0:
             self._more = True

@@ -7,8 +7,9 @@ from chassis.loops import Loop
 from paymentfc.config import Settings
 from paymentfc.repository.due import due
 
-# For what this process was not told of: another one has committed it, and was killed before it did the work.
-LOOK_S = 2.0
+# For what this process was not told of: another one has committed it, and was killed before it did the work. The longer
+# time is for a service that has had nothing to do for BUSY_S.
+LOOK_S, REST_LOOK_S, BUSY_S = 1.0, 2.0, 60.0
 # Steps that follow each other closely leave several audit entries: they are delivered together.
 GATHER_S = 0.5
 # A round of a loop comes at most so much later than its interval says.
@@ -63,24 +64,28 @@ class DueWork:
         self.retries = Queue(settings.scheduler_retry_interval_s)
         self.expiry = Queue(settings.scheduler_expiry_interval_s)
         self.status = Queue(settings.scheduler_status_interval_s)
-        self.confirmations, self.closings, self.audit = Queue(LOOK_S), Queue(LOOK_S), Queue(LOOK_S)
+        self.confirmations, self.closings, self.audit = (Queue(REST_LOOK_S) for _ in range(3))
         self._queues = {name: queue for name, queue in vars(self).items() if isinstance(queue, Queue)}
+        configured = (self.requests, self.retries, self.expiry, self.status)
+        self._rest_s = min(REST_LOOK_S, *(queue.interval_s for queue in configured))
+        self._wake = asyncio.Event()
+        self._busy_until = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look as often as the shortest interval asks for, until `stop` is set."""
-        await Loop(self.name, self._interval_s(), self._look).run(stop)
+        """Look every REST_LOOK_S, or as often as the shortest interval asks for, until `stop` is set."""
+        await Loop(self.name, self._rest_s, self._look, self._wake).run(stop)
 
     def noted(self) -> None:
         """Say that steps were taken, which leave audit entries."""
         self.audit.wake_in(GATHER_S)
-
-    def _interval_s(self) -> float:
-        return min(queue.interval_s for queue in self._queues.values())
+        self._busy_until = asyncio.get_running_loop().time() + BUSY_S
 
     async def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
-        next_look = now + self._interval_s() * _LATE
-        queues = {name: queue for name, queue in self._queues.items() if queue.looks_by(next_look)}
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        queues = {name: queue for name, queue in self._queues.items() if queue.looks_by(now + self._rest_s * _LATE)}
         found = await due(self._db, self._min_age_s)
         for name, queue in queues.items():
             queue.looked(now, getattr(found, name))
+        if now < self._busy_until and self._rest_s > LOOK_S:
+            loop.call_later(LOOK_S, self._wake.set)

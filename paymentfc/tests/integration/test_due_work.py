@@ -116,7 +116,7 @@ async def _watching(bench: Bench, **intervals: float) -> AsyncIterator[DueWork]:
 
 
 async def test_work_that_another_process_has_left_wakes_its_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(due_work, "LOOK_S", 0.05)
+    monkeypatch.setattr(due_work, "REST_LOOK_S", 0.05)
     async with _watching(bench) as work:
         assert not work.confirmations.wake.is_set()
         await _make(bench, "confirmations")
@@ -129,7 +129,7 @@ async def test_work_that_another_process_has_left_wakes_its_loop(bench: Bench, m
 async def test_a_loop_is_woken_when_an_item_becomes_due_and_not_at_the_next_look(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(due_work, "LOOK_S", 20.0)
+    monkeypatch.setattr(due_work, "REST_LOOK_S", 20.0)
     await _make(bench, "confirmations")
     await bench.execute("UPDATE payment_confirmations SET due_at = now() + interval '1 second'")
     async with _watching(bench) as work:
@@ -138,7 +138,7 @@ async def test_a_loop_is_woken_when_an_item_becomes_due_and_not_at_the_next_look
 
 
 async def test_a_database_that_is_away_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(due_work, "LOOK_S", 0.05)
+    monkeypatch.setattr(due_work, "REST_LOOK_S", 0.05)
     calls = 0
 
     async def failing(db: Database, min_age_s: float) -> Due:
@@ -159,17 +159,31 @@ async def test_the_steps_of_a_claim_loop_wake_the_delivery_of_their_audit_entrie
     bench: Bench, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a look: the entries of a payment do not wait for one."""
-    monkeypatch.setattr(due_work, "LOOK_S", NEVER_S)
+    monkeypatch.setattr(due_work, "REST_LOOK_S", NEVER_S)
     monkeypatch.setattr(due_work, "GATHER_S", 0.05)
     work = DueWork(bench.db, settings)
     loop = ClaimLoop("t", bench.create.claim_new, bench.create.make, work.requests.wake, note=work.noted)
     stop = asyncio.Event()
     running = asyncio.ensure_future(loop.run(stop))
-    await eventually(work.audit.wake.is_set)
-    work.audit.wake.clear()
     await bench.order()
+    assert not work.audit.wake.is_set()
     work.requests.wake.set()
     await eventually(work.audit.wake.is_set)
     stop.set()
     with suppress(asyncio.CancelledError):
         await running
+
+
+async def test_a_service_that_has_worked_looks_again_before_the_interval_of_one_at_rest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due_work, "REST_LOOK_S", NEVER_S)
+    monkeypatch.setattr(due_work, "LOOK_S", 0.05)
+    async with _watching(bench) as work:
+        work.noted()
+        await _make(bench, "confirmations")
+        for _ in range(2):
+            await eventually(work.confirmations.wake.is_set)
+            assert len(await bench.confirmations.claim(8)) == 1
+            work.confirmations.wake.clear()
+            await bench.execute("UPDATE payment_confirmations SET due_at = now()")
