@@ -50,4 +50,5 @@ SELECT
 async def due(db: Database, min_age_s: float) -> Due:
     """Look at all kinds of work. An open invoice that was never checked is due when it is `min_age_s` seconds old."""
     async with db.driver() as connection:
-        return Due(*await connection.fetchrow(_DUE, min_age_s))
+        [row] = await connection.fetch(_DUE, min_age_s)
+    return Due(*row)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from prometheus_client import REGISTRY
 
 from chassis.db.database import Database
 from paymentfc import due_work
@@ -100,6 +101,10 @@ async def test_each_kind_is_read_along_the_index_of_its_claim(bench: Bench) -> N
     assert "Sort" not in plan
 
 
+def _looks() -> float:
+    return REGISTRY.get_sample_value("loop_runs_total", {"loop": "due work", "outcome": "done"}) or 0
+
+
 @asynccontextmanager
 async def _watching(bench: Bench, **intervals: float) -> AsyncIterator[DueWork]:
     """Run the look with these intervals, the others never."""
@@ -117,7 +122,9 @@ async def _watching(bench: Bench, **intervals: float) -> AsyncIterator[DueWork]:
 
 async def test_work_that_another_process_has_left_wakes_its_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(due_work, "REST_LOOK_S", 0.05)
+    before = _looks()
     async with _watching(bench) as work:
+        await eventually(lambda: _looks() > before)
         assert not work.confirmations.wake.is_set()
         await _make(bench, "confirmations")
         await eventually(work.confirmations.wake.is_set)
