@@ -221,8 +221,7 @@ def _rounds() -> list[float]:
 async def running(bench: Bench, **intervals: float) -> AsyncIterator[None]:
     """Run the loops that make invoices, with the bench's gateway; without `intervals` they only run when woken."""
     never = dict.fromkeys(("scheduler_pending_interval_s", "scheduler_retry_interval_s"), NEVER_S)
-    settings = bench.settings.model_copy(update=never | intervals)
-    due = DueWork(bench.db, settings)
+    due = DueWork(bench.db, bench.settings.model_copy(update=never | intervals))
     due.requests.wake = bench.wake
     loops = [due, *invoice_loops(due, bench.create, bench.checks)]
     stop = asyncio.Event()
