@@ -1,4 +1,4 @@
-"""HTTP with Xendit, by aiohttp. Imported at the first call (ADR 31)."""
+"""HTTP with Xendit, by aiohttp. Imported at the first call (ADR 30)."""
 
 import asyncio
 import ssl
