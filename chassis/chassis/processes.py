@@ -61,10 +61,12 @@ class Child:
         if by_itself or status:
             raise ProcessEnded(f"{self.name} (pid {self.pid}) ended with {status}")
 
-    def close(self) -> None:
-        """End the process, if it runs, and wait for its end: at most 5 s, then it is killed."""
+    def hang_up(self) -> None:
+        """Let the process stop, if it runs."""
         self._connection.close()
-        deadline = time.monotonic() + CLOSE_S
+
+    def wait(self, deadline: float) -> None:
+        """Wait until the process has ended; at `deadline`, in time.monotonic(), it is killed."""
         while self._status is None:
             if time.monotonic() > deadline:
                 os.kill(self.pid, signal.SIGKILL)
@@ -83,7 +85,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Group:
-    """What a process knows of the others. Without arguments it is the only one, and opens its port itself."""
+    """What a process knows of the others. `Group()` is a process alone, which opens its port itself."""
 
     number: int = 1
     listeners: Sequence[socket.socket] | None = None
@@ -113,8 +115,12 @@ class Group:
         loop.add_reader(parent, ended)
 
     def close(self) -> None:
+        """End the other processes that run, and wait for them: at most 5 s, then they are killed."""
         for child in self.children:
-            child.close()
+            child.hang_up()
+        deadline = time.monotonic() + CLOSE_S
+        for child in self.children:
+            child.wait(deadline)
 
 
 ALONE = Group()
@@ -155,7 +161,7 @@ def _child(
     known: Sequence[Peer],
     pairs: Sequence[tuple[socket.socket, socket.socket]],
 ) -> Group:
-    """Keep what belongs to this process. The first one's ends of the pairs would hide its end."""
+    """Keep what belongs to this process. With a copy of the first one's sockets it would not see that one end."""
     for number in (signal.SIGTERM, signal.SIGINT):
         # They come to all processes of a terminal or of a container; the first decides. Ignored, they would stay
         # ignored in programs that this process starts.

@@ -21,7 +21,7 @@ from chassis.db import backlog, hints, housekeeping, sessions
 from chassis.http.app import create_app, management_app
 from chassis.http.peers import Control
 from chassis.http.probes import Readiness, answers
-from chassis.http.server import http_server
+from chassis.http.server import HTTP_SHARE, http_server
 from chassis.jobs import run_once
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
@@ -126,16 +126,17 @@ def run_cli(service: Service) -> None:
     settings = load(service.settings)
     logging.setup(service.name, settings.log_level)
     if command in ("migrate", "topics"):
+        gc.enable()
         if refusal := uvloop.run(run_once(command, settings, service.topics)):
             sys.exit(f"{service.name}: {refusal}")
     else:
         failpoint.arm(settings.failpoints)
         group = processes.fork(settings) if settings.http_processes > 1 and command != "worker" else ALONE
         try:
-            well = uvloop.run(_run(service, settings, command, group))
+            stopped_well = uvloop.run(_run(service, settings, command, group))
         finally:
             group.close()
-        if not well:
+        if not stopped_well:
             sys.exit(1)
 
 
@@ -191,14 +192,20 @@ async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.
     for server in servers:
         server.should_exit = True
     if process.grpc is not None:
-        running.add(asyncio.create_task(_stop_grpc(process.grpc), name="grpc-stop"))
+        running.add(asyncio.create_task(process.grpc.stop(grace=5), name="grpc-stop"))
     tasks_stop.set()
-    deadline = asyncio.get_running_loop().time() + settings.shutdown_timeout_s * PARTS_SHARE
+    deadline = asyncio.get_running_loop().time() + _parts_s(settings.shutdown_timeout_s, process.group)
     await _wait_until(deadline, running | ordinary)
     last_stop.set()
     await _wait_until(deadline, last)
     in_time = await _cancel_late((running | ordinary | last) - done, settings.shutdown_timeout_s * CANCEL_SHARE)
     return asked and in_time
+
+
+def _parts_s(shutdown_s: float, group: Group) -> float:
+    """Return how long the parts may take to stop. Another process than the first has closed when this time is over."""
+    parts_s = shutdown_s * PARTS_SHARE
+    return parts_s if group.is_first else max(parts_s - CLOSE_TIMEOUT_S, shutdown_s * HTTP_SHARE)
 
 
 async def _cancel_late(parts: set[asyncio.Task[None]], cancel_s: float) -> bool:
@@ -233,10 +240,6 @@ async def _until(stop: asyncio.Event, part: Task) -> None:
 
 async def _grpc_done(server: aio.Server) -> None:
     await server.wait_for_termination()
-
-
-async def _stop_grpc(server: aio.Server) -> None:
-    await server.stop(grace=5)
 
 
 def _freeze_gc() -> None:

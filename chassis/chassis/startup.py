@@ -27,7 +27,7 @@ UNUSED = (
 
 def run(package: str) -> None:
     """Run the command that the command line names, as `chassis.service.run_cli` does, for the service in `package`."""
-    # What a start makes is kept. The service switches collection on when its parts run.
+    # What a start makes is kept. Collection is switched on when the service's parts, or another command, run.
     gc.disable()
     service = imported(package)
     from chassis.service import run_cli

@@ -45,7 +45,7 @@ class _Ids(RandomIdGenerator):
 class Tracing:
     """Opens spans. The trace id decides whether a trace is sampled, also when its parent is remote.
 
-    So a caller can't have its requests sampled, and all services agree. A span that is not sampled is not made by the
+    So all services agree, and a caller's sampled flag decides nothing. A span that is not sampled is not made by the
     SDK, where it would cost several times more: it only carries its ids on.
     """
 

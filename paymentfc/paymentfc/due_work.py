@@ -84,7 +84,13 @@ class DueWork:
         loop = asyncio.get_running_loop()
         now = loop.time()
         queues = {name: queue for name, queue in self._queues.items() if queue.looks_by(now + self._rest_s * _LATE)}
-        found = await due(self._db, self._min_age_s)
+        try:
+            found = await due(self._db, self._min_age_s)
+        except Exception:
+            # One queue must not hold up the others: each loop asks for its own work.
+            for queue in queues.values():
+                queue.wake.set()
+            raise
         for name, queue in queues.items():
             queue.looked(now, getattr(found, name))
         if now < self._busy_until and self._rest_s > LOOK_S:

@@ -75,7 +75,7 @@ class Cycle(RequestResponseCycle):
 
 
 class Requests(HttpToolsProtocol):
-    """A connection of uvicorn whose requests are such cycles."""
+    """A connection of uvicorn that answers each of its requests with a `Cycle`."""
 
     def take_request(self, version: str) -> None:
         """Give a request to the application when its head is complete: at once, or after those before it."""

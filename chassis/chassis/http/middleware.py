@@ -171,9 +171,9 @@ class ChassisMiddleware:
             await self._answer_failure(exchange, receive, error)
 
     async def _refused_body(self, exchange: _Exchange, headers: dict[bytes, bytes], receive: Receive) -> bool:
-        """Put the body into the scope, or refuse it: if it is too large, and with GET as that of no route.
+        """Put the body into the scope, or refuse it: when it is too large, or with GET above the default of routes.
 
-        Pages and unknown addresses read no body, and are no routes of ours.
+        A GET may be for a page or an unknown address: they have no route that would read the body, and so refuse it.
         """
         body = Body(exchange.scope, headers, receive, exchange.slot)
         if not body.fits:

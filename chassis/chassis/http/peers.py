@@ -73,9 +73,10 @@ class Control:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            if not _is_ours(writer.get_extra_info("socket")):
+                return
             async with asyncio.timeout(TIMEOUT_S):
-                answer = self._answers.get((await reader.readline()).strip())
-                if answer is not None and _is_ours(writer.get_extra_info("socket")):
+                if answer := self._answers.get((await reader.readline()).strip()):
                     writer.write(await answer())
                     await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:

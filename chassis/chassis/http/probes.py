@@ -59,6 +59,12 @@ class Readiness:
         result._checks = self._checks | {peer.name: (peer.check, True) for peer in peers}
         return result
 
+    def critical(self) -> "Readiness":
+        """Return the critical ones of these checks. The others may hang for as long as a check may take."""
+        result = Readiness(self.migrations)
+        result._checks = {name: check for name, check in self._checks.items() if check[1]}
+        return result
+
     async def report(self) -> Report:
         """Return the outcome of all checks. It is computed once at a time, and at most once a second."""
         now = time.monotonic()
@@ -193,9 +199,11 @@ def _status(report: Report, *, overloaded: bool) -> Status:
 def answers(own: Readiness, app: FastAPI) -> Mapping[bytes, Answer]:
     """Return what this process tells the others of its service; `own` are its checks without those of the others."""
 
+    critical = own.critical()
+
     async def status() -> bytes:
         load: Load = app.state.load
-        return _status(await own.report(), overloaded=load.overloaded).encode()
+        return _status(await critical.report(), overloaded=load.overloaded).encode()
 
     async def text() -> bytes:
         return generate_latest()

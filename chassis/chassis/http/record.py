@@ -10,7 +10,7 @@ from prometheus_client import Histogram
 from chassis import logging
 from chassis.log_lines import LogLines
 
-# By which operators know these lines.
+# The name that operators filter these lines by.
 LOGGER = "chassis.http.middleware"
 log = structlog.get_logger(LOGGER)
 

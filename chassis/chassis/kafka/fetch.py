@@ -12,8 +12,9 @@ from chassis.loops import wait_any
 
 log = structlog.get_logger(__name__)
 
-# A run is a part of one fetch, so this is also the most that one transaction applies.
-MAX_RECORDS = 500
+# A run is a part of one fetch, so this is also the most that one transaction applies. Some handlers hold a lock for
+# each message of a run, on every partition: a PostgreSQL with its default settings has room for 6,400.
+MAX_RECORDS = 200
 # Between two fetches while the broker is in trouble.
 PAUSE_S = 1.0
 

@@ -35,6 +35,8 @@ IDLE_S = 10
 
 # How long a batch waits while none of its sends ends, before the next batch is read beside them.
 SLOW_SEND_S = 0.2
+# How long the rounds of one read may take, but for the last of them.
+ROUNDS_S = 2.0
 
 
 class _Rounds:
@@ -173,14 +175,19 @@ class Relay:
                     await wait_any(POLL_S if self._in_flight else 0, self._in_flight.finished)
 
     async def drain_once(self, session: Session) -> bool:
-        """Send what one read returns, beside the sends in flight. True when there may be more to send at once."""
+        """Send what one read returns, beside the sends in flight. True when there may be more to send at once.
+
+        No round begins after ROUNDS_S: while a partition hangs each takes SLOW_SEND_S, and neither a stop is seen nor a
+        statement sent.
+        """
         due = await self._due(session)
         await self._results.retry_some(session)
         blocked = self._in_flight.keys()
         ended = [await self._rounds.settle(session)]
         blocked |= ended[0].unsent_keys()
         waiting = _without(due.rows, blocked)
-        while waiting:
+        ends_at = asyncio.get_running_loop().time() + ROUNDS_S
+        while waiting and asyncio.get_running_loop().time() < ends_at:
             rest = await self._rounds.send(session, waiting)
             ended.append(await self._rounds.settle(session, mark_later=True))
             blocked |= ended[-1].unsent_keys() | self._in_flight.keys()
@@ -189,7 +196,7 @@ class Relay:
         sent, refused = any(each.sent for each in ended), any(each.refused for each in ended)
         # A full batch without a row to send has put off rows whose keys wait; others may be due behind them.
         more = (due.more and not due.rows) or (sent and (due.more or bool(blocked)))
-        return more or refused or self._results.retrying
+        return more or refused or bool(waiting) or self._results.retrying
 
     async def _due(self, session: Session) -> Due:
         return await outbox_queue.due(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())

@@ -59,11 +59,17 @@ async def _check() -> None:
         raise ConnectionError
 
 
+async def _check_cache() -> None:
+    if (FOLDER / "cache-hangs").exists():
+        await asyncio.Event().wait()
+
+
 async def build(settings: ServiceSettings) -> Parts:
     """Describe a service whose database is a file."""
     resources = Resources(settings)
     resources.ready = Readiness()
     resources.ready.add("database", _check, critical=True)
+    resources.ready.add("cache", _check_cache)
     return Parts(
         resources,
         resources.verifier(Nobody()),

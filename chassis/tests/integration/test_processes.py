@@ -140,6 +140,20 @@ async def test_the_service_is_ready_when_all_of_its_processes_are(tmp_path: Path
                 await eventually(service.is_ready)
 
 
+async def test_a_dependency_that_hangs_and_is_not_needed_leaves_the_service_ready(tmp_path: Path) -> None:
+    async with group(tmp_path) as service:
+        (tmp_path / "cache-hangs").touch()
+
+        async def degraded() -> bool:
+            async with service.client() as client:
+                answer = await client.get("/ready")
+            checks = answer.json()["checks"]
+            assert answer.status_code == 200, checks
+            return any(checks[name] == "degraded: no answer within 2 s" for name in checks)
+
+        await eventually(degraded, 20)
+
+
 async def test_a_process_that_hangs_makes_the_service_not_ready(tmp_path: Path) -> None:
     async with group(tmp_path) as service:
         [other] = service.others()

@@ -165,12 +165,15 @@ async def test_the_backlog_is_reported_while_the_relay_waits_for_the_lock_of_ano
     assert await outbox_queue.try_lock(other)
     stop = asyncio.Event()
     running = [asyncio.create_task(task.run(stop)) for task in (bench.relay(), backlog.loop(bench.db))]
-    await eventually(lambda: gauge("outbox_pending") == 40_500 and gauge("outbox_parked") == 3, 5)
-    await bench.session.execute("UPDATE outbox SET published_at = now()")
-    await eventually(lambda: gauge("outbox_pending") == 0 and gauge("outbox_parked") == 0, 5)
-    stop.set()
-    await asyncio.gather(*running)
-    await other.close()
+    try:
+        counted = 3 * backlog.REPORT_S
+        await eventually(lambda: gauge("outbox_pending") == 40_500 and gauge("outbox_parked") == 3, counted)
+        await bench.session.execute("UPDATE outbox SET published_at = now()")
+        await eventually(lambda: gauge("outbox_pending") == 0 and gauge("outbox_parked") == 0, counted)
+    finally:
+        stop.set()
+        await asyncio.gather(*running)
+        await other.close()
 
 
 async def test_a_count_of_many_events_ends_at_its_limit(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

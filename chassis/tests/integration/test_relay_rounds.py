@@ -1,5 +1,6 @@
 """One read of the relay that takes several rounds of sends: its bounds, and what is marked when."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -95,6 +96,24 @@ async def test_the_rows_of_a_round_are_marked_while_the_next_round_is_on_its_way
     await bench.relay().drain_once(bench.session)
     assert bench.producer.sent == ['"a1"', '"a2"', '"a3"']
     assert await marked() == 3
+
+
+@pytest.mark.usefixtures("one_row_a_batch")
+async def test_no_round_begins_after_the_time_of_a_read_and_the_next_read_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "ROUNDS_S", 0.05)
+
+    async def before(_batch: int) -> None:
+        over = time.monotonic() + 0.1
+        await eventually(lambda: time.monotonic() > over, 5)
+
+    bench.producer = Rounds(before)
+    await bench.publish("a1", "a2", "a3")
+    relay = bench.relay()
+    for sent in (1, 2, 3):
+        more = await relay.drain_once(bench.session)
+        assert (len(bench.producer.sent), more) == (sent, sent < 3)
 
 
 @pytest.mark.usefixtures("one_row_a_batch")

@@ -35,11 +35,11 @@ async def test_the_messages_of_a_fetch_are_applied_together_and_then_committed()
     assert counted("consumer_runs_total", "applied") - before[1] == 1
 
 
-async def test_a_run_is_at_most_500_messages_and_one_alone_is_none() -> None:
+async def test_a_run_is_at_most_200_messages_and_one_alone_is_none() -> None:
     running = Running(records(MAX_RECORDS + 1), lambda _m, _run: None, in_runs=True)
     await running.committed(MAX_RECORDS + 2)
-    assert [len(run) for run in running.tried_together] == [500]
-    assert running.runs == {501: 1}
+    assert [len(run) for run in running.tried_together] == [200]
+    assert running.runs == {201: 1}
 
 
 async def test_a_message_whose_key_waits_is_in_no_run_and_the_others_close_ranks() -> None:

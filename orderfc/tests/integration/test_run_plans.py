@@ -21,6 +21,9 @@ WITH made AS (
 lines AS (INSERT INTO order_items (order_id, product_id, name, quantity, price) SELECT id, 1, 'Kopi', 1, 100 FROM made)
 INSERT INTO order_history (order_id, status, cause) SELECT id, 0, 'checkout' FROM made
 """
+ROWS_READ = "SELECT relname, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables"
+# Of each table, by a run of 100: some rows of each order, and not 40,000.
+MOST_READ = 1_000
 TABLES = ("orders", "order_items", "order_history", "inbox")
 
 
@@ -40,16 +43,16 @@ async def fill(db: Database, first: int, count: int) -> None:
         await connection.execute(FILL, first, count)
 
 
-async def rows_scanned(db: Database, orders: Sequence[int]) -> dict[str, int]:
-    """Cancel orders in one run, and return the rows that it read without an index, by table."""
+async def rows_read(db: Database, orders: Sequence[int]) -> int:
+    """Cancel orders in one run, and return the most rows that it read of a table."""
     run = [(uuid4(), order) for order in orders]
     async with db.transaction() as tx:
         new, _ = await first_times(tx, Settings.service, run)
         changes = await apply_cause(tx, new, Cause.PAYMENT_FAILED)
         assert all(change.publish_rollback for change in changes)
         assert await quantities(tx, new) == {order: [(1, 1)] for order in orders}
-        rows = await tx.driver().fetch("SELECT relname, seq_tup_read FROM pg_stat_xact_user_tables")
-    return {row[0]: row[1] for row in rows if row[0] in TABLES}
+        rows = await tx.driver().fetch(ROWS_READ)
+    return max(row[1] for row in rows if row[0] in TABLES)
 
 
 async def test_a_run_reads_no_more_of_tables_that_were_empty_when_its_statements_were_first_planned(
@@ -58,7 +61,7 @@ async def test_a_run_reads_no_more_of_tables_that_were_empty_when_its_statements
     # PostgreSQL keeps a plan from the sixth time on.
     await fill(db, 0, 8)
     for order in range(1, 9):
-        await rows_scanned(db, [order])
+        await rows_read(db, [order])
     first = 10**9
     await fill(db, first, FILLED)
-    assert await rows_scanned(db, range(first + 1, first + 101)) == dict.fromkeys(TABLES, 0)
+    assert await rows_read(db, range(first + 1, first + 101)) <= MOST_READ

@@ -37,7 +37,12 @@ WHERE invoice_id = $1 AND kind = ANY($2::text[]) AND paid
 """
 
 _SHOWN = "id, order_id, external_id, kind, expected, received, resolved_at, note, create_time"
-_OPEN = "FROM payment_anomalies WHERE $1::bool IS NULL OR (resolved_at IS NOT NULL) = $1"
+# One text for each answer of `resolved`: a plan for any of them can't use the index of the open ones.
+_LISTED = {
+    None: "FROM payment_anomalies",
+    False: "FROM payment_anomalies WHERE resolved_at IS NULL",
+    True: "FROM payment_anomalies WHERE resolved_at IS NOT NULL",
+}
 _RESOLVE = "UPDATE payment_anomalies SET resolved_at = now(), note = $2 WHERE id = $1 AND resolved_at IS NULL"
 _ONE = f"SELECT {_SHOWN} FROM payment_anomalies WHERE id = $1"
 
@@ -83,7 +88,7 @@ async def by_id(tx: Tx, anomaly_id: int) -> dict[str, Any] | None:
 
 async def page(db: Database, number: int, size: int, *, resolved: bool | None) -> Page[dict[str, Any]]:
     """Read a page of anomalies, newest first; `resolved` None reads all of them."""
-    return await pages.read(db, _SHOWN, _OPEN, [resolved], number, size)
+    return await pages.read(db, _SHOWN, _LISTED[resolved], [], number, size)
 
 
 async def resolve(tx: Tx, anomaly_id: int, note: str) -> dict[str, Any] | None:

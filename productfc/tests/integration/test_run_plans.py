@@ -19,6 +19,9 @@ FILL = """
 INSERT INTO stock_ledger (order_id, event_id, product_id, quantity, state)
 SELECT $1::bigint + n / 2, gen_random_uuid(), 1 + n % 2, 1, 'TAKEN' FROM generate_series(1, $2::int) n
 """
+ROWS_READ = "SELECT relname, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables"
+# Of each table, by a run of 100: some rows of each order, and not all.
+MOST_READ = 1_000
 Rule = Callable[[Tx, list[Claim]], Awaitable[list[Decision]]]
 
 
@@ -33,13 +36,13 @@ async def db(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> Async
     await db.close()
 
 
-async def rows_scanned(db: Database, rule: Rule, orders: Iterable[int]) -> dict[str, int]:
-    """Apply claims of orders in one run, and return the rows that it read without an index, by table."""
+async def rows_read(db: Database, rule: Rule, orders: Iterable[int]) -> dict[str, int]:
+    """Apply claims of orders in one run, and return the rows that it read, by table."""
     claims = [Claim(order, [Line(1, 1), Line(2, 1)], uuid4()) for order in orders]
     async with db.transaction() as tx:
         new, _ = await first_times(tx, Settings.service, [(claim.event_id, claim) for claim in claims])
         await rule(tx, new)
-        rows = await tx.driver().fetch("SELECT relname, seq_tup_read FROM pg_stat_xact_user_tables")
+        rows = await tx.driver().fetch(ROWS_READ)
     return {row[0]: row[1] for row in rows}
 
 
@@ -47,16 +50,16 @@ async def rows_scanned(db: Database, rule: Rule, orders: Iterable[int]) -> dict[
 async def test_a_run_reads_no_more_of_a_table_that_had_two_rows_when_its_statements_were_planned(
     db: Database, rule: Rule
 ) -> None:
-    await rows_scanned(db, rule, [new_order()])
+    await rows_read(db, rule, [new_order()])
     async with db.driver() as connection:
         await connection.execute("ANALYZE stock_ledger, inbox")
     # PostgreSQL keeps a plan from the sixth time on.
     for _ in range(8):
-        await rows_scanned(db, rule, [new_order()])
+        await rows_read(db, rule, [new_order()])
     first = 10**9
     async with db.driver() as connection:
         await connection.execute(FILL, first, FILLED)
-    known = await rows_scanned(db, rule, range(first + 1, first + 101))
-    new = await rows_scanned(db, rule, [new_order() for _ in range(100)])
+    known = await rows_read(db, rule, range(first + 1, first + 101))
+    new = await rows_read(db, rule, [new_order() for _ in range(100)])
     for scanned in (known, new):
-        assert {table: scanned[table] for table in ("stock_ledger", "inbox")} == {"stock_ledger": 0, "inbox": 0}
+        assert max(scanned["stock_ledger"], scanned["inbox"]) <= MOST_READ
