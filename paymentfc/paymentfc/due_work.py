@@ -2,6 +2,8 @@
 
 import asyncio
 
+import asyncpg
+
 from chassis.db.database import Database
 from chassis.loops import Loop
 from paymentfc.config import Settings
@@ -86,8 +88,8 @@ class DueWork:
         queues = {name: queue for name, queue in self._queues.items() if queue.looks_by(now + self._rest_s * _LATE)}
         try:
             found = await due(self._db, self._min_age_s)
-        except Exception:
-            # One queue must not hold up the others: each loop asks for its own work.
+        except asyncpg.QueryCanceledError:
+            # It took too long: one queue must not hold up the others, so each loop asks for its own work.
             for queue in queues.values():
                 queue.wake.set()
             raise

@@ -157,7 +157,7 @@ async def test_the_fourth_refusal_fails_the_payment_and_publishes_it_once_whoeve
             assert (await bench.payment(payment.order_id)).status is Status.PENDING
             await bench.execute("UPDATE payment_requests SET next_attempt_at = now()")
             claims = (drain(service.create.claim_new, service.create.make) for service in services)
-            retries = (service.retry() for service in services)
+            retries = (drain(service.create.claim_retries, service.create.make) for service in services)
             await asyncio.gather(*(claims if tries == 1 else retries))
             assert (await bench.request(payment.order_id))["tries"] == tries
     found = await bench.payment(payment.order_id)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
+import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
@@ -194,3 +195,16 @@ async def test_a_service_that_has_worked_looks_again_before_the_interval_of_one_
             assert len(await bench.confirmations.claim(8)) == 1
             work.confirmations.wake.clear()
             await bench.execute("UPDATE payment_confirmations SET due_at = now()")
+
+
+async def test_a_look_that_takes_too_long_leaves_each_loop_to_ask_for_its_own_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(_db: Database, _min_age_s: float) -> Due:
+        raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(due_work, "due", slow)
+    async with _watching(bench) as work:
+        queues = [queue for queue in vars(work).values() if isinstance(queue, due_work.Queue)]
+        assert len(queues) == 7
+        await eventually(lambda: all(queue.wake.is_set() for queue in queues))
