@@ -2,12 +2,10 @@
 
 import asyncio
 
-import asyncpg
-
 from chassis.db.database import Database
 from chassis.loops import Loop
 from paymentfc.config import Settings
-from paymentfc.repository.due import due
+from paymentfc.repository.due import TOO_SLOW, due
 
 # For what this process was not told of: another one has committed it, and was killed before it did the work. The longer
 # time is for a service that has had nothing to do for BUSY_S.
@@ -88,7 +86,7 @@ class DueWork:
         queues = {name: queue for name, queue in self._queues.items() if queue.looks_by(now + self._rest_s * _LATE)}
         try:
             found = await due(self._db, self._min_age_s)
-        except asyncpg.QueryCanceledError:
+        except TOO_SLOW:
             # It took too long: one queue must not hold up the others, so each loop asks for its own work.
             for queue in queues.values():
                 queue.wake.set()

@@ -67,7 +67,8 @@ class Mongo(Server):
     def command(self) -> list[str]:
         """Return the command, with a small heap."""
         jars = maven(f"mongo-java-server-{VERSION}", ARTIFACTS)
-        heap = ["-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        # A read of the whole collection is assembled in memory: 96 MiB were too few for 50,000 entries.
+        heap = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         return ["java", *heap, "-cp", f"{jars}:{jars}/libs/*", "Main", str(self.home / "audit.mv"), str(self.port)]
 
     async def ready(self) -> bool:

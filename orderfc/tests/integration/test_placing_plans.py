@@ -53,7 +53,7 @@ async def rows_read(db: Database) -> int:
         # The session's own counts are handed over at the end of a transaction, at most once a second.
         await connection.execute("SELECT pg_stat_force_next_flush()")
         rows = await connection.fetch(ROWS_READ)
-    return sum(row[1] for row in rows if row[0] in TABLES)
+    return sum(int(row[1]) for row in rows if row[0] in TABLES)
 
 
 async def test_a_checkout_reads_no_more_of_tables_that_were_empty_when_its_statements_were_first_planned(

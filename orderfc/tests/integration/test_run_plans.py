@@ -54,7 +54,7 @@ async def rows_read(db: Database, orders: Sequence[int]) -> int:
         assert all(change.publish_rollback for change in changes)
         assert await quantities(tx, new) == {order: [(1, 1)] for order in orders}
         rows = await tx.driver().fetch(ROWS_READ)
-    return max(row[1] for row in rows if row[0] in TABLES)
+    return max(int(row[1]) for row in rows if row[0] in TABLES)
 
 
 async def test_a_run_reads_no_more_of_tables_that_were_empty_when_its_statements_were_first_planned(

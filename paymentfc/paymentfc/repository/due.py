@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import asyncpg
+
 from chassis.db.database import Database
 from paymentfc.repository.payments import OPEN
 from paymentfc.repository.requests import AGAIN, FREE, NEW
@@ -23,6 +25,8 @@ class Due:
     audit: float | None
 
 
+# What a look raises that PostgreSQL has ended after the time limit of statements.
+TOO_SLOW = asyncpg.QueryCanceledError
 _IN_S = "extract(epoch FROM due_at - now())::float8"
 # The conditions are those of the claims, each read along the claim's index to its first row: ORDER BY says which.
 _DUE = f"""

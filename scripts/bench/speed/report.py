@@ -134,7 +134,9 @@ def _runs(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
         on = result["machine"]
         audits = [line for found_ in result["audits"].values() for line in found_]
-        audit = "no audit" if not result["audits"] else "audit exact" if not audits else f"{len(audits)} violations"
+        unread = [line for line in audits if line.startswith("not read: ")]
+        audit = f"audit with {len(audits) - len(unread)} violations and {len(unread)} sources that were not read"
+        audit = "no audit" if not result["audits"] else "audit exact" if not audits else audit
         yield (
             f"- {result['date']}, commit {result['commit']}, `{result['command']}`, {result['seconds']} s, {audit};"
             f" {on['cores']} cores of {on['cpu']}, {on['memory_gib']} GiB, Linux {on['kernel']}, Python {on['python']};"
