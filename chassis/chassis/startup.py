@@ -61,8 +61,7 @@ def _without(names: tuple[str, ...]) -> Iterator[None]:
     """Let modules not be found. Who imports them later, for another use, finds them."""
     hidden = [name for name in names if name not in sys.modules]
     for name in hidden:
-        # Python's own mark for a module that there is not.
-        sys.modules[name] = None  # type: ignore[assignment]
+        sys.modules[name] = None  # type: ignore[assignment]  # Python's own mark for a module that is not to be found
     try:
         yield
     finally:

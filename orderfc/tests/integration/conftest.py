@@ -167,3 +167,14 @@ async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
     await products.close()
     for close in reversed(process.close):
         await close()
+
+
+@pytest.fixture
+async def unanalysed(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
+    """Give a database whose tables are empty, and never analysed."""
+    database = Database(Settings(**await make_database("orderfc")))
+    async with database.driver() as connection:
+        for table in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+            await connection.execute(f"ALTER TABLE {table['tablename']} SET (autovacuum_enabled = false)")
+    yield database
+    await database.close()

@@ -1,13 +1,9 @@
 """Checkouts find a customer's orders along an index, also when their statement was first planned for empty tables."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
-
-import pytest
 
 from chassis.db.database import Database
-from orderfc.config import Settings
 from orderfc.model import Draft, Line
 from orderfc.repository import idempotency, placing
 from orderfc.repository.idempotency import Lease
@@ -25,17 +21,6 @@ WITH keys AS (
 INSERT INTO orders (user_id, total_amount, total_qty, currency, payment_method, shipping_address)
 SELECT 1000 + n, 100, 1, 'IDR', 'CARD', 'here' FROM generate_series(1, $1::int) n
 """
-
-
-@pytest.fixture
-async def db(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
-    """Give a database whose tables are empty, and never analysed."""
-    db = Database(Settings(**await make_database("orderfc")))
-    async with db.driver() as connection:
-        for table in TABLES:
-            await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
-    yield db
-    await db.close()
 
 
 async def check_out(db: Database, customers: Sequence[int]) -> None:
@@ -57,13 +42,13 @@ async def rows_read(db: Database) -> int:
 
 
 async def test_a_checkout_reads_no_more_of_tables_that_were_empty_when_its_statements_were_first_planned(
-    db: Database,
+    unanalysed: Database,
 ) -> None:
     # PostgreSQL keeps a plan from the sixth time on.
     for first in range(1, 321, 40):
-        await check_out(db, range(first, first + 40))
-    async with db.driver() as connection:
+        await check_out(unanalysed, range(first, first + 40))
+    async with unanalysed.driver() as connection:
         await connection.execute(FILL, FILLED)
-    before = await rows_read(db)
-    await check_out(db, range(400, 440))
-    assert await rows_read(db) - before <= MOST_READ
+    before = await rows_read(unanalysed)
+    await check_out(unanalysed, range(400, 440))
+    assert await rows_read(unanalysed) - before <= MOST_READ

@@ -135,7 +135,7 @@ def _runs(results: Sequence[Result]) -> Iterator[str]:
         on = result["machine"]
         audits = [line for found_ in result["audits"].values() for line in found_]
         unread = [line for line in audits if line.startswith("not read: ")]
-        audit = f"audit with {len(audits) - len(unread)} violations and {len(unread)} sources that were not read"
+        audit = f"audit: violations {len(audits) - len(unread)}, sources not read {len(unread)}"
         audit = "no audit" if not result["audits"] else "audit exact" if not audits else audit
         yield (
             f"- {result['date']}, commit {result['commit']}, `{result['command']}`, {result['seconds']} s, {audit};"
