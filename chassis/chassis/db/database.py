@@ -62,8 +62,8 @@ def session_settings(settings: ServiceSettings) -> dict[str, str]:
         "idle_in_transaction_session_timeout": "15000",
         # Compiling a plan takes longer than any statement here.
         "jit": "off",
-        # What is read often has an index. A plan that is kept may have been made while its tables were empty: it would read
-        # them whole, however large they have become, until the next ANALYZE (ADR 24).
+        # What is read often has an index. A plan that is kept may have been made while its tables were empty: it would
+        # read them whole, however large they have become, until the next ANALYZE (ADR 24).
         "enable_seqscan": "off",
         # To plan a statement again for its values takes longer than to run it.
         "plan_cache_mode": "force_generic_plan",
