@@ -5,11 +5,12 @@ SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 
 VENV := .venv
-PYTHON ?= python3
+# Empty: the one that scripts/choose_python.py prints.
+PYTHON ?=
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint scripts/bench
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_python.py scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint scripts/bench
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 
@@ -22,10 +23,14 @@ help: ## Print this list
 setup: $(INSTALLED) ## Make the virtual environment and install all that is needed (the other targets do it too)
 
 $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(package)/pyproject.toml)
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	echo 'Setting up $(VENV) (only the first time, and when requirements change) ...'
-	# The last thing that venv makes: one that was interrupted has a python and no pip.
-	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo 'Setting up $(VENV) (only the first time, and when requirements change) ...'
+	# pip is the last thing that venv makes: an environment whose making was interrupted has a python and no pip.
+	if [ ! -x $(BIN)/pip ]; then
+	  python='$(PYTHON)'
+	  test -n "$$python" || python=$$(python3 scripts/choose_python.py)
+	  "$$python" -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	  "$$python" -m venv $(VENV)
+	fi
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(foreach package,$(PACKAGES) scripts,-e $(package))
 	touch $@
