@@ -57,9 +57,9 @@ def _verdict(line: Line, newest: tuple[dict[str, Any], float | None] | None) -> 
     if newest is None:
         return NONE
     value, floor = newest[0]["median"], newest[1]
-    met = line.met(value, floor, line.must)
-    if met and line.met(value, floor, line.goal):
+    if line.met(value, floor, line.goal):
         return "goal"
+    met = line.met(value, floor, line.must)
     return NONE if met is None else "yes" if met else "no"
 
 

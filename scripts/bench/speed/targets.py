@@ -36,7 +36,7 @@ LINES = (
     Line("ping", "rate", "`GET /ping`, 32 connections", "/s", 36_900, 8_400, 0.50, 0.70, "raw"),
     Line("read-one", "rate", "cached product, 1 id, 32 connections", "/s", 16_000, 3_390, 0.50, None, "raw"),
     Line("read-200", "rate", "cached product, 200 ids, 32 connections", "/s", 15_500, 3_600, 0.50, None, "raw"),
-    Line("read-200-two", "rate", "the same, `HTTP_PROCESSES=2`", "/s", 15_500, 6_490, 0.90, None, "raw"),
+    Line("read-200-two", "rate", "the same, `HTTP_PROCESSES=2`", "/s", 15_500, 6_490, None, 0.90, "raw"),
     Line("search-20", "rate", "search, 20 hits of 10,000, 8 connections", "/s", 425, 1_962, 1_960),
     Line("search-1", "rate", "search, 1 hit, 8 connections", "/s", 246, 2_075, 2_075),
     Line("search-10000", "rate", "search, 10,000 hits, 8 connections", "/s", 435, 150, 450, 600),
