@@ -19,6 +19,7 @@ from fc.audit.cli import audit
 from fc.demo import stories
 from fc.demo.seed import seed
 from fc.ops import dlq, outbox
+from fc.ops.capacity import capacity
 from fc.ops.stuck import stuck
 from fc.stack import deployment, doctor
 from fc.stack.accounts import ADMIN
@@ -127,6 +128,7 @@ def make_topics() -> None:
 
 app.command()(audit)
 app.command()(stuck)
+app.command()(capacity)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(outbox.app, name="outbox")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from bench.speed.disk import disk, per_unit
 from bench.speed.errors import Unmeasured
 from bench.speed.figures import Sample, per_unit_us, percentile
 from bench.speed.load import wrk
@@ -63,7 +64,7 @@ def burst(side: Side, pace: Pace) -> Sample:
     """Place so many orders as fast as they are taken, each paid as soon as it has an invoice."""
     side.control("pay/on")
     first = side.value("orderfc", _LAST)
-    before = side.cpu_s()
+    stored, before = disk(side), side.cpu_s()
     answers = wrk(side.port("orderfc"), baskets(side), CONNECTIONS, count=pace.burst)
     if answers.bad:
         raise Unmeasured(f"{answers.bad} checkouts were refused")
@@ -72,7 +73,8 @@ def burst(side: Side, pace: Pace) -> Sample:
     # What stands in for Xendit is no part of the platform.
     cpu_ms = sum(us for name, us in cpu_us.items() if name != XENDIT) / 1000
     rate = pace.burst / side.value("orderfc", _SPAN, first)
-    return Sample({"rate": rate, "checkouts": answers.rate, "cpu_ms": cpu_ms}, cpu_us)
+    taken = per_unit(stored, disk(side), pace.burst)
+    return Sample({"rate": rate, "checkouts": answers.rate, "cpu_ms": cpu_ms, **taken}, cpu_us)
 
 
 def steady(side: Side, pace: Pace) -> Sample:
