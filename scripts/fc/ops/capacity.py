@@ -90,11 +90,11 @@ def bounds(result: Mapping[str, Any], mix: Mix, busy: float, partitions: int) ->
     slowest = min(saga, key=lambda service: saga[service])
     postgres = busy * 1e6 / max(cost_us(result, mix, "postgres"), 1)
     found = [
-        Bound(saga[slowest], f"one worker of {slowest}", f"more replicas of {slowest}, up to KAFKA_PARTITIONS"),
+        Bound(saga[slowest], f"one worker of {slowest}", f"more replicas of {slowest}, up to the number of partitions"),
         Bound(
             saga[slowest] * partitions,
             f"{partitions} partitions, which {partitions} workers of {slowest} share",
-            "KAFKA_PARTITIONS, then fc topics",
+            "more partitions",
         ),
         *(
             Bound(postgres * cores, f"PostgreSQL on {cores} cores", change)
