@@ -25,6 +25,7 @@ from paymentfc.usecase.check_invoices import CheckInvoices
 from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import deliver_audit
+from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.request_invoice import RequestInvoice
 
 
@@ -41,7 +42,7 @@ async def build(settings: Settings) -> Parts:
     due = DueWork(db, settings)
     create = CreateInvoice(db, xendit, Payers(users), settings, due.closings.wake)
     checks = CheckInvoices(db, xendit, settings)
-    confirmations = ConfirmCallbacks(db, xendit, settings.xendit_confirm_payments, due.confirmations.wake)
+    confirmations = ConfirmCallbacks(db, xendit, due.confirmations.wake)
     return Parts(
         resources,
         resources.verifier(users),
@@ -51,6 +52,7 @@ async def build(settings: Settings) -> Parts:
             "audit_log": audit_log,
             "drawings": drawings,
             "request_invoice": RequestInvoice(db, create, checks),
+            "receive_callback": ReceiveCallback(db, confirm=settings.xendit_confirm_payments),
             "confirmations": confirmations,
             "wake_closings": due.closings.wake,
             "webhook_token": settings.xendit_webhook_token.get_secret_value(),

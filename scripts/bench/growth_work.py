@@ -26,6 +26,7 @@ from paymentfc.repository import (
     callbacks,
     closings,
     confirmations,
+    paying,
     payments,
     receipts,
     requests,
@@ -104,13 +105,13 @@ async def _webhook(tx: Tx, order: int) -> None:
 async def _usual_payment(db: Database) -> None:
     """Store, claim and confirm the callback that pays an open payment, each in one statement."""
     paid = Callback("invoice-1", external_id(1), "SETTLED", Decimal(45000), Decimal(45000), "IDR", "receipt")
-    await arrivals.arrive(db, paid, "{}", None)
+    await arrivals.arrive(db, [arrivals.Arrival.of(paid, "{}", None)])
     [item] = await confirmations.claim(db, LIMIT, LEASE_S)
     if item.payment is None or item.first is None:
         raise RuntimeError("the claim has found no payment, or no callback")
     taken, event = replace(item.payment, receipt=paid.receipt), Event("payment.success", paid.external_id, "{}")
     entry = audit.values(audit.AuditEvent.PAYMENT_PAID, "xendit")
-    if not await confirmations.pay(db, item, taken, item.first, event, entry, note="confirmed"):
+    if await paying.pay(db, [paying.Paying(item, taken, item.first, event, entry)], note="confirmed") != [True]:
         raise RuntimeError("the payment was not paid")
 
 

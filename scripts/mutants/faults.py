@@ -242,9 +242,9 @@ AUDITED = [
     Fault(
         "the outbox row is written outside the transaction",
         "paymentfc/paymentfc/usecase/confirm_callbacks.py",
-        '        await failpoint("paymentfc.before_commit")\n        if not await confirmations.pay(',
+        '        await failpoint("paymentfc.before_commit")\n        if not await self._paying.submit(',
         "        async with self.db.transaction() as other:\n            await other.publish(event)\n"
-        '        await failpoint("paymentfc.before_commit")\n        if not await confirmations.pay(',
+        '        await failpoint("paymentfc.before_commit")\n        if not await self._paying.submit(',
         f"{_PROMISES}::test_an_event_is_committed_with_its_state_or_not_at_all",
         "event_success",
     ),

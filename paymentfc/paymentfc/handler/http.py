@@ -22,12 +22,13 @@ from paymentfc.pdf.drawings import Drawings
 from paymentfc.repository import payments
 from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.describe_invoice import describe_invoice
-from paymentfc.usecase.receive_callback import receive_callback
+from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.request_invoice import RequestInvoice
 
 router = Router(prefix="/v1/payments", tags=["payments"])
 
 GiveInvoice = Annotated[RequestInvoice, state("request_invoice")]
+Receive = Annotated[ReceiveCallback, state("receive_callback")]
 Confirmations = Annotated[ConfirmCallbacks, state("confirmations")]
 Users = Annotated[UserClient, state("users")]
 Pdfs = Annotated[Drawings, state("drawings")]
@@ -69,7 +70,7 @@ def _same(received: bytes | None, expected: str) -> bool:
     summary="Receive Xendit's callback",
 )
 @accepts(max_body=MAX_CALLBACK_BYTES)
-async def webhook(request: Request, db: Db, token: WebhookToken, confirmations: Confirmations) -> Response:
+async def webhook(request: Request, token: WebhookToken, receive: Receive, confirmations: Confirmations) -> Response:
     """Receive an invoice callback of Xendit.
 
     200 means that the callback is stored. It takes effect when Xendit shows the same state of the invoice, which is
@@ -79,7 +80,7 @@ async def webhook(request: Request, db: Db, token: WebhookToken, confirmations: 
         raise InvalidCallbackToken
     callback, text = read_callback(await request.body())
     webhook_id = request.headers.get("webhook-id", "")[:255] or None
-    outcome = await receive_callback(db, callback, text, webhook_id, confirm=confirmations.enabled)
+    outcome = await receive(callback, text, webhook_id)
     if outcome is Outcome.CONFIRMING:
         confirmations.wake.set()
     return Response(_PROCESSED, media_type="application/json")

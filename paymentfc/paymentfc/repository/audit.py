@@ -109,14 +109,6 @@ def values(event: AuditEvent, actor: str, **metadata: object) -> Values:
     return uuid7(), event.value, actor, orjson.dumps(metadata, default=str).decode()
 
 
-def add_about(source: str, first: int) -> str:
-    """Return the part of a statement that adds an entry about the payment in `source`, a CTE.
-
-    The CTE has the columns `ABOUT`; the entry's Values are the parameters from number `first` on.
-    """
-    return ADD_ABOUT.format(*(f"${first + at}" for at in range(4)), source=source)
-
-
 async def add(tx: Tx, event: AuditEvent, about: Payment | str, actor: str, **metadata: object) -> None:
     """Write an audit row about a payment, or about the external id of a callback that has no payment."""
     payment = about if isinstance(about, Payment) else None

@@ -4,15 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
-import orjson
 
 from chassis import telemetry
 from chassis.db.database import Database, Tx
-from chassis.events import Event
-from paymentfc.model.callback import AnomalyKind
 from paymentfc.model.payment import Payment
-from paymentfc.repository import audit, callbacks, payments
-from paymentfc.repository.audit import Values
+from paymentfc.repository import callbacks, payments
 from paymentfc.repository.callbacks import Stored
 
 
@@ -58,32 +54,6 @@ LEFT JOIN LATERAL (
   WHERE o.invoice_id = claimed.invoice_id AND o.external_id = claimed.external_id AND o.outcome = 'confirming'
   ORDER BY o.id LIMIT 1) AS c ON true
 """
-# A statement reads as of its beginning, but what it locks or changes as it is by then. Each callback that comes makes
-# its invoice due anew, so an unchanged `due_at` says that the callback is still the only one that waits.
-_PAY = f"""
-WITH locked AS MATERIALIZED (
-  SELECT id FROM payments WHERE id = $1 AND status = 'PENDING' AND invoice_id = $3 FOR UPDATE),
-taken AS (
-  DELETE FROM payment_confirmations
-  WHERE invoice_id = $3 AND external_id = $4 AND due_at = $5 AND EXISTS (SELECT FROM locked)
-    AND NOT EXISTS (SELECT FROM payment_callbacks
-      WHERE invoice_id = $3 AND external_id = $4 AND outcome = 'confirming' AND id <> $6)
-    AND NOT EXISTS (SELECT FROM payment_receipts
-      WHERE invoice_id = $3 AND external_id = $4 AND receipt IS DISTINCT FROM $2)
-  RETURNING true),
-paid AS ({payments.PAY} AND EXISTS (SELECT FROM taken) RETURNING {audit.ABOUT}),
-applied AS (
-  UPDATE payment_callbacks SET outcome = 'paid', applied_time = now() WHERE id = $6 AND EXISTS (SELECT FROM paid)),
-explained AS (
-  UPDATE payment_anomalies SET resolved_at = now(), note = $7
-  WHERE invoice_id = $3 AND kind IN ('{AnomalyKind.UNCONFIRMED}', '{AnomalyKind.UNKNOWN_INVOICE}')
-    AND resolved_at IS NULL AND EXISTS (SELECT FROM paid)),
-published AS (
-  INSERT INTO outbox (event_id, topic, key, payload, headers)
-  SELECT $8::uuid, $9::text, $10::text, $11::jsonb, $12::jsonb FROM paid),
-noted AS ({audit.add_about("paid", 13)})
-SELECT true FROM paid
-"""
 _REMOVE = "DELETE FROM payment_confirmations WHERE invoice_id = $1 AND external_id = $2"
 _POSTPONE = """
 UPDATE payment_confirmations SET due_at = now() + $3 * interval '1 second', last_error = left($4, 500)
@@ -119,35 +89,6 @@ async def claim(db: Database, limit: int, lease_s: float) -> list[Confirmation]:
 def _confirmation(row: asyncpg.Record) -> Confirmation:
     fields = {name: row[name] for name in _ITEM}
     return Confirmation(**fields, payment=payments.joined(row), first=callbacks.joined(row))
-
-
-async def pay(
-    db: Database, item: Confirmation, payment: Payment, stored: Stored, event: Event, entry: Values, *, note: str
-) -> bool:
-    """Pay an open payment by the only callback that waits, publish it, and end the confirmation, in one statement.
-
-    False, and nothing is changed, when the payment is not open any more, when another callback has come or another
-    payment of the invoice is known, and when the lease was lost. `payment.receipt` is the payment that was taken.
-    """
-    headers = orjson.dumps(event.headers).decode()
-    async with db.driver() as connection:
-        row = await connection.fetchval(
-            _PAY,
-            payment.id,
-            payment.receipt,
-            item.invoice_id,
-            item.external_id,
-            item.due_at,
-            stored.id,
-            note,
-            event.event_id,
-            event.topic,
-            event.key,
-            event.payload,
-            headers,
-            *entry,
-        )
-    return bool(row)
 
 
 async def remove(tx: Tx, item: Confirmation) -> None:

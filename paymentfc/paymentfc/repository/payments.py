@@ -33,9 +33,9 @@ SELECT pg_advisory_xact_lock(key) FROM (
   SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest((SELECT $1::text[])) AS id ORDER BY key) AS sorted
 """
 _LOCKED = f"SELECT {COLUMNS} FROM payments WHERE external_id = $1 FOR UPDATE"
-PAY = """
+_PAY = """
 UPDATE payments SET status = 'PAID', paid_at = now(), receipt = $2, update_time = now()
-WHERE id = $1 AND status = 'PENDING'
+WHERE id = $1 AND status = 'PENDING' RETURNING true
 """
 _CLOSE = """
 UPDATE payments SET status = $2, reason = $3, update_time = now()
@@ -142,7 +142,7 @@ async def read_again(tx: Tx, payment: Payment) -> Payment:
 
 
 async def pay(tx: Tx, payment_id: int, receipt: str | None) -> bool:
-    return bool(await tx.driver().fetchval(f"{PAY} RETURNING true", payment_id, receipt))
+    return bool(await tx.driver().fetchval(_PAY, payment_id, receipt))
 
 
 async def close(tx: Tx, payment_id: int, status: Status, reason: Reason) -> bool:

@@ -8,16 +8,17 @@ from paymentfc.model.callback import Callback, amount_text
 
 # Customers pay an invoice once, seldom twice. All of its payments are told apart in the transaction that takes one.
 MAX_OF_INVOICE = 100
-# A part of a statement, also of the one in arrivals.py; without a receipt it adds nothing.
+# A part of a statement, also of the one in arrivals.py: adds what the rows of `source` name, if anything.
 ADD = f"""
 INSERT INTO payment_receipts (invoice_id, external_id, receipt, amount, currency)
-SELECT $1::text, $2::text, $3::text, $4::text, $5::text
-WHERE $3 IS NOT NULL
-  AND (SELECT count(*) FROM payment_receipts WHERE invoice_id = $1 AND external_id = $2) < {MAX_OF_INVOICE}
-  {{only_if}}
+SELECT invoice_id, external_id, named, amount, currency FROM {{source}} AS new
+WHERE named IS NOT NULL
+  AND (SELECT count(*) FROM payment_receipts AS known
+    WHERE known.invoice_id = new.invoice_id AND known.external_id = new.external_id) < {MAX_OF_INVOICE}
 ON CONFLICT (invoice_id, external_id, receipt) DO NOTHING RETURNING true
 """
-_ADD = ADD.format(only_if="")
+_ONE = "(VALUES ($1::text, $2::text, $3::text, $4::text, $5::text))"
+_ADD = ADD.format(source=f"(SELECT * FROM {_ONE} AS one (invoice_id, external_id, named, amount, currency))")
 _OF_INVOICE = """
 SELECT receipt, amount, currency FROM payment_receipts WHERE invoice_id = $1 AND external_id = $2 ORDER BY id
 """

@@ -8,10 +8,8 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from chassis.db.database import Database, Tx
-from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Payment
-from paymentfc.repository import audit, payments
-from paymentfc.repository.audit import Values
+from paymentfc.repository import payments
 
 
 class RequestStatus(StrEnum):
@@ -80,19 +78,6 @@ UPDATE payment_requests SET status = $3, lease_until = NULL, lease_token = NULL,
   retry_count = retry_count + 1
 WHERE id = $1 AND lease_token = $2 RETURNING true
 """
-# Nothing happens unless the payment is still as it was claimed: its row is locked, and read again after a wait.
-_OFFER = f"""
-WITH offered AS (
-  UPDATE payments SET invoice_id = $4, invoice_url = $5, expires_at = $6, invoice_time = now(),
-    user_email = coalesce(user_email, $7), update_time = now()
-  WHERE id = $3 AND status = 'PENDING' AND invoice_id IS NULL RETURNING {audit.ABOUT}),
-done AS (
-  UPDATE payment_requests SET status = 'DONE', lease_until = NULL, lease_token = NULL, update_time = now(),
-    next_attempt_at = now()
-  WHERE id = $1 AND lease_token = $2 AND EXISTS (SELECT FROM offered)),
-noted AS ({audit.add_about("offered", 8)})
-SELECT true FROM offered
-"""
 _OLDER_THAN = "SELECT create_time <= now() - $2 * interval '1 second' FROM payments WHERE id = $1"
 
 
@@ -126,16 +111,6 @@ async def claim_order(db: Database, order_id: int, lease_s: float) -> Claim | No
 def _claim_of(row: asyncpg.Record) -> Claim:
     names = ("id", "order_id", "status", "attempts", "tries", "lease_token", "lines")
     return Claim(**{name: row[name] for name in names}, payment=cast("Payment", payments.joined(row)))
-
-
-async def offer(db: Database, claim: Claim, invoice: Invoice, email: str | None, entry: Values) -> bool:
-    """Store the invoice of a payment that is still open and without one, and finish the request, in one statement.
-
-    `email` is stored where the payment has none. False: the payment has changed since the claim, and nothing is stored.
-    """
-    fields = (claim.payment.id, invoice.id, invoice.invoice_url, invoice.expiry_date, email)
-    async with db.driver() as connection:
-        return bool(await connection.fetchval(_OFFER, claim.id, claim.lease_token, *fields, *entry))
 
 
 async def finish(tx: Tx, claim: Claim, status: RequestStatus, *, again_in_s: float = 0.0) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
 from chassis import telemetry
+from chassis.batching import Batches
 from chassis.db.database import Database, Tx
 from chassis.events import Event
 from chassis.failpoint import failpoint
@@ -21,6 +23,8 @@ from paymentfc.repository import anomalies, audit, callbacks, confirmations, pay
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.callbacks import Stored
 from paymentfc.repository.confirmations import Confirmation
+from paymentfc.repository.paying import Paying, pay
+from paymentfc.repository.together import can_be_made_apart
 from paymentfc.service.settlement import TRANSITIONS, Applied, apply_callback, judge, paid_facts, plain_payment, record
 
 log = structlog.get_logger(__name__)
@@ -35,17 +39,21 @@ CONFIRMED = "Xendit has confirmed it since"
 NO_SUCH_INVOICE, NO_ANSWER = "no such invoice", "no answer"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConfirmCallbacks:
     """Claims invoices with unconfirmed callbacks and reads them at Xendit. `wake` wakes the loop that does so.
 
-    With `enabled` false no callback is added; those that wait are still worked on.
+    Payments that wait to be paid share a statement.
     """
 
     db: Database
     xendit: Xendit
-    enabled: bool = True
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _paying: Batches[Paying, bool] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        run = partial(pay, self.db, note=CONFIRMED)
+        self._paying = Batches(run, can_be_made_apart, apart=lambda paying: paying.external_id)
 
     async def claim(self, limit: int) -> list[Confirmation]:
         return await confirmations.claim(self.db, limit, LEASE_S)
@@ -85,7 +93,7 @@ class ConfirmCallbacks:
         taken, event = replace(payment, receipt=callback.receipt), succeeded(payment)
         entry = audit.values(AuditEvent.PAYMENT_PAID, ACTOR, **paid_facts(payment, callback))
         await failpoint("paymentfc.before_commit")
-        if not await confirmations.pay(self.db, item, taken, stored, event, entry, note=CONFIRMED):
+        if not await self._paying.submit(Paying(item, taken, stored, event, entry)):
             return False
         self.db.wake_relay()
         TRANSITIONS.labels(Status.PAID.value).inc()

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from chassis import telemetry
+from chassis.batching import Batches
 from chassis.db.database import Database
 from chassis.errors import NotFound, Unavailable
 from chassis.failpoint import failpoint
@@ -18,7 +20,9 @@ from paymentfc.model.invoices import Invoice, belongs_to, can_serve, offered_as_
 from paymentfc.model.payment import Payment
 from paymentfc.repository import audit, payments, requests
 from paymentfc.repository.audit import AuditEvent
+from paymentfc.repository.offers import Offer, offer
 from paymentfc.repository.requests import Claim
+from paymentfc.repository.together import can_be_made_apart
 from paymentfc.service.attempts import ACTOR, invoice_facts, store_failure, store_invoices
 
 log = structlog.get_logger(__name__)
@@ -28,9 +32,12 @@ LEASE_S = 30.0
 WORK_LIMIT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CreateInvoice:
-    """Claims payment requests and makes their invoices. `wake_closings` wakes the loop that expires invoices."""
+    """Claims payment requests and makes their invoices. `wake_closings` wakes the loop that expires invoices.
+
+    Invoices that wait to be stored share a statement.
+    """
 
     db: Database
     xendit: Xendit
@@ -38,6 +45,11 @@ class CreateInvoice:
     settings: Settings
     wake_closings: asyncio.Event = field(default_factory=asyncio.Event)
     lease_s: float = LEASE_S
+    _offering: Batches[Offer, bool] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        run = partial(offer, self.db)
+        self._offering = Batches(run, can_be_made_apart, apart=lambda offered: offered.external_id)
 
     async def claim_new(self, limit: int) -> list[Claim]:
         return await requests.claim_new(self.db, limit, self.lease_s)
@@ -130,7 +142,7 @@ class CreateInvoice:
         if made is None:
             return False
         entry = audit.values(AuditEvent.INVOICE_CREATED, ACTOR, **invoice_facts(claim, made))
-        return await requests.offer(self.db, claim, made, email, entry)
+        return await self._offering.submit(Offer(claim, made, email, entry))
 
     async def _store_failure(self, claim: Claim, error: str, *, refused: bool) -> None:
         async with self.db.transaction() as tx:

@@ -1,13 +1,17 @@
 """Receives one callback of Xendit: stored, and applied once Xendit has confirmed it and its payment exists."""
 
+from functools import partial
+
 import structlog
 
+from chassis.batching import Batches
 from chassis.db.database import Database, Tx
 from paymentfc.model.callback import Anomaly, AnomalyKind, Callback, Outcome, paid_twice, would_end
 from paymentfc.model.payment import Payment
 from paymentfc.repository import callbacks, confirmations, payments, receipts
-from paymentfc.repository.arrivals import arrive
+from paymentfc.repository.arrivals import Arrival, arrive
 from paymentfc.repository.callbacks import Stored
+from paymentfc.repository.together import can_be_made_apart
 from paymentfc.service.confirmation import have_confirmed
 from paymentfc.service.settlement import apply_callback, judge, record
 
@@ -16,18 +20,31 @@ log = structlog.get_logger(__name__)
 ACTOR = "xendit"
 
 
-async def receive_callback(
-    db: Database, callback: Callback, body: str, webhook_id: str | None, *, confirm: bool
-) -> Outcome:
-    """Make the callback durable with all its effects, or with the request to confirm it.
+class ReceiveCallback:
+    """Receives callbacks, `confirm` says whether Xendit is asked about them. Its state is those that wait."""
 
-    A repeated callback changes nothing, except that another payment of the invoice is recorded.
-    """
-    order_id = await arrive(db, callback, body, webhook_id) if confirm and would_end(callback) else None
-    if order_id is not None:
-        log.info("callback received", order_id=order_id, outcome=Outcome.CONFIRMING, status=callback.status)
-        return Outcome.CONFIRMING
-    return await _receive(db, callback, body, webhook_id, confirm=confirm)
+    def __init__(self, db: Database, *, confirm: bool) -> None:
+        self._db = db
+        self._confirm = confirm
+        run = partial(arrive, db)
+        self._arriving: Batches[Arrival, int | None] = Batches(run, can_be_made_apart, apart=_order_of)
+
+    async def __call__(self, callback: Callback, body: str, webhook_id: str | None) -> Outcome:
+        """Make the callback durable with all its effects, or with the request to confirm it.
+
+        Usual ones that wait together are stored by one statement. A repeated callback changes nothing, except that
+        another payment of the invoice is recorded.
+        """
+        if self._confirm and would_end(callback):
+            order_id = await self._arriving.submit(Arrival.of(callback, body, webhook_id))
+            if order_id is not None:
+                log.info("callback received", order_id=order_id, outcome=Outcome.CONFIRMING, status=callback.status)
+                return Outcome.CONFIRMING
+        return await _receive(self._db, callback, body, webhook_id, confirm=self._confirm)
+
+
+def _order_of(arrival: Arrival) -> str:
+    return arrival.external_id
 
 
 async def _receive(db: Database, callback: Callback, body: str, webhook_id: str | None, *, confirm: bool) -> Outcome:

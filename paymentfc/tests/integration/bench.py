@@ -30,7 +30,7 @@ from paymentfc.usecase.check_invoices import CheckInvoices
 from paymentfc.usecase.close_rejected_order import close_rejected_order
 from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.create_invoice import CreateInvoice
-from paymentfc.usecase.receive_callback import receive_callback
+from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.register_payment import register_payment
 from paymentfc.usecase.request_invoice import RequestInvoice
 from testkit import eventually
@@ -60,7 +60,8 @@ class Bench:
         self.create = CreateInvoice(self.db, self.xendit, Payers(self.users), self.settings)
         self.checks = CheckInvoices(self.db, self.xendit, self.settings)
         self.request_invoice = RequestInvoice(self.db, self.create, self.checks)
-        self.confirmations = ConfirmCallbacks(self.db, self.xendit, self.settings.xendit_confirm_payments)
+        self.confirmations = ConfirmCallbacks(self.db, self.xendit)
+        self.receive_callback = ReceiveCallback(self.db, confirm=self.settings.xendit_confirm_payments)
         self.handlers = handlers(self.db, self.settings, self.wake, asyncio.Event())
 
     def other(self, **settings: Any) -> "Bench":
@@ -91,8 +92,7 @@ class Bench:
         await close_rejected_order(self.db, asyncio.Event(), message, rejected)
 
     async def receive(self, callback: Callback) -> Outcome:
-        confirm = self.settings.xendit_confirm_payments
-        return await receive_callback(self.db, callback, "{}", None, confirm=confirm)
+        return await self.receive_callback(callback, "{}", None)
 
     async def confirm(self) -> int:
         """Ask Xendit about the invoices that are due, and return their number."""

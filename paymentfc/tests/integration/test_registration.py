@@ -9,7 +9,6 @@ from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Outcome
 from paymentfc.model.payment import Status, external_id
 from paymentfc.repository import callbacks, payments
-from paymentfc.usecase.receive_callback import receive_callback
 from testkit import eventually
 
 from .bench import Bench, message
@@ -33,7 +32,7 @@ async def early(bench: Bench, order_id: int, news: str) -> None:
         return
     ahead = bench.about(await bench.invoiced(), invoice_id=f"early-{order_id}", external_id=external_id(order_id))
     bench.xendit.agree(ahead)
-    assert await receive_callback(bench.db, ahead, "{}", None, confirm=True) is Outcome.WAITING
+    assert await bench.receive(ahead) is Outcome.WAITING
 
 
 @pytest.mark.parametrize(("news", "requests"), [("rejection", []), ("callback", [1])])

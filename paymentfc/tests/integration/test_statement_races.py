@@ -16,8 +16,9 @@ from paymentfc.events import succeeded
 from paymentfc.model.callback import Outcome
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Payment, Reason, Status
-from paymentfc.repository import audit, callbacks, confirmations, payments
+from paymentfc.repository import audit, callbacks, payments
 from paymentfc.repository.audit import AuditEvent
+from paymentfc.repository.paying import Paying, pay
 from paymentfc.service import settlement
 from paymentfc.service.confirmation import have_confirmed
 from testkit import eventually
@@ -74,8 +75,8 @@ async def test_a_payment_that_is_closed_before_its_confirmation_has_its_turn_is_
 async def test_a_confirmation_whose_guards_do_not_hold_writes_nothing(bench: Bench) -> None:
     payment, item = await told(bench)
     entry = audit.values(AuditEvent.PAYMENT_PAID, "test")
-    paying = confirmations.pay(bench.db, item, payment, item.first, succeeded(payment), entry, note="")
-    assert await meanwhile(bench, payment, paying, reject) is False
+    paying = pay(bench.db, [Paying(item, payment, item.first, succeeded(payment), entry)], note="")
+    assert await meanwhile(bench, payment, paying, reject) == [False]
     assert [row["outcome"] for row in await bench.rows(OUTCOMES, payment.external_id)] == ["confirming"]
     assert len(await bench.rows(WORK, payment.external_id)) == 1
     assert await topics(bench, payment) == []

@@ -14,7 +14,10 @@ from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Outcome
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import Status
+from paymentfc.repository.arrivals import ARRIVE
 from paymentfc.repository.audit import AuditLog
+from paymentfc.repository.offers import OFFER
+from paymentfc.repository.paying import PAY
 from paymentfc.repository.registration import REGISTER
 from paymentfc.usecase.deliver_audit import deliver_audit
 
@@ -112,21 +115,45 @@ async def test_any_number_of_orders_is_registered_in_two_statements_and_four_rou
     assert await bench.rows("SELECT count(*) AS n FROM payment_requests") == [{"n": orders}]
 
 
-async def test_the_plan_of_a_registration_that_is_made_while_the_tables_are_empty_reads_none_of_them_as_a_whole(
-    make_database: Callable[[str], Awaitable[dict[str, Any]]],
+# The indexes that are read, and no table as a whole.
+PLANS = {
+    "register": (REGISTER, ("pk_rejected_orders", "ix_payment_callbacks_waiting")),
+    "arrive": (ARRIVE, ("uq_payments_external_id", "pk_payment_confirmations", "uq_payment_receipts_receipt")),
+    "offer": (OFFER, ("pk_payments", "pk_payment_requests")),
+    "pay": (
+        PAY,
+        (
+            "pk_payments",
+            "uq_payment_callbacks_distinct",
+            "uq_payment_receipts_receipt",
+            "pk_payment_confirmations",
+            "pk_payment_callbacks",
+            "uq_payment_anomalies_distinct",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+async def test_the_plan_of_a_statement_for_several_orders_made_while_the_tables_are_empty_reads_none_as_a_whole(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]], name: str
 ) -> None:
     """A connection may keep such a plan while they grow."""
+    statement, indexes = PLANS[name]
     db = Database(load(Settings, **await make_database("paymentfc")))
     async with db.driver() as connection:
-        count = len((await connection.prepare(REGISTER)).get_parameters())
-        await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE registering AS {REGISTER}")
-        rows = await connection.fetch(f"EXPLAIN EXECUTE registering({', '.join(['NULL'] * count)})")
+        count = len((await connection.prepare(statement)).get_parameters())
+        await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE planned AS {statement}")
+        rows = await connection.fetch(f"EXPLAIN EXECUTE planned({', '.join(['NULL'] * count)})")
     await db.close()
-    plan = "\n".join(row[0] for row in rows)
+    lines = [row[0].strip() for row in rows]
+    plan = "\n".join(lines)
     assert "Seq Scan" not in plan, plan
+    reads = [at for at, line in enumerate(lines) if "Index Scan" in line or "Index Only Scan" in line]
+    assert all("Index Cond" in lines[at + 1] for at in reads), plan
     # Joined line by line, a run would take the square of its length.
-    assert "Join Filter" not in plan, plan
-    assert all(index in plan for index in ("pk_rejected_orders", "ix_payment_callbacks_waiting")), plan
+    assert name != "register" or "Join Filter" not in plan, plan
+    assert {index for index in indexes if f" {index} " not in plan} == set(), plan
 
 
 async def test_a_delivery_of_audit_entries_takes_as_many_statements_for_thirty_as_for_one(
