@@ -1,4 +1,4 @@
-"""What statements for the payments of several orders have in common (ADR 32)."""
+"""What statements for the payments of several orders have in common (ADR 22)."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
