@@ -74,7 +74,8 @@ async def arrive(db: Database, arrivals: Sequence[Arrival]) -> list[int | None]:
     """
     rows = [(place, *_row(each)) for place, each in in_lock_order(arrivals, lambda each: each.external_id)]
     async with db.driver() as connection:
-        found = dict(await connection.fetch(ARRIVE, *zip(*rows, strict=True)))
+        stored = await connection.fetch(ARRIVE, *zip(*rows, strict=True))
+    found: dict[int, int] = {row["place"]: row["order_id"] for row in stored}
     return [found.get(place) for place in range(len(arrivals))]
 
 
