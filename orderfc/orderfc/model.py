@@ -61,9 +61,14 @@ def transition(status: Status, cause: Cause) -> Transition:
     return _TRANSITIONS.get((status, cause), _UNCHANGED)
 
 
-def may_become(target: Status) -> tuple[Status, ...]:
-    """Return the statuses from which an order may reach `target`: the guard of the UPDATE."""
-    return tuple(sorted({status for (status, _), change in _TRANSITIONS.items() if change.status is target}))
+def moves(cause: Cause) -> list[Status | None]:
+    """Return what a cause makes of each status, in the order of their numbers; None where the order stays as it is."""
+    return [transition(status, cause).status for status in Status]
+
+
+def may_return_stock(cause: Cause) -> bool:
+    """Whether there is an order whose stock is returned for this cause."""
+    return any(transition(status, cause).publish_rollback for status in Status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from chassis.events import Event, Message
 from chassis.ids import uuid7
 from orderfc.model import Cause, Draft, Status
 from orderfc.model import Line as OrderLine
-from orderfc.repository import idempotency, orders, placing
+from orderfc.repository import idempotency, orders, placing, transitions
 from orderfc.repository.idempotency import Lease
 from orderfc.repository.placing import NewOrder, Payloads
 from paymentfc.config import Settings as PaymentSettings
@@ -82,8 +82,7 @@ async def _send(connection: Any) -> None:
 
 
 async def _transition(tx: Tx, order: int) -> None:
-    await orders.locked_statuses(tx, [order])
-    await orders.change_status(tx, [order], Status.FAILED, [Status.COMPLETED, Status.CREATED], Cause.PAYMENT_FAILED)
+    await transitions.apply_in(tx, "group", [(uuid7(), order)], Cause.PAYMENT_FAILED)
     await orders.quantities(tx, [order])
 
 

@@ -2,6 +2,9 @@
 
 The column `event_id` has the event's identity (`chassis.events.identity`). Rows of versions that kept `ce_id` itself
 are not found: an event that comes again across that upgrade meets the business guards, as after a purge.
+
+Where one statement does all the work of an event, its INSERT is a part of that: orderfc/repository/transitions.py,
+paymentfc/repository/registration.py.
 """
 
 from collections.abc import Sequence

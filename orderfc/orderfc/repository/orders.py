@@ -1,23 +1,15 @@
-"""The SQL on orders that are placed: the locked read and guarded write of a transition, the reads, the erasure."""
+"""The SQL on orders that are placed: the reads, and the erasure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import asyncpg
 
 from chassis.db.database import Database, Tx
-from orderfc.model import Cause, Status
+from orderfc.model import Status
 
 # In the place of an address whose retention has ended. Also in the condition of a partial index.
 ERASED = "erased"
 
-# In the order of the ids: two runs that share orders then wait for each other, and not in a circle.
-_LOCKED_STATUSES = "SELECT id, status FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
-_CHANGE_STATUS = """
-WITH changed AS (
-  UPDATE orders SET status = $2, updated_at = now()
-  WHERE id = ANY($1::bigint[]) AND status = ANY($3::smallint[]) RETURNING id)
-INSERT INTO order_history (order_id, status, cause) SELECT id, $2, $4 FROM changed RETURNING order_id
-"""
 _QUANTITIES = """
 SELECT order_id, product_id, quantity FROM order_items WHERE order_id = ANY($1::bigint[]) ORDER BY order_id, product_id
 """
@@ -53,19 +45,6 @@ UPDATE orders SET shipping_address = '{ERASED}' WHERE id = ANY(ARRAY(
     AND created_at < now() - $1 * interval '1 day'
   ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
-
-
-async def locked_statuses(tx: Tx, order_ids: Collection[int]) -> dict[int, Status]:
-    """Read the status of orders and lock them until the transaction ends; an unknown order has none."""
-    return {row[0]: Status(row[1]) for row in await tx.driver().fetch(_LOCKED_STATUSES, order_ids)}
-
-
-async def change_status(
-    tx: Tx, order_ids: Collection[int], to: Status, allowed: Sequence[Status], cause: Cause
-) -> set[int]:
-    """Move the orders that are in one of the allowed statuses and append to their history. Returns which they are."""
-    rows = await tx.driver().fetch(_CHANGE_STATUS, order_ids, int(to), [int(s) for s in allowed], cause.value)
-    return {row[0] for row in rows}
 
 
 async def quantities(tx: Tx, order_ids: Collection[int]) -> dict[int, list[tuple[int, int]]]:

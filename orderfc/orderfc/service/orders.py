@@ -1,32 +1,29 @@
-"""The rule of orders: load them locked, decide by the transition table one after the other, save them guarded."""
+"""The rule of orders: what each event of a run has done to its order, by the transition table one after the other."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
-from chassis.db.database import Tx
 from chassis.errors import NotYet
-from orderfc.model import Cause, Status, Transition, may_become, transition
-from orderfc.repository import orders
+from orderfc.model import Cause, Transition, transition
+from orderfc.repository.transitions import Told
 
 
-async def apply_cause(tx: Tx, order_ids: Sequence[int], cause: Cause) -> list[Transition]:
-    """Apply a cause to orders and return the transition of each; an order that is named again is unchanged then.
+def changes_of(events: Sequence[tuple[UUID, int]], told: Told, cause: Cause) -> list[Transition | None]:
+    """Return the transition of each (identity, order id) pair, None for an event that was applied before.
 
-    Raises NotYet for an order that is not stored yet.
+    An order that is named again is unchanged then. Raises NotYet for an order that is not stored yet.
     """
-    if not order_ids:
-        return []
-    statuses = await orders.locked_statuses(tx, order_ids)
-    changes: list[Transition] = []
-    moved: dict[Status, list[int]] = {}
-    for order_id in order_ids:
-        if order_id not in statuses:
-            raise NotYet(f"order {order_id} is not known")
+    if told.unknown:
+        raise NotYet(f"order {told.unknown[0]} is not known")
+    new, statuses = set(told.received), dict(told.statuses)
+    changes: list[Transition | None] = []
+    for event_id, order_id in events:
+        if event_id not in new:
+            changes.append(None)
+            continue
+        new.discard(event_id)
         change = transition(statuses[order_id], cause)
         if change.status is not None:
             statuses[order_id] = change.status
-            moved.setdefault(change.status, []).append(order_id)
         changes.append(change)
-    for status, ids in moved.items():
-        if await orders.change_status(tx, ids, status, may_become(status), cause) != set(ids):
-            raise RuntimeError(f"an order of {ids} changed its status while it was locked")
     return changes

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from chassis.db.database import Database
-from chassis.db.inbox import first_times
 from orderfc.config import Settings
-from orderfc.model import Cause
+from orderfc.model import Cause, Status
 from orderfc.repository.orders import quantities
-from orderfc.service.orders import apply_cause
+from orderfc.repository.transitions import apply_in
 
 FILLED = 40_000
 FILL = """
@@ -35,10 +34,9 @@ async def rows_read(db: Database, orders: Sequence[int]) -> int:
     """Cancel orders in one run, and return the most rows that it read of a table."""
     run = [(uuid4(), order) for order in orders]
     async with db.transaction() as tx:
-        new, _ = await first_times(tx, Settings.service, run)
-        changes = await apply_cause(tx, new, Cause.PAYMENT_FAILED)
-        assert all(change.publish_rollback for change in changes)
-        assert await quantities(tx, new) == {order: [(1, 1)] for order in orders}
+        told = await apply_in(tx, Settings.service, run, Cause.PAYMENT_FAILED)
+        assert told.statuses == dict.fromkeys(orders, Status.CREATED)
+        assert await quantities(tx, orders) == {order: [(1, 1)] for order in orders}
         rows = await tx.driver().fetch(ROWS_READ)
     return max(int(row[1]) for row in rows if row[0] in TABLES)
 

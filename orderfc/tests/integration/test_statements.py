@@ -1,4 +1,4 @@
-"""How many statements a checkout costs. A path that gains one fails here, and needs a reason."""
+"""How many statements a checkout and an event cost. A path that gains one fails here, and needs a reason."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ import pytest
 
 from orderfc.config import Settings
 
-from .conftest import Shop, body, open_shop
+from .conftest import Shop, body, deliver_together, open_shop
+from .test_runs import PAID, PAYMENT_FAILED, STOCK_REJECTED, event, placed
 
 UNKNOWN = body({"product_id": 9, "quantity": 1})
 
@@ -75,3 +76,29 @@ async def test_fifty_checkouts_at_once_share_their_statements(shop: Shop, key: s
     assert len({answer.json()["order_id"] for answer in answers}) == 50
     assert len(made) <= most
     assert len(shop.productfc.calls) <= 4
+
+
+@pytest.mark.parametrize("topic", [PAID, STOCK_REJECTED])
+@pytest.mark.parametrize("size", [1, 50])
+async def test_an_event_that_publishes_nothing_is_one_statement_and_so_is_a_run(
+    shop: Shop, topic: str, size: int
+) -> None:
+    run = [event(topic, await placed(shop.db)) for _ in range(size)]
+    for _ in ("new", "repeated"):
+        with statements() as made:
+            await deliver_together(shop.db, run)
+        assert made == ["WITH"]
+    with statements() as made:
+        await shop.deliver(event(topic, await placed(shop.db)))
+    assert made == ["WITH", "WITH"], "the checkout, and the event"
+
+
+@pytest.mark.parametrize("size", [1, 50])
+async def test_a_failed_payment_is_a_transaction_with_what_its_rollback_needs(shop: Shop, size: int) -> None:
+    run = [event(PAYMENT_FAILED, await placed(shop.db)) for _ in range(size)]
+    with statements() as made:
+        await deliver_together(shop.db, run)
+    assert made == ["BEGIN", "WITH", "SELECT", "WITH", "COMMIT"]
+    with statements() as made:
+        await deliver_together(shop.db, run)
+    assert made == ["BEGIN", "WITH", "COMMIT"]

@@ -18,8 +18,9 @@ from orderfc.model import (
     Status,
     Transition,
     check_total,
-    may_become,
+    may_return_stock,
     merge,
+    moves,
     price_basket,
     transition,
 )
@@ -51,11 +52,14 @@ def test_each_cause_moves_an_order_only_where_the_contract_says(
     assert transition(status, cause) == Transition(new, rollback)
 
 
-def test_the_guard_of_the_update_lists_exactly_the_allowed_origins() -> None:
-    assert may_become(COMPLETED) == (CREATED,)
-    assert may_become(CANCELLED) == (CREATED,)
-    assert may_become(FAILED) == (COMPLETED, CANCELLED)
-    assert may_become(PROCESSING) == ()
+def test_the_table_of_the_update_has_what_each_cause_makes_of_each_status() -> None:
+    assert [status.value for status in Status] == [0, 1, 2, 3, 4]
+    assert moves(PAID) == [COMPLETED, None, None, FAILED, None]
+    assert moves(PAYMENT_FAILED) == moves(STOCK_REJECTED) == [CANCELLED, None, FAILED, None, None]
+
+
+def test_only_a_payment_that_fails_may_return_stock() -> None:
+    assert [cause for cause in Cause if may_return_stock(cause)] == [PAYMENT_FAILED]
 
 
 def declared(arrived: set[Cause]) -> Status:

@@ -15,7 +15,6 @@ from orderfc.model import (
     Product,
     Status,
     check_total,
-    may_become,
     merge,
     price_basket,
     transition,
@@ -53,7 +52,6 @@ def run(sequence: list[Cause]) -> tuple[list[Status], int]:
         change = transition(entered[-1], cause)
         rollbacks += change.publish_rollback
         if change.status is not None:
-            assert entered[-1] in may_become(change.status), "the guard of the UPDATE would refuse the transition"
             entered.append(change.status)
     return entered, rollbacks
 
