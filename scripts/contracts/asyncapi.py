@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chassis import __version__
 from chassis.config.settings import ServiceSettings
 from chassis.kafka.topics import dlq
 from contracts.headers import dead_letter_headers, event_headers, example_dead_letter, example_headers, headers_of
@@ -34,7 +35,7 @@ def document(examples: Mapping[str, Any]) -> Part:
     """Return the document; `examples` are the golden examples by topic."""
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Go Commerce in Python: events", "version": "1.0.0", "description": _ABOUT},
+        "info": {"title": "Go Commerce in Python: events", "version": __version__, "description": _ABOUT},
         "defaultContentType": "application/json",
         "servers": {
             "local": _server(_setting("kafka_broker"), "The broker as programs on this machine reach it."),

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import compile_path
 
+from chassis import __version__
 from chassis.config.settings import ServiceSettings
 from chassis.errors import AppError, Kind
 from chassis.http import docs, openapi, probes
@@ -91,7 +92,7 @@ def create_app(
     options: dict[str, Any] = {
         "title": title or settings.service,
         "description": description,
-        "version": "1.0.0",
+        "version": __version__,
         "lifespan": lifespan,
     }
     app = _app_with_docs(options) if settings.expose_docs else _bare_app(**options)
