@@ -10,11 +10,14 @@ PYTHON ?=
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_python.py scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint scripts/bench
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_python.py scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint scripts/bench scripts/delivery
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
+# The tools of a release have an environment of their own: no test needs them.
+DELIVERY := $(VENV)/delivery
+ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools require-tools check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos clean
+.PHONY: help bench profile growth setup tools require-tools check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -151,9 +154,38 @@ lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements
 	for part in build simulator; do
 	  $$compile -c requirements-dev.txt deploy/$$part-requirements.in -o deploy/$$part-requirements.txt
 	done
+	$$compile -c requirements-dev.txt scripts/delivery/requirements.in -o scripts/delivery/requirements.txt
 
 protos: $(INSTALLED) ## Generate the gRPC code again
 	@scripts/gen_protos.sh
+
+$(DELIVERY)/.installed: scripts/delivery/requirements.txt | $(INSTALLED)
+	@$(BIN)/python -m venv $(DELIVERY)
+	$(DELIVERY)/bin/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	touch $@
+
+lint-workflows: $(DELIVERY)/.installed ## Check the workflows of GitHub Actions by schema, zizmor and actionlint (needs Go)
+	@schema="$(DELIVERY)/bin/check-jsonschema -q --builtin-schema"
+	$$schema vendor.github-workflows .github/workflows/*.yml
+	$$schema vendor.github-actions .github/actions/*/action.yml
+	$$schema vendor.dependabot .github/dependabot.yml
+	$(DELIVERY)/bin/zizmor --offline --quiet --persona auditor .github
+	if [ ! -x $(DELIVERY)/bin/actionlint ]; then
+	  command -v go >/dev/null || { echo 'actionlint is built by Go, which is not installed.'; exit 1; }
+	  GOBIN=$(CURDIR)/$(DELIVERY)/bin go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT)
+	fi
+	# It does not know yet what $$/ means; python -m lint sees that the file is there. Without shellcheck it finds the same everywhere.
+	$(DELIVERY)/bin/actionlint -shellcheck= -ignore '"\$$/\.github/'
+	echo 'Schema, zizmor and actionlint find nothing.'
+
+sbom: $(DELIVERY)/.installed ## Write a CycloneDX document for each service to dist/sbom, and compare it with the lock
+	@$(BIN)/python -m delivery sbom $(DELIVERY)/bin/cyclonedx-py dist/sbom
+
+release-check: $(INSTALLED) ## See that TAG (v1.2.3), CHANGELOG.md and the packages agree
+	@$(BIN)/python -m delivery release '$(TAG)'
+
+release-notes: $(INSTALLED) ## Print the changes of the version
+	@$(BIN)/python -m delivery notes
 
 clean: ## Remove what the tools have left (not the stack's data)
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .import_linter.log .hypothesis

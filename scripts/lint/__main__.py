@@ -4,7 +4,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lint import comments, dependencies, markdown, pass_through, planted, sizes, sql
+from lint import (
+    comments,
+    dependencies,
+    markdown,
+    pass_through,
+    planted,
+    sizes,
+    sql,
+    versions,
+    workflows,
+)
 from lint.sources import ROOT, read
 from mutants.faults import FAULTS
 
@@ -20,6 +30,8 @@ def problems(root: Path) -> Mapping[str, list[str]]:
         "comments": comments.problems(sources),
         "SQL": sql.problems(sources),
         "pass-through functions": pass_through.problems(sources),
+        "versions": versions.problems(root),
+        "workflows": workflows.problems(root),
     }
 
 

@@ -13,10 +13,10 @@ _HEADING = re.compile(r"^#+ (.+)$")
 
 
 def files(root: Path) -> Iterator[Path]:
-    """Yield the files below a folder, those in hidden folders (but .ci) left out."""
+    """Yield the files below a folder, those in hidden folders (but .ci and .github) left out."""
     for path in root.iterdir():
         if path.is_dir():
-            if path.name == ".ci" or not SKIPPED.match(path.name):
+            if path.name in (".ci", ".github") or not SKIPPED.match(path.name):
                 yield from files(path)
         else:
             yield path
