@@ -138,6 +138,7 @@ def _fill(app: FastAPI, settings: ServiceSettings, ready: Readiness) -> None:
     )
     app.state.public_load = app.state.load
     app.state.peers = ()
+    app.state.metrics = probes.metrics_text(app)
     app.state.shortcuts = Shortcuts()
     app.state.shortcuts.add({"/ping": probes.answer_ping})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import urllib.parse
+from functools import lru_cache
 from typing import cast
 
 import httptools
@@ -52,6 +53,23 @@ class Cycle(RequestResponseCycle):
             await super().send(start)
         await super().send(message)
 
+    def write_json(self, content: bytes, fields: bytes) -> bool:
+        """Write a whole answer 200, whose further fields are `fields` as they are sent; False when `send` has to do it.
+
+        `fields` is not checked: it must be of constants and of values that were checked.
+        """
+        beginning = _beginning(tuple(self.default_headers))
+        if beginning is None or not self.keep_alive or self.scope["method"] == "HEAD":
+            return False
+        if self.response_started or self.disconnected or self.flow.write_paused:
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"%bcontent-length: %d\r\n%b\r\n%b" % (beginning, len(content), fields, content))
+        self.message_event.set()
+        self.on_response()
+        return True
+
     def _whole(self, start: HTTPResponseStartEvent, message: ASGISendEvent) -> bytes | None:
         """Return the answer as it is written; None when it comes in pieces, or is not as an answer should be."""
         if message["type"] != "http.response.body" or not self.keep_alive or self.scope["method"] == "HEAD":
@@ -72,6 +90,14 @@ class Cycle(RequestResponseCycle):
         if lengths != [length] or len(head.translate(None, _CONTROLS)) + controls != len(head):
             return None
         return head + _END + body
+
+
+@lru_cache(maxsize=4)
+def _beginning(fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
+    """Return the beginning of each answer 200 with uvicorn's fields of this second; None when uvicorn must see them."""
+    if any(name not in _FIELDS for name, _ in fields):
+        return None
+    return STATUS_LINE[200] + b"".join(_FIELDS[name] + value + _END for name, value in fields)
 
 
 class Requests(HttpToolsProtocol):

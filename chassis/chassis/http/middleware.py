@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis import logging, telemetry
 from chassis.errors import is_transient
 from chassis.http.body import BODY, DEFAULT_MAX_BODY_BYTES, MAX_BODY_BYTES, Body, announced, too_large
+from chassis.http.cycle import Cycle
 from chassis.http.load import Load, Slot
 from chassis.http.record import record_of
 from chassis.http.refusal import NO_STORE_HEADER, SECURITY_HEADER
@@ -31,6 +32,9 @@ _BODY_CODES = {413: "payload_too_large", 503: "unavailable"}
 _TRACE = ("traceparent", "tracestate")
 _NO_PARENT = Context()
 _JSON_HEADER = (b"content-type", b"application/json")
+# What `_Exchange` adds to the head of an answer, as it is sent.
+_JSON_FIELDS = b"content-type: application/json\r\nx-request-id: %b\r\nx-content-type-options: nosniff\r\n"
+_NO_STORE_FIELD = b"cache-control: no-store\r\n"
 _SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 
@@ -44,25 +48,28 @@ def error_response(
 class _Exchange:
     """One request and the answer to it."""
 
-    __slots__ = ("_headers", "_send", "method", "request_id", "route", "scope", "slot", "started", "status")
+    __slots__ = ("_private", "_send", "method", "request_id", "route", "scope", "slot", "started", "status")
 
     def __init__(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send, slot: Slot) -> None:
         # HEAD is served as GET. The server leaves the body out: its own scope still says HEAD.
-        self.scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        method: str = scope["method"]
+        self.scope = {**scope, "method": "GET"} if method == "HEAD" else scope
         self.started = time.perf_counter()
-        given = headers.get(b"x-request-id", b"")
-        self.request_id = given.decode("ascii") if _SANE_ID.fullmatch(given) else request_id()
+        given = headers.get(b"x-request-id")
+        self.request_id = given.decode("ascii") if given and _SANE_ID.fullmatch(given) else request_id()
         self.status = 0
         # The template, when it is known without the router.
         self.route = ""
         self.slot = slot
         self._send = send
-        self._headers = [(b"x-request-id", self.request_id.encode()), SECURITY_HEADER]
         # Answers to a caller with a token, and to whoever sends something, may belong to a person.
-        if b"authorization" in headers or scope["method"] not in _READS:
-            self._headers.append(NO_STORE_HEADER)
-        self.method: str = scope["method"] if scope["method"] in METHODS else "OTHER"
+        self._private = b"authorization" in headers or method not in _READS
+        self.method = method if method in METHODS else "OTHER"
         self.scope[REQUEST_ID] = self.request_id
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        always = [(b"x-request-id", self.request_id.encode()), SECURITY_HEADER]
+        return [*always, NO_STORE_HEADER] if self._private else always
 
     async def send(self, message: Message) -> None:
         """The application's ASGI `send`: adds headers, records the status, and frees the slot.
@@ -72,14 +79,19 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.slot.release()
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers]
+            message["headers"] = [*message.get("headers", ()), *self._headers()]
         await self._send(message)
 
     async def answer_json(self, content: bytes) -> None:
         """Send a whole answer 200."""
         self.slot.release()
         self.status = 200
-        headers = [(b"content-length", b"%d" % len(content)), _JSON_HEADER, *self._headers]
+        cycle = getattr(self._send, "__self__", None)
+        if isinstance(cycle, Cycle):
+            fields = _JSON_FIELDS % self.request_id.encode()
+            if cycle.write_json(content, fields + _NO_STORE_FIELD if self._private else fields):
+                return
+        headers = [(b"content-length", b"%d" % len(content)), _JSON_HEADER, *self._headers()]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": content})
 

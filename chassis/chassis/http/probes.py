@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from chassis.errors import Unavailable
 from chassis.http.joined_metrics import joined
 from chassis.http.load import Load
+from chassis.http.metrics_text import MetricsText
 from chassis.http.peers import Answer, NotReady, Peer
 from chassis.http.routing import Router
 
@@ -214,13 +215,23 @@ def answers(own: Readiness, app: FastAPI) -> Mapping[bytes, Answer]:
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
     """Answer with the metrics of all processes, or 503: without those of one, counters would fall."""
-    peers: Sequence[Peer] = request.app.state.peers
-    text = generate_latest()
-    if peers:
+    text: MetricsText = request.app.state.metrics
+    return Response(await text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def metrics_text(app: FastAPI) -> MetricsText:
+    """Return what makes the text of `/metrics` of an application."""
+
+    async def make() -> bytes:
+        peers: Sequence[Peer] = app.state.peers
+        text = generate_latest()
+        if not peers:
+            return text
         try:
             texts = await asyncio.gather(*(peer.ask(b"metrics") for peer in peers))
         except (OSError, TimeoutError) as error:
             log.warning("metrics are not complete", error=f"{type(error).__name__}: {error}")
             raise Unavailable("A process of this service does not answer", retry_after=1) from error
-        text = await asyncio.to_thread(joined, [text, *texts])
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
+        return await asyncio.to_thread(joined, [text, *texts])
+
+    return MetricsText(make)

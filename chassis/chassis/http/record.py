@@ -20,7 +20,7 @@ REQUESTS = Histogram(
     ["method", "route", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-_LINE = b'%b"path":%b,"duration_ms":%.2f,"request_id":%b,"trace_id":"%032x","span_id":"%016x","timestamp":%b}'
+_LINE = b'%b"duration_ms":%.2f,"timestamp":%b,%b'
 
 
 class Record:
@@ -35,16 +35,14 @@ class Record:
     def log(self, path: str, duration_ms: float, request_id: str, span: tuple[int, int]) -> None:
         """Write the line of a request; `span` has the trace id and the span id."""
         lines = logging.direct.lines
+        ids = {"request_id": request_id, "trace_id": f"{span[0]:032x}", "span_id": f"{span[1]:016x}"}
         if lines is None:
-            ids = {"trace_id": f"{span[0]:032x}", "span_id": f"{span[1]:016x}"}
-            log.info(
-                "request", path=path, duration_ms=round(duration_ms, 2), request_id=request_id, **self._same, **ids
-            )
+            log.info("request", path=path, duration_ms=round(duration_ms, 2), **ids, **self._same)
             return
         if lines is not self._lines:
             self._lines, self._beginning = lines, logging.direct.beginning("request", self._same)
-        given = (logging.dumps(path), duration_ms, orjson.dumps(request_id))
-        lines.add(_LINE % (self._beginning, *given, *span, orjson.dumps(datetime.now(UTC), None, orjson.OPT_UTC_Z)))
+        now = orjson.dumps(datetime.now(UTC), None, orjson.OPT_UTC_Z)
+        lines.add(_LINE % (self._beginning, duration_ms, now, logging.dumps({"path": path, **ids})[1:]))
 
     def log_probe(self, path: str, duration_ms: float) -> None:
         log.debug("request", path=path, duration_ms=round(duration_ms, 2), **self._same)

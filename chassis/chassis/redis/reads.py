@@ -1,4 +1,4 @@
-"""One connection to Redis that all reads of a process share: they go out together, and their answers come in order.
+"""One connection to Redis that all reads of a process share: those of one turn of the event loop are one command.
 
 The client of redis-py lends a connection to each command, which costs forty times more than sharing one (ADR 19).
 """
@@ -46,10 +46,10 @@ class RedisReads:
         """
         connection = self._connection or await self._open()
         try:
-            return cast(Values, await connection.ask(b"MGET", *keys))
+            return await connection.read(keys)
         except RedisConnectionError:
             connection = self._connection or await self._open()
-            return cast(Values, await connection.ask(b"MGET", *keys))
+            return await connection.read(keys)
 
     async def close(self) -> None:
         if self._opening is not None:
@@ -95,6 +95,53 @@ class RedisReads:
             self._connection = None
 
 
+class _Single:
+    """A command of one caller."""
+
+    def __init__(self, answer: "asyncio.Future[Any]", since: int) -> None:
+        self.since = since
+        self._answer = answer
+
+    def end(self, value: object) -> None:
+        """Hand the answer, or the exception, to the caller, unless it is gone."""
+        if self._answer.done():
+            return
+        if isinstance(value, Exception):
+            self._answer.set_exception(value)
+        else:
+            self._answer.set_result(value)
+
+
+class _Reads:
+    """The reads of one turn of the event loop: one MGET, in which each key is once."""
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self._callers: list[tuple[asyncio.Future[Values], tuple[str, ...]]] = []
+
+    def add(self, answer: "asyncio.Future[Values]", keys: tuple[str, ...]) -> None:
+        self._callers.append((answer, keys))
+
+    def command(self) -> bytes:
+        """Return the command, of which nothing may change afterwards."""
+        self._keys = dict.fromkeys(key for _, keys in self._callers for key in keys)
+        return cast(bytes, hiredis.pack_command(cast(Any, (b"MGET", *self._keys))))
+
+    def end(self, value: object) -> None:
+        """Hand each caller its values, or the exception, unless it is gone. Raises InvalidResponse."""
+        if isinstance(value, Exception):
+            for answer, _ in self._callers:
+                if not answer.done():
+                    answer.set_exception(value)
+            return
+        if not isinstance(value, list) or len(value) != len(self._keys):
+            raise InvalidResponse("another number of values than of keys")
+        values = dict(zip(self._keys, value, strict=True))
+        for answer, keys in self._callers:
+            if not answer.done():
+                answer.set_result([values[key] for key in keys])
+
+
 class _Connection(asyncio.Protocol):
     """Commands that were asked together are sent together. The first without an answer in time ends the connection.
 
@@ -106,8 +153,9 @@ class _Connection(asyncio.Protocol):
         self._on_lost = on_lost
         self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=_error)
         self._transport: asyncio.Transport | None = None
-        self._unsent: list[bytes] = []
-        self._waiting: deque[tuple[asyncio.Future[Any], int]] = deque()
+        # The reads of this turn, which are sent at its end.
+        self._unsent: _Reads | None = None
+        self._waiting: deque[_Single | _Reads] = deque()
         self._steps = Steps(timeout_s, self._check)
         self._now = 0
 
@@ -118,30 +166,39 @@ class _Connection(asyncio.Protocol):
         self.lose(RedisConnectionError(f"the connection was lost: {error or 'closed by the server'}"))
 
     def ask(self, *command: bytes | str) -> "asyncio.Future[Any]":
-        """Return the future answer of a command."""
+        """Send a command at once, and return its future answer."""
         answer = self._loop.create_future()
         if self._transport is None:
             answer.set_exception(RedisConnectionError("the connection was lost"))
             return answer
-        if not self._unsent:
+        self._wait_for(_Single(answer, self._now))
+        self._transport.write(hiredis.pack_command(cast(Any, command)))
+        return answer
+
+    def read(self, keys: tuple[str, ...]) -> "asyncio.Future[Values]":
+        """Return the future values of keys."""
+        answer = self._loop.create_future()
+        if self._transport is None:
+            answer.set_exception(RedisConnectionError("the connection was lost"))
+            return answer
+        if self._unsent is None:
+            self._unsent = _Reads(self._now)
+            self._wait_for(self._unsent)
             self._loop.call_soon(self._send)
-        self._unsent.append(hiredis.pack_command(cast(Any, command)))
-        self._waiting.append((answer, self._now))
+        self._unsent.add(answer, keys)
+        return answer
+
+    def _wait_for(self, command: _Single | _Reads) -> None:
+        self._waiting.append(command)
         if not self._steps.running:
             self._steps.start()
-        return answer
 
     def data_received(self, data: bytes) -> None:
         try:
             self._reader.feed(data)
             while (value := self._reader.gets()) is not False:
-                answer, _ = self._waiting.popleft()
-                if answer.done():
-                    continue
-                if isinstance(value, Exception):
-                    answer.set_exception(value)
-                else:
-                    answer.set_result(value)
+                self._waiting[0].end(value)
+                self._waiting.popleft()
         except (InvalidResponse, IndexError) as error:
             self.lose(InvalidResponse(f"not an answer to what was asked: {error}"))
 
@@ -152,22 +209,21 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
         while self._waiting:
-            answer, _ = self._waiting.popleft()
-            if not answer.done():
-                answer.set_exception(error)
+            self._waiting.popleft().end(error)
         self._on_lost(self)
 
     def _send(self) -> None:
-        if self._transport is not None:
-            self._transport.write(b"".join(self._unsent))
-        self._unsent.clear()
+        unsent, self._unsent = self._unsent, None
+        # Those of a lost connection have their error.
+        if unsent is not None and self._transport is not None:
+            self._transport.write(unsent.command())
 
     def _check(self) -> None:
         """End the connection when the oldest command has waited for too long; called a few times in the time limit."""
         self._now += 1
         if not self._waiting:
             self._steps.stop()
-        elif self._now - self._waiting[0][1] > STEPS:
+        elif self._now - self._waiting[0].since > STEPS:
             self.lose(TimeoutError("no answer in time"))
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,8 @@ from redis.exceptions import InvalidResponse, ResponseError
 from chassis.redis.client import TIMEOUT_S
 from chassis.redis.reads import Address, RedisReads
 
+from .fake_redis import ask_apart, command, fake, value_of
 from .redis_server import RedisServer
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture
@@ -33,48 +31,43 @@ def reads_of(server: RedisServer, password: str = "admin") -> RedisReads:
     return RedisReads(Address("127.0.0.1", server.port, password, None, "t"), TIMEOUT_S)
 
 
-@asynccontextmanager
-async def fake(serve: Serve) -> AsyncIterator[RedisReads]:
-    """Reads from a server that answers as `serve` says, after the connection has its name."""
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await command(reader)
-        writer.write(b"+OK\r\n")
-        try:
-            await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return
-        finally:
-            writer.close()
-
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
-    reads = RedisReads(Address("127.0.0.1", listening.sockets[0].getsockname()[1], None, None, "t"), TIMEOUT_S)
-    try:
-        yield reads
-    finally:
-        await reads.close()
-        listening.close()
-
-
-async def command(reader: asyncio.StreamReader) -> list[bytes]:
-    count = int((await reader.readuntil(b"\r\n"))[1:])
-    parts = []
-    for _ in range(count):
-        size = int((await reader.readuntil(b"\r\n"))[1:])
-        parts.append((await reader.readexactly(size + 2))[:-2])
-    return parts
-
-
-def value_of(parts: list[bytes]) -> bytes:
-    """Return the answer to MGET of one key: the key itself."""
-    return b"*1\r\n$%d\r\n%s\r\n" % (len(parts[1]), parts[1])
-
-
 async def test_a_thousand_reads_at_once_get_their_own_answers(server: RedisServer) -> None:
     reads = reads_of(server)
     answers = await asyncio.gather(*(reads.mget(f"k{number}", "none") for number in range(1000)))
     assert answers == [[b"v%d" % number, None] for number in range(1000)]
     await reads.close()
+
+
+async def test_the_reads_of_one_turn_are_one_command_that_has_each_key_once() -> None:
+    commands: list[list[bytes]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            commands.append(await command(reader))
+            writer.write(value_of(commands[-1]))
+
+    async with fake(serve) as reads:
+        await reads.mget("first")
+        commands.clear()
+        asked = [["a", "mark"], ["b", "mark"], ["a", "a"]]
+        answers = await asyncio.gather(*(reads.mget(*keys) for keys in asked))
+        assert answers == [[key.encode() for key in keys] for keys in asked]
+        assert commands == [[b"MGET", b"a", b"mark", b"b"]]
+        await asyncio.gather(*await ask_apart(reads, ["c", "d"]))
+        assert commands[1:] == [[b"MGET", b"c"], [b"MGET", b"d"]]
+
+
+@pytest.mark.parametrize("answer", [b"*1\r\n$1\r\na\r\n", b"$1\r\na\r\n", b"*-1\r\n"])
+async def test_an_answer_of_another_form_is_nobodys_value(answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            parts = await command(reader)
+            writer.write(answer if b"bad" in parts else value_of(parts))
+
+    async with fake(serve) as reads:
+        ended = await asyncio.gather(reads.mget("bad"), reads.mget("other"), return_exceptions=True)
+        assert [type(error) for error in ended] == [InvalidResponse, InvalidResponse]
+        assert await reads.mget("good") == [b"good"]
 
 
 async def test_callers_that_go_away_shift_no_answer_to_others(server: RedisServer) -> None:
@@ -117,7 +110,8 @@ async def test_an_answer_in_pieces_is_put_together() -> None:
 
     async with fake(in_pieces) as reads:
         answers = await asyncio.gather(*(reads.mget(f"key-{number}") for number in range(20)))
-    assert answers == [[b"key-%d" % number] for number in range(20)]
+        answers += await asyncio.gather(*await ask_apart(reads, [f"key-{number}" for number in range(20, 25)]))
+    assert answers == [[b"key-%d" % number] for number in range(25)]
 
 
 async def test_a_read_that_is_cut_off_in_its_answer_is_made_once_more() -> None:
@@ -179,7 +173,9 @@ async def test_answers_that_come_steadily_but_late_end_the_connection() -> None:
             writer.write(value_of(parts))
 
     async with fake(serve) as reads:
-        ended = await asyncio.gather(*(reads.mget(f"{number}") for number in range(10)), return_exceptions=True)
+        await reads.mget("first")
+        asked = await ask_apart(reads, [f"{number}" for number in range(10)])
+        ended = await asyncio.gather(*asked, return_exceptions=True)
     assert ended[0] == [b"0"]
     assert isinstance(ended[-1], TimeoutError)
 
@@ -220,12 +216,17 @@ async def test_an_answer_too_many_is_no_answer_to_the_next_read() -> None:
         assert await reads.mget("next") == [b"next"]
 
 
-async def test_an_error_of_one_command_is_that_of_its_caller_only(server: RedisServer) -> None:
-    reads = reads_of(server)
-    ended = await asyncio.gather(reads.mget(), reads.mget("k1"), return_exceptions=True)
-    assert isinstance(ended[0], ResponseError)
-    assert ended[1] == [b"v1"]
-    await reads.close()
+async def test_an_error_of_one_command_is_that_of_its_callers_only() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            parts = await command(reader)
+            writer.write(b"-NOPERM no\r\n" if parts[1] == b"bad" else value_of(parts))
+
+    async with fake(serve) as reads:
+        await reads.mget("first")
+        asked = await ask_apart(reads, ["a", "bad", "b"])
+        ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in ended] == [list, ResponseError, list]
 
 
 async def test_a_wrong_password_is_an_error_and_a_server_that_loads_is_away(server: RedisServer) -> None:

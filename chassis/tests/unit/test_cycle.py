@@ -132,3 +132,41 @@ async def test_nothing_is_written_to_a_client_that_is_gone() -> None:
     cycle.disconnected = True
     await cycle.send(body)
     assert (transport.written, completed) == ([], [])
+
+
+FIELDS = b"content-type: application/json\r\nx-request-id: 17\r\n"
+
+
+@given(
+    method=st.sampled_from(["GET", "HEAD", "POST"]),
+    body=st.binary(max_size=3),
+    default=st.sampled_from([[DATE], [DATE, CLOSE], []]),
+    keep_alive=st.booleans(),
+    gone=st.booleans(),
+)
+def test_a_json_answer_is_written_as_uvicorn_writes_it_or_left_to_send(
+    method: str, body: bytes, default: list[Any], keep_alive: bool, gone: bool
+) -> None:
+    async def write() -> None:
+        cycle, transport, completed = cycle_of(Cycle, method, default=default, keep_alive=keep_alive)
+        cycle.disconnected = gone
+        done = cycle.write_json(body, FIELDS)
+        assert done == (method != "HEAD" and keep_alive and CLOSE not in default and not gone)
+        if not done:
+            assert (transport.written, completed, cycle.response_started) == ([], [], False)
+            return
+        fields = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+        sent = messages(200, [*fields, (b"x-request-id", b"17")], [body], "none")
+        expected = await outcome(RequestResponseCycle, method, sent, default=default, keep_alive=keep_alive)
+        written = b"".join(transport.written)
+        assert (written, transport.closed, completed, "", cycle.keep_alive, cycle.response_complete) == expected
+        assert not cycle.write_json(body, FIELDS), "a second answer was written"
+
+    asyncio.run(write())
+
+
+async def test_a_json_answer_does_not_pass_one_that_the_client_has_not_taken() -> None:
+    cycle, transport, completed = cycle_of(Cycle, "GET")
+    cycle.flow.pause_writing()
+    assert not cycle.write_json(b"{}", FIELDS)
+    assert (transport.written, completed) == ([], [])
