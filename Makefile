@@ -10,14 +10,15 @@ PYTHON ?=
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_python.py scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint scripts/bench scripts/delivery
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_python.py scripts/get_helm.py scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/lint scripts/bench scripts/delivery
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
+HELM := $(VENV)/helm/.installed
 # The tools of a release have an environment of their own: no test needs them.
 DELIVERY := $(VENV)/delivery
 ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools require-tools check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
+.PHONY: help bench profile growth setup tools tools-helm require-tools check helm-check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -58,6 +59,13 @@ tools: ## Install the system packages that the tests and make bench need, by apt
 	  exit 1
 	fi
 
+tools-helm: $(HELM) ## Get helm and the schemas of Kubernetes for the tests of the chart (make test does it too)
+
+$(HELM): scripts/get_helm.py deploy/helm/tools.txt | $(INSTALLED)
+	@echo 'Getting helm (only the first time) ...'
+	$(BIN)/python scripts/get_helm.py
+	touch $@
+
 require-tools:
 	@if [ -n '$(MISSING)' ]; then
 	  echo 'The tests need these system packages, which are not installed: $(MISSING). Install them with: make tools'
@@ -80,7 +88,10 @@ check: $(INSTALLED) ## Lint, format, types, layers, generated files, the project
 	echo '-- source code'
 	$(BIN)/python -m lint
 
-test: require-tools check ## Run all checks, then every test that needs no Docker, on real servers
+helm-check: $(INSTALLED) $(HELM) ## Check the Helm chart: lint, schemas of Kubernetes, rules, settings (no cluster, no servers)
+	@$(BIN)/pytest -n0 tests/helm $(ARGS)
+
+test: require-tools check $(HELM) ## Run all checks, then every test that needs no Docker, on real servers
 	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: $(INSTALLED) require-tools ## Run the integration tests against servers in containers (needs a Docker engine)

@@ -1,0 +1,101 @@
+{{/*
+Each takes a dict: root (the root context), name and component; s is the service with its defaults filled in.
+*/}}
+
+{{- define "go-commerce.selector" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Of a pod: a version among them would start all pods again. */}}
+{{- define "go-commerce.podLabels" -}}
+{{ include "go-commerce.selector" . }}
+app.kubernetes.io/part-of: go-commerce
+{{- end }}
+
+{{- define "go-commerce.labels" -}}
+{{ include "go-commerce.podLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "go-commerce.image" -}}
+{{ .root.Values.image.repository }}/{{ .name }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* The environment of a service that is no secret, as a map. */}}
+{{- define "go-commerce.settings" -}}
+{{- $own := dict "HTTP_PORT" (.s.port | toString) "MANAGEMENT_PORT" (.root.Values.managementPort | toString) "HTTP_PROCESSES" (.s.httpProcesses | toString) }}
+{{- if .s.grpcPort }}{{- $_ := set $own "GRPC_PORT" (.s.grpcPort | toString) }}{{- end }}
+{{- mergeOverwrite (deepCopy .root.Values.settings) .s.settings $own | toYaml }}
+{{- end }}
+
+{{- define "go-commerce.secret" -}}
+{{- if .s.secret.existing }}{{ .s.secret.existing }}
+{{- else if not .s.secret.values }}{{ fail (printf "services.%s.secret: name an existing Secret, or give values" .name) }}
+{{- else if .root.Values.hooks }}{{ fail (printf "services.%s.secret.values: with hooks the Secret must exist before the release: name it in secret.existing" .name) }}
+{{- else }}{{ .name }}{{ end }}
+{{- end }}
+
+{{- define "go-commerce.ownerSecret" -}}
+{{- $owner := .s.migration.secret }}
+{{- if $owner.existing }}{{ $owner.existing }}
+{{- else if not $owner.values }}{{ fail (printf "services.%s.migration.secret: name an existing Secret, or give values" .name) }}
+{{- else if .root.Values.hooks }}{{ fail (printf "services.%s.migration.secret.values: with hooks the Secret must exist before the release: name it in secret.existing" .name) }}
+{{- else }}{{ .name }}-owner{{ end }}
+{{- end }}
+
+{{/* The time that a pod has to end: to drain, and to stop. */}}
+{{- define "go-commerce.graceSeconds" -}}
+{{- $settings := include "go-commerce.settings" . | fromYaml }}
+{{- add .root.Values.drainSeconds (get $settings "SHUTDOWN_TIMEOUT_S" | default "20" | int) 5 }}
+{{- end }}
+
+{{/* Of a pod with an image of this project; its user is that of deploy/Dockerfile. */}}
+{{- define "go-commerce.pod" -}}
+automountServiceAccountToken: false
+# A Service named redis would set REDIS_PORT in each container.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+volumes:
+  - name: tmp
+    emptyDir: {sizeLimit: 64Mi}
+  {{- with .s.tlsSecret }}
+  - name: tls
+    secret: {secretName: {{ . }}, defaultMode: 0440}
+  {{- end }}
+{{- end }}
+
+{{- define "go-commerce.container" -}}
+image: {{ include "go-commerce.image" . }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+  {{- if .s.tlsSecret }}
+  - {name: tls, mountPath: /tls, readOnly: true}
+  {{- end }}
+{{- end }}
+
+{{/* Memory is what it may have; processors are shared, and without a limit nobody is slowed down while one is idle. */}}
+{{- define "go-commerce.resources" -}}
+resources:
+  requests: {cpu: {{ .cpu }}, memory: {{ .memory }}}
+  limits: {memory: {{ .memory }}}
+{{- end }}
