@@ -1,14 +1,14 @@
 """The chart renders, is valid for the oldest and the newest Kubernetes, and keeps the rules for all its parts."""
 
 import re
-import tomllib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
-from fc.stack.layout import ROOT, SERVICES
+from chassis import __version__
+from fc.stack.layout import SERVICES
 from tests.helm.policies import violations
 from tests.helm.render import CHART, SETS, Object, helm, labels, named, of_kind, rendered
 from tests.helm.schemas import VERSIONS, invalid
@@ -73,11 +73,9 @@ def test_a_version_of_the_chart_alone_starts_no_pod_again() -> None:
         assert not {"helm.sh/chart", "app.kubernetes.io/version"} & set(labels(one))
 
 
-def test_the_images_are_those_of_this_version() -> None:
+def test_the_chart_and_its_images_have_the_version_of_the_project() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    for service in SERVICES:
-        project = tomllib.loads((ROOT / service / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        assert chart["appVersion"] == project["version"]
+    assert chart["version"] == chart["appVersion"] == __version__
 
 
 def _container(kind: str, name: str, key: str, value: Any) -> Callable[[list[Object]], None]:
