@@ -4,12 +4,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 
 from chassis.errors import is_schema_change
+from chassis.http.direct import DirectRoute
 
 
-class RepeatedRoute(APIRoute):
+class RepeatedRoute(DirectRoute):
     """A route whose handler runs a second time when a column has changed its type under a prepared statement."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

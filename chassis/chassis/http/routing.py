@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 
 from chassis import exact_json
 from chassis.http.body import DEFAULT_MAX_BODY_BYTES, body_of
+from chassis.http.direct import DIRECT, Direct
 from chassis.http.repeated import RepeatedRoute
 
 E = TypeVar("E", bound=Callable[..., Any])
@@ -20,15 +21,19 @@ _MAX_BODY = "max_body_bytes"
 _BEFORE = "before_body"
 
 
-def accepts(*, max_body: int = DEFAULT_MAX_BODY_BYTES, before: Before | None = None) -> Callable[[E], E]:
+def accepts(
+    *, max_body: int = DEFAULT_MAX_BODY_BYTES, before: Before | None = None, direct: Direct | None = None
+) -> Callable[[E], E]:
     """Bound the body of an endpoint to `max_body` bytes, and call `before` before anything of it is read.
 
-    `before` refuses by raising an AppError, for example because the caller's address has asked too often.
+    `before` refuses by raising an AppError, for example because the caller's address has asked too often. `direct`
+    answers the usual request; see `DirectRoute`.
     """
 
     def mark(endpoint: E) -> E:
         setattr(endpoint, _MAX_BODY, max_body)
         setattr(endpoint, _BEFORE, before)
+        setattr(endpoint, DIRECT, direct)
         return endpoint
 
     return mark

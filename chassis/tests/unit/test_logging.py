@@ -132,6 +132,23 @@ logging.direct.info("request", fields | {"logger": "shopfc.basket"})
     assert by_logger == direct
 
 
+def test_the_line_of_a_step_is_that_of_a_logger_with_the_ids_of_its_request() -> None:
+    code = """
+from chassis import telemetry
+given = logging.request_id.set("r-1")
+with telemetry.tracing.span("GET"):
+    structlog.get_logger("shopfc.basket").info("order placed", order_id=7, total_amount="1.50")
+    logging.log_line("shopfc.basket", "order placed", order_id=7, total_amount="1.50")
+logging.request_id.reset(given)
+structlog.get_logger("shopfc.basket").info("order placed")
+logging.log_line("shopfc.basket", "order placed")
+"""
+    shown = [line | {"timestamp": line["timestamp"][-1:]} for line in lines_of(code)]
+    assert shown[::2] == shown[1::2]
+    assert [line.get("request_id") for line in shown] == ["r-1", "r-1", None, None]
+    assert ["span_id" in line for line in shown] == [True, True, False, False]
+
+
 def test_the_direct_line_is_left_out_below_the_level() -> None:
     assert lines_of("logging.direct.info('request', {})", level="WARNING") == []
 

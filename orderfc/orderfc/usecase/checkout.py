@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from chassis import telemetry
+from chassis import logging, telemetry
 from chassis.auth.limits import Limit
 from chassis.batching import Batches
 from chassis.db.database import Database
@@ -29,14 +29,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CheckoutRequest:
-    """A checkout request. `request_hash` (32 bytes) identifies the body; `key` is the idempotency key, if any."""
+    """A checkout request. With an idempotency key, `request_hash` (32 bytes) identifies the body."""
 
     user_id: int
     items: Sequence[BasketLine]
     payment_method: str
     shipping_address: str
     key: str | None
-    request_hash: bytes
+    request_hash: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,8 @@ class Checkout:
         order_id = await self._place_order(order)
         await failpoint("orderfc.after_commit")
         self._db.wake_relay()
-        log.info("order placed", order_id=order_id, total_amount=str(draft.total_amount), lines=len(draft.lines))
+        amount, lines = str(draft.total_amount), len(draft.lines)
+        logging.log_line(__name__, "order placed", order_id=order_id, total_amount=amount, lines=lines)
         return order_id
 
     async def _read_products(self, user_id: int, basket: Sequence[BasketLine]) -> dict[int, Product]:
