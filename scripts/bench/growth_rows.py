@@ -101,10 +101,14 @@ ROWS: dict[str, tuple[str, ...]] = {
         _BACKING_OFF,
     ),
     "productfc": (
-        "INSERT INTO product_categories (name) VALUES ('Kopi')",
+        "INSERT INTO product_categories (name) VALUES ('Kopi'), ('Teh')",
         """
         INSERT INTO products (name, price, stock, category_id, updated_at)
         SELECT 'Kopi ' || n, 15000, 1000000, 1, now() - interval '1 day' FROM generate_series(1, 1000) n
+        """,
+        """
+        INSERT INTO products (name, price, stock, category_id, updated_at)
+        SELECT 'Teh ' || n, 20000 + n, 1000000, 2, now() - interval '1 day' FROM generate_series(1, {waiting}) n
         """,
         """
         INSERT INTO stock_ledger (order_id, product_id, quantity, state, event_id)

@@ -36,7 +36,7 @@ from paymentfc.repository.registration import register
 from productfc.model import Claim
 from productfc.model import Line as StockLine
 from productfc.repository import products, stock
-from productfc.repository.search import Search, search
+from productfc.repository.search import Matches, Search, search, walk
 from userfc.repository import tokens, users
 
 Work = Callable[[Database], Awaitable[object]]
@@ -212,11 +212,22 @@ def _of_productfc(order: int) -> dict[str, Work]:
     return {
         "product": lambda db: products.by_id(db, 7),
         "products of a basket": lambda db: products.by_ids(db, [1, 2, 3]),
-        "search": lambda db: search(db, Search(name="kopi 99")),
+        "search, a rare name": lambda db: search(db, Search("kopi 99")),
+        "search, a category": lambda db: search(db, Search(category="Kopi")),
+        "search, a category and a letter": lambda db: search(db, Search("i", "Kopi")),
+        "search, prices": lambda db: search(db, Search(max_price=Decimal(15_000), order_by="price")),
+        **{
+            f"search, a common name by {order}": _walk(Search("teh", order_by=order, sort="desc"))
+            for order in ("id", "name", "price")
+        },
         "stock.updated": in_transaction(_take),
         "stock.rollback": in_transaction(_give_back, order),
-        "recently changed products": lambda db: products.changed_since(db, 360),
     }
+
+
+def _walk(query: Search) -> Work:
+    """Read a page of matches that were counted before."""
+    return lambda db: walk(db, query, Matches(uuid4(), 10_000, 10_000))
 
 
 def _of_userfc() -> dict[str, Work]:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -58,6 +59,21 @@ products = Table(
         postgresql_ops={"name": "gin_trgm_ops"},
         postgresql_where=text("deleted_at IS NULL"),
     ),
+    # An index for each order of a search, ties by id. None is partial: a plan that was made for an empty table would
+    # read the whole of it, only because its condition fits, and sort.
+    Index("ix_products_name", "name", "id"),
+    Index("ix_products_name_desc", text("name DESC"), "id"),
+    Index("ix_products_price", "price", "id"),
+    Index("ix_products_price_desc", text("price DESC"), "id"),
+)
+
+# One row. Triggers replace the version in each transaction that changes what the conditions of a search can see.
+catalogue = Table(
+    "catalogue",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    Column("version", UUID(as_uuid=True), nullable=False, server_default=func.gen_random_uuid()),
+    CheckConstraint("single", name="single"),
 )
 
 stock_ledger = Table(

@@ -9,7 +9,7 @@ import pytest
 from chassis.db.database import POOL_SIZE, Database
 from productfc.model import Product
 from productfc.repository import search
-from productfc.repository.search import AT_ONCE, WAITING, Search
+from productfc.repository.search import AT_ONCE, WAITING, Matches, Search
 
 from .conftest import Shop
 
@@ -33,9 +33,9 @@ async def stocked(shop: Shop) -> AsyncIterator[Shop]:
 
 @pytest.mark.parametrize("order_by", ["id", "name", "price"])
 async def test_a_search_keeps_no_columns_of_the_matches_that_it_counts(stocked: Shop, order_by: str) -> None:
-    page, total = await search.search(stocked.db, Search(name="mug", order_by=order_by))
-    assert (len(page), total) == (10, PRODUCTS)
-    statement, _, values = search.statements(Search(name="mug", order_by=order_by))
+    page, matches = await search.search(stocked.db, Search(name="mug", order_by=order_by))
+    assert (len(page), matches.total) == (10, PRODUCTS)
+    statement, values = search.statement_of_all(Search(name="mug", order_by=order_by))
     async with stocked.db.driver() as connection:
         rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}", *values)
     plan = "\n".join(row[0] for row in rows)
@@ -49,12 +49,12 @@ async def test_a_flood_of_searches_is_put_off_and_holds_up_no_batch_read(
     monkeypatch.setattr(search, "WAIT_S", 0.5)
     go, running = asyncio.Event(), 0
 
-    async def slow(db: Database, _query: Search) -> tuple[list[Product], int]:
+    async def slow(db: Database, _query: Search) -> tuple[list[Product], Matches]:
         nonlocal running
         async with db.driver():
             running += 1
             await go.wait()
-        return [], 0
+        return [], Matches(None, 0, 0)
 
     monkeypatch.setattr(search, "search", slow)
     product = await shop.product()

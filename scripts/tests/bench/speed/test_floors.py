@@ -9,7 +9,7 @@ from bench.speed.checkout import WHOLE
 from bench.speed.errors import Unmeasured
 from bench.speed.floors import CHECKOUT, pgbench, read_tps
 from bench.speed.reads import written_out
-from productfc.repository.search import Search
+from productfc.repository.search import Search, statement_of_all
 from testkit import Databases
 
 
@@ -20,7 +20,7 @@ def test_transactions_a_second_are_read() -> None:
 
 
 def test_the_statement_of_a_search_is_written_out_with_its_values() -> None:
-    text = written_out(Search("o'kopi", order_by="price", sort="desc"))
+    text = written_out(*statement_of_all(Search("o'kopi", order_by="price", sort="desc")))
     assert "ILIKE '%o''kopi%'" in text
     assert "p.price AS place" in text
     assert "LIMIT 10 OFFSET 0" in text
