@@ -176,7 +176,7 @@ $(DELIVERY)/.installed: scripts/delivery/requirements.txt | $(INSTALLED)
 	touch $@
 
 lint-workflows: $(DELIVERY)/.installed ## Check the workflows of GitHub Actions by schema, zizmor and actionlint (needs Go)
-	@schema="$(DELIVERY)/bin/check-jsonschema -q --builtin-schema"
+	@schema="$(DELIVERY)/bin/check-jsonschema --builtin-schema"
 	$$schema vendor.github-workflows .github/workflows/*.yml
 	$$schema vendor.github-actions .github/actions/*/action.yml
 	$$schema vendor.dependabot .github/dependabot.yml
