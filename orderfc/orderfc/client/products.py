@@ -119,10 +119,12 @@ class ProductClient:
 
     async def _get(self, ids: str, headers: Mapping[str, str]) -> httpx2.Response:
         """Read, and once more when the connection ended: a replica that restarts closes its connections."""
+        # As text: httpx2 takes twice as long to encode parameters.
+        address = f"/v1/products?ids={ids}"
         try:
-            return await self._http.get("/v1/products", params={"ids": ids}, headers=headers)
+            return await self._http.get(address, headers=headers)
         except (httpx2.NetworkError, httpx2.RemoteProtocolError):
-            return await self._http.get("/v1/products", params={"ids": ids}, headers=headers)
+            return await self._http.get(address, headers=headers)
 
     async def ping(self) -> None:
         """Raise httpx2.HTTPError when productfc does not answer."""
