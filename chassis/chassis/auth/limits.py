@@ -71,7 +71,7 @@ class Limit:
         self._shared = MovingWindowRateLimiter(self._storage)
         self._local = LocalWindows(self._item.amount, self._item.get_expiry())
         # Redis away is a result, so that what is an error concerns all.
-        self._hits = Batches(self._hit_all, lambda _: False)
+        self._hits = Batches(self._hit_all, lambda _: False, at_work=1)
 
     async def hit(self, subject: str) -> None:
         """Count one try. Raises TooManyTries when the window is full; a refused try is not counted."""

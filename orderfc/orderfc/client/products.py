@@ -61,7 +61,8 @@ class ProductClient:
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._timeout_s = settings.product_timeout_s
         self._slots = asyncio.Semaphore(settings.product_concurrency)
-        self._questions = Batches(self._ask_all, _is_of_one_basket)
+        # One call at a time carries twice as many baskets as two.
+        self._questions = Batches(self._ask_all, _is_of_one_basket, at_work=1)
         self._http = httpx2.AsyncClient(
             base_url=settings.product_host,
             verify=verification(settings.product_host),
