@@ -96,6 +96,11 @@ def test_a_service_has_the_ports_and_the_memory_of_compose(service: str) -> None
             assert ports.items() <= given.items()
             limit = container["resources"]["limits"]["memory"]
             assert limit == composed["services"][service]["mem_limit"].replace("m", "Mi")
+        for one in of_kind(objects, "Job"):
+            [container] = one["spec"]["template"]["spec"]["containers"]
+            job = f"{labels(one)['app.kubernetes.io/name']}-{container['name']}"
+            limit = container["resources"]["limits"]["memory"]
+            assert limit == composed["services"][job]["mem_limit"].replace("m", "Mi")
 
 
 def _composed(server: str) -> dict[str, Any]:
