@@ -1,9 +1,12 @@
 """The version has one place; the changelog and the tag of a release agree with it."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from chassis import __version__
 from lint.sources import ROOT
@@ -34,6 +37,15 @@ def change(path: Path, old: str, new: str) -> None:
 def test_this_checkout_has_one_version_which_the_changelog_names() -> None:
     assert problems(ROOT) == []
     assert version(ROOT) == __version__
+
+
+def test_documents_name_the_version_and_an_image_that_is_given_none_claims_none() -> None:
+    named = [json.loads(path.read_text("utf-8"))["info"]["version"] for path in (ROOT / "docs/openapi").glob("*.json")]
+    named.append(yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text("utf-8"))["info"]["version"])
+    assert named == [__version__] * 5
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
+    assert re.findall(r"^ARG VERSION=(.*)$", dockerfile, re.MULTILINE) == ["unknown"]
+    assert 'org.opencontainers.image.version="${VERSION}"' in dockerfile
 
 
 def test_a_tag_of_the_version_may_be_released(checkout: Path) -> None:
