@@ -1,7 +1,7 @@
 """Revocation with a real Redis, without one, and with userfc in every state."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +44,13 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     result.stop()
 
 
+@pytest.fixture
+async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
+    result = server.client()
+    yield result
+    await result.close()
+
+
 def away() -> RedisClient:
     """Make a client of a Redis that does not run."""
     return RedisClient(ServiceSettings(redis_host="127.0.0.1", redis_port=free_port()))
@@ -59,8 +66,8 @@ async def get(client: Redis) -> object:
     return await client.get("k")
 
 
-async def test_redis_alone_decides_when_it_answers_and_was_filled(server: RedisServer) -> None:
-    client, userfc = server.client(), Userfc(answer=None)
+async def test_redis_alone_decides_when_it_answers_and_was_filled(client: RedisClient) -> None:
+    userfc = Userfc(answer=None)
     revocations = Revocations(client, userfc)
     await filled(client)
     await revocations.check("j1", "t1", END, mutating=True)
@@ -69,11 +76,10 @@ async def test_redis_alone_decides_when_it_answers_and_was_filled(server: RedisS
         await revocations.check("j1", "t1", END, mutating=False)
     assert caught.value.code == "invalid_token"
     assert userfc.asked == []
-    await client.close()
 
 
-async def test_a_redis_that_has_lost_its_data_is_not_believed_when_it_knows_nothing(server: RedisServer) -> None:
-    client, userfc = server.client(), Userfc(answer=False)
+async def test_a_redis_that_has_lost_its_data_is_not_believed_when_it_knows_nothing(client: RedisClient) -> None:
+    userfc = Userfc(answer=False)
     revocations = Revocations(client, userfc)
     await filled(client)
     await client.raw.set(key("j1"), 1, ex=60)
@@ -85,7 +91,6 @@ async def test_a_redis_that_has_lost_its_data_is_not_believed_when_it_knows_noth
     with pytest.raises(Unavailable):
         await revocations.check("j2", "t2", END, mutating=True)
     await revocations.check("j2", "t2", END, mutating=False)
-    await client.close()
 
 
 async def test_without_redis_userfc_is_asked_once_in_two_seconds() -> None:
@@ -114,8 +119,7 @@ async def test_without_both_changes_wait_and_reads_go_on() -> None:
     await client.close()
 
 
-async def test_the_breaker_spares_callers_and_closes_again(server: RedisServer) -> None:
-    client = server.client()
+async def test_the_breaker_spares_callers_and_closes_again(server: RedisServer, client: RedisClient) -> None:
     assert await client.or_default(get, "default") is None
     server.stop()
     calls = 0
@@ -136,24 +140,19 @@ async def test_the_breaker_spares_callers_and_closes_again(server: RedisServer) 
 
     await eventually(served, 5)
     assert not client.down
-    await client.close()
 
 
-async def test_a_rush_of_callers_is_served_and_not_taken_for_an_outage(server: RedisServer) -> None:
-    client = server.client()
+async def test_a_rush_of_callers_is_served_and_not_taken_for_an_outage(client: RedisClient) -> None:
     await client.raw.set("k", b"1")
     assert await asyncio.gather(*(client.or_default(get, "default") for _ in range(300))) == [b"1"] * 300
     assert not client.down
-    await client.close()
 
 
-async def test_a_restart_between_two_commands_is_not_noticed(server: RedisServer) -> None:
-    client = server.client()
+async def test_a_restart_between_two_commands_is_not_noticed(server: RedisServer, client: RedisClient) -> None:
     await client.raw.ping()
     server.stop()
     server.start()
     assert await client.or_default(get, "default") is None
-    await client.close()
 
 
 async def test_a_silent_redis_is_not_waited_for() -> None:
@@ -175,17 +174,16 @@ async def test_a_silent_redis_is_not_waited_for() -> None:
     server.close()
 
 
-async def test_a_mark_that_was_not_renewed_is_not_believed_while_userfc_answers(server: RedisServer) -> None:
-    client, userfc = server.client(), Userfc(answer=False)
+async def test_a_mark_that_was_not_renewed_is_not_believed_while_userfc_answers(client: RedisClient) -> None:
+    userfc = Userfc(answer=False)
     await client.raw.set(FILLED, "run-1")
     with pytest.raises(Unauthenticated):
         await Revocations(client, userfc).check("j1", "t1", END, mutating=False)
     assert userfc.asked == ["t1"]
-    await client.close()
 
 
-async def test_without_userfc_a_copy_that_is_late_counts_as_long_as_redis_takes_writes(server: RedisServer) -> None:
-    client, userfc = server.client(), Userfc(answer=None)
+async def test_without_userfc_a_copy_that_is_late_counts_as_long_as_redis_takes_writes(client: RedisClient) -> None:
+    userfc = Userfc(answer=None)
     revocations = Revocations(client, userfc)
     await client.raw.mset({FILLED: "run-1", key("j1"): "1"})
     await revocations.check("j2", "t2", END, mutating=True)
@@ -196,11 +194,10 @@ async def test_without_userfc_a_copy_that_is_late_counts_as_long_as_redis_takes_
         await revocations.check("j3", "t3", END, mutating=True)
     await revocations.check("j3", "t3", END, mutating=False)
     assert len(userfc.asked) == 1, "a userfc that is away is asked once a second"
-    await client.close()
 
 
-async def test_a_token_that_was_refused_once_is_refused_for_good(server: RedisServer) -> None:
-    client, userfc = server.client(), Userfc(answer=None)
+async def test_a_token_that_was_refused_once_is_refused_for_good(server: RedisServer, client: RedisClient) -> None:
+    userfc = Userfc(answer=None)
     revocations = Revocations(client, userfc)
     await filled(client)
     await client.raw.set(key("j1"), 1, ex=60)
@@ -213,7 +210,6 @@ async def test_a_token_that_was_refused_once_is_refused_for_good(server: RedisSe
     with pytest.raises(Unauthenticated):
         await revocations.check("j1", "t1", END, mutating=False)
     await revocations.check("j2", "t2", END, mutating=False)
-    await client.close()
 
 
 def test_of_too_many_refused_tokens_the_first_to_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
