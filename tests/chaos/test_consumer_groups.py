@@ -121,7 +121,7 @@ async def test_a_process_that_was_paused_past_its_session_goes_on_without_an_exi
             finally:
                 paused.signal(signal.SIGCONT)
             arena.healed()
-            await poll(partial(_has_payment, arena, order), "the event is consumed", 10, 0.05)
+            await poll(partial(_has_payment, arena, order), "the event is consumed", 30, 0.05)
         await arena.bus.consumed()
         assert paused.process.poll() is None
         assert tail.lines("a part of the service ended by itself") == []

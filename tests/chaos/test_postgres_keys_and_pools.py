@@ -17,7 +17,7 @@ from tests.chaos.kit.requests import checkout, refused_for_now, together, unlimi
 @pytest.mark.fault(69)
 async def test_a_key_answers_another_body_422_a_running_request_409_and_the_same_request_the_same(arena: Arena) -> None:
     product, key = await arena.back_office.product(stock=5), uuid4().hex
-    async with arena.replaced("orderfc", {"FAILPOINTS": "orderfc.before_commit=delay:2"}) as running:
+    async with arena.replaced("orderfc", {"FAILPOINTS": "orderfc.before_commit=delay:5"}) as running:
         asking = asyncio.create_task(checkout(arena, (product, 1), key=key, url=running.url))
         await poll(lambda: key_exists(arena, key), "the key is reserved")
         same = await checkout(arena, (product, 1), key=key, url=running.url)
