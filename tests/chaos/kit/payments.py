@@ -91,6 +91,12 @@ async def postpone_check(arena: Arena, *orders: int) -> None:
     await arena.sql("paymentfc", sql, list(orders))
 
 
+async def postpone_other_checks(arena: Arena, order: int) -> None:
+    """Postpone the checks of the open invoices that earlier tests have left."""
+    sql = "UPDATE payments SET check_after = now() + interval '1 hour' WHERE order_id <> $1 AND status = 'PENDING'"
+    await arena.sql("paymentfc", sql, order)
+
+
 async def unchecked_invoice(arena: Arena, order: int) -> dict[str, Any]:
     """Wait for an order's invoice, postpone its check, and return the payment."""
     payment = await arena.invoice(order)
