@@ -1,12 +1,13 @@
 """The gauges of the outbox. Every process with workers sets them, whether or not its relay is the active one."""
 
-from functools import partial
+import asyncio
 
+import asyncpg
 from prometheus_client import Gauge
 
 from chassis.db import outbox
 from chassis.db.database import Database
-from chassis.loops import Loop
+from chassis.loops import Loop, Task, wait_any
 
 PENDING = Gauge("outbox_pending", "Events committed and not yet acknowledged, counted up to 100,000 in each state")
 PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried again every five minutes")
@@ -14,14 +15,41 @@ PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried
 REPORT_S = 5.0
 
 
+async def look(db: Database, connection: asyncpg.Connection) -> float | None:
+    """Count the unpublished events. Returns the seconds until the next one is due, None when there is none."""
+    counts = await outbox.counts(connection)
+    PENDING.set(counts.pending)
+    PARKED.set(counts.parked)
+    db.outbox_counted_at = asyncio.get_running_loop().time()
+    return counts.due_in_s
+
+
 async def report(db: Database) -> None:
     """Count the unpublished events. While the database is away the last values stay."""
     async with db.driver() as connection:
-        counts = await outbox.counts(connection)
-    PENDING.set(counts.pending)
-    PARKED.set(counts.parked)
+        await look(db, connection)
 
 
-def loop(db: Database) -> Loop:
-    """Count every 5 s. The relay does not: it may wait for the broker, or for another relay's lock."""
-    return Loop("outbox_backlog", REPORT_S, partial(report, db))
+class _Reports:
+    name = "outbox_backlog"
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await Loop(self.name, 0, lambda: self._report_when_old(stop)).run(stop)
+
+    async def _report_when_old(self, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := self._db.outbox_counted_at + REPORT_S - loop.time()) > 0 and not stop.is_set():
+            await wait_any(left, stop)
+        if not stop.is_set():
+            await report(self._db)
+
+
+def loop(db: Database) -> Task:
+    """Count when the last count is 5 s old. A relay at rest counts more often, with the look that it takes anyway.
+
+    Other relays do not: they are busy, or wait for the broker, or for another relay's lock.
+    """
+    return _Reports(db)

@@ -94,6 +94,8 @@ class Database:
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.relay_wake = asyncio.Event()
+        # By the time of the event loop.
+        self.outbox_counted_at = float("-inf")
         self.is_migrated = False
         self._answered_at = float("-inf")
         self._pool = Pool(

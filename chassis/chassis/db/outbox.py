@@ -26,17 +26,23 @@ SELECT topic FROM appended WHERE bytes > $6 LIMIT 1
 """
 
 _RETRY_EVENT = "UPDATE outbox SET next_attempt_at = now() WHERE event_id = $1 AND published_at IS NULL RETURNING true"
-# Each number is counted along the one index that holds exactly these rows, and no further than the limit.
+# Each number is counted along the one index that holds exactly these rows, and no further than the limit. Where a count
+# ends there, rows behind it may be due.
 _COUNTS = """
-SELECT
-  (SELECT count(*) FROM (
-    SELECT FROM outbox WHERE published_at IS NULL AND next_attempt_at IS NULL ORDER BY topic, id LIMIT $1) AS n)
-  + (SELECT count(*) FROM (
-    SELECT FROM outbox WHERE published_at IS NULL AND parked_at IS NULL AND next_attempt_at IS NOT NULL
-    ORDER BY topic, next_attempt_at, id LIMIT $1) AS n) AS pending,
-  (SELECT count(*) FROM (
-    SELECT FROM outbox WHERE published_at IS NULL AND parked_at IS NOT NULL
-    ORDER BY topic, next_attempt_at, id LIMIT $1) AS n) AS parked
+SELECT fresh.n + waiting.n AS pending, parked.n AS parked,
+  CASE WHEN fresh.n > 0 OR greatest(waiting.n, parked.n) = $1 THEN 0
+    ELSE extract(epoch FROM least(waiting.next, parked.next) - now())::float8 END AS due_in_s
+FROM
+  (SELECT count(*) AS n FROM (
+    SELECT FROM outbox WHERE published_at IS NULL AND next_attempt_at IS NULL
+    ORDER BY topic, id LIMIT $1) AS f) AS fresh,
+  (SELECT count(*) AS n, min(next_attempt_at) AS next FROM (
+    SELECT next_attempt_at FROM outbox
+    WHERE published_at IS NULL AND parked_at IS NULL AND next_attempt_at IS NOT NULL
+    ORDER BY topic, next_attempt_at, id LIMIT $1) AS w) AS waiting,
+  (SELECT count(*) AS n, min(next_attempt_at) AS next FROM (
+    SELECT next_attempt_at FROM outbox WHERE published_at IS NULL AND parked_at IS NOT NULL
+    ORDER BY topic, next_attempt_at, id LIMIT $1) AS p) AS parked
 """
 _PURGE = """
 DELETE FROM outbox WHERE ctid = ANY(ARRAY(
@@ -48,10 +54,14 @@ COUNT_LIMIT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Unpublished events: `pending` are backing off or due, `parked` have used up their tries."""
+    """Unpublished events: `pending` are backing off or due, `parked` have used up their tries.
+
+    `due_in_s`: seconds until the next one may be sent, 0 or less when one may be now, None when there is none.
+    """
 
     pending: int
     parked: int
+    due_in_s: float | None
 
 
 async def append(driver: asyncpg.Connection, events: Sequence[Event]) -> None:
@@ -80,7 +90,7 @@ async def retry_event(driver: asyncpg.Connection, event_id: UUID) -> bool:
 async def counts(driver: asyncpg.Connection) -> Counts:
     """Count the unpublished events; a number of 100,000 or more says that there are at least 100,000."""
     [record] = await driver.fetch(_COUNTS, COUNT_LIMIT)
-    return Counts(record["pending"], record["parked"])
+    return Counts(record["pending"], record["parked"], record["due_in_s"])
 
 
 async def purge(driver: asyncpg.Connection, limit: int, *, days: int) -> int:

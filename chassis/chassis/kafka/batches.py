@@ -126,8 +126,8 @@ def _legacy(data: bytes, magic: int) -> _Batch:
     return _Batch(records[0].offset, batch.next_offset, iter(records))
 
 
-def make_consumer(**options: Any) -> AIOKafkaConsumer:
+def make_consumer(kind: type[AIOKafkaConsumer] = AIOKafkaConsumer, **options: Any) -> AIOKafkaConsumer:
     """Make a consumer that returns a record with the value `Unreadable` for what it can't unpack. It is not started."""
     # aiokafka offers no other place: the fetcher looks this name up for each answer of the broker.
     fetcher.MemoryRecords = Batches
-    return AIOKafkaConsumer(**options)
+    return kind(**options)

@@ -19,6 +19,7 @@ from chassis.kafka.handling import BatchHandler, Handler
 from chassis.kafka.lag import LagReporter
 from chassis.kafka.partition import PartitionWorker
 from chassis.kafka.producer import Producer
+from chassis.kafka.resting import RestingConsumer
 from chassis.kafka.stop_times import DRAIN_SHARE, LEAVE_SHARE
 from chassis.loops import backoff, wait_any
 
@@ -89,7 +90,7 @@ class ConsumerRunner:
     async def _started(self, stop: asyncio.Event) -> AIOKafkaConsumer | None:
         failures = 0
         while not stop.is_set():
-            consumer = make_consumer(**_options(self._settings, self._group))
+            consumer = make_consumer(RestingConsumer, **_options(self._settings, self._group))
             try:
                 if await _start(consumer, stop, self._leave_s):
                     return consumer

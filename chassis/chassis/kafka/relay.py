@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from chassis.config.settings import ServiceSettings
-from chassis.db import hints, outbox_queue
+from chassis.db import backlog, hints, outbox_queue
 from chassis.db.database import Database
 from chassis.db.outbox_queue import Due, OutboxRow, Session
 from chassis.errors import is_transient
@@ -25,12 +25,12 @@ log = structlog.get_logger(__name__)
 
 # The rows of a read, within MAX_READ_BYTES. They are sent in several rounds where they do not fit into one.
 BATCH = 2_000
-# For what no hint has told of: it was lost, or rows have waited for their time. Commits wake the relay at once.
-POLL_S = 2.0
+# For what no hint has told of, because it was lost. Commits wake the relay at once.
+POLL_S = 4.0
 STANDBY_S = 1.0
 
 # A relay whose process is frozen loses its session, and with it the lock, after this time. One that runs never leaves
-# its session idle for so long: it polls, and settles its sends, at least every MAX_WAIT_S.
+# its session idle for so long: it looks, or settles its sends, at least every POLL_S.
 IDLE_S = 10
 
 # How long a batch waits while none of its sends ends, before the next batch is read beside them.
@@ -165,7 +165,7 @@ class Relay:
             more = await self.drain_once(session)
             self._failures = 0
             if not more:
-                await wait_any(POLL_S, stop, self._db.relay_wake, self._in_flight.finished)
+                await self._rest(stop, session)
         if self._results.broker_away:
             log.warning("the broker is away: what is committed goes out after the next start")
             return
@@ -173,6 +173,18 @@ class Relay:
             async with asyncio.timeout(self._last_sends_s):
                 while await self.drain_once(session) or self._in_flight:
                     await wait_any(POLL_S if self._in_flight else 0, self._in_flight.finished)
+
+    async def _rest(self, stop: asyncio.Event, session: Session) -> None:
+        """Wait for an event of this process, a hint, the end of a send, or what a look at the outbox finds due."""
+        ends = (stop, self._db.relay_wake, self._in_flight.finished)
+        # What has failed just now is due before the next poll.
+        wait_s = 0.0 if self._results.take_put_off() else POLL_S
+        await wait_any(wait_s, *ends)
+        while not any(end.is_set() for end in ends):
+            due_in_s = await backlog.look(self._db, session)
+            if due_in_s is not None and due_in_s <= 0:
+                break
+            await wait_any(POLL_S if due_in_s is None else min(due_in_s, POLL_S), *ends)
 
     async def drain_once(self, session: Session) -> bool:
         """Send what one read returns, beside the sends in flight. True when there may be more to send at once.

@@ -35,6 +35,7 @@ class SendResults:
         self.broker_away = False
         self.refused_topics: set[str] = set()
         self._retry_behind: Place | None = None
+        self._put_off = False
 
     async def published(self, session: Session, rows: Sequence[OutboxRow]) -> None:
         """Mark acknowledged events. When they end an outage, begin to end the backoff of all other events."""
@@ -64,9 +65,15 @@ class SendResults:
         if self._retry_behind is not None:
             self._retry_behind = await outbox_queue.retry_now(session, self._retry_behind, self.refused_topics)
 
+    def take_put_off(self) -> bool:
+        """Return whether an event was put off since the last call."""
+        put_off, self._put_off = self._put_off, False
+        return put_off
+
     async def failed(self, session: Session, row: OutboxRow, error: BaseException) -> None:
         """Count a failure of an event, and park the event after the configured tries."""
         FAILED.labels(row.topic).inc()
+        self._put_off = True
         if is_topic_trouble(error):
             self.refused_topics.add(row.topic)
         elif is_broker_trouble(error):

@@ -76,7 +76,7 @@ async def _read(sources: Sources, service: str) -> list[Row]:
 async def retry(sources: Sources, service: str, row_id: int | None, *, dry: bool) -> list[Row]:
     """Make one parked or backing-off row due now, or all (None), and return them; with `dry` change nothing.
 
-    A parked row stays marked as parked until it is published. The relay polls every half second. Raises StackError.
+    A parked row stays marked as parked until it is published. The relay finds it within 4 s. Raises StackError.
     """
     async with database(service, sources.databases[service]) as connection, connection.transaction():
         rows = [_row(service, record) for record in await connection.fetch(_WAITING, row_id)]
