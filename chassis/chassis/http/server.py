@@ -107,6 +107,8 @@ def http_server(
         ws="none",
         log_config=None,
         access_log=False,
+        # Else a pipelined request begins in the context of the one before it, with its trace and its log fields.
+        reset_contextvars=True,
         lifespan="on",
         timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s * HTTP_SHARE)),
         server_header=False,
