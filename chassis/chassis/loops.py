@@ -34,13 +34,15 @@ class Task(Protocol):
 class Loop:
     """Periodic work: `work` runs each `interval_s` seconds (jittered by a tenth), and whenever `wake` is set.
 
-    A truthy result of `work` means that there is more to do at once. `name` is also the label of the metric.
+    A truthy result of `work` means that there is more to do at once. `name` is also the label of the metric. Without
+    `wakes_in_outage` nothing ends the wait after an outage: who wakes the loop knows nothing of its dependency.
     """
 
     name: str
     interval_s: float
     work: Callable[[], Awaitable[object]]
     wake: asyncio.Event | None = None
+    wakes_in_outage: bool = True
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set.
@@ -64,7 +66,7 @@ class Loop:
                 log.warning("background work waits for a dependency", loop=self.name, error=str(error))
                 outages += 1
                 wait = backoff(outages, 0.2, OUTAGE_CAP_S)
-            await wait_any(wait, stop, self.wake)
+            await wait_any(wait, stop, self.wake if self.wakes_in_outage or not outages else None)
 
 
 def backoff(failures: int, first_s: float, cap_s: float) -> float:

@@ -1,6 +1,6 @@
 """What paymentfc is made of: its neighbours, its handlers and its loops."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from chassis.db.outbox_queue import OutboxRow, Session
@@ -60,7 +60,7 @@ async def build(settings: Settings) -> Parts:
         handlers=kafka.handlers(db, settings, due.requests.wake, due.closings.wake),
         loops=[
             *invoice_loops(due, create, checks, users.connect),
-            Loop("audit delivery", UNASKED_S, partial(deliver_audit, db, audit_log), due.audit.wake),
+            audit_loop(due, partial(deliver_audit, db, audit_log)),
         ],
         # Woken by the webhook, so it runs where HTTP is served. Also when confirmation is off: some may wait for it.
         api_loops=[due, confirmation_loop(due, confirmations)],
@@ -86,6 +86,11 @@ def _publish_hook(due: DueWork) -> Hook:
 def confirmation_loop(due: DueWork, confirmations: ConfirmCallbacks) -> Task:
     claim, work = confirmations.claim, confirmations.confirm
     return ClaimLoop("confirmations", claim, work, due.confirmations.wake, note=due.noted)
+
+
+def audit_loop(due: DueWork, deliver: Callable[[], Awaitable[object]]) -> Task:
+    # Woken by what the database holds, which says nothing of MongoDB.
+    return Loop("audit delivery", UNASKED_S, deliver, due.audit.wake, wakes_in_outage=False)
 
 
 def _drawings(settings: Settings) -> Drawings:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chassis import loops
 from chassis.loops import Loop, backoff
 
 
@@ -41,6 +42,29 @@ async def test_a_hint_wakes_the_loop_before_its_interval() -> None:
 
     await asyncio.wait_for(Loop("test", 3600, work, wake).run(stop), 5)
     assert len(runs) == 2
+
+
+@pytest.mark.parametrize("wakes", [True, False])
+async def test_an_outage_is_waited_out_where_a_hint_says_nothing_of_the_dependency(
+    wakes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loops, "backoff", lambda *_: 3600.0)
+    stop, wake, runs = asyncio.Event(), asyncio.Event(), []
+
+    async def work() -> None:
+        runs.append(1)
+        if len(runs) == 2:
+            raise ConnectionRefusedError("mongodb")
+        if len(runs) == 3:
+            stop.set()
+
+    running = asyncio.create_task(Loop("test", 3600, work, wake, wakes_in_outage=wakes).run(stop))
+    for _ in range(20):
+        await asyncio.sleep(0)
+        wake.set()
+    assert len(runs) == (3 if wakes else 2)
+    stop.set()
+    await asyncio.wait_for(running, 5)
 
 
 async def test_more_to_do_runs_again_at_once() -> None:
