@@ -35,6 +35,8 @@ class DirectLines:
         # Whether lines of level debug are written: structlog takes longer to leave one out.
         self.debug = True
         self._service = ""
+        # Which process of the service this is, where it has several; then a field of each line.
+        self.process: int | None = None
 
     def configure(self, service: str, lines: LogLines, level: str) -> None:
         def leave_out(_event: str, _fields: dict[str, Any]) -> None:
@@ -48,12 +50,17 @@ class DirectLines:
 
     def beginning(self, event: str, fields: Mapping[str, Any]) -> bytes:
         """Return the part of a line that does not change, up to its last comma. `fields` has none of `info`'s own."""
-        return dumps({**fields, "event": event, "service": self._service, "level": "info"})[:-1] + b","
+        own: dict[str, Any] = {"event": event, "service": self._service, "level": "info"}
+        if self.process is not None:
+            own["process"] = self.process
+        return dumps({**fields, **own})[:-1] + b","
 
     def _write(self, event: str, fields: dict[str, Any]) -> None:
         fields["event"] = event
         fields["service"] = self._service
         fields["level"] = "info"
+        if self.process is not None:
+            fields["process"] = self.process
         fields["timestamp"] = datetime.now(UTC)
         if self.lines is not None:
             self.lines.add(dumps(fields, orjson.OPT_UTC_Z))
@@ -120,6 +127,8 @@ def setup(service: str, level: str | None = None) -> None:
 def _processors(service: str) -> list[Processor]:
     def add_origin(logger: Any, _method: str, event: EventDict) -> EventDict:
         event["service"], event["logger"] = service, logger.name
+        if direct.process is not None:
+            event["process"] = direct.process
         return event
 
     return [

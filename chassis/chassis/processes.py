@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import os
+import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from chassis import log_lines
+from chassis import log_lines, logging
 from chassis.config.settings import ServiceSettings
 from chassis.http import peers
 from chassis.http.peers import Peer
@@ -94,6 +96,8 @@ class Group:
     children: Sequence[Child] = ()
     # A descriptor, which ends with the process and not before: the first one then has nothing to wait for.
     parent: int | None = None
+    # How long this process may live when the first has ended.
+    outlives_s: float = 0
 
     @property
     def is_first(self) -> bool:
@@ -107,6 +111,7 @@ class Group:
                 loop.add_signal_handler(number, stop.set)
             return
         parent = self.parent
+        threading.Thread(target=_end_late, args=(parent, self.outlives_s), name="parent", daemon=True).start()
 
         def ended() -> None:
             loop.remove_reader(parent)
@@ -124,6 +129,18 @@ class Group:
 
 
 ALONE = Group()
+
+
+def _end_late(parent: int, outlives_s: float) -> None:
+    """End this process when it has not stopped in time after the first one: its event loop hangs, and holds the port.
+
+    Without a line of the log, whose lock it may hang in.
+    """
+    ends = select.poll()
+    ends.register(parent, select.POLLIN)
+    ends.poll()
+    time.sleep(outlives_s)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fork(settings: ServiceSettings) -> Group:
@@ -145,8 +162,9 @@ def fork(settings: ServiceSettings) -> Group:
     for index, (ours, _) in enumerate(pairs, start=1):
         pid = os.fork()
         if pid == 0:
-            return _child(index, listeners, controls, known, pairs)
+            return _child(index, listeners, controls, known, pairs, settings.shutdown_timeout_s)
         children.append(Child(known[index].name, pid, ours))
+    logging.direct.process = 1
     for one in (*chain(*listeners[1:]), *controls[1:], *(theirs for _, theirs in pairs)):
         one.close()
     for ours, _ in pairs:
@@ -160,19 +178,21 @@ def _child(
     controls: Sequence[socket.socket],
     known: Sequence[Peer],
     pairs: Sequence[tuple[socket.socket, socket.socket]],
+    outlives_s: float,
 ) -> Group:
     """Keep what belongs to this process. With a copy of the first one's sockets it would not see that one end."""
     for number in (signal.SIGTERM, signal.SIGINT):
         # They come to all processes of a terminal or of a container; the first decides. Ignored, they would stay
         # ignored in programs that this process starts.
         signal.signal(number, lambda _number, _frame: None)
+    logging.direct.process = index + 1
     parent = pairs[index - 1][1]
     ours = (parent, controls[index], *listeners[index])
     for one in (*chain(*pairs), *controls, *chain(*listeners)):
         if one not in ours:
             one.close()
     others = [*known[:index], *known[index + 1 :]]
-    return Group(index + 1, listeners[index], controls[index], others, parent=parent.detach())
+    return Group(index + 1, listeners[index], controls[index], others, parent=parent.detach(), outlives_s=outlives_s)
 
 
 def _listen(host: str, port: int, processes: int) -> list[list[socket.socket]]:

@@ -37,7 +37,8 @@ async def slow(ms: PathId) -> int:
 
 @router.get("/block/{ms}")
 async def block(ms: PathId) -> int:
-    """Hold up everything in this process."""
+    """Hold up everything in this process, and say so first."""
+    (FOLDER / f"block-{os.getpid()}").touch()
     time.sleep(ms / 1000)
     return os.getpid()
 
