@@ -55,7 +55,7 @@ class Checkout:
         self._limit = limit
         self._db = db
         self._products = products
-        self._place_order = PlaceOrder(db, settings.max_open_orders_per_user)
+        self._place_order = PlaceOrder(db, settings.max_open_orders_per_user, settings.http_processes)
         # One statement can't reserve a key twice.
         self._reserving = Batches(self._reserve_all, is_without_effect, apart=lambda lease: lease.name)
         self._freeing: set[asyncio.Task[None]] = set()

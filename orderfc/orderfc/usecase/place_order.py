@@ -3,23 +3,25 @@
 from collections.abc import Sequence
 
 from chassis.batching import Batches
-from chassis.db.database import Database
+from chassis.db.database import POOL_SIZE, Database
 from chassis.errors import is_without_effect
 from orderfc.errors import RequestInProgress, TooManyOpenOrders
 from orderfc.repository import placing
 from orderfc.repository.placing import NewOrder, Placed
 
-# So close to the limit of open orders a customer's checkouts are placed one after the other, so that none exceeds it.
-# More than the statements that all replicas can run at the same time. Each has at most one order of a customer.
-CLOSE_TO_LIMIT = 32
+# So close to the limit of open orders, times HTTP_PROCESSES, a customer's checkouts are placed one after the other, so
+# that none exceeds it. As many statements as four replicas can run at the same time: each process has eight
+# connections, and a statement has at most one order of a customer.
+CLOSE_TO_LIMIT = 4 * POOL_SIZE
 
 
 class PlaceOrder:
     """Places orders. Its state is the orders that wait for a statement."""
 
-    def __init__(self, db: Database, max_open: int) -> None:
+    def __init__(self, db: Database, max_open: int, processes: int = 1) -> None:
         self._db = db
         self._max_open = max_open
+        self._unlocked = max_open - CLOSE_TO_LIMIT * processes
         self._batches = Batches(self._place_all, is_without_effect, apart=lambda order: order.draft.user_id)
 
     async def __call__(self, order: NewOrder) -> int:
@@ -36,4 +38,4 @@ class PlaceOrder:
         return placed.order_id
 
     async def _place_all(self, orders: Sequence[NewOrder]) -> Sequence[Placed]:
-        return await placing.place(self._db, orders, self._max_open - CLOSE_TO_LIMIT)
+        return await placing.place(self._db, orders, self._unlocked)

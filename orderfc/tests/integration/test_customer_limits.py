@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from chassis.db.database import Tx
 from orderfc.config import Settings
 from orderfc.repository import placing
 from orderfc.usecase import place_order
@@ -98,6 +99,26 @@ async def test_checkouts_at_the_same_time_do_not_exceed_the_number_of_unpaid_ord
         answers = await asyncio.gather(*((one, two)[n % 2].checkout(user, body(), f"key {n}") for n in range(60)))
         assert Counter(answer.status_code for answer in answers) == {201: most, 429: 60 - most}
         assert await one.written_for(user) == (most, most)
+
+
+@pytest.mark.parametrize(("processes", "locked"), [(1, 0), (2, 1)])
+async def test_the_distance_from_the_limit_at_which_checkouts_wait_for_each_other_grows_with_the_processes(
+    settings: Settings, redis_server: dict[str, Any], processes: int, locked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks: list[int] = []
+    lock = placing.lock_customer
+
+    async def seen(tx: Tx, user_id: int) -> None:
+        locks.append(user_id)
+        await lock(tx, user_id)
+
+    monkeypatch.setattr(placing, "lock_customer", seen)
+    own = limited(settings, redis_server, "10000/minute", 2 * place_order.CLOSE_TO_LIMIT + 1)
+    async with open_shop(own.model_copy(update={"http_processes": processes})) as one:
+        one.productfc.stock(1, stock=1000)
+        user = one.user()
+        assert [(await one.checkout(user, body())).status_code for _ in range(2)] == [201, 201]
+    assert len(locks) == locked
 
 
 async def test_the_count_of_open_orders_reads_its_index_and_no_more_rows_than_the_limit(shop: Shop) -> None:
