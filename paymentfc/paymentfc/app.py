@@ -27,6 +27,7 @@ from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import deliver_audit
 from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.request_invoice import RequestInvoice
+from paymentfc.warm_up import WarmUp
 
 
 async def build(settings: Settings) -> Parts:
@@ -63,7 +64,7 @@ async def build(settings: Settings) -> Parts:
             audit_loop(due, partial(deliver_audit, db, audit_log)),
         ],
         # Woken by the webhook, so it runs where HTTP is served. Also when confirmation is off: some may wait for it.
-        api_loops=[due, confirmation_loop(due, confirmations)],
+        api_loops=[due, confirmation_loop(due, confirmations), WarmUp(xendit.opened)],
         purges=retention.purges(settings),
         on_published=_publish_hook(due),
         on_parked=failed_events.add_parked,

@@ -98,7 +98,7 @@ class Xendit:
         headers = telemetry.inject({"content-type": "application/json"} if body else {})
         try:
             with telemetry.tracing.span(f"xendit {name}"):
-                http = self._http or await self._opened()
+                http = self._http or await self.opened()
                 status, content = await http.send(method, target, body, headers)
         except GatewayUnavailable:
             CALLS.labels(name, "unreadable").inc()
@@ -121,8 +121,8 @@ class Xendit:
             raise failure
         return parsed
 
-    async def _opened(self) -> "XenditHttp":
-        """Return the connections, which belong to the event loop that calls first."""
+    async def opened(self) -> "XenditHttp":
+        """Return the connections, which belong to the event loop that calls first. Their first use imports aiohttp."""
         # In a thread, because it takes longer than the event loop may be held up.
         module = await asyncio.to_thread(import_module, "paymentfc.client.xendit_http")
         # Another call may have come first meanwhile.

@@ -10,7 +10,7 @@ from bench.speed.side import Side
 from fc.stack.layout import SERVICES
 
 # What a start leaves to be done is over by then.
-SETTLED_S = 3
+SETTLED_S = 5
 _TRANSACTIONS = "SELECT sum(xact_commit + xact_rollback)::bigint FROM pg_stat_database WHERE datname = ANY($1::text[])"
 
 
