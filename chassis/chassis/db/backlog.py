@@ -7,7 +7,7 @@ from prometheus_client import Gauge
 
 from chassis.db import outbox
 from chassis.db.database import Database
-from chassis.loops import Loop, Task, wait_any
+from chassis.loops import Loop, wait_any
 
 PENDING = Gauge("outbox_pending", "Events committed and not yet acknowledged, counted up to 100,000 in each state")
 PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried again every five minutes")
@@ -30,7 +30,9 @@ async def report(db: Database) -> None:
         await look(db, connection)
 
 
-class _Reports:
+class Reports:
+    """The loop that sets the gauges where no relay at rest does."""
+
     name = "outbox_backlog"
 
     def __init__(self, db: Database) -> None:
@@ -47,9 +49,9 @@ class _Reports:
             await report(self._db)
 
 
-def loop(db: Database) -> Task:
+def loop(db: Database) -> Reports:
     """Count when the last count is 5 s old. A relay at rest counts more often, with the look that it takes anyway.
 
     Other relays do not: they are busy, or wait for the broker, or for another relay's lock.
     """
-    return _Reports(db)
+    return Reports(db)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
@@ -77,7 +78,7 @@ async def test_a_relay_at_rest_sets_the_gauges_and_leaves_the_loop_nothing_to_co
     looks: list[object] = []
     look = backlog.look
 
-    async def seen(db: Database, connection: object) -> float | None:
+    async def seen(db: Database, connection: asyncpg.Connection) -> float | None:
         due_in_s = await look(db, connection)
         looks.append(connection)
         return due_in_s
