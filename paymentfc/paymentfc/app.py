@@ -29,6 +29,9 @@ from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.request_invoice import RequestInvoice
 from paymentfc.warm_up import WarmUp
 
+# More than in other loops: in a burst, invoices that are made together share the statements that claim and store them.
+NEW_INVOICES = 16
+
 
 async def build(settings: Settings) -> Parts:
     """Open the resources and describe the parts; nothing is connected to yet."""
@@ -113,7 +116,7 @@ def invoice_loops(
         return await create.claim_new(limit)
 
     return [
-        ClaimLoop("pending requests", claim_new, create.make, due.requests.wake, note=note),
+        ClaimLoop("pending requests", claim_new, create.make, due.requests.wake, NEW_INVOICES, note),
         ClaimLoop("failed requests", create.claim_retries, create.make, due.retries.wake, note=note),
         ClaimLoop("expiry sweep", checks.claim_past_expiry, checks.sweep, due.expiry.wake, note=note),
         ClaimLoop("status check", checks.claim_open, checks.check, due.status.wake, note=note),
