@@ -78,6 +78,15 @@ async def test_a_poll_takes_no_time_for_events_that_wait(bench: Bench, rows: dic
     assert bench.producer.sent == ['"b1"']
 
 
+async def test_a_mark_reads_the_rows_that_it_marks_and_not_all_that_wait(bench: Bench) -> None:
+    await fill(bench, 20_000, attempts="0", next="NULL")
+    await outbox_queue.prepare(bench.session)
+    plan = await bench.session.fetch(f"EXPLAIN {outbox_queue._MARK_PUBLISHED}", list(range(1, 2001)))
+    text = "\n".join(line[0] for line in plan)
+    assert "pk_outbox" in text, text
+    assert "ix_outbox" not in text, text
+
+
 async def test_a_topic_whose_sends_hang_costs_a_poll_nothing(bench: Bench) -> None:
     await fill(bench, next="NULL")
     times = []
