@@ -233,7 +233,7 @@ def _walk(query: Search) -> Work:
 def _of_userfc() -> dict[str, Work]:
     return {
         "user by id": lambda db: users.by_id(db, 7),
-        "log-in": lambda db: users.by_email(db, "user7@example.com"),
+        "log-in": lambda db: users.for_login(db, "user7@example.com"),
         "revoked token": lambda db: tokens.is_revoked(db, "jti-7"),
         "recently revoked tokens": lambda db: tokens.live(db, "", 1_000, 30),
         "purge of tokens": in_transaction(lambda tx: tokens.purge(tx, 1_000)),

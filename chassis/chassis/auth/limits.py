@@ -87,8 +87,18 @@ class Limit:
     async def test(self, subject: str) -> None:
         """Raise TooManyTries when the window is full. Counts nothing."""
         self.test_local(subject)
-        name = self._window(subject)
-        await self._decide(subject, await self._redis.or_default(lambda _: self._shared.test(self._item, *name), None))
+        await self._decide(subject, await self._has_room(subject))
+
+    async def _has_room(self, subject: str) -> bool | None:
+        """Ask for the hit that the next one would push out: the window is full while it is young. None without Redis.
+
+        The library's `test` would search the window with a script, over a connection of its own.
+        """
+        key, place = self._key(subject), self._item.amount - 1
+        hit = await self._redis.or_default(lambda _: self._redis.reads.lindex(key, place), False)
+        if hit is False:
+            return None
+        return hit is None or float(hit) < time.time() - self._item.get_expiry()
 
     async def _decide(self, subject: str, allowed: bool | None) -> None:
         """Raise TooManyTries unless Redis, or this process where Redis did not answer (None), allows the try."""
@@ -99,6 +109,12 @@ class Limit:
             wait_s = await self._redis.or_default(lambda _: self._wait_s(subject), 1.0)
         # Again, because others may have been counted meanwhile.
         self._refuse(wait_s or self._local.wait_s(subject))
+
+    def _key(self, subject: str) -> str:
+        """Return the library's key of a window: a list of the times of hits, the newest first."""
+        bridge: Any = self._storage.bridge
+        key: str = bridge.prefixed_key(self._item.key_for(*self._window(subject)))
+        return key
 
     def _window(self, subject: str) -> tuple[str, str]:
         return self._name, hashlib.sha256(subject.encode()).hexdigest()[:32]
@@ -116,7 +132,7 @@ class Limit:
             # As the library's `acquire_entry`, which knows no pipeline.
             bridge: Any = self._storage.bridge
             arguments = [time.time(), self._item.amount, self._item.get_expiry(), 1]
-            keys = [bridge.prefixed_key(self._item.key_for(*self._window(subject))) for subject in subjects]
+            keys = [self._key(subject) for subject in subjects]
             acquired = await _run_for_each(client, bridge.lua_acquire_moving_window, keys, arguments)
             return [bool(answer) for answer in acquired]
 

@@ -56,7 +56,7 @@ class RedisClient:
             max_connections=MAX_CONNECTIONS,
         )
         tls = ssl.create_default_context(cafile=settings.redis_cafile) if settings.redis_tls else None
-        self._reads = RedisReads(
+        self.reads = RedisReads(
             Address(
                 settings.redis_host,
                 settings.redis_port,
@@ -87,7 +87,7 @@ class RedisClient:
         if not self._breaker.may_try():
             return None
         try:
-            values = await self._reads.mget(*keys)
+            values = await self.reads.mget(*keys)
         except FAILURES as error:
             self._breaker.failed(error)
             await self._leave_server(error)
@@ -145,13 +145,13 @@ class RedisClient:
             raise Unavailable("Redis does not answer") from error
 
     async def close(self) -> None:
-        await self._reads.close()
+        await self.reads.close()
         await self.raw.aclose()
 
     async def _leave_server(self, error: BaseException) -> None:
         """Close the idle connections to a server that is silent or demoted: its name may lead to another one by now."""
         if self._breaker.leaves(error):
-            self._reads.leave()
+            self.reads.leave()
             with suppress(*FAILURES):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await self.raw.connection_pool.disconnect(inuse_connections=False)

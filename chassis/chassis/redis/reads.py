@@ -51,6 +51,15 @@ class RedisReads:
             connection = self._connection or await self._open()
             return await connection.read(keys)
 
+    async def lindex(self, key: str, index: int) -> bytes | None:
+        """Return the element of a list, None where the list is shorter. Otherwise as `mget`."""
+        connection = self._connection or await self._open()
+        try:
+            return cast(bytes | None, await connection.ask(b"LINDEX", key, str(index)))
+        except RedisConnectionError:
+            connection = self._connection or await self._open()
+            return cast(bytes | None, await connection.ask(b"LINDEX", key, str(index)))
+
     async def close(self) -> None:
         if self._opening is not None:
             self._opening.cancel()
@@ -171,6 +180,8 @@ class _Connection(asyncio.Protocol):
         if self._transport is None:
             answer.set_exception(RedisConnectionError("the connection was lost"))
             return answer
+        # Those that were asked before have their place before it.
+        self._send()
         self._wait_for(_Single(answer, self._now))
         self._transport.write(hiredis.pack_command(cast(Any, command)))
         return answer

@@ -10,6 +10,7 @@ import pytest
 
 from chassis.auth.limits import Limit, TooManyTries
 from chassis.redis.client import RedisClient
+from testkit import eventually
 
 from .redis_server import RedisServer
 
@@ -69,6 +70,35 @@ async def test_tries_at_the_same_time_share_their_round_trips(
     monkeypatch.setattr(RedisClient, "or_default", counting)
     assert sum((await allowed([Limit(clients[0], "shared", "100/minute")], 10)).values()) == 60
     assert len(trips) == 1
+
+
+async def test_a_test_sees_the_hits_of_other_replicas_and_counts_none(clients: list[RedisClient]) -> None:
+    one, other = (Limit(client, "tested", f"{AMOUNT}/minute") for client in clients)
+    for _ in range(AMOUNT):
+        for _ in range(2):
+            await other.test("a")
+        await one.hit("a")
+    with pytest.raises(TooManyTries) as refused:
+        await other.test("a")
+    assert 50 < (refused.value.retry_after or 0) <= 60
+    await other.test("b")
+
+
+async def test_a_test_forgets_the_hits_that_have_left_the_window(clients: list[RedisClient]) -> None:
+    one, other = (Limit(client, "short", f"{AMOUNT}/2second") for client in clients)
+    for _ in range(AMOUNT):
+        await one.hit("a")
+    with pytest.raises(TooManyTries):
+        await other.test("a")
+
+    async def has_room() -> bool:
+        try:
+            await other.test("a")
+        except TooManyTries:
+            return False
+        return True
+
+    assert await eventually(has_room)
 
 
 async def test_a_redis_that_has_lost_its_scripts_goes_on_counting(clients: list[RedisClient]) -> None:

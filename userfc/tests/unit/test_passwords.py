@@ -11,7 +11,7 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 
 from testkit import eventually
 from userfc.errors import PasswordsBusy
-from userfc.service.passwords import DUMMY_BCRYPT, Passwords
+from userfc.service.passwords import DUMMY_ARGON2, DUMMY_BCRYPT, LANES, MEMORY_KIB, PASSES, Passwords
 
 
 class CountingArgon2(Argon2Hasher):
@@ -111,6 +111,20 @@ async def test_a_refusal_costs_the_same_checks_for_everybody(check_bcrypt: bool,
     await passwords.close()
 
 
+def test_nobodys_argon2_hash_costs_what_a_new_hash_costs() -> None:
+    hasher = Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+    assert hasher.identify(DUMMY_ARGON2)
+    assert not hasher.check_needs_rehash(DUMMY_ARGON2)
+
+
+async def test_a_start_hashes_nothing() -> None:
+    blocked = Blocked()
+    blocked.go.clear()
+    async with asyncio.timeout(5):
+        await Passwords(argon2=blocked).close()
+    assert blocked.hashes == 0
+
+
 def test_nobodys_bcrypt_hash_costs_what_the_go_systems_hashes_cost() -> None:
     assert BcryptHasher.identify(DUMMY_BCRYPT)
     assert DUMMY_BCRYPT.startswith("$2a$10$")
@@ -123,8 +137,10 @@ class Blocked(Argon2Hasher):
         super().__init__(time_cost=1, memory_cost=64, parallelism=1)
         self.go = threading.Event()
         self.go.set()
+        self.hashes = 0
 
     def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        self.hashes += 1
         self.go.wait(10)
         return super().hash(password, salt=salt)
 

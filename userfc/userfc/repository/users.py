@@ -10,7 +10,11 @@ LEGACY_HASH = "password_hash LIKE '$2%'"
 
 _BY_ID = "SELECT id, name, email, role FROM users WHERE id = $1"
 _BY_EMAIL = "SELECT id, name, email, role, password_hash FROM users WHERE lower(email) = lower($1)"
-_LEGACY_HASHES_EXIST = f"SELECT EXISTS (SELECT FROM users WHERE {LEGACY_HASH})"
+# A row also for an unknown address.
+_FOR_LOGIN = f"""
+SELECT EXISTS (SELECT FROM users WHERE {LEGACY_HASH}) AS has_legacy, u.id, u.name, u.email, u.role, u.password_hash
+FROM (VALUES (lower($1::text))) AS asked (email) LEFT JOIN users u ON lower(u.email) = asked.email
+"""
 _INSERT = """
 INSERT INTO users (name, email, password_hash, role) VALUES ($1, $2, $3, $4)
 ON CONFLICT (lower(email)) DO NOTHING RETURNING id
@@ -32,9 +36,12 @@ async def by_email(db: Database, email: str) -> Account | None:
     return None if row is None else Account(_user(row), row["password_hash"])
 
 
-async def legacy_hashes_exist(db: Database) -> bool:
+async def for_login(db: Database, email: str) -> tuple[Account | None, bool]:
+    """Find the account of an e-mail address as `by_email` does, and whether any user has a hash of the Go system."""
     async with db.driver() as connection:
-        return bool(await connection.fetchval(_LEGACY_HASHES_EXIST))
+        [row] = await connection.fetch(_FOR_LOGIN, email)
+    account = None if row["id"] is None else Account(_user(row), row["password_hash"])
+    return account, row["has_legacy"]
 
 
 async def insert(tx: Tx, name: str, email: str, password_hash: str, role: Role) -> int | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +25,9 @@ MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
 BCRYPT_BYTES = 72
 # A hash takes about 25 ms, so a full queue means a wait of about one second on two cores.
 MAX_WAITING = 64
-# A hash of an unknown text, with the cost that the Go system used (10).
+# Hashes of unknown texts: with the cost of ours, and with that of the Go system (10). To make one at the start would
+# hold up the event loop, and to make it at the first check would tell an unknown user from a known one.
+DUMMY_ARGON2 = "$argon2id$v=19$m=19456,t=2,p=1$zXKzDqWMJinfRZkZaZ22Ow$m8ru/TJjN1Teq4PF2fI/DBa9puDXXYpU0JmtoV4dbMs"
 DUMMY_BCRYPT = "$2a$10$DppbCYiAsMlqYhWy5QX1vOdGZ8jwF.RHznSGCYlgd7D9SGxZhEv.G"
 
 T = TypeVar("T")
@@ -55,7 +56,6 @@ class Passwords:
         self._slots = BoundedSemaphore(threads + queue)
         self._argon2 = argon2 or Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
         self._bcrypt = bcrypt or BcryptHasher()
-        self._dummy_argon2 = self._argon2.hash(secrets.token_urlsafe())
 
     async def hash(self, password: str) -> str:
         """Raises PasswordsBusy."""
@@ -76,7 +76,7 @@ class Passwords:
     def _check(self, password: str, stored: str | None, *, check_bcrypt: bool) -> Check:
         modern = stored is not None and self._argon2.identify(stored)
         legacy = stored is not None and not modern and self._bcrypt.identify(stored)
-        ok = self._argon2.verify(password, stored if modern and stored else self._dummy_argon2) and modern
+        ok = self._argon2.verify(password, stored if modern and stored else DUMMY_ARGON2) and modern
         if legacy or check_bcrypt:
             matches = self._verify_bcrypt(password, stored if legacy and stored else DUMMY_BCRYPT)
             ok = ok or (matches and legacy)

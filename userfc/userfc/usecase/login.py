@@ -30,8 +30,7 @@ async def login(
     subject = comparable_email(email)
     failures = limits.failures(subject, address)
     await failures.test()
-    account = await users.by_email(db, subject)
-    check_bcrypt = await users.legacy_hashes_exist(db)
+    account, check_bcrypt = await users.for_login(db, subject)
     stored = None if account is None else account.password_hash
     check = await passwords.check(password, stored, check_bcrypt=check_bcrypt)
     if account is None or stored is None or not check.ok:
