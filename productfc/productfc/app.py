@@ -23,12 +23,12 @@ async def build(settings: Settings) -> Parts:
     resources = Resources(settings)
     db = resources.db
     users = resources.add("userfc", UserClient.of(settings))
-    cache = product_cache(db, resources.redis)
+    cache, searches = product_cache(db, resources.redis), Searches(db)
     return Parts(
         resources,
         resources.verifier(users),
-        state={"db": db, "cache": cache, "searches": Searches(db)},
-        shortcuts=http.shortcuts(db, cache),
+        state={"db": db, "cache": cache, "searches": searches},
+        shortcuts=http.shortcuts(db, cache, searches),
         handlers=kafka.handlers(db, cache),
         purges=[partial(admin_actions.purge, days=settings.admin_action_keep_days)],
         # `api` reads and changes products too, so its failed invalidations are repeated there as well.

@@ -149,7 +149,7 @@ def _put_first(app: FastAPI) -> None:
     if not isinstance(stack, ServerErrorMiddleware):
         raise TypeError(f"FastAPI begins with {type(stack).__name__}")
     # Left out: it would answer a failure in its own form before ours sees it.
-    app.middleware_stack = ChassisMiddleware(stack.app, app.state.load, app.state.shortcuts)
+    app.middleware_stack = ChassisMiddleware(stack.app, app.state.load, app.state.shortcuts, _app_error)
 
 
 def _request_id(request: Request) -> str:

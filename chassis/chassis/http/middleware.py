@@ -2,18 +2,18 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 
 import structlog
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import logging, telemetry
-from chassis.errors import is_transient
+from chassis.errors import AppError, is_transient
 from chassis.http.body import BODY, DEFAULT_MAX_BODY_BYTES, MAX_BODY_BYTES, Body, announced, too_large
 from chassis.http.cycle import Cycle
 from chassis.http.load import Load, Slot
@@ -25,6 +25,8 @@ from chassis.ids import request_id
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = "chassis.request_id"
+# Makes the answer to a refusal.
+Refusal = Callable[[Request, AppError], Awaitable[JSONResponse]]
 PROBES = frozenset({"/ping", "/health", "/ready", "/metrics"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD"})
@@ -128,8 +130,9 @@ def _span(exchange: _Exchange, headers: Mapping[bytes, bytes]) -> AbstractContex
 class ChassisMiddleware:
     """Wraps the application. Lifespan events pass unchanged."""
 
-    def __init__(self, app: ASGIApp, load: Load, shortcuts: Shortcuts) -> None:
+    def __init__(self, app: ASGIApp, load: Load, shortcuts: Shortcuts, refusal: Refusal) -> None:
         self._app = app
+        self._refusal = refusal
         self._load = load
         self._shortcuts = shortcuts
 
@@ -202,7 +205,11 @@ class ChassisMiddleware:
         return False
 
     async def _answer_failure(self, exchange: _Exchange, receive: Receive, error: Exception) -> None:
-        if is_transient(error):
+        if isinstance(error, AppError):
+            # Of a shortcut: the application answers those of its routes.
+            answer = await self._refusal(Request(exchange.scope), error)
+            await answer(exchange.scope, receive, exchange.send)
+        elif is_transient(error):
             log.warning("a dependency is down", error=f"{type(error).__name__}: {error}")
             sentence = "The service can't reach something it needs; try again in a moment"
             await self._answer(exchange, receive, 503, "unavailable", sentence, {"Retry-After": "2"})

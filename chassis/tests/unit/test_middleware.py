@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.types import Message, Receive, Scope, Send
 
+from chassis.http.app import _app_error
 from chassis.http.load import MAX_IN_WORK, Load
 from chassis.http.middleware import ChassisMiddleware
 from chassis.http.shortcuts import Shortcuts
@@ -25,7 +26,7 @@ async def test_beyond_the_limit_a_request_is_refused_at_once_and_probes_still_pa
         await send({"type": "http.response.body", "body": b""})
 
     load = Load(max_connections=1, max_connections_per_address=1, max_body_bytes=1)
-    middleware = ChassisMiddleware(app, load, Shortcuts())
+    middleware = ChassisMiddleware(app, load, Shortcuts(), _app_error)
 
     async def ask(path: str) -> tuple[int, dict[bytes, bytes]]:
         sent: list[Message] = []

@@ -9,7 +9,7 @@ from fastapi import Response
 from prometheus_client import REGISTRY
 
 from chassis.config.settings import ServiceSettings
-from chassis.errors import NotFound
+from chassis.errors import NotFound, Unavailable
 from chassis.http.app import create_app
 from chassis.http.routing import Router
 from chassis.http.shortcuts import number
@@ -32,6 +32,8 @@ async def read(thing_id: PathId) -> Response:
     asked.append("route")
     if thing_id == 9:
         raise ConnectionResetError("10.1.2.3 is gone")
+    if thing_id == 6:
+        raise Unavailable("too many at once", retry_after=1)
     if thing_id != 7:
         raise NotFound("no such thing")
     return Response(KNOWN, media_type="application/json")
@@ -47,6 +49,8 @@ async def answer(parameter: str, query: bytes) -> bytes | None:
     asked.append("shortcut")
     if number(parameter) == 9:
         raise ConnectionResetError("10.1.2.3 is gone")
+    if number(parameter) == 6:
+        raise Unavailable("too many at once", retry_after=1)
     return KNOWN if number(parameter) == 7 and not query else None
 
 
@@ -83,6 +87,7 @@ async def exchange(method: str, path: str, *, shortcut: bool, **request: Any) ->
         ("/v1/things/7", ["shortcut"]),
         ("/v1/things/007", ["shortcut"]),
         ("/v1/things/9", ["shortcut"]),
+        ("/v1/things/6", ["shortcut"]),
         ("/v1/things/8", ["shortcut", "route"]),
         ("/v1/things/7?x=1", ["shortcut", "route"]),
         ("/v1/things/7?x=1&x=2", ["shortcut"]),

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable
 from typing import Annotated
-from urllib.parse import urlencode
 
 import orjson
 from fastapi import Depends, Query, Request, Response
@@ -18,7 +17,7 @@ from chassis.http.routing import Router
 from chassis.http.shortcuts import Answer, by_route, number
 from chassis.ids import PathId
 from productfc.errors import CategoryNotFound, ProductNotFound
-from productfc.handler import schemas
+from productfc.handler import schemas, search
 from productfc.model import Category, Product
 from productfc.repository import categories, products
 from productfc.repository.admin_actions import Admin
@@ -92,19 +91,7 @@ async def search_products(
     request: Request, searches: RunSearch, query: Annotated[schemas.SearchQuery, Query()]
 ) -> Response:
     """Search by name, category and price, page by page."""
-    parameters = request.query_params
-    page, total = await searches(query.search())
-    pages = -(-total // query.page_size)
-    next_page = {**parameters, "page": str(query.page + 1)}
-    answer = {
-        "products": [schemas.view(product) for product in page],
-        "page": query.page,
-        "pageSize": query.page_size,
-        "totalCount": total,
-        "totalPages": pages,
-        "nextPageUrl": f"{request.url.path}?{urlencode(next_page)}" if query.page < pages else "",
-    }
-    return _json(orjson.dumps(answer))
+    return _json(await search.answer(searches, query, request.query_params))
 
 
 @router.get("/categories", tags=["categories"], summary="List all categories by name")
@@ -220,8 +207,8 @@ def _product(product: Product, status_code: int = 200) -> Response:
     return _json(schemas.encode(product), status_code)
 
 
-def shortcuts(db: Database, cache: ProductCache) -> dict[str, Answer]:
-    """Answer a cached product, and the batch that a checkout reads, past the router."""
+def shortcuts(db: Database, cache: ProductCache, searches: Searches) -> dict[str, Answer]:
+    """Answer a cached product, the batch that a checkout reads, and a search, past the router."""
 
     def product(parameter: str, query: bytes) -> Awaitable[bytes | None]:
         product_id = number(parameter)
@@ -231,4 +218,4 @@ def shortcuts(db: Database, cache: ProductCache) -> dict[str, Answer]:
         ids = PLAIN_IDS.fullmatch(query)
         return await _products(db, _parse_ids(ids[1].decode().replace("%2C", ","))) if ids else None
 
-    return {"/v1/products/{product_id}": product, "/v1/products": batch}
+    return {"/v1/products/{product_id}": product, "/v1/products": batch, search.PATH: search.shortcut(searches)}
