@@ -35,8 +35,8 @@ CONTRACT = [
     Fault(
         "an order is placed with 200 instead of 201",
         "orderfc/orderfc/handler/http.py",
-        "    status_code=201,\n",
-        "    status_code=200,\n",
+        "return Response(content, 201, headers",
+        "return Response(content, 200, headers",
         "orderfc/tests/integration/test_checkout.py::"
         "test_a_checkout_writes_the_order_its_history_and_both_events_in_the_golden_shape",
     ),
