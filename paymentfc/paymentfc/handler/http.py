@@ -57,6 +57,11 @@ def _same(received: bytes | None, expected: str) -> bool:
     return bool(expected) and hmac.compare_digest(received or b"", expected.encode())
 
 
+async def _past_dependencies(request: Request) -> Response:
+    state = request.app.state
+    return await webhook(request, state.webhook_token, state.receive_callback, state.confirmations)
+
+
 @router.post(
     "/xendit/webhook",
     response_model=Processed,
@@ -69,7 +74,7 @@ def _same(received: bytes | None, expected: str) -> bool:
     },
     summary="Receive Xendit's callback",
 )
-@accepts(max_body=MAX_CALLBACK_BYTES)
+@accepts(max_body=MAX_CALLBACK_BYTES, direct=_past_dependencies)
 async def webhook(request: Request, token: WebhookToken, receive: Receive, confirmations: Confirmations) -> Response:
     """Receive an invoice callback of Xendit.
 
