@@ -41,15 +41,22 @@ def idle(side: Side, pace: Pace) -> Sample:
     time.sleep(SETTLED_S)
     pids = {name: pid for name, pid in side.pids().items() if name in SERVICES}
     began, before = time.monotonic(), _readings(side, pids)
+    slept = _wake_ups(pids)
     time.sleep(pace.idle_s)
     seconds, after = time.monotonic() - began, _readings(side, pids)
-    cpu, transactions, wake_ups = ((now - then) / seconds for then, now in zip(before, after, strict=True))
+    # A thread that has ended takes its count with it.
+    wake_ups = sum(count - slept.get(thread, 0) for thread, count in _wake_ups(pids).items()) / seconds
+    cpu, transactions = ((now - then) / seconds for then, now in zip(before, after, strict=True))
     return Sample({"cpu_percent": cpu * 100, "transactions": transactions, "wake_ups": wake_ups})
 
 
-def _readings(side: Side, pids: dict[str, int]) -> tuple[float, float, float]:
+def _readings(side: Side, pids: dict[str, int]) -> tuple[float, float]:
     transactions = side.value("postgres", _TRANSACTIONS, list(SERVICES))
-    return sum(map(usage.cpu_s, pids.values())), float(transactions), float(sum(map(usage.wake_ups, pids.values())))
+    return sum(map(usage.cpu_s, pids.values())), float(transactions)
+
+
+def _wake_ups(pids: dict[str, int]) -> dict[int, int]:
+    return {thread: count for pid in pids.values() for thread, count in usage.wake_ups(pid).items()}
 
 
 FRESH = Group(

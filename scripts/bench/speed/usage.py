@@ -29,18 +29,17 @@ def cpu_s(pid: int) -> float:
     return total
 
 
-def wake_ups(pid: int) -> int:
-    """Return how often the threads of a process and of its descendants have gone to sleep since they began."""
-    return sum(_switches(process.pid) for process in family(pid))
+def wake_ups(pid: int) -> dict[int, int]:
+    """Return how often each thread of a process and of its descendants has gone to sleep since it began."""
+    return {thread: count for process in family(pid) for thread, count in _switches(process.pid)}
 
 
-def _switches(pid: int) -> int:
-    total = 0
+def _switches(pid: int) -> Iterator[tuple[int, int]]:
     for status in Path(f"/proc/{pid}/task").glob("*/status"):
         with suppress(OSError, ValueError):
             lines = status.read_text(encoding="utf-8").splitlines()
-            total += sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
-    return total
+            switches = (int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+            yield int(status.parent.name), sum(switches)
 
 
 def pss_mib(pid: int) -> float:
