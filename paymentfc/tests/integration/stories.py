@@ -155,7 +155,12 @@ class Scene:
                 ends = await asyncio.gather(*(work(item) for item in items), return_exceptions=True)
         else:
             ends = [(await asyncio.gather(work(item), return_exceptions=True))[0] for item in items]
-        self.ends += [type(end).__name__ if isinstance(end, BaseException) else str(end) for end in ends]
+        told = [type(end).__name__ if isinstance(end, BaseException) else str(end) for end in ends]
+        # Of two that are equal either may be the first.
+        self.ends += [
+            sorted(end for end, other in zip(told, items, strict=True) if other == item)[items[:place].count(item)]
+            for place, item in enumerate(items)
+        ]
 
     async def _rows(self) -> dict[str, list[str]]:
         found = {}

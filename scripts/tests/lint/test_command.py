@@ -15,7 +15,7 @@ PLANTED = [
     ("orderfc/orderfc/errors.py", "import requests", "requests is not declared"),
     ("orderfc/orderfc/usecase/checkout.py", "async def peek(tx): await tx.driver().fetch(Q)", "it calls .driver()"),
     ("docs/events.md", "[nowhere](nowhere.md)", "the link nowhere.md leads nowhere"),
-    ("orderfc/orderfc/handler/http.py", "    status_code=201,", "its text occurs 2 times"),
+    ("orderfc/orderfc/handler/http.py", "# return Response(content, 201, headers", "its text occurs 2 times"),
     (".github/workflows/ci.yml", "      - run: make nonsense", "make has no target nonsense"),
     ("chassis/chassis/__init__.py", '__version__ = "9.8.7"', "has no __version__ of the form"),
 ]
