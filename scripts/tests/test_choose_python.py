@@ -41,15 +41,15 @@ def test_a_clearly_faster_build_of_the_same_version_is_used_and_named(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("seconds", "version"),
     [
-        pytest.param({"seconds": 0.014}, id="little faster"),
-        pytest.param({"seconds": 0.001, "version": [SAME[0], SAME[1] + 1]}, id="other version"),
+        pytest.param(0.014, SAME, id="little faster"),
+        pytest.param(0.001, [SAME[0], SAME[1] + 1], id="other version"),
     ],
 )
-def test_else_the_first_is_used(tmp_path: Path, other: dict[str, object]) -> None:
+def test_else_the_first_is_used(tmp_path: Path, seconds: float, version: list[int]) -> None:
     first = put(tmp_path / "first", "python3", 0.015)
-    put(tmp_path / "second", "python3", **other)  # type: ignore[arg-type]
+    put(tmp_path / "second", "python3", seconds, version)
     assert choose(tmp_path / "first", tmp_path / "second") == (first, "")
 
 

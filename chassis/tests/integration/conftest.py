@@ -1,8 +1,9 @@
-"""Fixtures of the Kafka and HTTP tests: topics with settings of their own, consumers, what a topic holds, a server."""
+"""Fixtures of these tests: topics with settings of their own, consumers, what a topic holds, a server, a Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from chassis.kafka.topics import ensure_topics
 from testkit.proxy import Proxy
 
 from . import bounds_server, web_app
+from .redis_server import RedisServer
 
 
 class Topic:
@@ -201,3 +203,12 @@ async def running() -> AsyncIterator[bounds_server.Running]:
     """A server in a process of its own."""
     async with bounds_server.run() as server:
         yield server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """Run a Redis of this test's own."""
+    result = RedisServer(tmp_path)
+    result.start()
+    yield result
+    result.stop()

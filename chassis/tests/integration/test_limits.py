@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,15 +15,6 @@ from .redis_server import RedisServer
 
 AMOUNT = 5
 SUBJECTS = "abcdef"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis of this test's own."""
-    result = RedisServer(tmp_path)
-    result.start()
-    yield result
-    result.stop()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,6 @@ from testkit import eventually
 from testkit.proxy import Proxy
 
 from .redis_server import RedisServer
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis of this test's own."""
-    result = RedisServer(tmp_path)
-    result.start()
-    yield result
-    result.stop()
 
 
 async def get(client: Redis) -> object:

@@ -1,22 +1,11 @@
 """An element of a list, read over the connection that all reads share."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis.exceptions import ResponseError
 
 from .redis_server import RedisServer
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis of this test's own."""
-    result = RedisServer(tmp_path)
-    result.start()
-    yield result
-    result.stop()
 
 
 async def test_it_reaches_who_asked_among_the_reads_of_the_same_turn(server: RedisServer) -> None:

@@ -1,9 +1,8 @@
 """Revocation with a real Redis, without one, and with userfc in every state."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -33,15 +32,6 @@ class Userfc:
         if self.answer is None:
             raise Unavailable("away")
         return self.answer
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis of this test's own."""
-    result = RedisServer(tmp_path)
-    result.start()
-    yield result
-    result.stop()
 
 
 @pytest.fixture
