@@ -20,6 +20,7 @@ from fc.platform.sources import Sources
 from fc.stack.layout import SERVICES, SIMULATOR
 from fc.stack.local import Stack
 from servers.base import Server
+from servers.postgres import PASSWORD as DATABASE_PASSWORD
 from tests.chaos.kit.arena import Arena
 from tests.kit.back_office import BackOffice
 
@@ -106,7 +107,9 @@ async def migrated(stack: Stack) -> None:
     """Make the databases and migrate them."""
     await stack.programs.postgres.make_databases()
     for name in SERVICES:
-        environment = {**os.environ, **stack.programs.environment(name)}
+        # The role of the running service may not create tables.
+        owner = {"DB_MIGRATION_USER": name, "DB_MIGRATION_PASSWORD": DATABASE_PASSWORD}
+        environment = {**os.environ, **stack.programs.environment(name), **owner}
         command = [sys.executable, "-m", name, "migrate"]
         await asyncio.to_thread(subprocess.run, command, env=environment, check=True, capture_output=True)
 
