@@ -19,10 +19,12 @@ from chassis.events import Message
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
 from chassis.kafka.topics import ensure_topics
+from chassis.loops import Task
 from testkit.proxy import Proxy
 
 from . import bounds_server, web_app
 from .redis_server import RedisServer
+from .relay_bench import Bench, fresh_bench
 
 
 class Topic:
@@ -212,3 +214,19 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     result.start()
     yield result
     result.stop()
+
+
+@pytest.fixture
+async def bench(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Bench]:
+    """Give a bench on a database of its own."""
+    async with fresh_bench(make_database) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def run() -> AsyncIterator[Callable[[Task], None]]:
+    """Give a function that starts a task and stops it after the test."""
+    stop, running = asyncio.Event(), []
+    yield lambda task: running.append(asyncio.ensure_future(task.run(stop)))
+    stop.set()
+    await asyncio.gather(*running)

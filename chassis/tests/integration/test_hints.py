@@ -1,8 +1,8 @@
 """The relay learns at once of events that another process commits, and finds them by its poll when no hint comes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 
@@ -13,16 +13,9 @@ from chassis.kafka.relay import Relay
 from chassis.loops import Task
 from testkit import eventually
 
-from .relay_bench import Bench, FlakyProducer, fresh_bench
+from .relay_bench import Bench, FlakyProducer
 
 NEVER_S = 600
-
-
-@pytest.fixture
-async def bench(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Bench]:
-    """Give a bench on a database of its own."""
-    async with fresh_bench(make_database) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -33,13 +26,8 @@ async def other(bench: Bench) -> AsyncIterator[Bench]:
     await db.close()
 
 
-@pytest.fixture
-async def run() -> AsyncIterator[Callable[[Task], None]]:
-    """Give a function that starts a task and stops it after the test."""
-    stop, running = asyncio.Event(), []
-    yield lambda task: running.append(asyncio.ensure_future(task.run(stop)))
-    stop.set()
-    await asyncio.gather(*running)
+def last_sent_is(bench: Bench, value: str) -> bool:
+    return bench.producer.sent[-1] == value
 
 
 async def test_a_process_without_a_relay_wakes_the_relay_of_another(
@@ -52,7 +40,7 @@ async def test_a_process_without_a_relay_wakes_the_relay_of_another(
     run(hints.loop(other.db))
     for number in range(2, 6):
         await other.publish(f"a{number}")
-        await eventually(lambda: bench.producer.sent[-1] == f'"a{number}"')  # noqa: B023  # awaited in this round
+        await eventually(partial(last_sent_is, bench, f'"a{number}"'))
 
 
 async def test_a_relay_that_stands_by_wakes_the_active_one(
@@ -65,7 +53,7 @@ async def test_a_relay_that_stands_by_wakes_the_active_one(
     run(Relay(other.settings, other.db, FlakyProducer()))
     for number in range(2, 6):
         await other.publish(f"a{number}")
-        await eventually(lambda: bench.producer.sent[-1] == f'"a{number}"')  # noqa: B023  # awaited in this round
+        await eventually(partial(last_sent_is, bench, f'"a{number}"'))
 
 
 async def test_an_event_whose_hint_is_lost_is_found_by_the_poll(

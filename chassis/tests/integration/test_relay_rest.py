@@ -1,8 +1,6 @@
 """The relay at rest: one look at the outbox says what is due and sets the gauges."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 import asyncpg
 import pytest
@@ -14,25 +12,9 @@ from chassis.kafka import relay as relay_module
 from chassis.loops import Task
 from testkit import eventually
 
-from .relay_bench import AWAY, Bench, fresh_bench
+from .relay_bench import AWAY, Bench
 
 NEVER_S = 600
-
-
-@pytest.fixture
-async def bench(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Bench]:
-    """Give a bench on a database of its own."""
-    async with fresh_bench(make_database) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def run() -> AsyncIterator[Callable[[Task], None]]:
-    """Give a function that starts a task and stops it after the test."""
-    stop, running = asyncio.Event(), []
-    yield lambda task: running.append(asyncio.ensure_future(task.run(stop)))
-    stop.set()
-    await asyncio.gather(*running)
 
 
 async def test_an_event_that_backs_off_is_sent_at_its_time_whatever_the_poll(
