@@ -18,7 +18,7 @@ HELM := $(VENV)/helm/.installed
 DELIVERY := $(VENV)/delivery
 ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools tools-helm require-tools check helm-check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
+.PHONY: help bench profile growth setup tools tools-helm tools-prometheus require-tools check helm-check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -66,6 +66,9 @@ $(HELM): scripts/get_helm.py deploy/helm/tools.txt | $(INSTALLED)
 	$(BIN)/python scripts/get_helm.py
 	touch $@
 
+tools-prometheus: $(INSTALLED) ## Get Prometheus and promtool for the tests of the alerts (make test does it too)
+	@$(BIN)/python -m servers.prometheus >/dev/null
+
 require-tools:
 	@if [ -n '$(MISSING)' ]; then
 	  echo 'The tests need these system packages, which are not installed: $(MISSING). Install them with: make tools'
@@ -91,7 +94,7 @@ check: $(INSTALLED) ## Lint, format, types, layers, generated files, the project
 helm-check: $(INSTALLED) $(HELM) ## Check the Helm chart: lint, schemas of Kubernetes, rules, settings (no cluster, no servers)
 	@$(BIN)/pytest -n0 tests/helm $(ARGS)
 
-test: require-tools check $(HELM) ## Run all checks, then every test that needs no Docker, on real servers
+test: require-tools check $(HELM) tools-prometheus ## Run all checks, then every test that needs no Docker, on real servers
 	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: $(INSTALLED) require-tools ## Run the integration tests against servers in containers (needs a Docker engine)
