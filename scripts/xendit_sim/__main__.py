@@ -4,6 +4,7 @@ import sqlite3
 
 import uvicorn
 
+from xendit_sim import logs
 from xendit_sim.app import create_app
 from xendit_sim.config import Settings
 
@@ -15,7 +16,15 @@ def main() -> None:
         app = create_app(settings)
     except sqlite3.Error as error:
         raise SystemExit(f"XENDIT_SIM_DATA: {settings.data}: {error}") from None
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3)
+    logs.setup()
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+    )
 
 
 if __name__ == "__main__":

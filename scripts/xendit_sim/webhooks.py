@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import logging
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
@@ -21,6 +23,11 @@ IDLE_S = 2
 GAPS_S = (15 * MINUTE, 45 * MINUTE, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR)
 
 Sleep = Callable[[float], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+ORDER = re.compile(r"order-([1-9][0-9]{0,17})")
+# Of a delivery: the rest is in the store.
+LOGGED = ("invoice_id", "external_id", "status", "kind", "attempt", "outcome", "status_code", "duration_ms", "error")
 
 
 def new_webhook_id() -> str:
@@ -198,3 +205,12 @@ class Webhooks:
             "body": webhook.body,
         }
         self._store.add_delivery(delivery | result)
+        _log(delivery | result)
+
+
+def _log(delivery: dict[str, Any]) -> None:
+    fields = {name: delivery[name] for name in LOGGED if delivery[name] is not None}
+    if order := ORDER.fullmatch(delivery["external_id"]):
+        fields["order_id"] = int(order[1])
+    level = logging.INFO if delivery["outcome"] in ("delivered", "dropped") else logging.WARNING
+    log.log(level, "callback sent", extra={"fields": fields})

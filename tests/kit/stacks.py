@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from chassis.config.settings import load
 from fc.stack.local import Stack
 from fc.stack.programs import settings_class
+from tests.kit import log_lines
 
 SECRETS = {
     name: f"{name.lower().replace('_', '-')}-{secrets.token_hex(24)}"
@@ -17,13 +18,18 @@ SECRETS = {
 
 @contextmanager
 def running(stack: Stack) -> Iterator[Stack]:
-    """Start a stack for the block; stop and remove it afterwards."""
+    """Start a stack for the block; stop and remove it afterwards.
+
+    Raises AssertionError for a line of its logs that is not as docs/logs.schema.json says.
+    """
     stack.up()
     try:
         yield stack
     finally:
         stack.down()
+        bad = list(log_lines.faults(log_lines.of_stack(stack.layout)))
         stack.wipe()
+    log_lines.refuse(bad)
 
 
 def secret_of(stack: Stack, service: str, name: str) -> str:

@@ -27,7 +27,7 @@ class Record:
     """The metric and the log lines of one method, route and status. There are as many as there are metrics."""
 
     def __init__(self, method: str, route: str, status: int) -> None:
-        self._same = {"method": method, "route": route, "status": status, "logger": LOGGER}
+        self._same = {"method": method, "route": route, "status_code": status, "logger": LOGGER}
         self._lines: LogLines | None = None
         self._beginning = b""
         self.observe = REQUESTS.labels(method, route, str(status)).observe

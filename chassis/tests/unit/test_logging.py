@@ -124,7 +124,7 @@ def test_a_reader_that_is_gone_stops_no_process() -> None:
 
 def test_the_direct_line_is_the_line_of_a_logger() -> None:
     code = """
-fields = {"path": "/v1/a\\u00e9", "status": 200, "duration_ms": 1.25}
+fields = {"path": "/v1/a\\u00e9", "status_code": 200, "duration_ms": 1.25}
 log.info("request", **fields)
 logging.direct.info("request", fields | {"logger": "shopfc.basket"})
 """
@@ -158,7 +158,7 @@ from chassis.http.record import LOGGER, record_of
 for path, request_id in (("/v1/a\\u00e9\\"\\\\", "r-1"), ("/v1/" + chr(0xd800), 'a"b\\\\c')):
     record_of("GET", "/v1/{a}", 200).log(path, 1234.5678, request_id, (0xa1, 0xb2))
     ids = {"request_id": request_id, "trace_id": f"{0xa1:032x}", "span_id": f"{0xb2:016x}"}
-    same = {"method": "GET", "path": path, "route": "/v1/{a}", "status": 200, "duration_ms": 1234.57}
+    same = {"method": "GET", "path": path, "route": "/v1/{a}", "status_code": 200, "duration_ms": 1234.57}
     structlog.get_logger(LOGGER).info("request", **same, **ids)
 """
 
