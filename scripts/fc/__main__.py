@@ -21,6 +21,7 @@ from fc.demo.seed import seed
 from fc.ops import dlq, outbox
 from fc.ops.capacity import capacity
 from fc.ops.stuck import stuck
+from fc.ops.trace import trace
 from fc.stack import deployment, doctor
 from fc.stack.accounts import ADMIN
 from fc.stack.deployment import Deployment
@@ -128,6 +129,7 @@ def make_topics() -> None:
 
 app.command()(audit)
 app.command()(stuck)
+app.command()(trace)
 app.command()(capacity)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(outbox.app, name="outbox")

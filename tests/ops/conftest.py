@@ -13,6 +13,7 @@ from fc.demo.shop import Shop
 from fc.ops import dlq, outbox
 from fc.ops.log import Log
 from fc.ops.stuck import stuck
+from fc.ops.trace import trace
 from fc.platform.sources import Sources
 from fc.stack.local import Stack
 
@@ -48,6 +49,7 @@ def fc(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
     app.add_typer(dlq.app, name="dlq")
     app.add_typer(outbox.app, name="outbox")
     app.command()(stuck)
+    app.command()(trace)
 
     async def run(*words: str) -> Result:
         return await asyncio.to_thread(lambda: CliRunner().invoke(app, words))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -17,6 +18,8 @@ POLL_MS = 1_000
 BATCH = 1_000
 # A partition with more records that returns none in so many polls does not answer.
 SILENT_POLLS = 15
+# Of each partition, in the search for a key: a tenth of a second's reading.
+LOOKED_AT = 50_000
 
 Headers = Sequence[tuple[str, bytes]]
 Ends = Mapping[TopicPartition, int]
@@ -78,6 +81,34 @@ class Log:
                     result += [record for record in records if record.offset < ends[partition]]
                 open_ = await self._unread(open_, ends)
         return sorted(result, key=lambda record: (record.partition, record.offset))
+
+    async def of_key(self, topic: str, key: bytes, since: datetime, limit: int = LOOKED_AT) -> tuple[list[Any], bool]:
+        """Return the records of a key that are on a topic now and not older than `since`, and whether all were read.
+
+        It looks at `limit` records of each partition at most, because the number of partitions, and so the partition of
+        a key, may have changed.
+        """
+        described = await self._described(topic)
+        if described is None:
+            return [], True
+        partitions = [TopicPartition(topic, item["partition"]) for item in described["partitions"]]
+        with self._failures():
+            ends = await self._consumer.end_offsets(partitions)
+            begins = await self._consumer.offsets_for_times(
+                {each: int(since.timestamp() * 1000) for each in partitions}
+            )
+            starts = {each: found.offset for each, found in begins.items() if found and found.offset < ends[each]}
+            last = {each: min(ends[each], start + limit) for each, start in starts.items()}
+            open_ = set(starts)
+            self._consumer.assign(open_)
+            for each, start in starts.items():
+                self._consumer.seek(each, start)
+            result: list[Any] = []
+            while open_:
+                for partition, records in (await self._next(open_, last)).items():
+                    result += [record for record in records if record.key == key and record.offset < last[partition]]
+                open_ = await self._unread(open_, last)
+        return result, all(last[each] == ends[each] for each in starts)
 
     async def record(self, topic: str, partition: int, offset: int) -> Any | None:
         """Return one record; None when the topic does not hold it."""

@@ -26,10 +26,12 @@ PORTS = {
     "kafka_controller": 29093,
     "mongo": 27017,
 }
+OBSERVERS = {"victorialogs": 9428, "collector": 13133, "collector_metrics": 8888, "prometheus": 9090}
+"""The ports of what `fc up --observe` adds."""
 # Linux takes ports for outgoing connections from here on, and such a connection can hold a server's port at its start.
 EPHEMERAL = 32_768
 # The contract's port of gRPC lies behind it. A stack with an offset uses another.
-_SHIFTED = PORTS | {"grpc": 24_051}
+_SHIFTED = PORTS | OBSERVERS | {"grpc": 24_051}
 MAX_OFFSET = EPHEMERAL - 1 - max(_SHIFTED.values())
 # The path of a Unix socket may have 107 bytes, and supervisord binds `<path>.<pid>` first: up to eight bytes more.
 MAX_SOCKET_PATH = 99
@@ -56,8 +58,8 @@ class Layout:
         return cls(home, int(offset))
 
     def port(self, name: str) -> int:
-        """Return the port of a part named in PORTS."""
-        return _SHIFTED[name] + self.offset if self.offset else PORTS[name]
+        """Return the port of a part named in PORTS or OBSERVERS."""
+        return _SHIFTED[name] + self.offset if self.offset else (PORTS | OBSERVERS)[name]
 
     def url(self, name: str) -> str:
         """Return the HTTP address of a service or of the Xendit simulator."""
