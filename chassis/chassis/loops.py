@@ -14,7 +14,7 @@ from chassis.errors import is_transient
 
 log = structlog.get_logger(__name__)
 
-RUNS = Counter("loop_runs_total", "Runs of background loops by outcome", ["loop", "outcome"])
+RUNS = Counter("gocommerce_loop_runs_total", "Runs of background loops by outcome", ["loop", "outcome"])
 OUTAGE_CAP_S = 5.0
 MIGRATION_POLL_S = 0.5
 

@@ -50,8 +50,17 @@ async def test_an_event_that_was_applied_before_a_kill_is_delivered_again_and_ch
         moved = sum(end - offsets[service].get(place, 0) for place, end in now.items() if place.topic == topic)
         assert moved == 1, "it was delivered to the next process"
     url = arena.stack.layout.url("productfc")
-    assert await metric(arena, url, "consumer_messages_total", topic="stock.updated", outcome="applied") == 1
-    assert await metric(arena, url, "stock_takes_total") == 0, "the inbox stands before the stock"
+    assert (
+        await metric(
+            arena,
+            url,
+            "messaging_client_consumed_messages_total",
+            messaging_destination_name="stock.updated",
+            error_type="",
+        )
+        == 1
+    )
+    assert await metric(arena, url, "gocommerce_stock_takes_total") == 0, "the inbox stands before the stock"
     await arena.exact()
 
 
@@ -68,10 +77,19 @@ async def test_events_that_were_applied_together_before_a_kill_come_again_and_ch
         assert len(taken) >= 8
     await arena.bus.consumed()
     url = arena.stack.layout.url("productfc")
-    takes = await metric(arena, url, "stock_takes_total")
+    takes = await metric(arena, url, "gocommerce_stock_takes_total")
     assert takes == len(orders) - len(taken), "what was taken is not taken again"
-    assert await metric(arena, url, "consumer_messages_total", topic="stock.updated", outcome="applied") > takes
-    assert await metric(arena, url, "consumer_runs_total", topic="stock.updated", outcome="applied") > 0
+    assert (
+        await metric(
+            arena,
+            url,
+            "messaging_client_consumed_messages_total",
+            messaging_destination_name="stock.updated",
+            error_type="",
+        )
+        > takes
+    )
+    assert await metric(arena, url, "gocommerce_consumer_runs_total", topic="stock.updated", outcome="applied") > 0
     for order in orders:
         assert await ledger(arena, order) == {product["id"]: (1, "TAKEN")}
     assert await arena.back_office.stock(product) == 50 - len(orders)

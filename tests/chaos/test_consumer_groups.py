@@ -34,7 +34,15 @@ async def test_a_partition_that_changes_hands_under_load_is_drained_first_so_not
                 async with arena.replica("productfc", patient, command="worker") as second:
 
                     async def took_over(url: str = second.url) -> bool:
-                        return await metric(arena, url, "consumer_messages_total", topic="stock.updated") >= 3
+                        return (
+                            await metric(
+                                arena,
+                                url,
+                                "messaging_client_consumed_messages_total",
+                                messaging_destination_name="stock.updated",
+                            )
+                            >= 3
+                        )
 
                     await poll(took_over, "the second member works", 30, 0.1)
         await tail.wait(STOCK_TAKEN, len(orders))

@@ -65,7 +65,7 @@ async def test_money_that_is_not_exactly_what_was_asked_for_moves_nothing_and_is
     order, body = await paid_without_callback(arena)
     expected: list[tuple[str, str, str]] = []
     url = arena.stack.layout.url("paymentfc")
-    before = await metric(arena, url, "payment_anomalies_total")
+    before = await metric(arena, url, "gocommerce_payment_anomalies_total")
     for changed, causes in [*WRONG_AMOUNTS, *WRONG_AMOUNTS[:2]]:
         answer = await post_callback(arena, {**body, **changed})
         assert (answer.status_code, answer.json()) == (200, {"message": "webhook processed"}), changed
@@ -85,7 +85,7 @@ async def test_money_that_is_not_exactly_what_was_asked_for_moves_nothing_and_is
     )
     assert (missing.status_code, missing.json()["code"]) == (400, "validation_failed")
     assert await anomalies(arena, order) == expected
-    assert await metric(arena, url, "payment_anomalies_total") - before == len(expected)
+    assert await metric(arena, url, "gocommerce_payment_anomalies_total") - before == len(expected)
     assert (await payment_row(arena, order))["status"] == "PENDING"
     assert await event_counts(arena, order) == {"order.created": 1, "stock.updated": 1}
 

@@ -21,6 +21,7 @@ from tests.chaos.kit.payments import (
     xendit_invoices,
 )
 
+CREATE = {"http_request_method": "POST", "url_template": "/v2/invoices"}
 BATCH = {"DISABLE_CREATE_INVOICE_DIRECTLY": "true"}
 
 
@@ -94,7 +95,9 @@ async def test_two_schedulers_with_one_list_make_each_invoice_once_and_count_eac
 
         for order in orders:
             await arena.pay(order, deadline_s=60)
-        shares = [await metric(arena, each.url, "xendit_calls_total", call="create") for each in both]
+        shares = [
+            await metric(arena, each.url, "http_client_request_duration_seconds_count", **CREATE) for each in both
+        ]
     assert min(shares) > 0
     assert (await xendit_calls(arena) - before, sum(shares)) == (many, many)
     rows = await requests_of(arena, orders)

@@ -90,7 +90,8 @@ async def reads_by_source(arena: Arena) -> dict[str, float]:
     """Count the reads of single products so far by the source of the answer, including those without an answer."""
     text = (await arena.client.get(f"{arena.stack.layout.url('productfc')}/metrics")).text
     return {
-        source: float(count) for source, count in re.findall(r'product_cache_reads_total{from="(\w+)"} (\S+)', text)
+        source: float(count)
+        for source, count in re.findall(r'gocommerce_product_cache_reads_total{from="(\w+)"} (\S+)', text)
     }
 
 

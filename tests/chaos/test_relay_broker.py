@@ -130,7 +130,7 @@ async def test_events_that_can_not_be_sent_are_parked_and_hold_up_no_others(aren
                 assert (row["parked"], row["tries"], row["held_up"]) == (1, 3, 10)
 
         async def counted() -> bool:
-            return await metric(arena, orderfc.url, "outbox_parked") == 3
+            return await metric(arena, orderfc.url, "gocommerce_outbox_parked") == 3
 
         await poll(counted, "the metric for the alert", 10, 0.05)
     await arena.exact()

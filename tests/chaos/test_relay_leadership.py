@@ -11,7 +11,7 @@ from tests.chaos.kit.outboxes import end_relay_session, numbered_events, relay_s
 
 ACTIVE = "relay is active"
 LOST = "relay lost its database session"
-PUBLISHED = "outbox_published_total"
+PUBLISHED = "messaging_client_sent_messages_total"
 SLOW = {"FAILPOINTS": "relay.after_send=delay:0.1@*"}
 
 
@@ -25,7 +25,7 @@ async def test_of_two_relays_one_sends_and_the_other_goes_on_in_order_when_it_is
             assert await metric(arena, second.url, PUBLISHED) == 0
             first.process.kill()
             await events.published()
-            assert 0 < await metric(arena, second.url, PUBLISHED, topic=events.topic) <= 11_900
+            assert 0 < await metric(arena, second.url, PUBLISHED, messaging_destination_name=events.topic) <= 11_900
         # The killed relay has sent and not marked at most the events of two rounds, which are fewer than a poll reads.
         assert await events.duplicates() <= BATCH
     arena.healed()
@@ -43,7 +43,7 @@ async def test_a_relay_that_was_frozen_while_another_took_over_marks_nothing_and
             holder = await end_relay_session(arena, "orderfc")
             await tail.wait(ACTIVE)
             await events.published()
-            assert await metric(arena, second.url, PUBLISHED, topic=events.topic) > 0
+            assert await metric(arena, second.url, PUBLISHED, messaging_destination_name=events.topic) > 0
             marks = await events.marks()
             first.signal(signal.SIGCONT)
             await tail.wait(LOST)
@@ -51,7 +51,10 @@ async def test_a_relay_that_was_frozen_while_another_took_over_marks_nothing_and
             await events.published()
             assert await relay_sessions(arena, "orderfc") == [holder]
             assert (await events.marks())[: len(marks)] == marks
-            both = [await metric(arena, each.url, PUBLISHED, topic=events.topic) for each in (first, second)]
+            both = [
+                await metric(arena, each.url, PUBLISHED, messaging_destination_name=events.topic)
+                for each in (first, second)
+            ]
             assert sum(both) == 12_100, "each event was marked by one of them"
         # What the frozen relay had sent and not marked, before it was stopped and after it continued.
         assert await events.duplicates() <= 2 * BATCH
@@ -70,7 +73,7 @@ async def test_a_relay_that_is_frozen_with_its_lock_is_replaced_by_one_that_runs
             await events.put(100, keys=10)
             # The session of the frozen relay is ended after ten seconds without a statement.
             await events.published(deadline_s=25)
-            assert await metric(arena, second.url, PUBLISHED, topic=events.topic) > 0
+            assert await metric(arena, second.url, PUBLISHED, messaging_destination_name=events.topic) > 0
             first.signal(signal.SIGCONT)
             await tail.wait(LOST)
         assert await events.duplicates() <= 20

@@ -92,9 +92,7 @@ async def dead_letter(record: Record) -> dict[str, str]:
         parse(message, productfc.events.StockUpdated)
 
     kafka = OneRecord(record)
-    worker = PartitionWorker(
-        kafka, PARTITION, handler, cast("Producer", kafka), max_tries=1, handler_name="productfc.stock.updated"
-    )
+    worker = PartitionWorker(kafka, PARTITION, handler, cast("Producer", kafka), max_tries=1, group="productfc")
     worker.start(asyncio.get_running_loop().create_future())
     await eventually(lambda: kafka.sent)
     await worker.drain(1)

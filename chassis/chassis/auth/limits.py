@@ -23,7 +23,9 @@ from chassis.redis.client import RedisClient
 log = structlog.get_logger(__name__)
 
 SKIPPED = Counter(
-    "rate_limit_skipped_total", "Requests that only this process has counted, because Redis did not", ["limit"]
+    "gocommerce_rate_limit_skipped_total",
+    "Requests that only this process has counted, because Redis did not",
+    ["limit"],
 )
 
 # Subjects of one limit that a process remembers. The one that has been quiet for longest is forgotten first.

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 5
-OUTDATED = Gauge("vault_secrets_outdated", "1 when Vault holds newer secrets than this process was started with")
+OUTDATED = Gauge(
+    "gocommerce_vault_secrets_outdated", "1 when Vault holds newer secrets than this process was started with"
+)
 
 
 class VaultError(Exception):

@@ -9,8 +9,10 @@ from chassis.db import outbox
 from chassis.db.database import Database
 from chassis.loops import Loop, wait_any
 
-PENDING = Gauge("outbox_pending", "Events committed and not yet acknowledged, counted up to 100,000 in each state")
-PARKED = Gauge("outbox_parked", "Events parked after the configured tries, tried again every five minutes")
+PENDING = Gauge(
+    "gocommerce_outbox_pending", "Events committed and not yet acknowledged, counted up to 100,000 in each state"
+)
+PARKED = Gauge("gocommerce_outbox_parked", "Events parked after the configured tries, tried again every five minutes")
 
 REPORT_S = 5.0
 

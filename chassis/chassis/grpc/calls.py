@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -15,9 +16,15 @@ from pydantic import SecretStr
 from chassis import telemetry
 from chassis.config.declare import plain
 from chassis.errors import AppError, Invalid, Kind, RateLimited, is_transient
+from chassis.metrics import Histogram
 
 log = structlog.get_logger(__name__)
 
+CALLS = Histogram(
+    "rpc_server_call_duration_seconds",
+    "Time of a gRPC call with the internal credential, from its start to its end",
+    ["rpc_method", "rpc_response_status_code"],
+)
 CODES: Mapping[Kind, grpc.StatusCode] = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
@@ -62,16 +69,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return None
 
         async def call(messages: Messages, context: Context) -> object:
+            started, code = time.perf_counter(), grpc.StatusCode.CANCELLED
             try:
                 if trusted:
-                    return await _work(handler, messages, context, None if is_open else method)
-                with self._one_anonymous():
-                    async with asyncio.timeout(ANONYMOUS_S):
-                        return await _work(handler, messages, context, None)
+                    answer = await _work(handler, messages, context, None if is_open else method)
+                else:
+                    with self._one_anonymous():
+                        async with asyncio.timeout(ANONYMOUS_S):
+                            answer = await _work(handler, messages, context, None)
+                code = grpc.StatusCode.OK
+                return answer
             except grpc.aio.AbortError:
                 raise
             except Exception as error:
                 code, sentence = _translate(method, error)
+            finally:
+                if not is_open:
+                    CALLS.labels(method.lstrip("/"), code.name).observe(time.perf_counter() - started)
             return await context.abort(code, sentence)
 
         make = (

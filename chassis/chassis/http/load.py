@@ -10,7 +10,9 @@ from prometheus_client import Counter
 
 from chassis.http.address import Network
 
-REFUSED = Counter("http_refused_total", "Requests and connections that were refused or cut, by reason", ["reason"])
+REFUSED = Counter(
+    "gocommerce_http_refused_total", "Requests and connections that were refused or cut, by reason", ["reason"]
+)
 
 # More requests than a process can answer within its time limits: the next ones are refused at once.
 MAX_IN_WORK = 256

@@ -66,7 +66,7 @@ class _Exchange:
         self._send = send
         # Answers to a caller with a token, and to whoever sends something, may belong to a person.
         self._private = b"authorization" in headers or method not in _READS
-        self.method = method if method in METHODS else "OTHER"
+        self.method = method if method in METHODS else "_OTHER"
         self.scope[REQUEST_ID] = self.request_id
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
@@ -104,18 +104,22 @@ class _Exchange:
         route: str = self.route or getattr(self.scope.get("route"), "path", "unmatched")
         status = self.status
         record = record_of(self.method, route, status)
-        record.observe(duration)
         if span is None:
+            record.observe(duration)
             if logging.direct.debug:
                 record.log_probe(self.scope["path"], duration * 1000)
             return
-        if span.is_recording():
+        ids = telemetry.numbers(span)
+        if not span.is_recording():
+            record.observe(duration)
+        else:
+            record.observe_traced(duration, ids[0])
             span.update_name(f"{self.method} {route}")
             span.set_attribute("http.route", route)
             span.set_attribute("http.response.status_code", status)
             if status >= 500:
                 span.set_status(StatusCode.ERROR)
-        record.log(self.scope["path"], duration * 1000, self.request_id, telemetry.numbers(span))
+        record.log(self.scope["path"], duration * 1000, self.request_id, ids)
 
 
 def _span(exchange: _Exchange, headers: Mapping[bytes, bytes]) -> AbstractContextManager[Span]:

@@ -5,20 +5,19 @@ from functools import cache
 
 import orjson
 import structlog
-from prometheus_client import Histogram
 
 from chassis import logging
 from chassis.log_lines import LogLines
+from chassis.metrics import Histogram
 
 # The name that operators filter these lines by.
 LOGGER = "chassis.http.middleware"
 log = structlog.get_logger(LOGGER)
 
 REQUESTS = Histogram(
-    "http_request_duration_seconds",
+    "http_server_request_duration_seconds",
     "Time from the request's head to the answer's end, by route template",
-    ["method", "route", "status"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    ["http_request_method", "http_route", "http_response_status_code", "error_type"],
 )
 _LINE = b'%b"duration_ms":%.2f,"timestamp":%b,%b'
 
@@ -30,7 +29,8 @@ class Record:
         self._same = {"method": method, "route": route, "status_code": status, "logger": LOGGER}
         self._lines: LogLines | None = None
         self._beginning = b""
-        self.observe = REQUESTS.labels(method, route, str(status)).observe
+        series = REQUESTS.labels(method, route, str(status), str(status) if status >= 500 else "")
+        self.observe, self.observe_traced = series.observe, series.observe_traced
 
     def log(self, path: str, duration_ms: float, request_id: str, span: tuple[int, int]) -> None:
         """Write the line of a request; `span` has the trace id and the span id."""

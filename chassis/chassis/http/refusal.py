@@ -17,7 +17,7 @@ REFUSED_STATUS = "chassis.refused_status"
 
 @dataclass(frozen=True)
 class Refusal:
-    """The reason is a label of `http_refused_total`."""
+    """The reason is a label of `gocommerce_http_refused_total`."""
 
     reason: str
     status: int

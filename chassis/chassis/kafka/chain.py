@@ -6,12 +6,12 @@ import time
 import structlog
 from aiokafka.errors import KafkaError
 from opentelemetry.trace import Span
-from prometheus_client import Counter
 
 from chassis import telemetry
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
 from chassis.failpoint import failpoint
+from chassis.kafka.consumed import Consumed
 from chassis.kafka.dead_letter import MAX_ERROR, TOO_LARGE, forms
 from chassis.kafka.handling import Handler
 from chassis.kafka.producer import Producer
@@ -22,8 +22,6 @@ from chassis.loops import backoff, wait_any
 from chassis.message_scope import message_scope
 
 log = structlog.get_logger(__name__)
-
-CONSUMED = Counter("consumer_messages_total", "Messages by outcome", ["topic", "outcome"])
 
 MAX_WAIT_S = 5.0
 # A wait that lasts is logged again after so many tries, which is every five minutes.
@@ -42,14 +40,14 @@ class Chain:
         stop: asyncio.Event,
         *,
         max_tries: int,
-        handler_name: str,
+        consumed: Consumed,
         not_yet_s: float = NOT_YET_S,
     ) -> None:
         self._handler = handler
         self._producer = producer
         self._stop = stop
         self._max_tries = max_tries
-        self._handler_name = handler_name
+        self._consumed = consumed
         self._not_yet_s = not_yet_s
         self.work_time = WorkTime()
 
@@ -66,9 +64,11 @@ class Chain:
         """Run again while a dependency is away: an outage says nothing about the message. Raises any other error."""
         outages = 0
         while not self._stop.is_set():
+            started = time.perf_counter()
             try:
                 await run(message)
             except Exception as error:
+                self._consumed.failed(error, started)
                 telemetry.mark_failed(span, error)
                 if not is_outage(error):
                     raise
@@ -79,6 +79,7 @@ class Chain:
                 await wait_any(backoff(outages, 0.4, MAX_WAIT_S), self._stop)
                 self.work_time.skip()
                 continue
+            self._consumed.applied([message], started, telemetry.recorded_trace(span))
             return Outcome.DONE
         return Outcome.STOPPED
 
@@ -90,7 +91,6 @@ class Chain:
         await failpoint("consumer.before_handler", message.topic)
         await self._handler(message)
         await failpoint("consumer.after_handler", message.topic)
-        CONSUMED.labels(message.topic, "applied").inc()
 
     async def _retry_or_dead_letter(self, attempt: Attempt, error: Exception) -> Outcome:
         verdict = attempt.failed(error, self.work_time.now(), self._max_tries, self._not_yet_s)
@@ -98,13 +98,12 @@ class Chain:
             log.warning("handler failed", tries=attempt.tries, exc_info=error)
         if verdict.dead_letter is not None:
             return await self._write_dead_letter(attempt, verdict.dead_letter, error)
-        CONSUMED.labels(attempt.message.topic, "retried").inc()
         attempt.due = time.monotonic() + verdict.retry_after
         return Outcome.LATER
 
     async def _write_dead_letter(self, attempt: Attempt, reason: str, error: Exception) -> Outcome:
         message, failures = attempt.message, 0
-        letters = forms(message, reason, error, self._handler_name, attempt.tries)
+        letters = forms(message, reason, error, self._consumed.handler_name, attempt.tries)
         letter = next(letters)
         while not self._stop.is_set():
             try:
@@ -120,7 +119,7 @@ class Chain:
                 await wait_any(backoff(failures, 0.2, MAX_WAIT_S), self._stop)
                 self.work_time.skip()
                 continue
-            CONSUMED.labels(message.topic, "dead_letter").inc()
+            self._consumed.dead_lettered(reason)
             log.error("message dead-lettered", reason=reason, error=str(error)[:MAX_ERROR], tries=attempt.tries)
             return Outcome.DONE
         return Outcome.STOPPED

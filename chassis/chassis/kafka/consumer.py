@@ -113,7 +113,7 @@ class ConsumerRunner:
                 self._handlers[partition.topic],
                 self._producer,
                 max_tries=self._settings.consumer_max_tries,
-                handler_name=f"{self._group}.{partition.topic}",
+                group=self._group,
             )
             self._workers[partition] = worker
             worker.start(self._failed)

@@ -12,7 +12,9 @@ from chassis.kafka.partition import PartitionWorker
 
 log = structlog.get_logger(__name__)
 
-LAG = Gauge("consumer_lag", "Messages between the committed offset and the end", ["topic", "partition"])
+LAG = Gauge(
+    "gocommerce_consumer_lag_messages", "Messages between the committed offset and the end", ["topic", "partition"]
+)
 
 REPORT_S = 5
 ANSWER_S = 5

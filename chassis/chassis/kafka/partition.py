@@ -14,6 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from chassis.events import Message
 from chassis.failpoint import failpoint
 from chassis.kafka.chain import Chain
+from chassis.kafka.consumed import consumed
 from chassis.kafka.fetch import fetch
 from chassis.kafka.handling import Handler
 from chassis.kafka.key_queues import KeyQueues
@@ -49,18 +50,17 @@ class PartitionWorker:
         producer: Producer,
         *,
         max_tries: int,
-        handler_name: str,
+        group: str,
         not_yet_s: float = NOT_YET_S,
     ) -> None:
         self._consumer = consumer
         self._partition = partition
         self._stop = asyncio.Event()
-        self._chain = Chain(
-            handler, producer, self._stop, max_tries=max_tries, handler_name=handler_name, not_yet_s=not_yet_s
-        )
+        metrics = consumed(partition.topic, group)
+        self._chain = Chain(handler, producer, self._stop, max_tries=max_tries, consumed=metrics, not_yet_s=not_yet_s)
         self._offsets = OffsetWindow(consumer, partition)
         self._queues = KeyQueues()
-        self._runs = Runs(handler, self._queues)
+        self._runs = Runs(handler, self._queues, metrics)
         self._fetching = False
         self._task: asyncio.Task[None] | None = None
 

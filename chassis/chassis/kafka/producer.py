@@ -14,6 +14,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from chassis.config.settings import ServiceSettings
+from chassis.kafka import sent
 from chassis.kafka.connection import connection
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.topics import MAX_REQUEST_BYTES
@@ -90,12 +91,14 @@ class Producer:
     ) -> None:
         """Send one record and wait for its ack. Raises KafkaError, OSError or TimeoutError when there is none."""
         given = list(headers)
-        await self._acknowledged(lambda producer: producer.send(topic, value=value, key=key, headers=given))
+        await self._acknowledged(topic, 1, lambda producer: producer.send(topic, value=value, key=key, headers=given))
 
     async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
         """Send records as one batch: all are stored, in this order, or none. Raises ValueError, or as `send`."""
         await self._acknowledged(
-            lambda producer: producer.send_batch(_batch(producer, records), topic, partition=partition)
+            topic,
+            len(records),
+            lambda producer: producer.send_batch(_batch(producer, records), topic, partition=partition),
         )
 
     def partition_of(self, topic: str, key: str) -> int | None:
@@ -107,16 +110,27 @@ class Producer:
         # They are numbered from 0 on, unless the answer of the broker has left one out.
         return chosen if max(partitions) < len(partitions) else int(sorted(partitions)[chosen])
 
-    async def _acknowledged(self, send: Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[object]]]) -> None:
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            producer = await self._started()
-            try:
-                await _result_of(await send(producer))
-            except KafkaError as error:
-                if _has_died(error) and self._producer is producer:
-                    log.error("the producer has died and is replaced", error=str(error))
-                    await self.close()
-                raise
+    async def _acknowledged(
+        self, topic: str, count: int, send: Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[object]]]
+    ) -> None:
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self._send(await self._started(), send)
+        except Exception as error:
+            sent.failed(topic, count, error)
+            raise
+        sent.sent(topic, count)
+
+    async def _send(
+        self, producer: AIOKafkaProducer, send: Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[object]]]
+    ) -> None:
+        try:
+            await _result_of(await send(producer))
+        except KafkaError as error:
+            if _has_died(error) and self._producer is producer:
+                log.error("the producer has died and is replaced", error=str(error))
+                await self.close()
+            raise
 
     async def ping(self) -> None:
         """Ask the broker for its metadata. Raises as `send` when it does not answer."""

@@ -1,5 +1,6 @@
 """Runs: messages that follow each other in a fetch and are applied together, each by itself only when that fails."""
 
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -10,7 +11,8 @@ from structlog.contextvars import clear_contextvars
 from chassis import telemetry
 from chassis.events import Message
 from chassis.failpoint import failpoint, is_armed
-from chassis.kafka.chain import CONSUMED, MAX_MESSAGE_BYTES
+from chassis.kafka.chain import MAX_MESSAGE_BYTES
+from chassis.kafka.consumed import Consumed
 from chassis.kafka.dead_letter import MAX_ERROR
 from chassis.kafka.handling import BatchHandler, Handler
 from chassis.kafka.key_queues import KeyQueues
@@ -19,7 +21,7 @@ from chassis.message_scope import message_scope
 
 log = structlog.get_logger(__name__)
 
-RUNS = Counter("consumer_runs_total", "Runs of several messages by outcome", ["topic", "outcome"])
+RUNS = Counter("gocommerce_consumer_runs_total", "Runs of several messages by outcome", ["topic", "outcome"])
 
 
 class Runs:
@@ -29,9 +31,10 @@ class Runs:
     is about its own handling. The messages of a run have no more bytes than one message may have.
     """
 
-    def __init__(self, handler: Handler, queues: KeyQueues) -> None:
+    def __init__(self, handler: Handler, queues: KeyQueues, consumed: Consumed) -> None:
         self._many = handler.many if isinstance(handler, BatchHandler) else None
         self._queues = queues
+        self._consumed = consumed
 
     def take(self, fetched: deque[Attempt]) -> list[Attempt]:
         """Remove the next run from the attempts of a fetch, at least one attempt."""
@@ -54,11 +57,13 @@ class Runs:
             return False
         messages = [attempt.message for attempt in run]
         first = messages[0]
+        started = time.perf_counter()
         try:
             await _failpoints("consumer.before_handler", messages)
             await self._many(messages)
             await _failpoints("consumer.after_handler", messages)
         except Exception as error:
+            self._consumed.failed(error, started)
             RUNS.labels(first.topic, "split").inc()
             text = f"{type(error).__name__}: {error}"[:MAX_ERROR]
             place = {"topic": first.topic, "partition": first.partition, "offset": first.offset}
@@ -68,7 +73,7 @@ class Runs:
             # What the handler has bound to the log is about messages that are done.
             clear_contextvars()
         RUNS.labels(first.topic, "applied").inc()
-        CONSUMED.labels(first.topic, "applied").inc(len(run))
+        self._consumed.applied(messages, started)
         for attempt in run:
             attempt.offsets.finish(attempt.message.offset)
         return True

@@ -1,10 +1,8 @@
 """Records the results of the relay's sends: in the outbox, in the service's hooks, in metrics and in the log."""
 
-from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from prometheus_client import Counter
 
 from chassis.db import outbox_queue
 from chassis.db.outbox_queue import FIRST_PLACE, OutboxRow, Place, Session
@@ -12,9 +10,6 @@ from chassis.kafka.errors import is_broker_trouble, is_topic_trouble
 from chassis.loops import backoff
 
 log = structlog.get_logger(__name__)
-
-PUBLISHED = Counter("outbox_published_total", "Events acknowledged by Kafka", ["topic"])
-FAILED = Counter("outbox_failed_total", "Sends that failed", ["topic"])
 
 BACKOFF_CAP_S = 30
 PARKED_RETRY_S = 300
@@ -46,12 +41,10 @@ class SendResults:
             async with session.transaction():
                 await outbox_queue.mark_published(session, ids)
                 await self._on_published(session, rows)
-        counts = Counts(row.topic for row in rows)
-        for topic, count in counts.items():
-            PUBLISHED.labels(topic).inc(count)
-        if self.broker_away or self.refused_topics & counts.keys():
+        topics = {row.topic for row in rows}
+        if self.broker_away or self.refused_topics & topics:
             self.broker_away = False
-            self.refused_topics -= counts.keys()
+            self.refused_topics -= topics
             self._retry_behind = FIRST_PLACE
             await self.retry_some(session)
 
@@ -72,7 +65,6 @@ class SendResults:
 
     async def failed(self, session: Session, row: OutboxRow, error: BaseException) -> None:
         """Count a failure of an event, and park the event after the configured tries."""
-        FAILED.labels(row.topic).inc()
         self._put_off = True
         if is_topic_trouble(error):
             self.refused_topics.add(row.topic)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from chassis.db.outbox_queue import OutboxRow
 from chassis.events import wire_headers
+from chassis.kafka import sent
 from chassis.kafka.producer import BATCH_BYTES, Producer, Record
 
 Key = tuple[str, str]
@@ -120,6 +121,7 @@ class Sends:
         else:
             record = self._encode(send.rows[0])
             await self._producer.send(send.rows[0].topic, record.value, record.key, record.headers)
+        sent.published(send.rows[0].topic, [row.created_at for row in send.rows])
 
     def keep_apart(self, rows: Iterable[OutboxRow]) -> None:
         """Give each of these rows a batch of its own: one of them is the reason why theirs was refused."""

@@ -13,7 +13,7 @@ BREAK_S = 1.0
 # A server that is no longer the master.
 _DEMOTED = (ReadOnlyError, MasterDownError)
 
-OUTAGES = Counter("redis_outages_total", "Times that Redis stopped answering this process")
+OUTAGES = Counter("gocommerce_redis_outages_total", "Times that Redis stopped answering this process")
 
 
 class Breaker:

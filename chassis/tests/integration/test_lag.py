@@ -14,7 +14,7 @@ from .conftest import Join, Topic
 
 
 def lag(topic: Topic) -> float | None:
-    return REGISTRY.get_sample_value("consumer_lag", {"topic": topic.name, "partition": "0"})
+    return REGISTRY.get_sample_value("gocommerce_consumer_lag_messages", {"topic": topic.name, "partition": "0"})
 
 
 def lag_is(topic: Topic, number: int) -> bool:

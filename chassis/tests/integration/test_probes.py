@@ -65,9 +65,9 @@ async def test_metrics_name_the_template_and_bound_the_unknown(http: httpx2.Asyn
     await http.get("/nowhere/41")
     await http.request("BREW", "/nowhere/42")
     text = (await http.get("/metrics")).text
-    assert 'http_request_duration_seconds_count{method="POST",route="/v1/things/{thing_id}",status="200"}' in text
-    assert 'method="GET",route="unmatched",status="404"' in text
-    assert "41" not in "".join(line for line in text.splitlines() if "route=" in line and "nowhere" in line)
+    assert 'http_request_method="POST",http_response_status_code="200",http_route="/v1/things/{thing_id}"' in text
+    assert 'http_request_method="GET",http_response_status_code="404",http_route="unmatched"' in text
+    assert "41" not in "".join(line for line in text.splitlines() if "http_route=" in line and "nowhere" in line)
     assert "BREW" not in text
 
 

@@ -18,7 +18,7 @@ from testkit import eventually, free_port
 from .group import Group, are_gone, failed_start, group
 
 CLIENTS = 24
-COUNTED = ("http_request_duration_seconds_count", "/v1/pid")
+COUNTED = ("http_server_request_duration_seconds_count", "/v1/pid")
 
 
 async def _ask_until_refused(client: httpx2.AsyncClient, seen: Counter[str]) -> None:
@@ -44,7 +44,7 @@ def _counted(text: str) -> float:
         sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name == name and sample.labels["route"] == route
+        if sample.name == name and sample.labels["http_route"] == route
     )
 
 

@@ -176,9 +176,13 @@ async def test_the_backlog_is_reported_while_the_relay_waits_for_the_lock_of_ano
     running = [asyncio.create_task(task.run(stop)) for task in (bench.relay(), backlog.loop(bench.db))]
     try:
         counted = 3 * backlog.REPORT_S
-        await eventually(lambda: gauge("outbox_pending") == 40_500 and gauge("outbox_parked") == 3, counted)
+        await eventually(
+            lambda: gauge("gocommerce_outbox_pending") == 40_500 and gauge("gocommerce_outbox_parked") == 3, counted
+        )
         await bench.session.execute("UPDATE outbox SET published_at = now()")
-        await eventually(lambda: gauge("outbox_pending") == 0 and gauge("outbox_parked") == 0, counted)
+        await eventually(
+            lambda: gauge("gocommerce_outbox_pending") == 0 and gauge("gocommerce_outbox_parked") == 0, counted
+        )
     finally:
         stop.set()
         await asyncio.gather(*running)
@@ -190,4 +194,4 @@ async def test_a_count_of_many_events_ends_at_its_limit(bench: Bench, monkeypatc
     await fill(bench, 30)
     await fill(bench, 30, parked="now()")
     await backlog.report(bench.db)
-    assert (gauge("outbox_pending"), gauge("outbox_parked")) == (10, 10)
+    assert (gauge("gocommerce_outbox_pending"), gauge("gocommerce_outbox_parked")) == (10, 10)

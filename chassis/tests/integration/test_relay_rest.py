@@ -73,7 +73,7 @@ async def test_a_relay_at_rest_sets_the_gauges_and_leaves_the_loop_nothing_to_co
     await eventually(lambda: looks)
     # From here on a count is never as old as the loop allows.
     run(backlog.loop(bench.db))
-    await eventually(lambda: REGISTRY.get_sample_value("outbox_parked") == 2)
+    await eventually(lambda: REGISTRY.get_sample_value("gocommerce_outbox_parked") == 2)
     await eventually(lambda: len(looks) > 5)
     assert len(set(looks)) == 1, "all looks were on the relay's session"
 
@@ -85,6 +85,6 @@ async def test_the_loop_counts_while_the_relay_is_busy(
     await bench.publish("a1")
     await bench.change("next_attempt_at = now() + interval '1 hour'")
     run(backlog.loop(bench.db))
-    await eventually(lambda: REGISTRY.get_sample_value("outbox_pending") == 1)
+    await eventually(lambda: REGISTRY.get_sample_value("gocommerce_outbox_pending") == 1)
     await bench.change("published_at = now()")
-    await eventually(lambda: REGISTRY.get_sample_value("outbox_pending") == 0)
+    await eventually(lambda: REGISTRY.get_sample_value("gocommerce_outbox_pending") == 0)

@@ -156,9 +156,9 @@ async def test_the_watch_keeps_its_login_alive_and_tells_of_newer_secrets(stand:
     try:
         await eventually(lambda: stand.renewed >= 3)
         assert stand.logins == 2
-        assert REGISTRY.get_sample_value("vault_secrets_outdated") == 0
+        assert REGISTRY.get_sample_value("gocommerce_vault_secrets_outdated") == 0
         stand.version = 2
-        await eventually(lambda: REGISTRY.get_sample_value("vault_secrets_outdated") == 1)
+        await eventually(lambda: REGISTRY.get_sample_value("gocommerce_vault_secrets_outdated") == 1)
         stand.sealed = 3
         await eventually(lambda: stand.sealed == 0)
         before = stand.renewed

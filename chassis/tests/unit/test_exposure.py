@@ -67,7 +67,7 @@ async def test_metrics_and_the_details_of_ready_move_to_the_port_of_the_manageme
         assert (await client.get("/metrics")).status_code == 404
         assert (await client.get("/ready")).json() == {"status": "ready"}
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as inside:
-            assert "http_request_duration_seconds" in (await inside.get("/metrics")).text
+            assert "http_server_request_duration_seconds" in (await inside.get("/metrics")).text
             assert (await inside.get("/ready")).json() == {"status": "ready", "checks": {}, "migrations": "ok"}
             assert (await inside.get("/health")).status_code == 200
             assert {(await inside.get(path)).status_code for path in ("/v1/thing", *PAGES)} == {404}
@@ -75,7 +75,7 @@ async def test_metrics_and_the_details_of_ready_move_to_the_port_of_the_manageme
 
 async def test_without_a_port_of_its_own_the_management_shares_the_public_one() -> None:
     async with serving() as client:
-        assert "http_request_duration_seconds" in (await client.get("/metrics")).text
+        assert "http_server_request_duration_seconds" in (await client.get("/metrics")).text
         assert (await client.get("/ready")).json()["checks"] == {}
 
 

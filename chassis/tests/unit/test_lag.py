@@ -42,7 +42,7 @@ class Consumer:
 
 
 def lag() -> float | None:
-    return REGISTRY.get_sample_value("consumer_lag", {"topic": PARTITION.topic, "partition": "3"})
+    return REGISTRY.get_sample_value("gocommerce_consumer_lag_messages", {"topic": PARTITION.topic, "partition": "3"})
 
 
 async def report(workers: dict[TopicPartition, Worker], consumer: Any) -> None:
@@ -94,6 +94,6 @@ async def test_a_partition_without_a_position_delays_the_report_of_no_other() ->
             return 0
 
     await report({PARTITION: worker, other: Worker()}, Waiting())
-    assert REGISTRY.get_sample_value("consumer_lag", {"topic": other.topic, "partition": "4"}) == 6
+    assert REGISTRY.get_sample_value("gocommerce_consumer_lag_messages", {"topic": other.topic, "partition": "4"}) == 6
     assert lag() is None
     remove(other)

@@ -14,7 +14,7 @@ from chassis.failpoint import arm
 from testkit import eventually
 from testkit.properties import examples
 
-from .worker import TP, Record, Running, applying, counted, records
+from .worker import TP, Record, Running, applying, records, runs
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ async def test_each_class_of_failure_means_for_its_message_what_it_means_without
 
 
 async def test_an_error_that_only_a_run_has_costs_its_messages_no_try() -> None:
-    before = counted("consumer_runs_total", "split")
+    before = runs("split")
 
     async def many(_messages: Sequence[Message]) -> None:
         raise asyncpg.DeadlockDetectedError("deadlock detected" + "!" * 10_000)
@@ -90,7 +90,7 @@ async def test_an_error_that_only_a_run_has_costs_its_messages_no_try() -> None:
     [line] = [line for line in lines if line["event"] == "messages are applied one by one"]
     assert (line["topic"], line["partition"], line["offset"], line["messages"]) == (TP.topic, 0, 7, 3)
     assert len(line["error"]) == 500
-    assert counted("consumer_runs_total", "split") - before == 1
+    assert runs("split") - before == 1
 
 
 @pytest.mark.parametrize(("point", "once"), [("before_handler", True), ("after_handler", False)])

@@ -17,7 +17,9 @@ from chassis.kafka.fetch import MAX_RECORDS
 from testkit import eventually
 
 from .test_telemetry import configured
-from .worker import Record, Running, applying, counted, records
+from .worker import Record, Running, applying, measured, records, runs
+
+CONSUMED, PROCESSED = "messaging_client_consumed_messages_total", "messaging_process_duration_seconds_count"
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +29,11 @@ def _no_failpoints() -> Iterator[None]:
 
 
 async def test_the_messages_of_a_fetch_are_applied_together_and_then_committed() -> None:
-    before = counted("consumer_messages_total", "applied"), counted("consumer_runs_total", "applied")
+    before = measured(CONSUMED), measured(PROCESSED), runs("applied")
     running = Running(records(5), lambda _m, _run: None, in_runs=True)
     await running.committed(6)
     assert (running.tried_together, running.runs) == ([[1, 2, 3, 4, 5]], {})
-    assert counted("consumer_messages_total", "applied") - before[0] == 5
-    assert counted("consumer_runs_total", "applied") - before[1] == 1
+    assert (measured(CONSUMED) - before[0], measured(PROCESSED) - before[1], runs("applied") - before[2]) == (5, 1, 1)
 
 
 async def test_a_run_is_at_most_200_messages_and_one_alone_is_none() -> None:

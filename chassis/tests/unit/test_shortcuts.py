@@ -55,8 +55,13 @@ async def answer(parameter: str, query: bytes) -> bytes | None:
 
 
 def count(status: int) -> float:
-    labels = {"method": "GET", "route": "/v1/things/{thing_id}", "status": str(status)}
-    return REGISTRY.get_sample_value("http_request_duration_seconds_count", labels) or 0
+    labels = {
+        "http_request_method": "GET",
+        "http_route": "/v1/things/{thing_id}",
+        "http_response_status_code": str(status),
+        "error_type": str(status) if status >= 500 else "",
+    }
+    return REGISTRY.get_sample_value("http_server_request_duration_seconds_count", labels) or 0
 
 
 async def exchange(method: str, path: str, *, shortcut: bool, **request: Any) -> tuple[Any, ...]:

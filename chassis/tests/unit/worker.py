@@ -110,9 +110,7 @@ class Running:
             self.handled += self.tried_together[-1]
 
         form = BatchHandler(handler, many) if options.pop("in_runs", self.in_runs) else handler
-        self.worker = PartitionWorker(
-            self.consumer, TP, form, self.producer, max_tries=3, handler_name="test", **options
-        )
+        self.worker = PartitionWorker(self.consumer, TP, form, self.producer, max_tries=3, group="test", **options)
         self.worker.start(self.failed)
 
     async def committed(self, offset: int) -> None:
@@ -136,12 +134,18 @@ def applying(
     consumer = FakeConsumer(given)
     producer: Any = FakeProducer()
     worker = PartitionWorker(
-        cast("Any", consumer), TP, BatchHandler(nothing, many), producer, max_tries=3, handler_name="test"
+        cast("Any", consumer), TP, BatchHandler(nothing, many), producer, max_tries=3, group="test"
     )
     worker.start(asyncio.get_running_loop().create_future())
     return worker, consumer
 
 
-def counted(metric: str, outcome: str) -> float:
-    """Read a counter of the consumer."""
-    return REGISTRY.get_sample_value(metric, {"topic": TP.topic, "outcome": outcome}) or 0.0
+def runs(outcome: str) -> float:
+    """Return how many runs have ended so."""
+    return REGISTRY.get_sample_value("gocommerce_consumer_runs_total", {"topic": TP.topic, "outcome": outcome}) or 0.0
+
+
+def measured(metric: str, error_type: str = "") -> float:
+    """Read a metric of the consumer's messages."""
+    labels = {"messaging_destination_name": TP.topic, "messaging_consumer_group_name": "test"}
+    return REGISTRY.get_sample_value(metric, {**labels, "error_type": error_type}) or 0.0

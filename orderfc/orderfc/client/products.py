@@ -1,25 +1,24 @@
 """The client of productfc: one read for all checkouts that wait, bounded in time and in number."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import httpx2
 import structlog
-from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
 from chassis import telemetry
 from chassis.batching import Batches
 from chassis.config.tls import verification
 from chassis.errors import Unavailable
+from chassis.metrics import HttpCall
 from orderfc.config import Settings
 from orderfc.model import Product
 
 log = structlog.get_logger(__name__)
-
-CALLS = Counter("productfc_calls_total", "Reads of a basket's products by outcome", ["outcome"])
 
 # As many products as productfc answers in one call.
 MAX_IDS = 100
@@ -61,6 +60,7 @@ class ProductClient:
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._timeout_s = settings.product_timeout_s
         self._slots = asyncio.Semaphore(settings.product_concurrency)
+        self._calls = HttpCall(settings.product_host, "GET", "/v1/products")
         # One call at a time carries twice as many baskets as two.
         self._questions = Batches(self._ask_all, _is_of_one_basket, at_work=1)
         self._http = httpx2.AsyncClient(
@@ -90,7 +90,6 @@ class ProductClient:
             raise _unavailable(error) from error
         except TimeoutError as error:
             raise _unavailable(_NoAnswer("no_answer", f"TimeoutError: {error}")) from error
-        CALLS.labels("answered").inc()
         return products
 
     async def _ask_all(self, questions: Sequence[_Question]) -> list[dict[int, Product]]:
@@ -104,12 +103,16 @@ class ProductClient:
 
     async def _ask(self, ids: Iterable[int], headers: Mapping[str, str]) -> dict[int, Product]:
         """Make one call. Raises _NoAnswer."""
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_s), self._slots:
+                started = time.perf_counter()
                 answer = await self._get(",".join(map(str, ids)), headers)
         except (httpx2.HTTPError, OSError, TimeoutError) as error:
+            self._calls.ended(started, 0, type(error).__name__)
             raise _NoAnswer("no_answer", f"{type(error).__name__}: {error}") from error
         status = answer.status_code
+        self._calls.ended(started, status)
         if status != 200:
             raise _NoAnswer("refused", f"status {status}", of_one_basket=status in _OF_ONE_BASKET)
         try:
@@ -141,6 +144,5 @@ def _is_of_one_basket(error: Exception) -> bool:
 
 
 def _unavailable(error: _NoAnswer) -> Unavailable:
-    CALLS.labels(error.outcome).inc()
     log.warning("productfc can't be asked", outcome=error.outcome, detail=str(error))
     return Unavailable("products can't be checked now, nothing was ordered; please try again")

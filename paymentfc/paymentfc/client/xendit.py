@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import structlog
-from prometheus_client import Counter
 
 from chassis import telemetry
+from chassis.metrics import HttpCall
 from paymentfc.client.invoice_answer import read_invoice
 from paymentfc.errors import GatewayBusy, GatewayUnavailable, Refused, cleaned
 from paymentfc.events import Line
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-CALLS = Counter("xendit_calls_total", "Calls of Xendit by outcome", ["call", "outcome"])
-
+# Method and path of each call; the path may go on with a query.
+_INVOICES, _INVOICE, _EXPIRE = "/v2/invoices", "/v2/invoices/{invoice_id}", "/invoices/{invoice_id}/expire!"
+_CALLS = {
+    "create": ("POST", _INVOICES),
+    "find": ("GET", _INVOICES),
+    "get": ("GET", _INVOICE),
+    "expire": ("POST", _EXPIRE),
+}
 # The most items that Xendit accepts. An invoice with more lines goes without them; its total is the same.
 MAX_ITEMS = 75
 MAX_NAME = 256
@@ -56,10 +63,11 @@ class Xendit:
         self._schemes = ("https", "http") if allow_http else ("https",)
         self._base_url, self._secret_key = base_url, secret_key
         self._http: XenditHttp | None = None
+        self._calls = {name: HttpCall(base_url, *call) for name, call in _CALLS.items()}
 
     async def create(self, draft: Draft) -> Invoice:
         """Make an invoice. It may exist even when this raises GatewayUnavailable."""
-        answer = await self._call("create", "POST", "/v2/invoices", body=_body(draft))
+        answer = await self._call("create", _INVOICES, body=_body(draft))
         invoice = read_invoice(answer, self._schemes)
         if invoice.external_id != draft.external_id:
             raise GatewayUnavailable("Xendit answers with an invoice of another order")
@@ -69,7 +77,7 @@ class Xendit:
         """Return the newest 100 invoices with this external id, newest first: Xendit does not keep it unique."""
         query = urlencode({"external_id": external_id, "limit": MAX_LISTED})
         try:
-            answer = await self._call("find", "GET", f"/v2/invoices?{query}")
+            answer = await self._call("find", f"{_INVOICES}?{query}")
         except Refused as error:
             # Undocumented for a list without a match; a single invoice is answered like this.
             if error.no_such_invoice:
@@ -82,41 +90,43 @@ class Xendit:
         return [read_invoice(one, self._schemes) for one in own]
 
     async def get(self, invoice_id: str) -> Invoice:
-        path = f"/v2/invoices/{quote(invoice_id, safe='')}"
-        return self._asked(await self._call("get", "GET", path), invoice_id)
+        path = _INVOICE.format(invoice_id=quote(invoice_id, safe=""))
+        return self._asked(await self._call("get", path), invoice_id)
 
     async def expire(self, invoice_id: str) -> Invoice:
         """Expire a PENDING invoice. After an error its status must be read: expiry races with payment."""
-        path = f"/invoices/{quote(invoice_id, safe='')}/expire!"
-        return self._asked(await self._call("expire", "POST", path), invoice_id)
+        path = _EXPIRE.format(invoice_id=quote(invoice_id, safe=""))
+        return self._asked(await self._call("expire", path), invoice_id)
 
     async def close(self) -> None:
         if self._http is not None:
             await self._http.close()
 
-    async def _call(self, name: str, method: str, target: str, body: bytes | None = None) -> Any:
+    async def _call(self, name: str, target: str, body: bytes | None = None) -> Any:
+        method, _ = _CALLS[name]
+        calls, started = self._calls[name], time.perf_counter()
         headers = telemetry.inject({"content-type": "application/json"} if body else {})
         try:
             with telemetry.tracing.span(f"xendit {name}"):
                 http = self._http or await self.opened()
                 status, content = await http.send(method, target, body, headers)
         except GatewayUnavailable:
-            CALLS.labels(name, "unreadable").inc()
+            calls.ended(started, 0, "unreadable")
             raise
         except ConnectionError as error:
-            CALLS.labels(name, "no_answer").inc()
+            calls.ended(started, 0, str(error))
             raise GatewayUnavailable(f"Xendit does not answer ({error})") from error
         success = 200 <= status < 300
         try:
             parsed = json.loads(content, parse_float=Decimal, parse_int=Decimal) if content else None
             failure = None if success else _failure(status, parsed)
         except (ValueError, RecursionError, ArithmeticError) as error:
-            CALLS.labels(name, "unreadable").inc()
+            calls.ended(started, status, "unreadable")
             if success:
                 raise GatewayUnavailable("Xendit's answer is not JSON") from error
             message = content[:200].decode(errors="replace")
             raise _failure(status, {"error_code": "UNREADABLE", "message": message}) from error
-        CALLS.labels(name, str(status)).inc()
+        calls.ended(started, status)
         if failure is not None:
             raise failure
         return parsed

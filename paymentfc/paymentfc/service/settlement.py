@@ -24,8 +24,8 @@ from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.closings import Step
 from paymentfc.repository.receipts import Receipt
 
-ANOMALIES = Counter("payment_anomalies_total", "Anomalies recorded, by kind", ["kind"])
-TRANSITIONS = Counter("payment_transitions_total", "Payments that left PENDING", ["status"])
+ANOMALIES = Counter("gocommerce_payment_anomalies_total", "Anomalies recorded, by kind", ["kind"])
+TRANSITIONS = Counter("gocommerce_payment_transitions_total", "Payments that left PENDING", ["status", "reason"])
 
 DAY_S = 86_400.0
 
@@ -79,7 +79,7 @@ async def _take(tx: Tx, outcome: Outcome, payment: Payment, callback: Callback, 
     if not await take(tx, payment.id, receipt):
         return ()
     if outcome is Outcome.PAID:
-        TRANSITIONS.labels(Status.PAID.value).inc()
+        TRANSITIONS.labels(Status.PAID.value, "").inc()
         await audit.add(tx, AuditEvent.PAYMENT_PAID, payment, actor, **paid_facts(payment, callback))
     for other in known:
         if other.receipt != receipt:
@@ -143,7 +143,7 @@ async def close(
     """
     if not await payments.close(tx, payment.id, status, reason):
         return ()
-    TRANSITIONS.labels(status.value).inc()
+    TRANSITIONS.labels(status.value, reason.value).inc()
     event = AuditEvent.PAYMENT_EXPIRED if status is Status.EXPIRED else AuditEvent.PAYMENT_FAILED
     await audit.add(tx, event, payment, actor, reason=reason.value, invoice_id=payment.invoice_id)
     if payment.invoice_id and at_gateway:

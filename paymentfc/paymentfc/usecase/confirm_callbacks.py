@@ -96,7 +96,7 @@ class ConfirmCallbacks:
         if not await self._paying.submit(Paying(item, taken, stored, event, entry)):
             return False
         self.db.wake_relay()
-        TRANSITIONS.labels(Status.PAID.value).inc()
+        TRANSITIONS.labels(Status.PAID.value, "").inc()
         log.info("callback applied", order_id=payment.order_id, outcome=Outcome.PAID, confirmed=True)
         return True
 

@@ -214,7 +214,7 @@ async def drain(
 def _rounds() -> list[float]:
     """Return how often each of LOOPS has run."""
     labels = [{"loop": name, "outcome": "done"} for name in LOOPS]
-    return [REGISTRY.get_sample_value("loop_runs_total", label) or 0 for label in labels]
+    return [REGISTRY.get_sample_value("gocommerce_loop_runs_total", label) or 0 for label in labels]
 
 
 @asynccontextmanager

@@ -103,7 +103,7 @@ async def test_each_kind_is_read_along_the_index_of_its_claim(bench: Bench) -> N
 
 
 def _looks() -> float:
-    return REGISTRY.get_sample_value("loop_runs_total", {"loop": "due work", "outcome": "done"}) or 0
+    return REGISTRY.get_sample_value("gocommerce_loop_runs_total", {"loop": "due work", "outcome": "done"}) or 0
 
 
 @asynccontextmanager

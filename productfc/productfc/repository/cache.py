@@ -15,9 +15,9 @@ from productfc.repository.single_flight import Load, SharedTasks, SingleFlight
 
 log = structlog.get_logger(__name__)
 
-READS = Counter("product_cache_reads_total", "Reads of single products by source of the answer", ["from"])
+READS = Counter("gocommerce_product_cache_reads_total", "Reads of single products by source of the answer", ["from"])
 _FROM_CACHE = READS.labels("cache")
-SWEEPS = Counter("product_cache_sweeps_total", "Invalidations of all recently changed products")
+SWEEPS = Counter("gocommerce_product_cache_sweeps_total", "Invalidations of all recently changed products")
 
 # On top of the TTL: a row carries the time at which its transaction began.
 SWEEP_MARGIN_S = 60

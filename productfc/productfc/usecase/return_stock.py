@@ -14,7 +14,7 @@ from productfc.repository import stock
 from productfc.repository.cache import ProductCache
 from productfc.service.stock import give_back
 
-RETURNS = Counter("stock_returns_total", "Rollbacks applied by outcome", ["outcome"])
+RETURNS = Counter("gocommerce_stock_returns_total", "Rollbacks applied by outcome", ["outcome"])
 
 
 async def return_stock(db: Database, cache: ProductCache, run: Sequence[tuple[Message, StockRollback]]) -> None:

@@ -15,7 +15,7 @@ from productfc.model import Claim
 from productfc.repository.cache import ProductCache
 from productfc.service.stock import take
 
-TAKES = Counter("stock_takes_total", "Stock events applied by outcome", ["outcome"])
+TAKES = Counter("gocommerce_stock_takes_total", "Stock events applied by outcome", ["outcome"])
 
 
 async def take_stock(db: Database, cache: ProductCache, run: Sequence[tuple[Message, StockUpdated]]) -> None:

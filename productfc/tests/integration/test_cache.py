@@ -101,7 +101,7 @@ async def test_a_reader_that_is_overtaken_by_a_writer_does_not_store_what_it_rea
 
 
 def shared_reads() -> float:
-    return REGISTRY.get_sample_value("product_cache_reads_total", {"from": "shared"}) or 0
+    return REGISTRY.get_sample_value("gocommerce_product_cache_reads_total", {"from": "shared"}) or 0
 
 
 async def test_fifty_readers_of_a_missing_answer_ask_the_database_once(

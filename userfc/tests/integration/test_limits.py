@@ -102,7 +102,7 @@ async def test_registrations_of_one_address_are_limited(settings: Settings) -> N
 
 def skipped() -> float:
     """Return the number of requests that were not limited."""
-    return REGISTRY.get_sample_value("rate_limit_skipped_total", {"limit": "login_address"}) or 0
+    return REGISTRY.get_sample_value("gocommerce_rate_limit_skipped_total", {"limit": "login_address"}) or 0
 
 
 async def test_without_redis_each_process_counts_for_itself_and_a_metric_says_so(settings: Settings) -> None:

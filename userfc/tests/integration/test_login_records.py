@@ -11,7 +11,7 @@ from .conftest import PASSWORD, Userfc, new_email, opened
 
 
 def count(outcome: str, role: str) -> float:
-    return REGISTRY.get_sample_value("logins_total", {"outcome": outcome, "role": role}) or 0
+    return REGISTRY.get_sample_value("gocommerce_logins_total", {"outcome": outcome, "role": role}) or 0
 
 
 async def test_a_failed_log_in_names_the_account_by_a_keyed_hash_and_the_clients_address(settings: Settings) -> None:

@@ -17,7 +17,9 @@ from userfc.errors import PasswordsBusy
 
 log = structlog.get_logger(__name__)
 
-REFUSED = Counter("password_work_refused_total", "Passwords that were not checked because the queue was full")
+REFUSED = Counter(
+    "gocommerce_password_work_refused_total", "Passwords that were not checked because the queue was full"
+)
 
 # OWASP's minimum: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1

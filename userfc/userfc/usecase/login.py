@@ -15,7 +15,7 @@ from userfc.service.passwords import Passwords
 
 log = structlog.get_logger(__name__)
 
-LOGINS = Counter("logins_total", "Checked log-ins by outcome and role", ["outcome", "role"])
+LOGINS = Counter("gocommerce_logins_total", "Checked log-ins by outcome and role", ["outcome", "role"])
 
 
 async def login(
