@@ -3,6 +3,7 @@
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from urllib.parse import urlsplit
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -14,6 +15,9 @@ from prometheus_client.utils import floatToGoString
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 # From one process to the next, and the waits of outages.
 DELAYS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
+
+
+_Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 
 
 class Series:
@@ -75,11 +79,11 @@ class Histogram(Collector):
             family.add_metric(values, self._buckets(series), series.total)
         yield family
 
-    def _buckets(self, series: Series) -> list[tuple[str, float, Exemplar | None]]:
-        buckets, sum_so_far = [], 0
-        for index, (name, count) in enumerate(zip(self._bucket_names, series.counts, strict=True)):
-            sum_so_far += count
-            buckets.append((name, float(sum_so_far), series.exemplars.get(index)))
+    def _buckets(self, series: Series) -> Sequence[_Bucket]:
+        buckets: list[_Bucket] = []
+        for index, (name, sum_so_far) in enumerate(zip(self._bucket_names, accumulate(series.counts), strict=True)):
+            exemplar = series.exemplars.get(index)
+            buckets.append((name, float(sum_so_far), exemplar) if exemplar else (name, float(sum_so_far)))
         return buckets
 
 

@@ -245,10 +245,5 @@ def numbers(span: Span) -> tuple[int, int]:
     return context.trace_id, context.span_id
 
 
-def recorded_trace(span: Span) -> int | None:
-    """Return the id of the trace whose span is recorded, None of another."""
-    return span.get_span_context().trace_id if span.is_recording() else None
-
-
 def mark_failed(span: Span, error: BaseException) -> None:
     span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")

@@ -79,7 +79,7 @@ class Chain:
                 await wait_any(backoff(outages, 0.4, MAX_WAIT_S), self._stop)
                 self.work_time.skip()
                 continue
-            self._consumed.applied([message], started, telemetry.recorded_trace(span))
+            self._consumed.applied([message], started, span)
             return Outcome.DONE
         return Outcome.STOPPED
 

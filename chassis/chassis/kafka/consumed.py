@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
+from opentelemetry.trace import Span
 from prometheus_client import Counter
 
 from chassis.errors import InvalidMessage
@@ -41,13 +42,13 @@ class Consumed:
         self._processed = PROCESS.labels(topic, group, "")
         self._delay = DELAY.labels(topic, group)
 
-    def applied(self, messages: Sequence[Message], started: float, trace_id: int | None = None) -> None:
-        """Record messages that were applied together since `started`, in time.perf_counter()."""
+    def applied(self, messages: Sequence[Message], started: float, span: Span | None = None) -> None:
+        """Record messages that were applied together since `started`, in time.perf_counter(); a run has no span."""
         duration = time.perf_counter() - started
-        if trace_id is None:
-            self._processed.observe(duration)
+        if span is not None and span.is_recording():
+            self._processed.observe_traced(duration, span.get_span_context().trace_id)
         else:
-            self._processed.observe_traced(duration, trace_id)
+            self._processed.observe(duration)
         self._applied.inc(len(messages))
         now = time.time()
         for message in messages:

@@ -31,10 +31,11 @@ locked AS MATERIALIZED (
 changed AS (
   UPDATE orders SET status = ($4::smallint[])[status + 1], updated_at = now()
   WHERE id = ANY(ARRAY(SELECT id FROM locked WHERE ($4::smallint[])[status + 1] IS NOT NULL))
-  RETURNING id, status),
+  RETURNING id, status, extract(epoch FROM now() - created_at)::float8 AS age_s),
 noted AS (INSERT INTO order_history (order_id, status, cause) SELECT id, status, $5 FROM changed)
 SELECT ARRAY(SELECT order_id FROM unknown) AS unknown, ARRAY(SELECT event_id FROM received) AS received,
-  ARRAY(SELECT id FROM locked) AS ids, ARRAY(SELECT status FROM locked) AS statuses
+  ARRAY(SELECT id FROM locked) AS ids, ARRAY(SELECT status FROM locked) AS statuses,
+  ARRAY(SELECT status FROM changed) AS moved, ARRAY(SELECT age_s FROM changed) AS ages_s
 """
 
 
@@ -42,12 +43,14 @@ SELECT ARRAY(SELECT order_id FROM unknown) AS unknown, ARRAY(SELECT event_id FRO
 class Told:
     """What the statement found: events that are new, and the statuses before of their orders.
 
-    `unknown` are orders that are not stored yet: then nothing was written.
+    `unknown` are orders that are not stored yet: then nothing was written. `moved` has the new status of each order
+    that was changed, and the seconds since its checkout.
     """
 
     unknown: list[int]
     received: set[UUID]
     statuses: dict[int, Status]
+    moved: list[tuple[Status, float]]
 
 
 async def apply(db: Database, consumer: str, events: Sequence[tuple[UUID, int]], cause: Cause) -> Told:
@@ -72,4 +75,5 @@ async def _apply(
         first.setdefault(event_id, order_id)
     [row] = await connection.fetch(_APPLY, consumer, list(first), list(first.values()), moves(cause), cause.value)
     statuses = {order_id: Status(status) for order_id, status in zip(row["ids"], row["statuses"], strict=True)}
-    return Told(row["unknown"], set(row["received"]), statuses)
+    moved = [(Status(status), age_s) for status, age_s in zip(row["moved"], row["ages_s"], strict=True)]
+    return Told(row["unknown"], set(row["received"]), statuses, moved)

@@ -11,6 +11,7 @@ from orderfc import events
 from orderfc.config import Settings
 from orderfc.model import Cause, Transition, may_return_stock
 from orderfc.repository import orders, transitions
+from orderfc.service import measures
 from orderfc.service.orders import changes_of
 
 EXPECTED = {
@@ -42,10 +43,14 @@ async def _apply(db: Database, named: Named, cause: Cause) -> list[Transition | 
     told = [(message.identity, order_id) for message, order_id in named]
     if not may_return_stock(cause):
         # Nothing is published: the statement is the transaction.
-        return changes_of(told, await transitions.apply(db, Settings.service, told, cause), cause)
-    async with db.transaction() as tx:
-        changes = changes_of(told, await transitions.apply_in(tx, Settings.service, told, cause), cause)
-        await _return_stock(tx, [one for one, change in zip(named, changes, strict=True) if _returns_stock(change)])
+        found = await transitions.apply(db, Settings.service, told, cause)
+        changes = changes_of(told, found, cause)
+    else:
+        async with db.transaction() as tx:
+            found = await transitions.apply_in(tx, Settings.service, told, cause)
+            changes = changes_of(told, found, cause)
+            await _return_stock(tx, [one for one, change in zip(named, changes, strict=True) if _returns_stock(change)])
+    measures.moved(found, cause)
     return changes
 
 

@@ -9,6 +9,7 @@ from orderfc.config import Settings
 from orderfc.events import StockRejected
 from orderfc.model import Cause
 from orderfc.repository import transitions
+from orderfc.service import measures
 from orderfc.service.orders import changes_of
 
 CAUSE = Cause.STOCK_REJECTED
@@ -17,7 +18,9 @@ CAUSE = Cause.STOCK_REJECTED
 async def apply_stock_rejected(db: Database, run: Sequence[tuple[Message, StockRejected]]) -> None:
     """Apply rejections to their orders: each once, in their order. Raises NotYet for an unknown order."""
     told = [(message.identity, rejected.order_id) for message, rejected in run]
-    changes = changes_of(told, await transitions.apply(db, Settings.service, told, CAUSE), CAUSE)
+    found = await transitions.apply(db, Settings.service, told, CAUSE)
+    changes = changes_of(told, found, CAUSE)
+    measures.moved(found, CAUSE)
     for (message, rejected), change in zip(run, changes, strict=True):
         if change is not None:
             status = change.status.wire if change.status else "unchanged"

@@ -8,6 +8,7 @@ from chassis.errors import is_without_effect
 from orderfc.errors import RequestInProgress, TooManyOpenOrders
 from orderfc.repository import placing
 from orderfc.repository.placing import NewOrder, Placed
+from orderfc.service import measures
 
 # So close to the limit of open orders, times HTTP_PROCESSES, a customer's checkouts are placed one after the other, so
 # that none exceeds it. As many statements as four replicas can run at the same time: each process has eight
@@ -35,6 +36,7 @@ class PlaceOrder:
             raise TooManyOpenOrders(self._max_open)
         if placed.order_id is None:
             raise RequestInProgress
+        measures.placed()
         return placed.order_id
 
     async def _place_all(self, orders: Sequence[NewOrder]) -> Sequence[Placed]:

@@ -1,0 +1,78 @@
+"""The histogram of the event loop's thread says what prometheus_client's says; calls have bounded labels."""
+
+import time
+
+import pytest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import Histogram as Original
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+from chassis.kafka.consumed import seconds_of
+from chassis.metrics import Histogram, HttpCall
+
+BUCKETS = (0.01, 0.5, 1, 10)
+VALUES = (0.0, 0.005, 0.01, 0.0100001, 0.5, 3, 10, 11, 0.7)
+
+
+def without_created(text: bytes) -> list[str]:
+    return [line for line in text.decode().splitlines() if "_created" not in line]
+
+
+@pytest.mark.parametrize("labels", [{}, {"route": "/a", "status": "200"}])
+def test_its_text_is_that_of_prometheus_client(labels: dict[str, str]) -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    one = Histogram("took_seconds", "Time", list(labels), BUCKETS, registry=ours).labels(*labels.values())
+    other = Original("took_seconds", "Time", list(labels), buckets=BUCKETS, registry=theirs)
+    child = other.labels(**labels) if labels else other
+    for value in VALUES:
+        one.observe(value)
+        child.observe(value)
+    assert without_created(generate_latest(ours)) == without_created(generate_latest(theirs))
+    assert without_created(generate_openmetrics(ours)) == without_created(generate_openmetrics(theirs))
+
+
+def test_a_traced_observation_is_the_example_of_its_bucket() -> None:
+    registry = CollectorRegistry()
+    Histogram("took_seconds", "Time", [], BUCKETS, registry=registry).labels().observe_traced(0.2, 0xABC)
+    [line] = [line for line in generate_openmetrics(registry).decode().splitlines() if 'le="0.5"' in line]
+    assert line.startswith(f'took_seconds_bucket{{le="0.5"}} 1.0 # {{trace_id="{0xABC:032x}"}} 0.2 ')
+    assert "trace_id" not in generate_latest(registry).decode()
+
+
+def test_labels_must_be_all_there() -> None:
+    histogram = Histogram("took_seconds", "Time", ["route"], registry=CollectorRegistry())
+    with pytest.raises(ValueError, match="took_seconds has the labels"):
+        histogram.labels("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code", "error_type"),
+    [(200, "", "200", ""), (404, "", "404", "404"), (0, "ReadTimeout", "", "ReadTimeout"), (200, "odd", "200", "odd")],
+)
+def test_a_call_names_its_template_and_what_failed(status: int, error: str, code: str, error_type: str) -> None:
+    call = HttpCall("https://key:secret@api.example.org:8443/base", "GET", "/things/{id}")
+    labels = {
+        "server_address": "api.example.org",
+        "http_request_method": "GET",
+        "url_template": "/things/{id}",
+        "http_response_status_code": code,
+        "error_type": error_type,
+    }
+    for count in (1, 2):
+        call.ended(time.perf_counter(), status, error)
+        assert REGISTRY.get_sample_value("http_client_request_duration_seconds_count", labels) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:01:00Z", 60),
+        ("1970-01-01T00:00:00.250000Z", 0.25),
+        ("1970-01-01T00:01:00", None),
+        ("", None),
+        ("Z", None),
+        ("9999-12-31T24:00:00Z", None),
+    ],
+)
+def test_only_a_time_with_a_zone_tells_an_age(text: str, seconds: float | None) -> None:
+    assert seconds_of(text) == seconds

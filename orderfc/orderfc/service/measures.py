@@ -1,0 +1,33 @@
+"""What the metrics say about orders: how they move, and how long they take."""
+
+from collections import Counter as Counts
+
+from prometheus_client import Counter
+
+from chassis.metrics import Histogram
+from orderfc.model import Cause
+from orderfc.repository.transitions import Told
+
+TRANSITIONS = Counter(
+    "gocommerce_order_transitions_total", "Orders that were placed or changed, by status and cause", ["to", "cause"]
+)
+# From the saga alone to a customer who pays on the last day.
+DURATION = Histogram(
+    "gocommerce_order_duration_seconds",
+    "Time from an order's checkout to its end",
+    ["to"],
+    (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 900, 3_600, 14_400, 86_400),
+)
+_PLACED = TRANSITIONS.labels("created", "checkout")
+
+
+def placed() -> None:
+    _PLACED.inc()
+
+
+def moved(told: Told, cause: Cause) -> None:
+    """Record what a committed statement has changed."""
+    for status, count in Counts(status for status, _ in told.moved).items():
+        TRANSITIONS.labels(status.wire, cause.value).inc(count)
+    for status, age_s in told.moved:
+        DURATION.labels(status.wire).observe(age_s)
