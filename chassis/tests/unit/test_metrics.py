@@ -5,11 +5,12 @@ import time
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client import Histogram as Original
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.exposition import choose_encoder
 
 from chassis.kafka.consumed import seconds_of
 from chassis.metrics import Histogram, HttpCall
 
+generate_openmetrics, _ = choose_encoder("application/openmetrics-text")
 BUCKETS = (0.01, 0.5, 1, 10)
 VALUES = (0.0, 0.005, 0.01, 0.0100001, 0.5, 3, 10, 11, 0.7)
 
