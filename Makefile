@@ -101,7 +101,7 @@ test-containers: $(INSTALLED) require-tools ## Run the integration tests against
 	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
 
 faults: $(INSTALLED) require-tools ## Every case of every fault, and restarts under 1,000 orders (make test leaves the long ones out)
-	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos $(ARGS)
+	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos tests/brokers $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
 	@$(BIN)/python -m mutants $(ARGS)
@@ -134,8 +134,8 @@ format: $(INSTALLED) ## Format the code and mend what can be mended
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
 
-up: $(INSTALLED) ## Start the platform; returns when all four services are ready
-	@$(BIN)/fc up
+up: $(INSTALLED) ## Start the platform; returns when all four services are ready (BROKERS=3: with three Kafka brokers)
+	@$(BIN)/fc up $(if $(BROKERS),--brokers $(BROKERS))
 
 down: $(INSTALLED) ## Stop it; the data stays (fc down --wipe removes it)
 	@$(BIN)/fc down

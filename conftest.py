@@ -44,5 +44,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
 
 
+# Folders with a stack of their own.
+APART = ("tests/chaos", "tests/brokers")
+
+
 def group_of(path: Path) -> str:
-    return "tests/chaos" if path.is_relative_to("tests/chaos") else path.parts[0]
+    return next((folder for folder in APART if path.is_relative_to(folder)), path.parts[0])

@@ -65,9 +65,13 @@ def _show_addresses(platform: Deployment) -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    brokers: Annotated[
+        int | None, typer.Option(help="Kafka brokers of a new stack, 1 or 3; kept with its data.", show_default="1")
+    ] = None,
+) -> None:
     """Start the platform; returns when all four services are ready."""
-    platform = _here()
+    platform = deployment.here(console, brokers)
     _up(platform)
     _show_addresses(platform)
 

@@ -1,6 +1,5 @@
 """The stack of the fault tests, with a proxy before each part. It is separate because the audit covers all its data."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tests.chaos.kit.health import services_unharmed
 from tests.chaos.kit.network import Network
 from tests.chaos.kit.run import OVERRIDES
 from tests.kit.bus import opened_bus
+from tests.kit.selection import first_cases
 from tests.kit.stacks import running
 
 
@@ -57,17 +57,4 @@ WHOLE = ("test_seeds.py", "test_promises.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Select the first case of each test and no long ones, unless FAULTS=all (`make faults`)."""
-    if os.environ.get("FAULTS") == "all":
-        return
-    seen: set[tuple[object, str]] = set()
-    kept: list[pytest.Item] = []
-    left: list[pytest.Item] = []
-    for item in items:
-        name = (item.path, getattr(item, "originalname", item.name))
-        here = item.path.parent == Path(__file__).parent and item.path.name not in WHOLE
-        (left if item.get_closest_marker("long") or (here and name in seen) else kept).append(item)
-        seen.add(name)
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = kept
+    first_cases(config, items, Path(__file__).parent, WHOLE)

@@ -99,7 +99,7 @@ async def test_a_batch_that_the_disk_has_spoiled_is_passed_and_those_around_it_a
     async with arena.stopped("productfc"):
         # productfc serves checkout too: the orders are in the topic before it stops.
         await produce(broker(arena), "stock.updated", batch(record(0, b"order-1", b'{"mark": "%s"}' % mark), 1))
-        folder = arena.stack.programs.kafka.home / "data" / "stock.updated-0"
+        folder = arena.stack.programs.brokers[0].home / "data" / "stock.updated-0"
         [segment] = [file for file in folder.glob("*.log") if mark in file.read_bytes()]
         data = segment.read_bytes()
         with segment.open("r+b") as file:

@@ -94,7 +94,7 @@ async def test_a_broker_that_is_killed_and_started_again_has_lost_nothing_and_ev
         await events.published(at_least=10)
         arena.signal("kafka", signal.SIGKILL)
         orders += [await arena.alice.checkout(product, 1) for _ in range(3)]
-        await poll(arena.stack.programs.kafka.ready, "the broker is back", 60, 0.1)
+        await poll(arena.stack.programs.brokers[0].ready, "the broker is back", 60, 0.1)
         arena.healed()
         orders.append(await arena.alice.checkout(product, 1))
         await events.published()

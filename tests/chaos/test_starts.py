@@ -132,7 +132,7 @@ async def test_services_on_a_machine_without_databases_tables_and_topics_serve_o
     ):
         stack.supervisor.start(SIMULATOR)
         pids = await alive(stack, client)
-        await started(stack, stack.programs.kafka)
+        await started(stack, stack.programs.brokers[0])
         await started(stack, stack.programs.postgres)
         assert (await readiness(stack, client, "orderfc"))[0] == 503
         await migrated(stack)

@@ -108,10 +108,15 @@ class Bus:
             await consumer.stop()
 
 
+def brokers_of(stack: Stack) -> str:
+    """Return the addresses of a stack's brokers without the proxy."""
+    return ",".join(f"127.0.0.1:{broker.port}" for broker in stack.programs.brokers)
+
+
 @asynccontextmanager
 async def opened_bus(stack: Stack) -> AsyncIterator[Bus]:
-    """Connect to the broker of a stack without the proxy."""
-    broker = f"127.0.0.1:{stack.layout.port('kafka')}"
+    """Connect to the brokers of a stack without the proxy."""
+    broker = brokers_of(stack)
     producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all")
     admin = AIOKafkaAdminClient(bootstrap_servers=broker)
     await producer.start()

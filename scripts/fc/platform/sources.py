@@ -64,5 +64,5 @@ class Sources:
         xendit = XenditAddress(layout.url(SIMULATOR))
         if base_url := settings.get("XENDIT_BASE_URL"):
             xendit = XenditAddress(base_url, settings.get("XENDIT_SECRET_API_KEY", DEVELOPMENT_KEY))
-        kafka, mongo = (f"localhost:{layout.port(name)}" for name in ("kafka", "mongo"))
-        return cls(databases, kafka, f"mongodb://{mongo}", xendit)
+        kafka = ",".join(f"localhost:{layout.port(name)}" for name in compose.brokers(settings))
+        return cls(databases, kafka, f"mongodb://localhost:{layout.port('mongo')}", xendit)

@@ -3,9 +3,10 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from fc.stack.accounts import ADMIN, Accounts, accounts_with
+from fc.stack.brokers import COUNTS, NAMES
 from fc.stack.errors import StackError
 from fc.stack.layout import ROOT, Layout
 from fc.stack.programs import developer_settings
@@ -13,6 +14,7 @@ from fc.stack.programs import developer_settings
 ENGINE_S = 5
 UP_S = 900
 JOBS = ("-migrate", "-topics")
+BROKERS_FILE = "deploy/compose.brokers.yml"
 TOPIC_JOBS = ("productfc-topics", "orderfc-topics", "paymentfc-topics")
 
 
@@ -28,13 +30,32 @@ def engine() -> str | None:
     return result.stdout.strip() or None if result.returncode == 0 else None
 
 
+def brokers(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the brokers that `docker compose` starts with these settings."""
+    return NAMES if BROKERS_FILE in settings.get("COMPOSE_FILE", "") else NAMES[:1]
+
+
+def _refuse_other_brokers(count: int) -> None:
+    """Raise StackError when compose would start another number of brokers: its own commands have to agree with `fc`."""
+    if count not in COUNTS:
+        raise StackError(f"--brokers takes {COUNTS[0]} or {COUNTS[1]}, got {count}")
+    if len(brokers(developer_settings())) != count:
+        line = f"COMPOSE_FILE=docker-compose.yml:{BROKERS_FILE}"
+        raise StackError(
+            f"with Docker the number of brokers is said in .env, for `docker compose` too: three by the line {line}, "
+            "one without it"
+        )
+
+
 class Compose:
     """`docker compose` in the checkout: the ports are fixed, and compose reads the `.env` and prints its own output."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int | None = None) -> None:
         self._layout = Layout(ROOT)
         if os.environ.get("FC_PORT_OFFSET", "0") not in ("", "0"):
             raise StackError("FC_PORT_OFFSET works with the local stack only: set FC_NATIVE=1 too")
+        if count is not None:
+            _refuse_other_brokers(count)
 
     def urls(self) -> dict[str, str]:
         return self._layout.urls()

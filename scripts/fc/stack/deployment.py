@@ -7,6 +7,7 @@ from rich.console import Console
 
 from fc.stack import compose
 from fc.stack.accounts import Accounts
+from fc.stack.brokers import choose
 from fc.stack.compose import Compose
 from fc.stack.layout import Layout
 from fc.stack.local import Stack
@@ -38,8 +39,11 @@ class Deployment(Protocol):
         """Create the topics that are missing."""
 
 
-def here(console: Console) -> Deployment:
-    """Return the deployment of this machine."""
+def here(console: Console, brokers: int | None = None) -> Deployment:
+    """Return the deployment of this machine, of so many brokers; None: of those that were chosen for its data."""
     if compose.engine():
-        return Compose()
-    return Native(Stack(Layout.from_environment()), console)
+        return Compose(brokers)
+    layout = Layout.from_environment()
+    if brokers is not None:
+        choose(layout, brokers)
+    return Native(Stack(layout), console)

@@ -75,9 +75,16 @@ def _chromium() -> Finding:
     )
 
 
+def _nodes(count: int) -> str:
+    if count == 1:
+        return "one node in KRaft mode; production needs three, which `fc up --brokers 3` starts"
+    return f"{count} nodes in KRaft mode, 250 MB of memory each"
+
+
 def findings(layout: Layout) -> list[Finding]:
     """Look for everything that the stack needs."""
-    servers = {server.name: server for server in Programs(layout).servers}
+    programs = Programs(layout)
+    servers = {server.name: server for server in programs.servers}
     return [
         _docker(),
         _check("Python", lambda: f"Python {platform.python_version()}"),
@@ -85,7 +92,7 @@ def findings(layout: Layout) -> list[Finding]:
         _check("Maven", lambda: _version(["mvn", "-v"], "not installed: install Maven")),
         _check("PostgreSQL", servers["postgres"].origin, "one cluster on one port stands in for four servers"),
         _check("Redis", servers["redis"].origin),
-        _check("Kafka", servers["kafka"].origin, "one node in KRaft mode; production needs three"),
+        _check("Kafka", servers["kafka"].origin, _nodes(len(programs.brokers))),
         _check("MongoDB", servers["mongo"].origin, "no authentication and no transactions"),
         Finding("Vault, Jaeger", None, "in docker compose only", "settings and spans are tested against stand-ins"),
         _chromium(),

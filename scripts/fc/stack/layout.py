@@ -24,6 +24,10 @@ PORTS = {
     "redis": 6379,
     "kafka": 29092,
     "kafka_controller": 29093,
+    "kafka-2": 29094,
+    "kafka-2_controller": 29095,
+    "kafka-3": 29096,
+    "kafka-3_controller": 29097,
     "mongo": 27017,
 }
 OBSERVERS = {"victorialogs": 9428, "collector": 13133, "collector_metrics": 8888, "prometheus": 9090}

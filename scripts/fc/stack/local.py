@@ -10,8 +10,10 @@ from typing import Self
 
 from fc.stack import ports, processes, startup
 from fc.stack.accounts import Accounts, accounts_with
+from fc.stack.brokers import choose
+from fc.stack.brokers import folder as brokers_folder
 from fc.stack.errors import StackError
-from fc.stack.layout import PORTS, SERVICES, SIMULATOR, Layout
+from fc.stack.layout import SERVICES, SIMULATOR, Layout
 from fc.stack.lock import locked
 from fc.stack.programs import Programs
 from fc.stack.startup import Report, Startup, silent
@@ -70,12 +72,15 @@ class Stack:
         home: Path,
         overrides: Mapping[str, str] | None = None,
         between: Callable[[Layout], Mapping[str, int]] | None = None,
+        *,
+        brokers: int = 1,
     ) -> Self:
         """Make a stack on free ports with the settings HASTY; `between` puts proxies in front of parts, see Programs.
 
         It ignores the developer's settings: a `.env` with the address of the real Xendit must not affect tests.
         """
         layout = Layout(home, ports.free_offset())
+        choose(layout, brokers)
         return cls(layout, {**HASTY, **(overrides or {})}, settings={}, reach=between(layout) if between else None)
 
     @property
@@ -112,7 +117,7 @@ class Stack:
         if not self.supervisor.running:
             # Two servers on one data folder would destroy it: end what a killed supervisor has left.
             processes.end(processes.of_stack(self.home))
-            ports.refuse_taken(self.layout, {name for name in PORTS if name != SIMULATOR or self.programs.simulated})
+            ports.refuse_taken(self.layout, self.programs.ports())
             await start.prepare()
             self.supervisor.launch(self.programs.all(), self.programs.base_environment())
         await start.run()
@@ -144,7 +149,7 @@ class Stack:
 
     def make_topics(self) -> list[str]:
         """Create the topics that are missing and return their names. Raises StackError without a broker."""
-        if not asyncio.run(self.programs.kafka.ready()):
+        if not any(asyncio.run(broker.ready()) for broker in self.programs.brokers):
             raise StackError("the broker does not answer: is the stack up?")
         return asyncio.run(startup.make_topics(self.programs))
 
@@ -180,6 +185,7 @@ class Stack:
         """Yield the files and folders that a stack makes: its folder may be one that was there before."""
         names = [*(server.name for server in self.programs.servers), SIMULATOR, *SERVICES]
         yield from (self.home / "data" / name for name in names)
+        yield brokers_folder(self.layout)
         for name in (*names, "supervisord"):
             log = self.layout.log(name)
             yield from log.parent.glob(f"{log.name}*")

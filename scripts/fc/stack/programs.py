@@ -12,12 +12,12 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from chassis.config.settings import ServiceSettings
+from fc.stack import brokers
 from fc.stack.accounts import ADMIN
 from fc.stack.configuration import Program
 from fc.stack.errors import StackError
 from fc.stack.layout import PORTS, ROOT, SERVICES, SIMULATOR, Layout
 from servers.base import Server
-from servers.kafka import Kafka
 from servers.mongo import Mongo
 from servers.postgres import PASSWORD as DATABASE_PASSWORD
 from servers.postgres import Postgres, app_role
@@ -84,17 +84,14 @@ class Programs:
         self._reach = {name: layout.port(name) for name in PORTS} | dict(reach or {})
         self._settings = {**DEFAULTS, **(developer_settings() if settings is None else settings), **(overrides or {})}
         home = layout.home / "data"
+        self.postgres = Postgres(home / Postgres.name, layout.port(Postgres.name))
+        self.brokers = brokers.of(layout)
         self.servers: list[Server] = [
-            kind(home / kind.name, layout.port(kind.name)) for kind in (Postgres, Redis, Kafka, Mongo)
+            self.postgres,
+            Redis(home / Redis.name, layout.port(Redis.name)),
+            *self.brokers,
+            Mongo(home / Mongo.name, layout.port(Mongo.name)),
         ]
-
-    @property
-    def postgres(self) -> Postgres:
-        return next(server for server in self.servers if isinstance(server, Postgres))
-
-    @property
-    def kafka(self) -> Kafka:
-        return next(server for server in self.servers if isinstance(server, Kafka))
 
     @property
     def simulated(self) -> bool:
@@ -117,6 +114,12 @@ class Programs:
         """Return the names of all programs: servers, simulator, services."""
         simulator = [SIMULATOR] if self.simulated else []
         return [*(server.name for server in self.servers), *simulator, *SERVICES]
+
+    def ports(self) -> set[str]:
+        """Return the names of the ports that the programs listen on."""
+        absent = set(brokers.NAMES[len(self.brokers) :])
+        names = {name for name in PORTS if name.removesuffix("_controller") not in absent}
+        return names if self.simulated else names - {SIMULATOR}
 
     def base_environment(self) -> dict[str, str]:
         """Return the environment of supervisord: the process's own without the variables that a service would read.
@@ -150,7 +153,8 @@ class Programs:
             "REDIS_HOST": HOST,
             "REDIS_PORT": str(reach["redis"]),
             "REDIS_PASSWORD": REDIS_PASSWORD,
-            "KAFKA_BROKER": f"{HOST}:{reach['kafka']}",
+            "KAFKA_BROKER": ",".join(f"{HOST}:{reach[broker.name]}" for broker in self.brokers),
+            **({"KAFKA_REPLICATION": str(len(self.brokers))} if len(self.brokers) > 1 else {}),
             "MONGO_URI": f"mongodb://{HOST}:{reach['mongo']}",
             "USER_SERVICE_ADDR": f"{HOST}:{reach['grpc']}",
             "PRODUCT_HOST": f"http://{HOST}:{reach['productfc']}",

@@ -12,12 +12,18 @@ Fc = Callable[[str], Ended]
 
 
 def test_wipe_removes_data_logs_and_configuration_and_nothing_else(fc: Fc, layout: Layout) -> None:
-    files = ("data/redis/data/file", "logs/redis.log", "logs/redis.log.1", "run/supervisord.conf")
+    files = (
+        "data/redis/data/file",
+        "data/brokers/cluster.json",
+        "logs/redis.log",
+        "logs/redis.log.1",
+        "run/supervisord.conf",
+    )
     # The folder may be the user's home.
     others = ("mine/file", "data/photos/file", "logs/mine.log")
     for name in (*files, *others):
         (layout.home / name).parent.mkdir(parents=True, exist_ok=True)
-        (layout.home / name).write_text("x")
+        (layout.home / name).write_text('{"identity": "x", "directories": ["a", "b", "c"]}')
     elsewhere = layout.home / "mine" / "kafka"
     elsewhere.mkdir()
     (layout.home / "data" / "kafka").symlink_to(elsewhere)

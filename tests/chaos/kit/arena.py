@@ -42,6 +42,8 @@ class Arena:
         self.bob: Customer
         self._invariants = Invariants(stack)
         self._healed: float | None = None
+        # Of the last fault, once `exact` has measured it.
+        self.recovery_s: float | None = None
 
     async def login(self) -> None:
         """Log the customers in."""
@@ -164,7 +166,8 @@ class Arena:
         """
         report = await run_audit(Sources.of_stack(self.stack.layout), quiesce_s=quiet_s, ignore=ignore)
         if self._healed is not None:
-            self._record(time.monotonic() - self._healed)
+            self.recovery_s = time.monotonic() - self._healed
+            self._record(self.recovery_s)
             self._healed = None
         violations = [finding for finding in report.findings if finding.level is Level.VIOLATION]
         assert not violations, "the auditor: " + "; ".join(

@@ -13,6 +13,7 @@ from aiokafka.partitioner import murmur2
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from tests.chaos.kit.arena import Arena
+from tests.kit.bus import brokers_of
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Record:
 
 
 def broker(arena: Arena) -> str:
-    """The address of the broker without the proxy."""
-    return f"127.0.0.1:{arena.stack.layout.port('kafka')}"
+    """The addresses of the brokers without the proxy."""
+    return brokers_of(arena.stack)
 
 
 async def put(arena: Arena, records: Sequence[Record], producers: int = 1) -> None:

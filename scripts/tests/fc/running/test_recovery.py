@@ -84,7 +84,7 @@ def test_a_killed_kafka_is_back_with_every_acknowledged_event_and_orders_go_on(s
     order = buyer.order()
     offset = asyncio.run(send())
     kill(stack, "kafka")
-    within(BACK_S, lambda: asyncio.run(stack.programs.kafka.ready()), "kafka answers")
+    within(BACK_S, lambda: asyncio.run(stack.programs.brokers[0].ready()), "kafka answers")
     assert asyncio.run(read(offset)) == b"kept"
     within(BACK_S, lambda: all_ready(stack), "all services are ready")
     buyer.pay(order)

@@ -1,0 +1,1 @@
+"""Helpers of the broker tests: the load, the state of the cluster, and what is measured."""
