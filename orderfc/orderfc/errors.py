@@ -8,7 +8,8 @@ AppError
 ├── Conflict
 │   ├── InsufficientStock   insufficient_stock
 │   ├── PriceMismatch       price_mismatch
-│   └── RequestInProgress   request_in_progress     a request with the same idempotency key is running
+│   ├── RequestInProgress   request_in_progress     a request with the same idempotency key is running
+│   └── NotCancellable      not_cancellable         the order is completed or failed
 ├── RateLimited
 │   ├── TooManyTries        rate_limited            (chassis) more checkouts in a minute than a customer may try
 │   └── TooManyOpenOrders   too_many_open_orders    the customer has to pay or to let expire what is open
@@ -46,6 +47,15 @@ class RequestInProgress(Conflict):
 
     def __init__(self) -> None:
         super().__init__("a request with this idempotency key is still in progress")
+
+
+class NotCancellable(Conflict):
+    """The order is paid or has ended otherwise: what is left to do is a refund."""
+
+    code = "not_cancellable"
+
+    def __init__(self, order_id: int, status: str) -> None:
+        super().__init__(f"order {order_id} is {status} and can't be cancelled any more")
 
 
 class TooManyOpenOrders(RateLimited):

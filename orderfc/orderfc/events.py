@@ -1,20 +1,23 @@
 """The events that orderfc publishes, and the fields that it reads of other services' events."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from chassis.events import Event
 from chassis.ids import PositiveId
 from chassis.money import Money
 
 ORDER_CREATED = "order.created"
 STOCK_UPDATED = "stock.updated"
 STOCK_ROLLBACK = "stock.rollback"
+ORDER_CANCELLED = "order.cancelled"
 PAYMENT_SUCCESS = "payment.success"
 PAYMENT_FAILED = "payment.failed"
 STOCK_REJECTED = "stock.rejected"
 
-PUBLISHED = (ORDER_CREATED, STOCK_UPDATED, STOCK_ROLLBACK)
+PUBLISHED = (ORDER_CREATED, STOCK_UPDATED, STOCK_ROLLBACK, ORDER_CANCELLED)
 CONSUMED = (PAYMENT_SUCCESS, PAYMENT_FAILED, STOCK_REJECTED)
 
 
@@ -63,6 +66,26 @@ class StockRollback(BaseModel):
     order_id: int
     products: list[StockQuantity]
     event_time: datetime
+
+
+class OrderCancelled(BaseModel):
+    """`order.cancelled`: the customer does not want the order any more. `event_time` is in UTC."""
+
+    order_id: int
+    reason: str
+    event_time: datetime
+
+
+def rollback(order_id: int, lines: Iterable[tuple[int, int]]) -> Event:
+    """Return the event that has (product id, quantity) pairs returned."""
+    products = [StockQuantity(product_id=product_id, quantity=quantity) for product_id, quantity in lines]
+    payload = StockRollback(order_id=order_id, products=products, event_time=datetime.now(UTC))
+    return Event.of(STOCK_ROLLBACK, order_key(order_id), payload)
+
+
+def cancelled(order_id: int, reason: str) -> Event:
+    payload = OrderCancelled(order_id=order_id, reason=reason, event_time=datetime.now(UTC))
+    return Event.of(ORDER_CANCELLED, order_key(order_id), payload)
 
 
 class PaymentResult(BaseModel):

@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 
 from chassis.errors import Invalid
 from chassis.money import check_amount
-from orderfc.errors import InsufficientStock, PriceMismatch, ProductNotFound
+from orderfc.errors import InsufficientStock, NotCancellable, PriceMismatch, ProductNotFound
 
 MAX_LINES = 100
 MAX_QUANTITY = 1000
@@ -33,6 +33,7 @@ class Cause(StrEnum):
     PAID = "paid"
     PAYMENT_FAILED = "payment_failed"
     STOCK_REJECTED = "stock_rejected"
+    CUSTOMER = "customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,14 @@ class Transition:
     publish_rollback: bool = False
 
 
-# The status alone records which causes have arrived: completed = paid, cancelled = failed or rejected, failed = both.
-# So a repeated cause changes nothing even when the inbox has been purged, and the causes commute.
+# The status alone records which causes have arrived: completed = paid, cancelled = failed, rejected or cancelled by the
+# customer, failed = both. So a repeated cause changes nothing even when the inbox has been purged, and the causes
+# commute. The customer's is no event but a request, which is refused once the order is paid.
 _TRANSITIONS: Mapping[tuple[Status, Cause], Transition] = {
     (Status.CREATED, Cause.PAID): Transition(Status.COMPLETED),
     (Status.CREATED, Cause.PAYMENT_FAILED): Transition(Status.CANCELLED, publish_rollback=True),
     (Status.CREATED, Cause.STOCK_REJECTED): Transition(Status.CANCELLED),
+    (Status.CREATED, Cause.CUSTOMER): Transition(Status.CANCELLED, publish_rollback=True),
     (Status.COMPLETED, Cause.PAYMENT_FAILED): Transition(Status.FAILED, publish_rollback=True),
     (Status.COMPLETED, Cause.STOCK_REJECTED): Transition(Status.FAILED),
     # Cancelling has already returned the stock, or none was taken.
@@ -59,6 +62,13 @@ _UNCHANGED = Transition()
 
 def transition(status: Status, cause: Cause) -> Transition:
     return _TRANSITIONS.get((status, cause), _UNCHANGED)
+
+
+def cancel(order_id: int, status: Status) -> Transition:
+    """Return what a request to cancel does: nothing to an order that is cancelled already. Raises NotCancellable."""
+    if status not in (Status.CREATED, Status.CANCELLED):
+        raise NotCancellable(order_id, status.wire)
+    return transition(status, Cause.CUSTOMER)
 
 
 def moves(cause: Cause) -> list[Status | None]:

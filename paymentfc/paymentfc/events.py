@@ -11,11 +11,12 @@ from paymentfc.model.payment import Payment, Status
 
 ORDER_CREATED = "order.created"
 STOCK_REJECTED = "stock.rejected"
+ORDER_CANCELLED = "order.cancelled"
 PAYMENT_SUCCESS = "payment.success"
 PAYMENT_FAILED = "payment.failed"
 
 PUBLISHED = (PAYMENT_SUCCESS, PAYMENT_FAILED)
-CONSUMED = (ORDER_CREATED, STOCK_REJECTED)
+CONSUMED = (ORDER_CREATED, STOCK_REJECTED, ORDER_CANCELLED)
 
 
 class Line(BaseModel):
@@ -45,6 +46,15 @@ class OrderCreated(BaseModel):
 
 class StockRejected(BaseModel):
     """The stock was not there: the order is dead."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    order_id: PositiveId
+    reason: str = ""
+
+
+class OrderCancelled(BaseModel):
+    """The customer does not want the order any more."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -22,8 +22,8 @@ _KEY = {
 }
 _ANY_KEY = {"type": "string", "description": "The original key, byte for byte; none if the original had none."}
 _ABOUT = """\
-Six topics join the services. The key on every topic is `order-<order_id>`: events of one order keep their order within
-a topic, and no order holds across topics. Delivery is at least once, `ce_id` tells duplicates.
+Seven topics join the services. The key on every topic is `order-<order_id>`: events of one order keep their order
+within a topic, and no order holds across topics. Delivery is at least once, `ce_id` tells duplicates.
 
 Fields are only added. A consumer ignores unknown fields, takes `qty` where `quantity` is missing, and
 accepts messages without headers, whose id it then derives from topic, partition and offset.

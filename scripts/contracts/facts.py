@@ -54,6 +54,9 @@ BY_TOPIC: Mapping[str, Mapping[str, Fact]] = {
         },
     },
     "stock.rejected": {"reason": {"description": "A sentence for a person: what was not in stock."}},
+    "order.cancelled": {
+        "reason": {"description": "For a person: why the order was cancelled.", "minLength": 1, "maxLength": 255}
+    },
 }
 
 

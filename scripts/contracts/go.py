@@ -48,7 +48,7 @@ class PaymentFailed(BaseModel):
     reason: str
 
 
-# The Go system has no stock.rejected.
+# The Go system has neither stock.rejected nor order.cancelled.
 READERS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("paymentfc", "order.created", OrderCreated),
     ("productfc", "stock.updated", StockChange),

@@ -11,9 +11,8 @@ from orderfc.model import Cause, Status, transition
 
 _ORDERS = "orderfc"
 _ROLLBACK = "stock.rollback"
-# Reached in the code but never published: closing a payment because of STOCK_REJECTED makes no event, since orderfc
-# reads stock.rejected itself.
-_NEVER = frozenset({("paymentfc", "close_rejected_order", "payment.failed")})
+# Reached in the code but never published: closing a payment for a reason that orderfc knows itself makes no event.
+_NEVER = frozenset(("paymentfc", name, "payment.failed") for name in ("close_rejected_order", "close_cancelled_order"))
 
 _HEAD = """\
 <!-- Made by `python -m contracts write` from the code. Do not edit. -->
@@ -26,9 +25,9 @@ outbox and the inbox that carry them.
 
 Each row is one arrow of the picture, or a part of one with many publishers. `orderfc: checkout` is the module
 `orderfc/orderfc/usecase/checkout.py`. The order of arrival does not matter: an event that allows no change of the
-order's status leaves it as it is. The last column names what compensates the event's effect: `stock.rejected` closes
-the payment, `stock.rollback` returns the stock, and an administrator refunds money that was
-paid for an order that failed.
+order's status leaves it as it is. The last column names what compensates the event's effect: `stock.rejected` and
+`order.cancelled` close the payment, `stock.rollback` returns the stock, and an administrator refunds money that was
+paid for an order that failed. A customer may cancel an order that is not paid (`cancel_order`).
 
 | Topic | Published by | Consumed by | Changes of the order | May publish | Compensation |
 | --- | --- | --- | --- | --- | --- |

@@ -73,6 +73,13 @@ TOPICS = (
         "none",
     ),
     Topic(
+        "order.cancelled",
+        "orderfc",
+        orderfc.events.OrderCancelled,
+        "The customer does not want the order any more.",
+        "none",
+    ),
+    Topic(
         "payment.success",
         "paymentfc",
         paymentfc.events.PaymentSuccess,
@@ -109,6 +116,7 @@ READERS = (
     _payment_result("payment.failed"),
     Reader("orderfc", "stock.rejected", orderfc.events.StockRejected),
     Reader("paymentfc", "stock.rejected", paymentfc.events.StockRejected),
+    Reader("paymentfc", "order.cancelled", paymentfc.events.OrderCancelled),
     *(Reader(service, topic, payload, in_go=True) for service, topic, payload in go.READERS),
 )
 

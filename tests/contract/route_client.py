@@ -29,12 +29,16 @@ class RouteClient:
     accounts: Mapping[str, Account]
     ids: Mapping[str, Any]
     logged_out: bytes
+    alice: Customer
 
     @property
     def secret(self) -> str:
         return secret_of(self.stack, "userfc", "jwt_secret")
 
     def url(self, route: Route, ids: Mapping[str, Any]) -> str:
+        """Return the address for these ids. Of the client's own, `route.fresh` takes one that it may use up."""
+        if ids is self.ids and route.fresh == "order":
+            ids = {**ids, "order_id": ids["spare_order_id"]}
         path = route.path.format(**ids) + (f"?{route.query}" if route.query else "")
         return self.stack.layout.url(route.service) + path
 
@@ -49,11 +53,13 @@ class RouteClient:
         return await self.client.request(route.method, self.url(route, ids), headers=sent, json=body)
 
     async def fresh(self, route: Route) -> Mapping[str, Any]:
-        """Return the ids, with a new product or category where a successful call uses it up."""
+        """Return the ids, with a new order, product or category where a successful call uses it up."""
         if route.fresh == "product":
             return {**self.ids, "product_id": (await self.back_office.product(stock=1))["id"]}
         if route.fresh == "category":
             return {**self.ids, "category_id": await _category(self.client, self.stack, self.ids["admin_headers"])}
+        if route.fresh == "order":
+            return {**self.ids, "order_id": await self.alice.checkout(self.ids["product"], 1)}
         return self.ids
 
 
@@ -102,9 +108,11 @@ async def open_route_client(
     await client.post(f"{stack.layout.url('userfc')}/v1/logout", headers=logged_out.headers)
     email, password = stack.accounts()["alice"]
     ids = {
+        "product": product,
         "product_id": product["id"],
         "category_id": product["category_id"],
         "order_id": order,
+        "spare_order_id": await people["alice"].checkout(product, 1),
         "invoice_id": payment["invoice_id"],
         "amount": payment["amount"],
         "row_id": UNUSED_ID,
@@ -114,7 +122,8 @@ async def open_route_client(
         "admin_headers": people["admin"].headers,
     }
     accounts = {name: await _account(client, stack, customer) for name, customer in people.items()}
-    return RouteClient(stack, client, back_office, accounts, ids, logged_out.headers["Authorization"].encode())
+    alice, spent_token = people["alice"], logged_out.headers["Authorization"].encode()
+    return RouteClient(stack, client, back_office, accounts, ids, spent_token, alice)
 
 
 def headers_for(route_client: RouteClient, route: Route) -> dict[str, str]:

@@ -125,6 +125,9 @@ ORDERS = [
     Route("orderfc", "POST", "/v1/orders/checkout", users(201), _checkout),
     Route("orderfc", "GET", "/v1/orders/history", users()),
     Route("orderfc", "GET", "/v1/orders/{order_id}", owned()),
+    Route(
+        "orderfc", "POST", "/v1/orders/{order_id}/cancel", owned(), lambda _: {"reason": "by mistake"}, fresh="order"
+    ),
 ]
 
 PAYMENTS = [

@@ -37,7 +37,15 @@ SERVER_PORTS = {
     "xendit-simulator": [28090],
 }
 
-TOPICS = {"order.created", "stock.updated", "stock.rollback", "stock.rejected", "payment.success", "payment.failed"}
+TOPICS = {
+    "order.created",
+    "order.cancelled",
+    "stock.updated",
+    "stock.rollback",
+    "stock.rejected",
+    "payment.success",
+    "payment.failed",
+}
 _VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.]+)?")
 
 

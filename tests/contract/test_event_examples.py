@@ -38,8 +38,9 @@ FROM_GO = {
     "stock.rollback": STOCK_FROM_GO,
     "payment.success": b'{"order_id":1001,"status":"PAID","topic":"payment.success"}',
     "payment.failed": b'{"order_id":1001,"status":"EXPIRED","topic":"payment.failed"}',
-    # The Go system has none; this is the least that counts as one.
+    # The Go system has none of these; this is the least that counts as one.
     "stock.rejected": b'{"order_id":1001}',
+    "order.cancelled": b'{"order_id":1001}',
 }
 
 topics = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)

@@ -16,9 +16,10 @@ from chassis.http.dependencies import Db, state
 from chassis.http.routing import Router, accepts
 from chassis.ids import PathId, digits
 from orderfc.errors import OrderNotFound
-from orderfc.handler.schemas import STATUS_NAMES, CheckoutAnswer, CheckoutBody, OrderView
+from orderfc.handler.schemas import STATUS_NAMES, CancelBody, CheckoutAnswer, CheckoutBody, OrderView
 from orderfc.model import Status
 from orderfc.repository import orders
+from orderfc.usecase.cancel_order import cancel_order
 from orderfc.usecase.checkout import Checkout, CheckoutRequest
 
 router = Router(prefix="/v1/orders", tags=["orders"])
@@ -176,3 +177,15 @@ async def order(order_id: PathId, user: CurrentUser, db: Db) -> Response:
     if view is None:
         raise OrderNotFound(order_id)
     return _json(view)
+
+
+@router.post(
+    "/{order_id}/cancel", response_model=OrderView, responses=errors(404, 409, 503), summary="Cancel an unpaid order"
+)
+async def cancel(order_id: PathId, body: CancelBody, user: CurrentUser, db: Db) -> Response:
+    """Cancel an order of the caller that is not paid; an administrator may cancel any.
+
+    An order that is cancelled already is answered as it is. A completed or failed one is refused.
+    """
+    owner = None if user.is_admin else user.user_id
+    return _json(await cancel_order(db, order_id, owner, body.reason, by=user.user_id))

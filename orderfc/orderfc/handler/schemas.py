@@ -51,6 +51,14 @@ class CheckoutAnswer(BaseModel):
     order_id: int = Field(examples=[1001])
 
 
+class CancelBody(BaseModel):
+    """The body of POST /v1/orders/{id}/cancel."""
+
+    reason: Annotated[TrimmedText, Field(min_length=1, max_length=255)] = Field(
+        "cancelled on request", description="Why, for whoever looks at the order later", examples=["ordered by mistake"]
+    )
+
+
 class LineView(BaseModel):
     """A line of an order, at the price of its checkout."""
 

@@ -62,6 +62,12 @@ async def view(db: Database, order_id: int, owner: int | None) -> str | None:
     return text
 
 
+async def view_in(tx: Tx, order_id: int) -> str:
+    """Read an order as a transaction has left it."""
+    text: str = await tx.driver().fetchval(_ONE, order_id, None, column=1)
+    return text
+
+
 async def history(
     db: Database, user_id: int, *, before_id: int | None, status: Status | None, limit: int
 ) -> list[tuple[int, str]]:

@@ -39,6 +39,16 @@ SELECT ARRAY(SELECT order_id FROM unknown) AS unknown, ARRAY(SELECT event_id FRO
 """
 
 
+_LOCK = "SELECT status FROM orders WHERE id = $1 AND ($2::bigint IS NULL OR user_id = $2) FOR UPDATE"
+_CHANGE = """
+WITH changed AS (
+  UPDATE orders SET status = $3, updated_at = now() WHERE id = $1 AND status = $2
+  RETURNING id, status, extract(epoch FROM now() - created_at)::float8 AS age_s),
+noted AS (INSERT INTO order_history (order_id, status, cause) SELECT id, status, $4 FROM changed)
+SELECT status, age_s FROM changed
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What the statement found: events that are new, and the statuses before of their orders.
@@ -77,3 +87,18 @@ async def _apply(
     statuses = {order_id: Status(status) for order_id, status in zip(row["ids"], row["statuses"], strict=True)}
     moved = [(Status(status), age_s) for status, age_s in zip(row["moved"], row["ages_s"], strict=True)]
     return Told(row["unknown"], set(row["received"]), statuses, moved)
+
+
+async def lock(tx: Tx, order_id: int, owner: int | None) -> Status | None:
+    """Lock an order and return its status; None for an unknown order or one of another owner."""
+    status = await tx.driver().fetchval(_LOCK, order_id, owner)
+    return None if status is None else Status(status)
+
+
+async def change(tx: Tx, order_id: int, old: Status, new: Status, cause: Cause) -> list[tuple[Status, float]]:
+    """Change the status of an order that this transaction has locked, and append that to its history.
+
+    Returns its new status with the seconds since its checkout; nothing when it had another status.
+    """
+    rows = await tx.driver().fetch(_CHANGE, order_id, int(old), int(new), cause.value)
+    return [(Status(row["status"]), row["age_s"]) for row in rows]

@@ -1,12 +1,12 @@
 """What the metrics say about orders: how they move, and how long they take."""
 
 from collections import Counter as Counts
+from collections.abc import Sequence
 
 from prometheus_client import Counter
 
 from chassis.metrics import Histogram
-from orderfc.model import Cause
-from orderfc.repository.transitions import Told
+from orderfc.model import Cause, Status
 
 TRANSITIONS = Counter(
     "gocommerce_order_transitions_total", "Orders that were placed or changed, by status and cause", ["to", "cause"]
@@ -25,9 +25,9 @@ def placed() -> None:
     _PLACED.inc()
 
 
-def moved(told: Told, cause: Cause) -> None:
-    """Record what a committed statement has changed."""
-    for status, count in Counts(status for status, _ in told.moved).items():
+def moved(orders: Sequence[tuple[Status, float]], cause: Cause) -> None:
+    """Record the new status of each order that was changed and committed, with the seconds since its checkout."""
+    for status, count in Counts(status for status, _ in orders).items():
         TRANSITIONS.labels(status.wire, cause.value).inc(count)
-    for status, age_s in told.moved:
+    for status, age_s in orders:
         DURATION.labels(status.wire).observe(age_s)

@@ -1,7 +1,6 @@
 """payment.success and payment.failed: complete, cancel or fail the order, and return its stock."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from chassis.db.database import Database, Tx
 from chassis.errors import InvalidMessage
@@ -50,7 +49,7 @@ async def _apply(db: Database, named: Named, cause: Cause) -> list[Transition | 
             found = await transitions.apply_in(tx, Settings.service, told, cause)
             changes = changes_of(told, found, cause)
             await _return_stock(tx, [one for one, change in zip(named, changes, strict=True) if _returns_stock(change)])
-    measures.moved(found, cause)
+    measures.moved(found.moved, cause)
     return changes
 
 
@@ -66,10 +65,5 @@ async def _return_stock(tx: Tx, ended: Named) -> None:
 
 
 def _rollback(message: Message, order_id: int, lines: Sequence[tuple[int, int]]) -> Event:
-    payload = events.StockRollback(
-        order_id=order_id,
-        products=[events.StockQuantity(product_id=product_id, quantity=quantity) for product_id, quantity in lines],
-        event_time=datetime.now(UTC),
-    )
     with message_scope(message):
-        return Event.of(events.STOCK_ROLLBACK, events.order_key(order_id), payload)
+        return events.rollback(order_id, lines)

@@ -20,7 +20,7 @@ async def apply_stock_rejected(db: Database, run: Sequence[tuple[Message, StockR
     told = [(message.identity, rejected.order_id) for message, rejected in run]
     found = await transitions.apply(db, Settings.service, told, CAUSE)
     changes = changes_of(told, found, CAUSE)
-    measures.moved(found, CAUSE)
+    measures.moved(found.moved, CAUSE)
     for (message, rejected), change in zip(run, changes, strict=True):
         if change is not None:
             status = change.status.wire if change.status else "unchanged"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import AppError, Invalid, NotFound
-from orderfc.errors import InsufficientStock, PriceMismatch
+from orderfc.errors import InsufficientStock, NotCancellable, PriceMismatch
 from orderfc.model import (
     BasketLine,
     Cause,
@@ -17,6 +17,7 @@ from orderfc.model import (
     Product,
     Status,
     Transition,
+    cancel,
     check_total,
     may_return_stock,
     merge,
@@ -27,6 +28,7 @@ from orderfc.model import (
 
 CREATED, PROCESSING, COMPLETED, CANCELLED, FAILED = Status
 PAID, PAYMENT_FAILED, STOCK_REJECTED = Cause.PAID, Cause.PAYMENT_FAILED, Cause.STOCK_REJECTED
+CUSTOMER = Cause.CUSTOMER
 EVENTS = (PAID, PAYMENT_FAILED, STOCK_REJECTED)
 
 
@@ -36,12 +38,14 @@ EVENTS = (PAID, PAYMENT_FAILED, STOCK_REJECTED)
         (CREATED, PAID, COMPLETED, False),
         (CREATED, PAYMENT_FAILED, CANCELLED, True),
         (CREATED, STOCK_REJECTED, CANCELLED, False),
+        (CREATED, CUSTOMER, CANCELLED, True),
         (COMPLETED, PAYMENT_FAILED, FAILED, True),
         (COMPLETED, STOCK_REJECTED, FAILED, False),
         (CANCELLED, PAID, FAILED, False),
         (COMPLETED, PAID, None, False),
         (CANCELLED, PAYMENT_FAILED, None, False),
         (CANCELLED, STOCK_REJECTED, None, False),
+        *[(status, CUSTOMER, None, False) for status in (PROCESSING, COMPLETED, CANCELLED, FAILED)],
         *[(FAILED, cause, None, False) for cause in EVENTS],
         *[(PROCESSING, cause, None, False) for cause in EVENTS],
     ],
@@ -58,8 +62,19 @@ def test_the_table_of_the_update_has_what_each_cause_makes_of_each_status() -> N
     assert moves(PAYMENT_FAILED) == moves(STOCK_REJECTED) == [CANCELLED, None, FAILED, None, None]
 
 
-def test_only_a_payment_that_fails_may_return_stock() -> None:
-    assert [cause for cause in Cause if may_return_stock(cause)] == [PAYMENT_FAILED]
+def test_only_a_payment_that_fails_and_the_customer_may_return_stock() -> None:
+    assert [cause for cause in Cause if may_return_stock(cause)] == [PAYMENT_FAILED, CUSTOMER]
+
+
+def test_a_request_to_cancel_ends_an_open_order_and_leaves_a_cancelled_one() -> None:
+    assert cancel(7, CREATED) == Transition(CANCELLED, publish_rollback=True)
+    assert cancel(7, CANCELLED) == Transition()
+
+
+@pytest.mark.parametrize("status", [PROCESSING, COMPLETED, FAILED])
+def test_a_request_to_cancel_is_refused_once_the_order_is_paid_or_failed(status: Status) -> None:
+    with pytest.raises(NotCancellable, match=f"order 7 is {status.wire} and can't be cancelled any more"):
+        cancel(7, status)
 
 
 def declared(arrived: set[Cause]) -> Status:

@@ -11,6 +11,7 @@ from chassis.events import Message, parse
 from chassis.kafka.consumer import BatchHandler, Handler
 from paymentfc import events
 from paymentfc.config import Settings
+from paymentfc.usecase.close_cancelled_order import close_cancelled_order
 from paymentfc.usecase.close_rejected_order import close_rejected_order
 from paymentfc.usecase.register_payment import register_payment
 
@@ -24,6 +25,7 @@ def handlers(
             partial(order_created, db, settings, wake_invoices), partial(orders_created, db, settings, wake_invoices)
         ),
         events.STOCK_REJECTED: partial(stock_rejected, db, wake_closings),
+        events.ORDER_CANCELLED: partial(order_cancelled, db, wake_closings),
     }
 
 
@@ -41,3 +43,9 @@ async def stock_rejected(db: Database, wake: asyncio.Event, message: Message) ->
     rejected = parse(message, events.StockRejected)
     bind_contextvars(order_id=rejected.order_id)
     await close_rejected_order(db, wake, message, rejected)
+
+
+async def order_cancelled(db: Database, wake: asyncio.Event, message: Message) -> None:
+    cancelled = parse(message, events.OrderCancelled)
+    bind_contextvars(order_id=cancelled.order_id)
+    await close_cancelled_order(db, wake, message, cancelled)

@@ -29,9 +29,14 @@ class Reason(StrEnum):
 
     EXPIRED = "expired"
     STOCK_REJECTED = "stock_rejected"
+    ORDER_CANCELLED = "order_cancelled"
     INVOICE_REFUSED = "invoice_refused"
     GATEWAY_UNAVAILABLE = "gateway_unavailable"
     AMOUNT_MISMATCH = "amount_mismatch"
+
+
+# The order has heard of these itself, so that closing for them publishes nothing.
+KNOWN_TO_ORDER = (Reason.STOCK_REJECTED, Reason.ORDER_CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The rows of `payments`, and the tombstones of orders rejected before their payment existed.
+"""The rows of `payments`, and the tombstones of orders rejected or cancelled before their payment existed.
 
 A status changes in guarded statements only: each names the status it starts from.
 """
@@ -100,8 +100,8 @@ _FAILED_SHOWN = """
 id, order_id, user_id, amount, user_email, status, retry_count, coalesce(reason, '') AS notes, create_time, update_time
 """
 _FAILED = "FROM payments WHERE status IN ('EXPIRED', 'FAILED')"
-_HAS_TOMBSTONE = "SELECT true FROM rejected_orders WHERE order_id = $1"
-_ADD_TOMBSTONE = "INSERT INTO rejected_orders (order_id, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_TOMBSTONE = "SELECT cause FROM rejected_orders WHERE order_id = $1"
+_ADD_TOMBSTONE = "INSERT INTO rejected_orders (order_id, cause, reason) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +201,14 @@ async def sweep_later(db: Database, payment_id: int, wait_s: float) -> None:
         await connection.execute(_SWEEP_LATER, payment_id, wait_s)
 
 
-async def was_rejected(tx: Tx, order_id: int) -> bool:
-    """Whether stock.rejected of this order arrived before order.created."""
-    return bool(await tx.driver().fetchval(_HAS_TOMBSTONE, order_id))
+async def ended_as(tx: Tx, order_id: int) -> Reason | None:
+    """Return why this order was over before order.created arrived: the first of stock.rejected and order.cancelled."""
+    cause = await tx.driver().fetchval(_TOMBSTONE, order_id)
+    return None if cause is None else Reason(cause)
 
 
-async def add_tombstone(tx: Tx, order_id: int, reason: str) -> None:
-    await tx.driver().execute(_ADD_TOMBSTONE, order_id, reason)
+async def add_tombstone(tx: Tx, order_id: int, cause: Reason, reason: str) -> None:
+    await tx.driver().execute(_ADD_TOMBSTONE, order_id, cause.value, reason)
 
 
 async def by_order(db: Database, order_id: int, user_id: int | None = None) -> Payment | None:

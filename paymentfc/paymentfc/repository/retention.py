@@ -1,7 +1,7 @@
 """Removes what is no longer needed: finished work, bodies of callbacks, and what old payments hold of a person.
 
-Payments, anomalies, receipts and the tombstones of rejected orders are kept: they are money, or guard it. Audit entries
-leave the database when MongoDB has them, and not before.
+Payments, anomalies, receipts and the tombstones of rejected and cancelled orders are kept: they are money, or guard it.
+Audit entries leave the database when MongoDB has them, and not before.
 """
 
 from collections.abc import Sequence

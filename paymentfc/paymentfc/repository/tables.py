@@ -108,6 +108,7 @@ rejected_orders = Table(
     Column("order_id", BigInteger, primary_key=True, autoincrement=False),
     Column("reason", Text, nullable=False),
     _now("create_time"),
+    Column("cause", Text, nullable=False, server_default=text("'stock_rejected'")),
 )
 
 payment_callbacks = Table(

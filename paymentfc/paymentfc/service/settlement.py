@@ -18,7 +18,7 @@ from paymentfc.model.callback import (
     paid_twice,
 )
 from paymentfc.model.invoices import Invoice
-from paymentfc.model.payment import Payment, Reason, Status
+from paymentfc.model.payment import KNOWN_TO_ORDER, Payment, Reason, Status
 from paymentfc.repository import anomalies, audit, closings, payments, receipts
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.closings import Step
@@ -138,8 +138,7 @@ async def close(
 ) -> tuple[Event, ...]:
     """Close an open payment unpaid and have its invoice closed too; a no-op for a payment that is not open.
 
-    `at_gateway`: the invoice is closed there already. STOCK_REJECTED publishes nothing, because the order reads
-    stock.rejected itself.
+    `at_gateway`: the invoice is closed there already. What the order knows itself (KNOWN_TO_ORDER) is not published.
     """
     if not await payments.close(tx, payment.id, status, reason):
         return ()
@@ -150,7 +149,7 @@ async def close(
         await closings.add(tx, payment, payment.invoice_id, Step.LOOK_AGAIN, DAY_S)
     elif payment.invoice_id:
         await closings.add(tx, payment, payment.invoice_id, Step.EXPIRE)
-    return () if reason is Reason.STOCK_REJECTED else (failed(payment, status, reason.value),)
+    return () if reason in KNOWN_TO_ORDER else (failed(payment, status, reason.value),)
 
 
 async def close_invoice(tx: Tx, payment: Payment, invoice: Invoice) -> None:

@@ -11,7 +11,7 @@ from chassis.money import check_amount
 from paymentfc.config import Settings
 from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Outcome
-from paymentfc.model.payment import Reason, Status, external_id
+from paymentfc.model.payment import Status, external_id
 from paymentfc.repository import anomalies, audit, callbacks, payments, requests
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.registration import Created, register
@@ -57,13 +57,13 @@ def _check(order: OrderCreated, currency: str) -> None:
 
 
 async def _catch_up(tx: Tx, order_id: int, *, confirm: bool) -> list[Event]:
-    """Take up a rejection and callbacks that arrived before the order, then request the invoice if one is needed."""
+    """Take up an end and callbacks that arrived before the order, then request the invoice if one is needed."""
     payment = await payments.lock_payment(tx, order_id)
     events: list[Event] = []
     confirming = False
-    rejected = await payments.was_rejected(tx, payment.order_id)
-    if rejected:
-        events += await close(tx, payment, Status.FAILED, Reason.STOCK_REJECTED, ACTOR)
+    reason = await payments.ended_as(tx, payment.order_id)
+    if reason is not None:
+        events += await close(tx, payment, Status.FAILED, reason, ACTOR)
     waiting = await callbacks.waiting(tx, payment.external_id)
     for stored in waiting:
         payment = await payments.read_again(tx, payment)
@@ -77,7 +77,7 @@ async def _catch_up(tx: Tx, order_id: int, *, confirm: bool) -> list[Event]:
         resolved = applied.outcome is not Outcome.ANOMALY
         await anomalies.attach(tx, payment, stored.callback.invoice_id, resolved=resolved)
         events += applied.events
-    if rejected or waiting:
+    if reason is not None or waiting:
         payment = await payments.read_again(tx, payment)
     if payment.is_open:
         # The invoice of a callback exists: it is looked up before another one is made.

@@ -21,12 +21,13 @@ from paymentfc.claim_loop import SLOTS
 from paymentfc.client.payers import Payers
 from paymentfc.config import Settings
 from paymentfc.due_work import DueWork
-from paymentfc.events import OrderCreated, StockRejected
+from paymentfc.events import OrderCancelled, OrderCreated, StockRejected
 from paymentfc.handler.kafka import handlers
 from paymentfc.model.callback import Callback, Outcome
 from paymentfc.model.payment import Payment
 from paymentfc.repository import payments
 from paymentfc.usecase.check_invoices import CheckInvoices
+from paymentfc.usecase.close_cancelled_order import close_cancelled_order
 from paymentfc.usecase.close_rejected_order import close_rejected_order
 from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.create_invoice import CreateInvoice
@@ -91,6 +92,9 @@ class Bench:
     async def reject(self, message: Message, rejected: StockRejected) -> None:
         await close_rejected_order(self.db, asyncio.Event(), message, rejected)
 
+    async def cancel(self, message: Message, cancelled: OrderCancelled) -> None:
+        await close_cancelled_order(self.db, asyncio.Event(), message, cancelled)
+
     async def receive(self, callback: Callback) -> Outcome:
         return await self.receive_callback(callback, "{}", None)
 
@@ -118,6 +122,11 @@ class Bench:
     async def rejected(self, order_id: int) -> None:
         """Apply a new stock.rejected."""
         await self.reject(message("stock.rejected", order_id), StockRejected(order_id=order_id, reason="out of stock"))
+
+    async def cancelled(self, order_id: int) -> None:
+        """Apply a new order.cancelled."""
+        cancelled = OrderCancelled(order_id=order_id, reason="by mistake")
+        await self.cancel(message("order.cancelled", order_id), cancelled)
 
     async def invoice(self) -> None:
         await drain(self.create.claim_new, self.create.make)

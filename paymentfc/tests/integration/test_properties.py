@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chassis.db.database import Database
 from chassis.events import Message
 from paymentfc.config import Settings
-from paymentfc.events import OrderCreated, StockRejected
+from paymentfc.events import OrderCancelled, OrderCreated, StockRejected
 from paymentfc.model.callback import Callback
 from paymentfc.model.payment import Payment, Status
 from paymentfc.usecase.check_invoices import CheckInvoices
@@ -23,7 +23,9 @@ from .bench import Bench
 from .fakes import FakeXendit
 
 PAID_WORDS, AMOUNT = ("PAID", "SETTLED"), 150_000
-ORDER, REJECTION = "order.created", "stock.rejected"
+ORDER, REJECTION, CANCELLATION = "order.created", "stock.rejected", "order.cancelled"
+# The order knows these itself; the reason is that of a payment that they close.
+ENDS = {REJECTION: "stock_rejected", CANCELLATION: "order_cancelled"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class News:
     @property
     def leads_to(self) -> Status | None:
         """The status that an open payment takes; None for no change."""
-        if self.channel == REJECTION:
+        if self.channel in ENDS:
             return Status.FAILED
         if self.channel == "sweep" and not self.fits and self.status in PAID_WORDS:
             return Status.FAILED
@@ -60,7 +62,7 @@ class News:
     @property
     def anomalies(self) -> set[str]:
         """The kinds of anomaly that must be recorded in any case."""
-        if self.channel == REJECTION:
+        if self.channel in ENDS:
             return set()
         if self.twin:
             return {"unknown_invoice"}
@@ -97,6 +99,9 @@ async def play(bench: Bench, schedule: list[Burst[News]], payment: Payment | int
         elif news.channel == REJECTION:
             rejected = StockRejected(order_id=order_id, reason="out of stock")
             await bench.reject(received(REJECTION, order_id, delivery, example), rejected)
+        elif news.channel == CANCELLATION:
+            cancelled = OrderCancelled(order_id=order_id, reason="by mistake")
+            await bench.cancel(received(CANCELLATION, order_id, delivery, example), cancelled)
         elif news.channel == "webhook":
             invoice = f"twin-{order_id}" if news.twin else ours
             said = Callback(invoice, f"order-{order_id}", news.word, Decimal(news.amount), None, news.currency)
@@ -142,11 +147,11 @@ webhooks = st.builds(
     st.sampled_from([False] * 3 + [True]),
 )
 polls = st.builds(News, st.sampled_from(["poll", "sweep"]), words, amounts, st.sampled_from(["IDR", "IDR", "USD"]))
-rejections = st.just(News(REJECTION))
+ends = st.sampled_from([News(REJECTION), News(CANCELLATION)])
 
 
 @examples(60)
-@given(schedules(webhooks | polls | webhooks | polls | rejections))
+@given(schedules(webhooks | polls | webhooks | polls | ends))
 async def test_an_invoiced_payment_ends_as_the_first_news_says_and_every_other_case_is_on_record_once(
     bench: Bench, schedule: list[Burst[News]]
 ) -> None:
@@ -158,7 +163,7 @@ async def test_an_invoiced_payment_ends_as_the_first_news_says_and_every_other_c
     assert found.status in (first or {Status.PENDING})
 
     paid = any(news.leads_to is Status.PAID for news in told)
-    refund = paid and (found.status is not Status.PAID or News(REJECTION) in told)
+    refund = paid and (found.status is not Status.PAID or any(news.channel in ENDS for news in told))
     assert (found.late_paid_at is not None) is (paid and found.status is not Status.PAID)
     expected = {
         (f"twin-{number}" if news.twin else ours, kind, str(news.amount), news.currency)
@@ -168,8 +173,8 @@ async def test_an_invoiced_payment_ends_as_the_first_news_says_and_every_other_c
     expected |= {(ours, "paid_after_close", str(AMOUNT), "IDR")} if refund else set()
     assert await anomalies(bench, number) == sorted(expected)
 
-    # The order reads stock.rejected itself.
     failures = ["payment.failed"] if found.status is Status.EXPIRED or found.reason == "amount_mismatch" else []
+    assert found.reason not in ENDS.values() or found.reason in {ENDS.get(news.channel) for news in told}
     assert await topics(bench, number) == failures + (["payment.success"] if paid else [])
     moves = [
         event for event in await bench.audits(number) if event in ("payment.paid", "payment.expired", "payment.failed")
@@ -186,7 +191,7 @@ early = st.builds(
 
 
 @examples(50)
-@given(schedules(early | early | rejections | st.just(News(ORDER))))
+@given(schedules(early | early | ends | st.just(News(ORDER))))
 async def test_news_that_overtakes_its_order_is_applied_or_on_record_when_the_order_appears(
     bench: Bench, schedule: list[Burst[News]]
 ) -> None:
@@ -205,9 +210,9 @@ async def test_news_that_overtakes_its_order_is_applied_or_on_record_when_the_or
     assert found.invoice_id not in open_cases
     assert paid - {found.invoice_id} <= open_cases, "money for another invoice is for a person to give back"
     assert found.status is not Status.EXPIRED or found.invoice_id in ended
-    assert found.status is not Status.FAILED or News(REJECTION) in told
+    assert found.status is not Status.FAILED or found.reason in {ENDS.get(news.channel) for news in told}
     assert (found.status is Status.PENDING) is not bool(told - {News(ORDER)})
-    if settled and (found.status is not Status.PAID or News(REJECTION) in told):
+    if settled and (found.status is not Status.PAID or any(news.channel in ENDS for news in told)):
         assert "paid_after_close" in {case[1] for case in await anomalies(bench, number)}
 
     failures = ["payment.failed"] if found.status is Status.EXPIRED else []

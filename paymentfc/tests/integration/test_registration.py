@@ -7,7 +7,7 @@ import pytest
 
 from paymentfc.events import OrderCreated
 from paymentfc.model.callback import Outcome
-from paymentfc.model.payment import Status, external_id
+from paymentfc.model.payment import Reason, Status, external_id
 from paymentfc.repository import callbacks, payments
 from testkit import eventually
 
@@ -59,7 +59,7 @@ async def test_what_comes_while_the_order_waits_for_its_turn_is_taken_up(bench: 
         registering = asyncio.ensure_future(bench.register(message("order.created", order_id), order))
         await eventually(waits)
         if news == "rejection":
-            await payments.add_tombstone(tx, order_id, "out of stock")
+            await payments.add_tombstone(tx, order_id, Reason.STOCK_REJECTED, "out of stock")
         else:
             paid = bench.about(await bench.invoiced(), invoice_id="early", external_id=external_id(order_id))
             bench.xendit.agree(paid)

@@ -29,6 +29,7 @@ def _clean_log_context() -> Iterator[None]:
     [
         ("order.created", b'{"order_id": 7, "user_id": 3, "total_amount": 150000}'),
         ("stock.rejected", b'{"order_id": 7, "reason": "out of stock"}'),
+        ("order.cancelled", b'{"order_id": 7, "reason": "by mistake"}'),
     ],
 )
 async def test_log_lines_about_a_failing_handler_name_the_order(topic: str, body: bytes) -> None:

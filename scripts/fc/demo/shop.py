@@ -71,6 +71,12 @@ class Customer:
         answer.raise_for_status()
         return dict(answer.json())
 
+    async def cancel(self, order_id: int) -> None:
+        """Cancel an order. Raises HTTPStatusError for a refusal."""
+        url = f"{self._urls['orderfc']}/v1/orders/{order_id}/cancel"
+        answer = await self._client.post(url, headers=self.headers, json={"reason": "ordered by mistake"})
+        answer.raise_for_status()
+
     async def payment(self, order_id: int) -> dict[str, Any]:
         """Return the payment of an order; an empty dictionary before it exists."""
         answer = await self._client.get(f"{self._urls['paymentfc']}/v1/payments/{order_id}", headers=self.headers)

@@ -18,10 +18,11 @@ from fc.stack.errors import StackError
 Record = Any
 
 _OPEN = "SELECT id, created_at FROM orders WHERE status IN (0, 1) ORDER BY id"
-# Unpublished events matter for every order; a rollback belongs to an order that is already cancelled.
+# Unpublished events matter for every order; these two belong to an order that is already cancelled.
 _EVENTS = """
 SELECT id, event_id, topic, key, created_at, published_at, parked_at, next_attempt_at, attempts, last_error FROM outbox
-WHERE published_at IS NULL OR key = ANY($1::text[]) OR topic = 'stock.rollback' ORDER BY id
+WHERE published_at IS NULL OR key = ANY($1::text[])
+  OR topic IN ('stock.rollback', 'order.cancelled') ORDER BY id
 """
 _PAYMENTS = """
 SELECT p.order_id, p.status, p.invoice_url, p.invoice_time, p.expires_at, p.create_time, p.update_time,

@@ -47,7 +47,13 @@ def test_each_topic_goes_from_its_use_cases_to_its_consumers_with_the_changes_of
     ]
     assert found["payment.failed orderfc"][3:5] == ["created→cancelled, completed→failed", "`stock.rollback`"]
     assert "receive_callback" in found["payment.failed orderfc"][1]
-    assert len(found) == 7
+    assert found["order.cancelled paymentfc"][1:5] == [
+        "orderfc: cancel_order",
+        "paymentfc: close_cancelled_order",
+        "-",
+        "-",
+    ]
+    assert len(found) == 8
 
 
 def test_every_arrow_is_in_the_picture(checkout: Path) -> None:

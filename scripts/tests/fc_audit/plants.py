@@ -155,6 +155,15 @@ PLANTS = {
     "payment.failed although stock was rejected": Plant(
         ("event_failed",), "rejected", lambda made: made.publish("payment.failed", 3)
     ),
+    "no order.cancelled": Plant(
+        ("event_cancelled", "event_ghost"), "cancelled", None, drop("orderfc", "order.cancelled")
+    ),
+    "order.cancelled of an order that nobody cancelled": Plant(
+        ("event_cancelled",), "expired", lambda made: made.publish("order.cancelled", 4)
+    ),
+    "paid and cancelled, but the stock is kept": Plant(
+        ("stock_held",), "cancelled while it was paid", None, ledger("state = 'TAKEN'")
+    ),
     "no stock.rejected": Plant(
         ("event_rejected", "event_ghost"), "rejected", None, drop("productfc", "stock.rejected")
     ),

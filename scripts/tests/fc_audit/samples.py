@@ -6,7 +6,7 @@ from chassis.ids import uuid7
 
 from .pieces import LINES, TOTAL, USER, Ending, Row, Sample, anomaly_of, callback_of, invoice_of
 
-STATUS = {"paid": 2, "payment_failed": 3, "stock_rejected": 3}
+STATUS = {"paid": 2, "payment_failed": 3, "stock_rejected": 3, "customer": 3}
 
 ENDINGS = {
     "open": Ending((), "PENDING", "TAKEN"),
@@ -24,6 +24,10 @@ ENDINGS = {
     "never taken, then paid": Ending(("payment_failed", "paid"), "EXPIRED", "TOMBSTONE", "expired", late=True),
     "expired and rejected, then paid": Ending(("payment_failed", "paid"), "EXPIRED", "REJECTED", "expired", late=True),
     "rejected, then paid": Ending(("stock_rejected", "paid"), "FAILED", "REJECTED", "stock_rejected", late=True),
+    "cancelled": Ending(("customer",), "FAILED", "RELEASED", "order_cancelled"),
+    "cancelled before it was taken": Ending(("customer",), "FAILED", "TOMBSTONE", "order_cancelled"),
+    "cancelled, then paid": Ending(("customer", "paid"), "FAILED", "RELEASED", "order_cancelled", late=True),
+    "cancelled while it was paid": Ending(("customer", "paid"), "PAID", "RELEASED"),
 }
 
 
@@ -71,8 +75,10 @@ def _order(made: Sample) -> None:
         payment_method="X",
     )
     made.publish("stock.updated", 0, products=_products())
-    if "payment_failed" in made.ending.causes:
+    if {"payment_failed", "customer"} & set(made.ending.causes):
         made.publish("stock.rollback", 4, products=_products())
+    if "customer" in made.ending.causes:
+        made.publish("order.cancelled", 4, reason="by mistake")
 
 
 def _lines_and_key(made: Sample) -> None:
@@ -156,7 +162,7 @@ def _payment(made: Sample) -> None:
         made.publish("payment.success", 3, status="PAID", topic="payment.success")
         outcome = "paid" if ending.payment == "PAID" else "paid_after_close"
         made.add("paymentfc", "payment_callbacks", **callback_of(made, outcome))
-    if made.closed and ending.reason != "stock_rejected":
+    if made.closed and ending.reason not in ("stock_rejected", "order_cancelled"):
         made.publish("payment.failed", 3, status=ending.payment, topic="payment.failed", reason=ending.reason)
     _witnesses(made)
 

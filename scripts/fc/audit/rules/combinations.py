@@ -14,6 +14,7 @@ STEPS = frozenset(
         (CREATED, COMPLETED, "paid"),
         (CREATED, CANCELLED, "payment_failed"),
         (CREATED, CANCELLED, "stock_rejected"),
+        (CREATED, CANCELLED, "customer"),
         (COMPLETED, FAILED, "payment_failed"),
         (COMPLETED, FAILED, "stock_rejected"),
         (CANCELLED, FAILED, "paid"),
@@ -28,6 +29,10 @@ class Pay(StrEnum):
     MISSING = "missing"
     PENDING = "PENDING"
     PAID = "PAID"
+    # The same, of an order that its customer has cancelled.
+    MISSING_CANCELLED = "missing, order cancelled"
+    PENDING_CANCELLED = "PENDING, order cancelled"
+    PAID_CANCELLED = "PAID, order cancelled"
     CLOSED = "closed unpaid"
     CLOSED_LATE = "closed unpaid, then paid"
     REJECTED = "closed, stock rejected"
@@ -59,6 +64,9 @@ SETTLED: frozenset[Triple] = frozenset(
         (CANCELLED, Pay.REJECTED, Stock.REJECTED),
         # Money was received for an order without stock: a refund is due.
         (FAILED, Pay.PAID, Stock.REJECTED),
+        (FAILED, Pay.PAID_CANCELLED, Stock.RELEASED),
+        (FAILED, Pay.PAID_CANCELLED, Stock.TOMBSTONE),
+        (FAILED, Pay.PAID_CANCELLED, Stock.REJECTED),
         (FAILED, Pay.CLOSED_LATE, Stock.RELEASED),
         (FAILED, Pay.CLOSED_LATE, Stock.TOMBSTONE),
         (FAILED, Pay.CLOSED_LATE, Stock.REJECTED),
@@ -68,15 +76,23 @@ SETTLED: frozenset[Triple] = frozenset(
 """All combinations of an order at rest; the first one lasts until its payment ends."""
 
 _LATE = (Pay.CLOSED_LATE, Pay.REJECTED_LATE)
+_CANCELLED = {
+    Pay.MISSING: Pay.MISSING_CANCELLED,
+    Pay.PENDING: Pay.PENDING_CANCELLED,
+    Pay.PAID: Pay.PAID_CANCELLED,
+}
+_OF_CUSTOMER = tuple(_CANCELLED.values())
 _BEFORE_ROLLBACK = (Stock.NONE, Stock.TAKEN, Stock.REJECTED)
 _ANY_STOCK = (*_BEFORE_ROLLBACK, Stock.RELEASED, Stock.TOMBSTONE)
 _NEEDS_REJECTION = (Pay.REJECTED, Pay.REJECTED_LATE)
 
 
 def _passing() -> Iterable[Triple]:
-    yield from product((CREATED,), Pay, _BEFORE_ROLLBACK)
+    yield from product((CREATED,), (pay for pay in Pay if pay not in _OF_CUSTOMER), _BEFORE_ROLLBACK)
     yield from product((COMPLETED,), (Pay.PAID, *_LATE), _BEFORE_ROLLBACK)
     yield from product((CANCELLED,), (Pay.CLOSED, Pay.REJECTED, *_LATE), _ANY_STOCK)
+    yield from product((CANCELLED,), _OF_CUSTOMER, _ANY_STOCK)
+    yield from product((FAILED,), (Pay.PAID_CANCELLED,), _ANY_STOCK)
     # stock.rejected reached the order first.
     yield from product((CANCELLED,), (Pay.MISSING, Pay.PENDING, Pay.PAID), (Stock.REJECTED,))
     yield from product((FAILED,), _LATE, _ANY_STOCK)
@@ -88,11 +104,11 @@ PASSING: frozenset[Triple] = frozenset(
 """The combinations of an order with messages in flight, in whatever order they arrive."""
 
 
-def pay_state(payment: Payment | None) -> Pay:
-    if payment is None:
-        return Pay.MISSING
-    if not payment.is_closed:
-        return Pay(payment.status)
+def pay_state(payment: Payment | None, *, cancelled: bool = False) -> Pay:
+    """Return the state of a payment, `cancelled` says whether the customer has cancelled its order."""
+    if payment is None or not payment.is_closed:
+        pay = Pay(payment.status) if payment else Pay.MISSING
+        return _CANCELLED[pay] if cancelled else pay
     if payment.reason == "stock_rejected":
         return Pay.REJECTED_LATE if payment.late_paid_at else Pay.REJECTED
     return Pay.CLOSED_LATE if payment.late_paid_at else Pay.CLOSED

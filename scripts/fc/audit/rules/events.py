@@ -38,15 +38,27 @@ def checkout(dossier: Dossier, context: Context) -> Iterator[Fault]:
 
 
 @rule(
-    "event_rollback", "stock.rollback is published once when a payment's failure cancels or fails an order, else never."
+    "event_rollback",
+    "stock.rollback is published once when a payment's failure or the customer ends an order, else never.",
 )
 def rollback(dossier: Dossier, context: Context) -> Iterator[Fault]:
     """Count the events; an order cancelled by stock.rejected holds no stock."""
-    due = [step for step in dossier.history if step.cause == "payment_failed"]
+    due = [step for step in dossier.history if step.cause in ("payment_failed", "customer")]
     since = due[0].created_at if due else dossier.order.updated_at if dossier.order else None
     why = f"{STATUS_NAMES[due[0].status]} by {due[0].cause}" if due else "no payment has failed"
     if since:
         yield from _count(dossier.order_events, "stock.rollback", 1 if due else 0, why, since, context)
+
+
+@rule(
+    "event_cancelled", "order.cancelled is published exactly once for an order that its customer cancelled, else never."
+)
+def cancelled(dossier: Dossier, context: Context) -> Iterator[Fault]:
+    due = [step for step in dossier.history if step.cause == "customer"]
+    since = due[0].created_at if due else dossier.order.updated_at if dossier.order else None
+    why = "cancelled by the customer" if due else "not cancelled by the customer"
+    if since:
+        yield from _count(dossier.order_events, "order.cancelled", 1 if due else 0, why, since, context)
 
 
 @rule(
@@ -62,11 +74,11 @@ def success(dossier: Dossier, context: Context) -> Iterator[Fault]:
         yield from _count(dossier.payment_events, "payment.success", 1 if paid else 0, why, since, context)
 
 
-@rule("event_failed", "Every closed payment has published exactly one payment.failed, unless the stock was rejected.")
+@rule("event_failed", "Every closed payment has published exactly one payment.failed, unless its order knew.")
 def failed(dossier: Dossier, context: Context) -> Iterator[Fault]:
-    """Count the events; the order reads stock.rejected itself."""
+    """Count the events; the order reads stock.rejected itself, and has published order.cancelled."""
     for payment in dossier.payments:
-        due = payment.is_closed and payment.reason != "stock_rejected"
+        due = payment.is_closed and payment.reason not in ("stock_rejected", "order_cancelled")
         why = f"{payment.status}, {payment.reason or 'no reason'}"
         # Money received late has changed the row since; its creation is a lower bound.
         since = payment.create_time if payment.late_paid_at else payment.update_time

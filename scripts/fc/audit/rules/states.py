@@ -25,7 +25,8 @@ def _triple(dossier: Dossier) -> Triple | None:
     """Return the combination, or None where a part is missing, which another rule reports."""
     if dossier.order is None or dossier.payment is None:
         return None
-    return dossier.order.status, pay_state(dossier.payment), stock_state(dossier.ledger)
+    cancelled = any(step.cause == "customer" for step in dossier.history)
+    return dossier.order.status, pay_state(dossier.payment, cancelled=cancelled), stock_state(dossier.ledger)
 
 
 def _since(dossier: Dossier) -> datetime:

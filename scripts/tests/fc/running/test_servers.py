@@ -21,7 +21,15 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 Fc = Callable[[str], Ended]
 
-TOPICS = ("order.created", "payment.failed", "payment.success", "stock.rejected", "stock.rollback", "stock.updated")
+TOPICS = (
+    "order.cancelled",
+    "order.created",
+    "payment.failed",
+    "payment.success",
+    "stock.rejected",
+    "stock.rollback",
+    "stock.updated",
+)
 
 
 SCHEMA_CHANGES = (

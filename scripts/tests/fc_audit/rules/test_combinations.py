@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from fc.audit.rules.combinations import PASSING, SETTLED, STEPS, Pay, Stock, Triple
-from orderfc.model import Cause, transition
+from orderfc.model import Cause, cancel, transition
 from orderfc.model import Status as OrderStatus
 from paymentfc.model.callback import Callback, Outcome, decide
 from paymentfc.model.payment import Payment
@@ -16,6 +16,11 @@ from productfc.model import Entry, Line, decide_return, decide_take
 
 LINE = Line(1, 1)
 STOCK = ("stock.updated", "stock.rollback")
+CANCELLED = {
+    Pay.MISSING: Pay.MISSING_CANCELLED,
+    Pay.PENDING: Pay.PENDING_CANCELLED,
+    Pay.PAID: Pay.PAID_CANCELLED,
+}
 CAUSES = {"payment.success": Cause.PAID, "payment.failed": Cause.PAYMENT_FAILED, "stock.rejected": Cause.STOCK_REJECTED}
 
 
@@ -26,7 +31,8 @@ class World:
     order: OrderStatus = OrderStatus.CREATED
     payment: Pay = Pay.MISSING
     ledger: tuple[Entry, ...] = ()
-    buried: bool = False
+    buried: Pay | None = None
+    cancelled: bool = False
     free: int = 0
     travelling: frozenset[tuple[str, str]] = frozenset({("order.created", "paymentfc"), ("stock.updated", "productfc")})
 
@@ -35,7 +41,8 @@ class World:
         """Return the combination as the auditor classifies it."""
         states = {Stock(entry.state) for entry in self.ledger} or {Stock.NONE}
         [state] = states
-        return int(self.order), self.payment, state
+        pay = CANCELLED.get(self.payment, self.payment) if self.cancelled else self.payment
+        return int(self.order), pay, state
 
 
 def publish(world: World, *messages: tuple[str, str]) -> World:
@@ -45,6 +52,14 @@ def publish(world: World, *messages: tuple[str, str]) -> World:
 def close(world: World) -> World:
     """Close an open payment because it expired or was refused."""
     return publish(replace(world, payment=Pay.CLOSED), ("payment.failed", "orderfc"))
+
+
+def cancelled(world: World) -> World:
+    """Let the customer cancel, as orderfc does."""
+    change = cancel(1, world.order)
+    assert (change.status, change.publish_rollback) == (OrderStatus.CANCELLED, True)
+    world = replace(world, order=OrderStatus.CANCELLED, cancelled=True)
+    return publish(world, ("stock.rollback", "productfc"), ("order.cancelled", "paymentfc"))
 
 
 def money(world: World) -> World | None:
@@ -90,10 +105,11 @@ def arrive(world: World, message: tuple[str, str]) -> World:
         world = replace(world, order=change.status if change.status is not None else world.order)
         return publish(world, ("stock.rollback", "productfc")) if change.publish_rollback else world
     if topic == "order.created":
-        return replace(world, payment=Pay.REJECTED if world.buried else Pay.PENDING)
+        return replace(world, payment=world.buried or Pay.PENDING)
+    ended = Pay.REJECTED if topic == "stock.rejected" else Pay.CLOSED
     if world.payment is Pay.MISSING:
-        return replace(world, buried=True)
-    return replace(world, payment=Pay.REJECTED) if world.payment is Pay.PENDING else world
+        return replace(world, buried=world.buried or ended)
+    return replace(world, payment=ended) if world.payment is Pay.PENDING else world
 
 
 def at_productfc(world: World, topic: str) -> World:
@@ -111,6 +127,8 @@ def steps(world: World) -> Iterator[World]:
         yield arrive(world, message)
     if world.payment is Pay.PENDING:
         yield close(world)
+    if world.order is OrderStatus.CREATED:
+        yield cancelled(world)
     if (paid := money(world)) is not None:
         yield paid
 
