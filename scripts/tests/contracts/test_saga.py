@@ -82,7 +82,10 @@ def test_a_use_case_that_begins_to_publish_changes_the_page(checkout: Path) -> N
     file = checkout / "orderfc/orderfc/usecase/apply_stock_rejected.py"
     file.write_text(file.read_text("utf-8") + "\nALSO = Event.of(orderfc.events.STOCK_ROLLBACK, 'k', None)\n", "utf-8")
     plant(checkout, str(file.relative_to(checkout)), "import Sequence\n", "import Sequence\nimport orderfc.events\n")
-    assert rows(checkout)["stock.rollback productfc"][1] == "orderfc: apply_payment_result, apply_stock_rejected"
+    assert (
+        rows(checkout)["stock.rollback productfc"][1]
+        == "orderfc: apply_payment_result, apply_stock_rejected, cancel_order"
+    )
 
 
 def test_another_transition_changes_the_page(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
