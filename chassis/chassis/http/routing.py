@@ -1,6 +1,7 @@
 """The routes of all services: each bounds its body, may count its caller before that, and parses JSON exactly."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from decimal import Decimal
 from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -45,11 +46,13 @@ class _ExactRequest(Request):
     async def json(self) -> Any:
         """Return the JSON value of the body. Raises the refusal 400."""
         try:
-            return exact_json.parse(await self.body())
+            content = exact_json.parse(await self.body())
         except exact_json.ForbiddenText as error:
             raise HTTPException(400, str(error)) from error
         except ValueError as error:
             raise HTTPException(400, f"The body is not valid JSON: {error}") from error
+        # FastAPI reads the fields of a model from the attributes of any object, and a Decimal is one.
+        return float(content) if isinstance(content, Decimal) else content
 
 
 class Route(RepeatedRoute):

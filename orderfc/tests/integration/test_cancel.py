@@ -107,6 +107,16 @@ async def test_a_reason_that_no_event_can_carry_is_refused(shop: Shop, reason: o
     assert (await shop.order(user, order_id))["status"] == "created"
 
 
+@pytest.mark.parametrize("content", ["1.5", "1e400", "7", '"x"', "[]", "null", ""])
+async def test_a_body_that_is_no_object_cancels_nothing(shop: Shop, content: str) -> None:
+    user = shop.user()
+    order_id = await placed(shop, user)
+    headers = user | {"Content-Type": "application/json"}
+    answer = await shop.http.post(f"/v1/orders/{order_id}/cancel", headers=headers, content=content)
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed")
+    assert (await shop.order(user, order_id))["status"] == "created"
+
+
 @pytest.mark.parametrize(("topic", "end"), [("payment.success", 4), ("payment.failed", 3), ("stock.rejected", 3)])
 async def test_what_arrives_after_the_cancellation_publishes_nothing_and_money_fails_the_order(
     shop: Shop, topic: str, end: int
