@@ -1,26 +1,21 @@
-"""The use-cases of a payment service, as the tests run them, and the loops over them."""
+"""The use-cases of a payment service, as the tests run them."""
 
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from prometheus_client import REGISTRY
-
 from chassis.auth.tokens import Principal, encode_token
 from chassis.db.database import Database
 from chassis.events import Message
 from chassis.kafka.consumer import BatchHandler
-from paymentfc.app import invoice_loops
 from paymentfc.claim_loop import SLOTS
 from paymentfc.client.payers import Payers
 from paymentfc.config import Settings
-from paymentfc.due_work import DueWork
 from paymentfc.events import OrderCancelled, OrderCreated, StockRejected
 from paymentfc.handler.kafka import handlers
 from paymentfc.model.callback import Callback, Outcome
@@ -34,13 +29,9 @@ from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.register_payment import register_payment
 from paymentfc.usecase.request_invoice import RequestInvoice
-from testkit import eventually
 
 from .fakes import FakeUsers, FakeXendit
 
-REPLICAS = 3
-NEVER_S = 3_600.0
-LOOPS = ("pending requests", "failed requests", "due work")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 _order_ids = itertools.count(1)
 
@@ -218,40 +209,6 @@ async def drain(
         await asyncio.gather(*(work(item) for item in items))
         count += len(items)
     return count
-
-
-def _rounds() -> list[float]:
-    """Return how often each of LOOPS has run."""
-    labels = [{"loop": name, "outcome": "done"} for name in LOOPS]
-    return [REGISTRY.get_sample_value("gocommerce_loop_runs_total", label) or 0 for label in labels]
-
-
-@asynccontextmanager
-async def running(bench: Bench, **intervals: float) -> AsyncIterator[None]:
-    """Run the loops that make invoices, with the bench's gateway; without `intervals` they only run when woken."""
-    never = dict.fromkeys(("scheduler_pending_interval_s", "scheduler_retry_interval_s"), NEVER_S)
-    due = DueWork(bench.db, bench.settings.model_copy(update=never | intervals))
-    due.requests.wake = bench.wake
-    loops = [due, *invoice_loops(due, bench.create, bench.checks)]
-    stop = asyncio.Event()
-    before = _rounds()
-    started = [asyncio.ensure_future(loop.run(stop)) for loop in loops if loop.name in LOOPS]
-    assert len(started) == len(LOOPS)
-    try:
-        await eventually(lambda: all(now > then for now, then in zip(_rounds(), before, strict=True)))
-        yield
-    finally:
-        stop.set()
-        await asyncio.gather(*started)
-
-
-@asynccontextmanager
-async def replicas(bench: Bench) -> AsyncIterator[list[Bench]]:
-    """Yield three services, each with a pool of its own, on one database and one gateway."""
-    databases = [Database(bench.settings) for _ in range(REPLICAS)]
-    yield [Bench(bench.settings, db, bench.xendit, bench.users) for db in databases]
-    for db in databases:
-        await db.close()
 
 
 def bearer(settings: Settings, user_id: int, role: str = "user") -> dict[str, str]:

@@ -10,7 +10,8 @@ from paymentfc.model.payment import Payment, Status
 from paymentfc.repository.requests import RequestStatus
 from testkit import eventually
 
-from .bench import Bench, drain, replicas, running
+from .bench import Bench, drain
+from .loops import replicas, running
 
 MANY = 60
 AGE = "UPDATE payments SET create_time = now() - $1 * interval '1 second'"
