@@ -23,8 +23,7 @@ async def has_url(bench: Bench, payment: Payment) -> bool:
 
 
 async def count(bench: Bench, table_and_condition: str) -> int:
-    [row] = await bench.rows(f"SELECT count(*) AS n FROM {table_and_condition}")
-    return int(row["n"])
+    return int((await bench.rows(f"SELECT count(*) AS n FROM {table_and_condition}"))[0]["n"])
 
 
 async def test_directly_an_order_wakes_the_loop_and_in_batch_it_waits_for_the_interval(bench: Bench) -> None:

@@ -18,7 +18,8 @@ from paymentfc.repository.closings import Step
 from paymentfc.repository.due import _DUE, Due, due
 from testkit import eventually
 
-from .bench import NEVER_S, Bench
+from .bench import Bench
+from .loops import NEVER_S
 
 Claim = Callable[[int], Awaitable[Sequence[object]]]
 CLAIMS: dict[str, Callable[[Bench], Claim]] = {
