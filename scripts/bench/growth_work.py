@@ -121,7 +121,7 @@ async def _register(tx: Tx, number: int) -> None:
     entries = [audit.values(audit.AuditEvent.PAYMENT_CREATED, "x") for _ in run]
     if len(await register(tx, "paymentfc", run, "IDR", entries)) != number:
         raise RuntimeError("an order has a payment already")
-    await payments.was_rejected(tx, orders[0])
+    await payments.ended_as(tx, orders[0])
     await callbacks.waiting(tx, external_id(orders[0]))
 
 
