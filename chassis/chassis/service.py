@@ -14,7 +14,7 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from grpc import aio
 
-from chassis import failpoint, logging, processes, telemetry
+from chassis import failpoint, logging, process_metrics, processes, telemetry
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load, vault_session
 from chassis.db import backlog, hints, housekeeping, sessions
@@ -90,7 +90,7 @@ class Service:
         """Build the parts and assemble the process; without `workers` it serves requests only."""
         parts = await self.build(settings)
         ready, close = parts.resources.ready, parts.resources.close
-        tasks: list[Task] = [*parts.api_loops, *(parts.loops if workers else ())]
+        tasks: list[Task] = [process_metrics.Reporter(), *parts.api_loops, *(parts.loops if workers else ())]
         last: list[Task] = []
         if parts.handlers:
             producer, db = parts.resources.add("kafka", Producer(settings)), parts.resources.db

@@ -23,6 +23,7 @@ from paymentfc.repository.audit import AuditLog
 from paymentfc.repository.requests import Claim
 from paymentfc.usecase.check_invoices import CheckInvoices
 from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
+from paymentfc.usecase.count_anomalies import count_anomalies
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import deliver_audit
 from paymentfc.usecase.receive_callback import ReceiveCallback
@@ -31,6 +32,7 @@ from paymentfc.warm_up import WarmUp
 
 # More than in other loops: in a burst, invoices that are made together share the statements that claim and store them.
 NEW_INVOICES = 16
+ANOMALIES_S = 30.0
 
 
 async def build(settings: Settings) -> Parts:
@@ -64,6 +66,7 @@ async def build(settings: Settings) -> Parts:
         handlers=kafka.handlers(db, settings, due.requests.wake, due.closings.wake),
         loops=[
             *invoice_loops(due, create, checks, users.connect),
+            Loop("count anomalies", ANOMALIES_S, partial(count_anomalies, db)),
             audit_loop(due, partial(deliver_audit, db, audit_log)),
         ],
         # Woken by the webhook, so it runs where HTTP is served. Also when confirmation is off: some may wait for it.

@@ -22,6 +22,7 @@ import productfc.app
 import productfc.events
 from chassis.errors import InvalidMessage
 from chassis.events import Event, Message, parse, wire_headers
+from chassis.kafka.consumed import consumed
 from chassis.kafka.partition import PartitionWorker
 from chassis.kafka.producer import Producer
 from chassis.kafka.topics import dlq
@@ -92,7 +93,14 @@ async def dead_letter(record: Record) -> dict[str, str]:
         parse(message, productfc.events.StockUpdated)
 
     kafka = OneRecord(record)
-    worker = PartitionWorker(kafka, PARTITION, handler, cast("Producer", kafka), max_tries=1, group="productfc")
+    worker = PartitionWorker(
+        kafka,
+        PARTITION,
+        handler,
+        cast("Producer", kafka),
+        max_tries=1,
+        metrics=consumed(PARTITION.topic, "productfc"),
+    )
     worker.start(asyncio.get_running_loop().create_future())
     await eventually(lambda: kafka.sent)
     await worker.drain(1)

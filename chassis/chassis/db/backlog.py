@@ -13,6 +13,7 @@ PENDING = Gauge(
     "gocommerce_outbox_pending", "Events committed and not yet acknowledged, counted up to 100,000 in each state"
 )
 PARKED = Gauge("gocommerce_outbox_parked", "Events parked after the configured tries, tried again every five minutes")
+OLDEST = Gauge("gocommerce_outbox_oldest_age_seconds", "Age of the oldest event that is pending, 0 without one")
 
 REPORT_S = 5.0
 
@@ -22,6 +23,7 @@ async def look(db: Database, connection: asyncpg.Connection) -> float | None:
     counts = await outbox.counts(connection)
     PENDING.set(counts.pending)
     PARKED.set(counts.parked)
+    OLDEST.set(counts.oldest_age_s)
     db.outbox_counted_at = asyncio.get_running_loop().time()
     return counts.due_in_s
 

@@ -31,13 +31,15 @@ _RETRY_EVENT = "UPDATE outbox SET next_attempt_at = now() WHERE event_id = $1 AN
 _COUNTS = """
 SELECT fresh.n + waiting.n AS pending, parked.n AS parked,
   CASE WHEN fresh.n > 0 OR greatest(waiting.n, parked.n) = $1 THEN 0
-    ELSE extract(epoch FROM least(waiting.next, parked.next) - now())::float8 END AS due_in_s
+    ELSE extract(epoch FROM least(waiting.next, parked.next) - now())::float8 END AS due_in_s,
+  (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox
+    WHERE id = least(fresh.first, waiting.first)) AS oldest_age_s
 FROM
-  (SELECT count(*) AS n FROM (
-    SELECT FROM outbox WHERE published_at IS NULL AND next_attempt_at IS NULL
+  (SELECT count(*) AS n, min(id) AS first FROM (
+    SELECT id FROM outbox WHERE published_at IS NULL AND next_attempt_at IS NULL
     ORDER BY topic, id LIMIT $1) AS f) AS fresh,
-  (SELECT count(*) AS n, min(next_attempt_at) AS next FROM (
-    SELECT next_attempt_at FROM outbox
+  (SELECT count(*) AS n, min(next_attempt_at) AS next, min(id) AS first FROM (
+    SELECT id, next_attempt_at FROM outbox
     WHERE published_at IS NULL AND parked_at IS NULL AND next_attempt_at IS NOT NULL
     ORDER BY topic, next_attempt_at, id LIMIT $1) AS w) AS waiting,
   (SELECT count(*) AS n, min(next_attempt_at) AS next FROM (
@@ -57,11 +59,13 @@ class Counts:
     """Unpublished events: `pending` are backing off or due, `parked` have used up their tries.
 
     `due_in_s`: seconds until the next one may be sent, 0 or less when one may be now, None when there is none.
+    `oldest_age_s`: the age of the oldest that is pending, 0 without one.
     """
 
     pending: int
     parked: int
     due_in_s: float | None
+    oldest_age_s: float
 
 
 async def append(driver: asyncpg.Connection, events: Sequence[Event]) -> None:
@@ -90,7 +94,7 @@ async def retry_event(driver: asyncpg.Connection, event_id: UUID) -> bool:
 async def counts(driver: asyncpg.Connection) -> Counts:
     """Count the unpublished events; a number of 100,000 or more says that there are at least 100,000."""
     [record] = await driver.fetch(_COUNTS, COUNT_LIMIT)
-    return Counts(record["pending"], record["parked"], record["due_in_s"])
+    return Counts(record["pending"], record["parked"], record["due_in_s"], record["oldest_age_s"] or 0.0)
 
 
 async def purge(driver: asyncpg.Connection, limit: int, *, days: int) -> int:

@@ -1,18 +1,28 @@
 """The pool: asyncpg's own, with a bounded wait, and without connections whose state is unknown or out of date."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
+from prometheus_client import Counter, Gauge
 
 from chassis.errors import SCHEMA_CHANGED
+from chassis.metrics import Histogram
 
 ACQUIRE_TIMEOUT_S = 2
 # How long a connection that is given up may take to cancel its statement and to close, before it is cut.
 DISCARD_S = 2
 CLOSE_S = 5
+
+_NAME = "db_client_connection_pool_name"
+COUNT = Gauge("db_client_connection_count", "Open connections of the pool, by what they do", [_NAME, "state"])
+WAITS = Histogram(
+    "db_client_connection_wait_time_seconds", "Time until a connection was lent, the opening of one included", [_NAME]
+)
+TIMEOUTS = Counter("db_client_connection_timeouts_total", "Requests for a connection that waited too long", [_NAME])
 
 _BREAKING = (asyncio.CancelledError, TimeoutError, asyncpg.InternalClientError)
 _CONCERNS_ALL = (*SCHEMA_CHANGED, asyncpg.ReadOnlySQLTransactionError)
@@ -55,6 +65,18 @@ class Pool:
         self._turns = asyncio.Semaphore(size)
         self._generation = 0
         self._known_types: dict[int, asyncpg.Record] = {}
+        name = str(arguments.get("database", ""))
+        self._waits, self._timeouts = WAITS.labels(name), TIMEOUTS.labels(name)
+        COUNT.labels(name, "used").set_function(lambda: self._open - self._idle)
+        COUNT.labels(name, "idle").set_function(lambda: self._idle)
+
+    @property
+    def _open(self) -> int:
+        return self._pool.get_size() if self._pool is not None else 0
+
+    @property
+    def _idle(self) -> int:
+        return self._pool.get_idle_size() if self._pool is not None else 0
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[asyncpg.Connection]:
@@ -64,9 +86,11 @@ class Pool:
         are replaced when the error concerns each of them: a migration has changed what their prepared statements
         return, or the server has become read-only, and its name may lead to another server by now.
         """
+        started = time.perf_counter()
         await self._wait_for_turn()
         try:
             connection = await self._acquire()
+            self._waits.observe(time.perf_counter() - started)
             try:
                 yield connection
             except BaseException as error:
@@ -96,6 +120,7 @@ class Pool:
             async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
                 await self._turns.acquire()
         except TimeoutError as error:
+            self._timeouts.inc()
             raise TimeoutError(f"no database connection within {ACQUIRE_TIMEOUT_S} s") from error
 
     async def _acquire(self) -> asyncpg.Connection:

@@ -12,31 +12,33 @@ class MetricsText:
     """Makes one text at a time, for all that wait for it.
 
     After a text as many times its duration pass as PAUSE_FACTOR says, so that it takes at most a tenth of the time.
-    Nobody gets a text that was begun before they asked.
+    Nobody gets a text that was begun before they asked. The argument of `make` is the form of the text: OpenMetrics, or
+    that of Prometheus.
     """
 
-    def __init__(self, make: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, make: Callable[[bool], Awaitable[bytes]]) -> None:
         self._make = make
         self._making = asyncio.Lock()
         self._free_at = 0.0
-        # The text that has not been begun.
-        self._next: asyncio.Task[bytes] | None = None
+        # The text of each form that has not been begun.
+        self._next: dict[bool, asyncio.Task[bytes]] = {}
 
-    async def __call__(self) -> bytes:
+    async def __call__(self, *, open_metrics: bool = False) -> bytes:
         """Return a new text. Raises what the making raises."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._make_next())
-            self._next.add_done_callback(_retrieve)
+        waiting = self._next.get(open_metrics)
+        if waiting is None:
+            waiting = self._next[open_metrics] = asyncio.create_task(self._make_next(open_metrics))
+            waiting.add_done_callback(_retrieve)
         # One that goes away does not end what others wait for.
-        return await asyncio.shield(self._next)
+        return await asyncio.shield(waiting)
 
-    async def _make_next(self) -> bytes:
+    async def _make_next(self, open_metrics: bool) -> bytes:
         async with self._making:
             await asyncio.sleep(self._free_at - time.monotonic())
-            self._next = None
+            del self._next[open_metrics]
             began = time.monotonic()
             try:
-                return await self._make()
+                return await self._make(open_metrics)
             finally:
                 ended = time.monotonic()
                 self._free_at = ended + min((ended - began) * PAUSE_FACTOR, MAX_PAUSE_S)

@@ -9,11 +9,12 @@ from typing import Literal
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel, Field
 
 from chassis.errors import Unavailable
-from chassis.http.joined_metrics import joined
+from chassis.http.joined_metrics import Joined, counted
 from chassis.http.load import Load
 from chassis.http.metrics_text import MetricsText
 from chassis.http.peers import Answer, NotReady, Peer
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 CHECK_TIMEOUT_S = 2.0
 REPORT_LIFETIME_S = 1.0
+OPEN_METRICS = "application/openmetrics-text"
+_open_metrics, _OPEN_METRICS_TYPE = choose_encoder(OPEN_METRICS)
 Status = Literal["ready", "overloaded", "not_ready"]
 Check = Callable[[], Awaitable[object]]
 
@@ -206,32 +209,38 @@ def answers(own: Readiness, app: FastAPI) -> Mapping[bytes, Answer]:
         load: Load = app.state.load
         return _status(await critical.report(), overloaded=load.overloaded).encode()
 
-    async def text() -> bytes:
-        return generate_latest()
+    async def metrics() -> bytes:
+        return counted(REGISTRY)
 
-    return {b"ready": status, b"metrics": text}
+    return {b"ready": status, b"metrics": metrics}
 
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """Answer with the metrics of all processes, or 503: without those of one, counters would fall."""
+    """Answer with the metrics of all processes, or 503: without those of one, counters would fall.
+
+    Who accepts OpenMetrics gets it, and with it the examples: a trace for each bucket of a histogram.
+    """
     text: MetricsText = request.app.state.metrics
-    return Response(await text(), media_type=CONTENT_TYPE_LATEST)
+    open_metrics = OPEN_METRICS in request.headers.get("accept", "")
+    content_type = _OPEN_METRICS_TYPE if open_metrics else CONTENT_TYPE_LATEST
+    return Response(await text(open_metrics=open_metrics), headers={"content-type": content_type})
 
 
 def metrics_text(app: FastAPI) -> MetricsText:
     """Return what makes the text of `/metrics` of an application."""
 
-    async def make() -> bytes:
+    async def make(open_metrics: bool) -> bytes:
+        write = _open_metrics if open_metrics else generate_latest
         peers: Sequence[Peer] = app.state.peers
-        text = generate_latest()
         if not peers:
-            return text
+            return write(REGISTRY)
+        own = counted(REGISTRY)
         try:
-            texts = await asyncio.gather(*(peer.ask(b"metrics") for peer in peers))
+            others = await asyncio.gather(*(peer.ask(b"metrics") for peer in peers))
         except (OSError, TimeoutError) as error:
             log.warning("metrics are not complete", error=f"{type(error).__name__}: {error}")
             raise Unavailable("A process of this service does not answer", retry_after=1) from error
-        return await asyncio.to_thread(joined, [text, *texts])
+        return await asyncio.to_thread(lambda: write(Joined([own, *others])))
 
     return MetricsText(make)

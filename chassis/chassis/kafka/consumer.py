@@ -13,6 +13,7 @@ from chassis.config.settings import ServiceSettings
 from chassis.kafka import lag
 from chassis.kafka.batches import make_consumer
 from chassis.kafka.connection import connection
+from chassis.kafka.consumed import consumed
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.group_watch import GroupWatch
 from chassis.kafka.handling import BatchHandler, Handler
@@ -113,7 +114,7 @@ class ConsumerRunner:
                 self._handlers[partition.topic],
                 self._producer,
                 max_tries=self._settings.consumer_max_tries,
-                group=self._group,
+                metrics=consumed(partition.topic, self._group),
             )
             self._workers[partition] = worker
             worker.start(self._failed)

@@ -2,6 +2,7 @@
 
 import heapq
 from collections import deque
+from math import inf
 
 from chassis.kafka.retry import Attempt
 
@@ -21,6 +22,10 @@ class KeyQueues:
     def __bool__(self) -> bool:
         return bool(self._queues)
 
+    @property
+    def count(self) -> int:
+        return sum(map(len, self._queues.values()))
+
     def holds_back(self, attempt: Attempt) -> bool:
         """Whether an earlier message of the same key waits."""
         return attempt.order_key in self._queues
@@ -32,9 +37,9 @@ class KeyQueues:
         if len(queue) == 1:
             self.put_back(attempt)
 
-    def next_due(self) -> float:
-        """Return when the first message may be tried, in monotonic seconds. Raises IndexError when none waits."""
-        return self._due[0][0]
+    def due_in_s(self, now: float) -> float:
+        """Return the seconds until the first message may be tried, infinite when none waits."""
+        return max(self._due[0][0] - now, 0.0) if self._due else inf
 
     def take_due(self, now: float) -> Attempt | None:
         """Return a first message that may be tried at `now`. `put_back` or `remove` must follow."""

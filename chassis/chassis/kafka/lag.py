@@ -1,4 +1,4 @@
-"""The gauge of the consumer lag, for the partitions that this process works on."""
+"""The gauges of the consumer: lag and tries, for the partitions that this process works on."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,6 +15,11 @@ log = structlog.get_logger(__name__)
 LAG = Gauge(
     "gocommerce_consumer_lag_messages", "Messages between the committed offset and the end", ["topic", "partition"]
 )
+RETRYING = Gauge(
+    "gocommerce_consumer_retrying",
+    "Messages that wait for another try, or behind one of their key; 1 while the partition waits for a dependency",
+    ["topic", "partition"],
+)
 
 REPORT_S = 5
 ANSWER_S = 5
@@ -23,7 +28,7 @@ POSITION_S = 0.5
 
 
 class LagReporter:
-    """Sets the gauge every 5 s for each worker's partition, also while the worker waits.
+    """Sets the gauges every 5 s for each worker's partition, also while the worker waits.
 
     The broker is asked for the end: the highwater mark that aiokafka keeps stands still while fetched messages wait
     (measured).
@@ -48,6 +53,8 @@ class LagReporter:
 
     async def _report(self) -> None:
         running = [partition for partition, worker in self._workers.items() if worker.is_running]
+        for partition in running:
+            RETRYING.labels(partition.topic, str(partition.partition)).set(self._workers[partition].retrying)
         ends = await self._consumer.end_offsets(running)
         begins = await asyncio.gather(*(self._committed(partition) for partition in running))
         for partition, begin in zip(running, begins, strict=True):
@@ -77,4 +84,5 @@ class LagReporter:
 
 
 def remove(partition: TopicPartition) -> None:
-    LAG.remove(partition.topic, str(partition.partition))
+    for gauge in (LAG, RETRYING):
+        gauge.remove(partition.topic, str(partition.partition))

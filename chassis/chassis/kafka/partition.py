@@ -14,7 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from chassis.events import Message
 from chassis.failpoint import failpoint
 from chassis.kafka.chain import Chain
-from chassis.kafka.consumed import consumed
+from chassis.kafka.consumed import Consumed
 from chassis.kafka.fetch import fetch
 from chassis.kafka.handling import Handler
 from chassis.kafka.key_queues import KeyQueues
@@ -50,13 +50,12 @@ class PartitionWorker:
         producer: Producer,
         *,
         max_tries: int,
-        group: str,
+        metrics: Consumed,
         not_yet_s: float = NOT_YET_S,
     ) -> None:
         self._consumer = consumer
         self._partition = partition
         self._stop = asyncio.Event()
-        metrics = consumed(partition.topic, group)
         self._chain = Chain(handler, producer, self._stop, max_tries=max_tries, consumed=metrics, not_yet_s=not_yet_s)
         self._offsets = OffsetWindow(consumer, partition)
         self._queues = KeyQueues()
@@ -72,6 +71,10 @@ class PartitionWorker:
     def committed(self) -> int | None:
         """The group's offset, None before the first message."""
         return self._offsets.committed
+
+    @property
+    def retrying(self) -> int:
+        return max(self._queues.count, int(self._chain.waits))
 
     def start(self, failed: asyncio.Future[None]) -> None:
         """Start working; a defect that ends the worker is put into `failed`."""
@@ -114,9 +117,7 @@ class PartitionWorker:
             log.info("partition has another owner", topic=self._partition.topic, partition=self._partition.partition)
 
     async def _fetch(self) -> list[Message]:
-        wait_s = FETCH_TIMEOUT_MS / 1000
-        if self._queues:
-            wait_s = min(wait_s, max(self._queues.next_due() - time.monotonic(), 0.0))
+        wait_s = min(self._queues.due_in_s(time.monotonic()), FETCH_TIMEOUT_MS / 1000)
         if self._queues.size_bytes >= MAX_WAITING_BYTES:
             await wait_any(wait_s, self._stop)
             return []

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from chassis.db import pool
 from chassis.db.database import POOL_SIZE, Database
@@ -137,6 +138,12 @@ async def test_connections_that_the_server_has_ended_are_replaced_when_they_are_
     assert await eventually(answers)
 
 
+def measured(database: Database, metric: str, state: str = "") -> float:
+    """Read a metric of the pool."""
+    labels = {"db_client_connection_pool_name": database.settings.db_name} | ({"state": state} if state else {})
+    return REGISTRY.get_sample_value(f"db_client_connection_{metric}", labels) or 0
+
+
 async def test_a_caller_waits_for_a_connection_no_longer_than_the_limit(
     behind: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,11 +157,16 @@ async def test_a_caller_waits_for_a_connection_no_longer_than_the_limit(
     holders = [asyncio.create_task(hold(number)) for number in range(POOL_SIZE)]
     await eventually(lambda: len(held) == POOL_SIZE)
     monkeypatch.setattr(pool, "ACQUIRE_TIMEOUT_S", 0.05)
+    before, waits = measured(behind, "timeouts_total"), measured(behind, "wait_time_seconds_count")
     with pytest.raises(TimeoutError, match=r"no database connection within 0\.05 s"):
         await use(behind, 0)
+    assert measured(behind, "timeouts_total") == before + 1
+    assert (measured(behind, "count", "used"), measured(behind, "count", "idle")) == (POOL_SIZE, 0)
     release.set()
     await asyncio.gather(*holders)
     await lend_all_at_once(behind)
+    assert (measured(behind, "count", "used"), measured(behind, "count", "idle")) == (0, POOL_SIZE)
+    assert measured(behind, "wait_time_seconds_count") >= waits + POOL_SIZE
 
 
 async def test_callers_that_are_cancelled_while_they_connect_lose_no_error(database: Database, proxy: Proxy) -> None:

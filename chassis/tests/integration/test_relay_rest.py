@@ -33,6 +33,17 @@ async def test_an_event_that_backs_off_is_sent_at_its_time_whatever_the_poll(
     await eventually(lambda: bench.producer.sent == ['"a1"'], 10)
 
 
+async def test_a_look_says_how_old_the_oldest_event_is_that_is_not_parked(bench: Bench) -> None:
+    assert (await outbox.counts(bench.session)).oldest_age_s == 0
+    await bench.publish("a1", "b1", "c1")
+    await bench.change("created_at = now() - interval '300 s', parked_at = now(), next_attempt_at = now()", "a1")
+    await bench.change("created_at = now() - interval '200 s', next_attempt_at = now() + interval '1 hour'", "b1")
+    await bench.change("created_at = now() - interval '100 s'", "c1")
+    assert 200 <= (await outbox.counts(bench.session)).oldest_age_s < 230
+    await bench.change("published_at = now()", "b1")
+    assert 100 <= (await outbox.counts(bench.session)).oldest_age_s < 130
+
+
 async def test_a_look_says_when_the_next_event_is_due(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await outbox.counts(bench.session)).due_in_s is None
     await bench.publish("a1", "b1")

@@ -79,6 +79,18 @@ async def test_without_a_port_of_its_own_the_management_shares_the_public_one() 
         assert (await client.get("/ready")).json()["checks"] == {}
 
 
+async def test_metrics_are_open_metrics_for_whoever_accepts_them() -> None:
+    # As Prometheus asks.
+    accepted = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
+    async with serving() as client:
+        await client.get("/v1/thing")
+        plain, exact = await client.get("/metrics"), await client.get("/metrics", headers={"accept": accepted})
+    assert plain.headers["content-type"].startswith("text/plain; version=")
+    assert exact.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert (plain.text.endswith("# EOF\n"), exact.text.endswith("# EOF\n")) == (False, True)
+    assert "http_server_request_duration_seconds_count" in exact.text
+
+
 async def test_every_answer_says_nosniff_and_what_may_be_personal_is_not_stored() -> None:
     async with serving() as client:
         token = {"authorization": "Bearer x"}

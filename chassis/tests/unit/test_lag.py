@@ -17,6 +17,7 @@ class Worker:
     """A worker that has committed up to offset 4."""
 
     is_running = True
+    retrying = 3
     committed: int | None = 4
 
 
@@ -56,6 +57,15 @@ async def test_the_lag_is_counted_from_the_committed_offset_and_before_any_messa
     worker.committed = None
     await report({PARTITION: worker}, Consumer())
     assert lag() == 3
+
+
+async def test_messages_that_wait_for_another_try_are_exported_as_long_as_the_worker_runs() -> None:
+    labels, worker = {"topic": PARTITION.topic, "partition": "3"}, Worker()
+    await report({PARTITION: worker}, Consumer())
+    assert REGISTRY.get_sample_value("gocommerce_consumer_retrying", labels) == 3
+    worker.is_running = False
+    await report({PARTITION: worker}, Consumer())
+    assert REGISTRY.get_sample_value("gocommerce_consumer_retrying", labels) is None
 
 
 async def test_messages_behind_an_open_transaction_count_although_no_reader_may_have_them() -> None:

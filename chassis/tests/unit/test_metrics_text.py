@@ -11,7 +11,7 @@ from chassis.http.metrics_text import MetricsText
 async def test_those_that_wait_share_a_text_and_nobody_gets_one_begun_before() -> None:
     begun, go_on = 0, asyncio.Event()
 
-    async def make() -> bytes:
+    async def make(open_metrics: bool) -> bytes:
         nonlocal begun
         begun += 1
         number = begun
@@ -31,7 +31,7 @@ async def test_those_that_wait_share_a_text_and_nobody_gets_one_begun_before() -
 async def test_making_texts_takes_a_tenth_of_the_time_at_most() -> None:
     spent = 0.0
 
-    async def make() -> bytes:
+    async def make(open_metrics: bool) -> bytes:
         nonlocal spent
         began = time.monotonic()
         # The time that the loop stands still is the subject.
@@ -50,7 +50,7 @@ async def test_making_texts_takes_a_tenth_of_the_time_at_most() -> None:
 async def test_a_failure_reaches_all_that_wait_and_the_next_text_is_made() -> None:
     fails = True
 
-    async def make() -> bytes:
+    async def make(open_metrics: bool) -> bytes:
         if fails:
             raise OSError("away")
         return b"text"
@@ -63,7 +63,7 @@ async def test_a_failure_reaches_all_that_wait_and_the_next_text_is_made() -> No
 
 
 async def test_one_that_goes_away_takes_the_text_from_nobody() -> None:
-    async def make() -> bytes:
+    async def make(open_metrics: bool) -> bytes:
         await asyncio.sleep(0)
         return b"text"
 

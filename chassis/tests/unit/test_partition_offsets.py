@@ -18,7 +18,7 @@ from chassis.events import Message
 from chassis.kafka.partition import PartitionWorker
 from testkit import eventually
 
-from .worker import TP, FakeConsumer, FakeProducer, Record, Running, nothing
+from .worker import METRICS, TP, FakeConsumer, FakeProducer, Record, Running, nothing
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["one by one", "in runs"])
@@ -55,7 +55,7 @@ async def test_a_cancelled_drain_ends_the_handler_too() -> None:
 
     consumer: Any = FakeConsumer([Record(1, "a")])
     producer: Any = FakeProducer()
-    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, group="t")
+    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, metrics=METRICS)
     worker.start(asyncio.get_running_loop().create_future())
     await started.wait()
     draining = asyncio.create_task(worker.drain(3600))
@@ -136,7 +136,7 @@ async def test_a_stopped_worker_finishes_the_message_in_flight_and_commits_it() 
         started.set()
         await release.wait()
 
-    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, group="t")
+    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, metrics=METRICS)
     worker.start(asyncio.get_running_loop().create_future())
     await started.wait()
     draining = asyncio.create_task(worker.drain(5))
@@ -174,7 +174,7 @@ async def test_a_commit_that_takes_too_long_is_waited_for_and_not_made_twice(mon
             consumer.records, rest = [], consumer.records
             asyncio.get_running_loop().call_later(0.05, lambda: consumer.records.extend(rest))
 
-    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, group="t")
+    worker = PartitionWorker(consumer, TP, handler, producer, max_tries=3, metrics=METRICS)
     worker.start(asyncio.get_running_loop().create_future())
     await eventually(lambda: handled == [1, 2, 3])
     answer.set()
@@ -194,7 +194,7 @@ async def test_a_commit_that_fails_after_its_worker_has_gone_is_no_lost_exceptio
             raise KafkaConnectionError("the broker has gone")
 
     consumer: Any = Hanging([Record(1, "a")])
-    worker = PartitionWorker(consumer, TP, nothing, cast("Any", FakeProducer()), max_tries=3, group="t")
+    worker = PartitionWorker(consumer, TP, nothing, cast("Any", FakeProducer()), max_tries=3, metrics=METRICS)
     worker.start(asyncio.get_running_loop().create_future())
     await eventually(lambda: worker._offsets._committing is not None)
     with pytest.raises(TimeoutError):

@@ -12,12 +12,14 @@ from prometheus_client import REGISTRY
 from structlog.contextvars import get_contextvars
 
 from chassis.events import Message
+from chassis.kafka.consumed import consumed
 from chassis.kafka.handling import BatchHandler
 from chassis.kafka.partition import PartitionWorker
 from chassis.loops import wait_any
 from testkit import eventually
 
 TP = TopicPartition("stock.updated", 0)
+METRICS = consumed(TP.topic, "test")
 
 
 class Record:
@@ -110,7 +112,7 @@ class Running:
             self.handled += self.tried_together[-1]
 
         form = BatchHandler(handler, many) if options.pop("in_runs", self.in_runs) else handler
-        self.worker = PartitionWorker(self.consumer, TP, form, self.producer, max_tries=3, group="test", **options)
+        self.worker = PartitionWorker(self.consumer, TP, form, self.producer, max_tries=3, metrics=METRICS, **options)
         self.worker.start(self.failed)
 
     async def committed(self, offset: int) -> None:
@@ -134,7 +136,12 @@ def applying(
     consumer = FakeConsumer(given)
     producer: Any = FakeProducer()
     worker = PartitionWorker(
-        cast("Any", consumer), TP, BatchHandler(nothing, many), producer, max_tries=3, group="test"
+        cast("Any", consumer),
+        TP,
+        BatchHandler(nothing, many),
+        producer,
+        max_tries=3,
+        metrics=METRICS,
     )
     worker.start(asyncio.get_running_loop().create_future())
     return worker, consumer

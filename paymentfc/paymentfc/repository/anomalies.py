@@ -44,6 +44,11 @@ _LISTED = {
     True: "FROM payment_anomalies WHERE resolved_at IS NOT NULL",
 }
 _RESOLVE = "UPDATE payment_anomalies SET resolved_at = now(), note = $2 WHERE id = $1 AND resolved_at IS NULL"
+# Along the index of the open ones, no further than the limit.
+_OPEN = """
+SELECT kind, count(*) AS n FROM (
+  SELECT kind FROM payment_anomalies WHERE resolved_at IS NULL ORDER BY id LIMIT $1) AS open GROUP BY kind
+"""
 _ONE = f"SELECT {_SHOWN} FROM payment_anomalies WHERE id = $1"
 
 
@@ -89,6 +94,12 @@ async def by_id(tx: Tx, anomaly_id: int) -> dict[str, Any] | None:
 async def page(db: Database, number: int, size: int, *, resolved: bool | None) -> Page[dict[str, Any]]:
     """Read a page of anomalies, newest first; `resolved` None reads all of them."""
     return await pages.read(db, _SHOWN, _LISTED[resolved], [], number, size)
+
+
+async def open_by_kind(db: Database, limit: int) -> dict[str, int]:
+    """Count the open anomalies of each kind, at most `limit` in all; a kind without one is missing."""
+    async with db.driver() as connection:
+        return {row["kind"]: row["n"] for row in await connection.fetch(_OPEN, limit)}
 
 
 async def resolve(tx: Tx, anomaly_id: int, note: str) -> dict[str, Any] | None:

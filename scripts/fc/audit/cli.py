@@ -2,11 +2,13 @@
 
 import asyncio
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from fc.audit import textfile
 from fc.audit.output import errors, print_json, print_report, print_rules, progress_bar
 from fc.audit.patience import Limits
 from fc.audit.report import Finding, Report
@@ -20,6 +22,7 @@ from fc.stack.errors import StackError
 COULD_NOT_CHECK = 2
 # A year.
 MAX_S = 31_536_000
+_TEXTFILE = typer.Option("--textfile", help="Write metrics here, for node-exporter's textfile collector.")
 
 
 def _seconds(text: str) -> Any:
@@ -40,6 +43,7 @@ def audit(
     skip: Annotated[list[str] | None, typer.Option(help="Do not read kafka, mongo or xendit.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not check this rule.")] = None,
     show: Annotated[int, typer.Option(min=1, help="Number of findings shown per rule.")] = 20,
+    file: Annotated[Path | None, _TEXTFILE] = None,
     list_rules: Annotated[bool, typer.Option("--rules", help="List the rules and exit.")] = False,
 ) -> None:
     """Check that all stores agree about every order; changes nothing.
@@ -54,16 +58,15 @@ def audit(
     try:
         sources = _without(Sources.here(), skip or [])
         report = _run(sources, quiesce, Limits(grace, webhook, stuck), ignore or [], as_json=as_json)
+        print_json({"summary": report.summary()}) if as_json else print_report(report, show)
+        if file is not None and report.exit_code != COULD_NOT_CHECK:
+            textfile.write(file, report, ignore or [])
     except (CouldNotCheck, StackError) as error:
         if as_json:
             print_json({"summary": {"error": str(error), "exit_code": COULD_NOT_CHECK}})
         else:
             errors.print(f"[bold red]fc audit:[/] {escape(str(error))}")
         raise typer.Exit(COULD_NOT_CHECK) from None
-    if as_json:
-        print_json({"summary": report.summary()})
-    else:
-        print_report(report, show)
     raise typer.Exit(report.exit_code)
 
 

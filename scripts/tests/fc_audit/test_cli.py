@@ -1,15 +1,19 @@
 """The command: what it prints and with which exit code it ends."""
 
 import json
+import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner, Result
 
 from fc.audit import cli
 from fc.audit.rules import RULES
+from fc.audit.rules.rule import Level
 from fc.audit.run import run_audit
 from fc.platform.errors import CouldNotCheck
 from fc.platform.sources import Sources
@@ -70,6 +74,26 @@ def test_a_violation_is_shown_with_its_sentence_and_ends_with_1(fc: Command, spo
     assert "since 2" in done.stdout
     assert "1 violations" in done.stdout
     assert "2 orders" in done.stdout
+
+
+def test_a_run_leaves_its_metrics_in_a_file(fc: Command, spoiled: int, tmp_path: Path) -> None:
+    file = tmp_path / "audit.prom"
+    assert fc("--textfile", str(file), "--ignore", "order_total").exit_code == 1
+    found = {family.name: family.samples for family in text_string_to_metric_families(file.read_text())}
+    [last] = found["gocommerce_audit_last_run_timestamp_seconds"]
+    assert abs(last.value - time.time()) < 60
+    counts = {sample.labels["rule"]: sample.value for sample in found["gocommerce_audit_violations"]}
+    assert {rule: count for rule, count in counts.items() if count} == {"order_quantity": 1}
+    assert len(counts) > 30
+    assert "order_total" not in counts
+    assert set(counts) <= {code for code, rule in RULES.items() if rule.level is Level.VIOLATION}
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_can_not_be_written_is_said_and_ends_with_2(fc: Command, tmp_path: Path) -> None:
+    done = fc("--textfile", str(tmp_path / "missing" / "audit.prom"))
+    assert done.exit_code == 2
+    assert "the metrics are not written" in done.stderr
 
 
 def test_json_is_one_object_per_finding_and_then_the_summary(fc: Command, spoiled: int) -> None:

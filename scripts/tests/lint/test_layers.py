@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 DEPLOYED = ("chassis", "userfc", "productfc", "orderfc", "paymentfc")
-TOOLS = ("fc", "servers", "testkit", "xendit_sim", "contracts", "openapi", "mutants", "lint")
+TOOLS = ("fc", "servers", "testkit", "xendit_sim", "contracts", "openapi", "telemetry", "mutants", "lint")
 
 
 @pytest.fixture(scope="module")
