@@ -1,4 +1,7 @@
-"""Reads the registry of one service: `python -m telemetry.registry SERVICE` prints its metrics as JSON."""
+"""Reads the registry of one service: `python -m telemetry.registry SERVICE` prints its metrics as JSON.
+
+Nothing of this project is imported here: other modules would bring metrics that the service does not have.
+"""
 
 import json
 import subprocess
@@ -8,9 +11,6 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from prometheus_client import REGISTRY, CollectorRegistry
-
-from fc.audit import textfile
-from fc.audit.report import Report
 
 
 class Metric(NamedTuple):
@@ -29,12 +29,7 @@ def of_service(service: str) -> list[Metric]:
     return [Metric(name, kind, text, tuple(labels)) for name, kind, text, labels in json.loads(done.stdout)]
 
 
-def of_audit() -> list[Metric]:
-    """Return the metrics that `fc audit --textfile` writes."""
-    return list(_registered(textfile.registry(Report(), ())))
-
-
-def _registered(registry: CollectorRegistry) -> Iterator[Metric]:
+def registered(registry: CollectorRegistry) -> Iterator[Metric]:
     # It has no public list of its collectors.
     for collector in list(registry._collector_to_names):
         for family in collector.collect():
@@ -54,4 +49,4 @@ def _labels(collector: Any, family: Any) -> tuple[str, ...]:
 
 if __name__ == "__main__":
     import_module(f"{sys.argv[1]}.app")
-    json.dump(sorted(_registered(REGISTRY)), sys.stdout)
+    json.dump(sorted(registered(REGISTRY)), sys.stdout)
