@@ -3,19 +3,27 @@
 import os
 import shutil
 import subprocess
+import threading
+from collections import deque
 from collections.abc import Collection, Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from fc.stack.accounts import ADMIN, Accounts, accounts_with
 from fc.stack.brokers import COUNTS, NAMES
+from fc.stack.containers import DONE, HEALTHY, SETTLED, STARTING, WAITING, Container, Project, log_end
 from fc.stack.errors import StackError
 from fc.stack.layout import ROOT, Layout
-from fc.stack.programs import developer_settings
+from fc.stack.programs import developer_settings, refuse_bind_address
+from fc.stack.progress import POLL_S, Progress
 
 ENGINE_S = 5
 UP_S = 900
-JOBS = ("-migrate", "-topics")
 BROKERS_FILE = "deploy/compose.brokers.yml"
 TOPIC_JOBS = ("productfc-topics", "orderfc-topics", "paymentfc-topics")
+TAIL_LINES = 25
 
 
 def engine() -> str | None:
@@ -48,9 +56,10 @@ def _refuse_other_brokers(count: int) -> None:
 
 
 class Compose:
-    """`docker compose` in the checkout: the ports are fixed, and compose reads the `.env` and prints its own output."""
+    """`docker compose` in the checkout: the ports are fixed, and compose reads the `.env`."""
 
-    def __init__(self, count: int | None = None) -> None:
+    def __init__(self, console: Console, count: int | None = None) -> None:
+        self._console = console
         self._layout = Layout(ROOT)
         if os.environ.get("FC_PORT_OFFSET", "0") not in ("", "0"):
             raise StackError("FC_PORT_OFFSET works with the local stack only: set FC_NATIVE=1 too")
@@ -65,27 +74,56 @@ class Compose:
         return accounts_with({**ADMIN, **developer_settings()})
 
     def up(self) -> bool:
-        """Build and start all containers and wait until they are healthy. Raises StackError."""
-        self.run("up", "--build", "--detach", "--wait", "--wait-timeout", str(UP_S))
-        return True
+        """Build and start all containers, with a line for each that is healthy. Returns False when all ran already.
+
+        Raises StackError with the end of the log of a container that failed.
+        """
+        refuse_bind_address(developer_settings())
+        project = Project.here()
+        before = project.containers()
+        said = self._start(project, before)
+        after = project.containers()
+        if said is not None:
+            raise StackError(_failure(project, after, said))
+        if not all(one.is_as(before.get(name)) for name, one in after.items() if name in project.services):
+            return True
+        self._console.print("The stack is already running, all four services are ready.")
+        return False
+
+    def _start(self, project: Project, before: dict[str, Container]) -> str | None:
+        """Run compose to its end and show what becomes of the containers. Returns what it said when it has failed."""
+        command = ["docker", "compose", "up", "--build", "--detach", "--wait", "--wait-timeout", str(UP_S)]
+        said: deque[str] = deque(maxlen=TAIL_LINES)
+        with (
+            subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            ) as process,
+            Progress(self._console, project, before) as progress,
+        ):
+            reader = threading.Thread(target=_read, args=(process, said, progress), daemon=True)
+            reader.start()
+            while reader.is_alive():
+                reader.join(POLL_S)
+                progress.show(project.containers())
+            failed = process.wait()
+        return "\n".join([*said, f"docker compose up failed (exit code {failed})"]) if failed else None
 
     def down(self, *, wipe: bool) -> None:
         """Stop and remove the containers; `wipe` removes the volumes too."""
         self.run("down", *(["--volumes"] if wipe else []))
 
     def status(self) -> bool:
-        """Show the containers. Returns False unless all of them run, but for the jobs that end. Raises StackError."""
-        self.run("ps")
-        expected = {name for name in self._ask("config", "--services") if not name.endswith(JOBS)}
-        return expected <= self._ask("ps", "--services", "--status", "running")
-
-    def _ask(self, *arguments: str) -> set[str]:
-        result = subprocess.run(
-            ["docker", "compose", *arguments], cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True
-        )
-        if result.returncode:
-            raise StackError(f"docker compose {arguments[0]} failed (exit code {result.returncode})")
-        return set(result.stdout.split())
+        """List the containers. Returns whether all of them are healthy, but for the jobs, which have ended."""
+        project = Project.here()
+        found = project.containers()
+        table = Table("part", "state", "since", "port", box=None, header_style="dim", padding=(0, 2, 0, 0))
+        for name in sorted(project.services | project.jobs | set(found)):
+            one = found.get(name, Container(name, "", "stopped"))
+            colour = "green" if one.state in SETTLED else "red"
+            ports = ", ".join(map(str, one.ports))
+            table.add_row(name, f"[{colour}]{one.state}[/]", escape(one.status), ports)
+        self._console.print(table)
+        return all(name in found and found[name].state == HEALTHY for name in project.services)
 
     def logs(self, names: Collection[str], *, lines: int, follow: bool) -> None:
         """Show the end of the containers' logs, of all of them without names."""
@@ -101,3 +139,23 @@ class Compose:
         result = subprocess.run(["docker", "compose", *arguments], cwd=ROOT, check=False)
         if result.returncode:
             raise StackError(f"docker compose {arguments[0]} failed (exit code {result.returncode})")
+
+
+def _read(process: "subprocess.Popen[str]", said: deque[str], progress: Progress) -> None:
+    """Keep the last lines of a command, and show them while there is no container to show."""
+    assert process.stdout
+    for line in process.stdout:
+        if text := line.rstrip():
+            said.append(text)
+            progress.said(text)
+
+
+def _failure(project: Project, found: dict[str, Container], said: str) -> str:
+    """Say what is wrong: the containers that have failed, with their logs, and what compose said."""
+    wrong = [one for one in found.values() if one.state not in (HEALTHY, STARTING, WAITING) and not _done(project, one)]
+    lines = [line for one in wrong for line in (f"{one.name}: {one.status}. The end of its log:", log_end(one.id))]
+    return "\n".join([*lines, said])
+
+
+def _done(project: Project, one: Container) -> bool:
+    return one.state == DONE and one.name in project.jobs

@@ -42,7 +42,7 @@ class Deployment(Protocol):
 def here(console: Console, brokers: int | None = None) -> Deployment:
     """Return the deployment of this machine, of so many brokers; None: of those that were chosen for its data."""
     if compose.engine():
-        return Compose(brokers)
+        return Compose(console, brokers)
     layout = Layout.from_environment()
     if brokers is not None:
         choose(layout, brokers)

@@ -65,6 +65,13 @@ def _dotenv(path: Path) -> str:
     return text
 
 
+def refuse_bind_address(settings: Mapping[str, str]) -> None:
+    """Raise StackError for a BIND_ADDRESS on which this machine could not reach the stack as localhost."""
+    address = settings.get("BIND_ADDRESS")
+    if address not in (None, *BIND_ADDRESSES):
+        raise StackError(f"BIND_ADDRESS must be {' or '.join(BIND_ADDRESSES)}, got {address!r}")
+
+
 class Programs:
     """The programs of one stack.
 
@@ -101,14 +108,9 @@ class Programs:
 
     @property
     def _bind_address(self) -> str | None:
-        """The address of services and simulator where it is set; the servers, whose passwords are known, stay local.
-
-        Raises StackError for one on which the stack could not reach itself.
-        """
-        address = self._settings.get("BIND_ADDRESS")
-        if address not in (None, *BIND_ADDRESSES):
-            raise StackError(f"BIND_ADDRESS must be {' or '.join(BIND_ADDRESSES)} in the local stack, got {address!r}")
-        return address
+        """The address of services and simulator where it is set; the servers, whose passwords are known, stay local."""
+        refuse_bind_address(self._settings)
+        return self._settings.get("BIND_ADDRESS")
 
     def names(self) -> list[str]:
         """Return the names of all programs: servers, simulator, services."""

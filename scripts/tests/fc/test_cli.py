@@ -176,12 +176,20 @@ def test_up_names_what_is_missing_and_starts_nothing(fc: Fc, path: Path, layout:
 
 @pytest.fixture
 def asked(fc: Fc, script: Script, path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """An engine that answers; gives what it has been asked since, but for its version."""
+    """An engine that answers; gives what it has been asked to do since. Its one container is there after that."""
     monkeypatch.setenv("FC_NATIVE", "")
     monkeypatch.setenv("FC_PORT_OFFSET", "")
     monkeypatch.setenv("PATH", f"{path}{os.pathsep}/usr/bin:/bin")
     file = path / "asked"
-    script("docker", f'[ "$1" = version ] && echo 29.1.0 || echo "$@" >> {file}')
+    script(
+        "docker",
+        'case "$*" in',
+        "version*) echo 29.1.0 ;;",
+        """"compose config"*) echo '{"name": "shop", "services": {"orderfc": {"restart": "always"}}}' ;;""",
+        f"ps*) [ ! -e {file} ] || printf 'orderfc\\t1a\\trunning\\tUp 1 second (healthy)\\t\\n' ;;",
+        f'*) echo "$@" >> {file} ;;',
+        "esac",
+    )
     return lambda: file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
@@ -223,9 +231,9 @@ def test_a_password_of_the_administrator_that_somebody_chose_is_not_shown(
 
 def test_a_compose_that_fails_fails_the_command(fc: Fc, asked: Asked, script: Script) -> None:
     script("docker", '[ "$1" = version ] && echo 29.1.0 || exit 4')
-    said = fc("up")
+    said = fc("down")
     assert said.code == 1
-    assert said.err == "fc: docker compose up failed (exit code 4)\n"
+    assert said.err == "fc: docker compose down failed (exit code 4)\n"
     assert not said.out
 
 

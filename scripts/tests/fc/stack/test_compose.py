@@ -1,12 +1,12 @@
-"""Whether a Docker engine answers, and what `docker compose` is asked to do then."""
+"""What `docker compose` is asked to do, and what is shown of what becomes of it."""
 
-import time
+import io
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
-from fc.stack import compose
 from fc.stack.compose import Compose
 from fc.stack.errors import StackError
 from fc.stack.layout import ROOT
@@ -14,10 +14,25 @@ from fc.stack.layout import ROOT
 from ..conftest import Script
 
 RECORD = 'echo "$@" >> "$(dirname "$0")/asked"'
+CONFIG = (
+    '{"name": "shop", "services": {"redis": {"restart": "unless-stopped"}, "orderfc": {"restart": "unless-stopped"}, '
+    '"orderfc-migrate": {"restart": "no"}}}'
+)
 
 
 def asked(path: Path) -> list[str]:
     return (path / "asked").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def said() -> io.StringIO:
+    """What the commands print."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def platform(said: io.StringIO) -> Compose:
+    return Compose(Console(file=said, width=200))
 
 
 @pytest.fixture
@@ -28,110 +43,164 @@ def docker(script: Script, monkeypatch: pytest.MonkeyPatch, path: Path) -> Path:
     return path
 
 
-def test_there_is_no_engine_where_docker_is_not_installed(path: Path) -> None:
-    assert compose.engine() is None
-
-
-def test_an_engine_that_answers_is_known_by_its_version(docker: Path) -> None:
-    assert compose.engine() == "29.1.0"
-
-
-def test_fc_native_rules_an_engine_out_without_asking_it(docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FC_NATIVE", "1")
-    assert compose.engine() is None
-    assert not (docker / "asked").exists()
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        pytest.param(["echo 'Cannot connect to the Docker daemon' >&2", "exit 1"], id="no daemon"),
-        pytest.param(["echo 29.1.0", "exit 1"], id="failed after its answer"),
-        pytest.param(["exit 0"], id="empty answer"),
-    ],
-)
-def test_an_engine_that_fails_is_none(script: Script, lines: list[str]) -> None:
-    script("docker", *lines)
-    assert compose.engine() is None
-
-
-def test_a_docker_that_is_no_program_is_none(script: Script) -> None:
-    script("docker", shebang="no program")
-    assert compose.engine() is None
-
-
-def test_an_engine_that_hangs_is_none_and_is_not_waited_for(
-    script: Script, monkeypatch: pytest.MonkeyPatch, path: Path
-) -> None:
-    monkeypatch.setenv("PATH", f"{path}:/usr/bin:/bin")
-    script("docker", 'echo $$ > "$(dirname "$0")/pid"', "exec sleep 600")
-    monkeypatch.setattr(compose, "ENGINE_S", 1)
-    began = time.monotonic()
-    assert compose.engine() is None
-    assert time.monotonic() - began < 300
-    # It was started, and is gone.
-    assert not Path("/proc", (path / "pid").read_text().strip()).exists()
-
-
-def test_up_builds_and_waits_until_all_is_healthy(docker: Path) -> None:
-    Compose().up()
-    assert asked(docker) == ["compose up --build --detach --wait --wait-timeout 900"]
-
-
-def test_the_volumes_go_only_when_they_are_wiped(docker: Path) -> None:
-    Compose().down(wipe=False)
-    Compose().down(wipe=True)
+def test_the_volumes_go_only_when_they_are_wiped(docker: Path, platform: Compose) -> None:
+    platform.down(wipe=False)
+    platform.down(wipe=True)
     assert asked(docker) == ["compose down", "compose down --volumes"]
 
 
-def test_topics_are_made_by_every_job_of_the_compose_file_that_makes_some(docker: Path) -> None:
-    Compose().make_topics()
+def test_topics_are_made_by_every_job_of_the_compose_file_that_makes_some(docker: Path, platform: Compose) -> None:
+    platform.make_topics()
     file = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     jobs = {name for name, service in file["services"].items() if service.get("command") == ["topics"]}
     assert jobs
     assert {line.removeprefix("compose run --rm ") for line in asked(docker)} == jobs
 
 
-def test_compose_is_run_in_the_checkout(script: Script, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compose_is_run_in_the_checkout(
+    script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, platform: Compose
+) -> None:
     monkeypatch.setenv("PATH", f"{path}:/usr/bin:/bin")
     script("docker", 'pwd > "$(dirname "$0")/asked"')
-    Compose().status()
+    platform.down(wipe=False)
     assert asked(path) == [str(ROOT)]
 
 
-@pytest.mark.parametrize(("running", "all_run"), [("orderfc redis", True), ("redis", False), ("", False)])
-def test_the_status_is_whether_all_but_the_jobs_run(
-    script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, running: str, all_run: bool
-) -> None:
+def engine_with(script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, *states: str, up: str = "exit 0") -> None:
+    """Put an engine on the path that shows each of `states` (lines of `docker ps`) once, and the last one for ever."""
     monkeypatch.setenv("PATH", f"{path}:/usr/bin:/bin")
+    for number, state in enumerate(states):
+        (path / f"state-{number}").write_text(state, encoding="utf-8")
     script(
         "docker",
+        'cd "$(dirname "$0")"',
         'case "$*" in',
-        '"compose config --services") printf "%s\\n" orderfc redis orderfc-migrate orderfc-topics ;;',
-        f'"compose ps --services --status running") printf "%s\\n" {running} ;;',
-        '"compose ps") ;;',
+        f"\"compose config --format json\") echo '{CONFIG}' ;;",
+        f'"compose up"*) echo "$*" > asked; {up} ;;',
+        'ps*) file=$(ls state-* | head -n 1); cat "$file"; [ "$(ls state-* | wc -l)" = 1 ] || rm "$file" ;;',
+        'logs*) echo "the log of $4"; echo "and its errors" >&2 ;;',
         "*) exit 1 ;;",
         "esac",
     )
-    assert Compose().status() is all_run
 
 
-def test_a_command_that_fails_is_named_with_its_exit_code(script: Script) -> None:
-    script("docker", "exit 17")
-    with pytest.raises(StackError, match=r"docker compose up failed \(exit code 17\)"):
-        Compose().up()
+def rows(**states: tuple[str, str]) -> str:
+    return "".join(
+        f"{name}\tid-{name}\t{state}\t{status}\t127.0.0.1:6379->6379/tcp\n" for name, (state, status) in states.items()
+    )
+
+
+HEALTHY = ("running", "Up 3 seconds (healthy)")
+STARTING = ("running", "Up 1 second (health: starting)")
+DONE = ("exited", "Exited (0) 2 seconds ago")
+ALL = {"redis": HEALTHY, "orderfc": HEALTHY, "orderfc-migrate": DONE}
+
+
+def test_up_waits_until_all_is_healthy_and_has_a_line_with_seconds_for_each_container(
+    script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, platform: Compose, said: io.StringIO
+) -> None:
+    first = rows(redis=STARTING, orderfc=("created", "Created"))
+    second = rows(redis=HEALTHY, orderfc=STARTING, **{"orderfc-migrate": ("running", "Up 1 second")})
+    engine_with(script, path, monkeypatch, "", first, second, rows(**ALL), up="sleep 2")
+    assert platform.up() is True
+    assert asked(path) == ["compose up --build --detach --wait --wait-timeout 900"]
+    lines = [line.split() for line in said.getvalue().splitlines()]
+    assert [words[1:-2] for words in lines] == [
+        ["images", "built"],
+        ["redis", "healthy"],
+        ["orderfc", "healthy"],
+        ["orderfc-migrate", "done"],
+    ]
+    assert all(words[0] == "✓" and float(words[-2]) >= 0 and words[-1] == "s" for words in lines)
+
+
+def test_up_again_says_that_all_runs_already(
+    script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, platform: Compose, said: io.StringIO
+) -> None:
+    engine_with(script, path, monkeypatch, rows(**ALL))
+    assert platform.up() is False
+    assert said.getvalue() == "The stack is already running, all four services are ready.\n"
+
+
+def test_a_start_that_fails_shows_the_log_of_the_container_that_failed_and_of_no_other(
+    script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, platform: Compose
+) -> None:
+    failed = {"redis": STARTING, "orderfc": ("created", "Created"), "orderfc-migrate": ("exited", "Exited (3) now")}
+    engine_with(script, path, monkeypatch, "", rows(**failed), up="echo dependency failed; exit 17")
+    with pytest.raises(StackError) as refused:
+        platform.up()
+    assert str(refused.value).splitlines() == [
+        "orderfc-migrate: Exited (3) now. The end of its log:",
+        "the log of id-orderfc-migrate",
+        "and its errors",
+        "dependency failed",
+        "docker compose up failed (exit code 17)",
+    ]
+
+
+def test_up_refuses_an_address_on_which_localhost_would_not_reach_the_containers(
+    docker: Path, monkeypatch: pytest.MonkeyPatch, platform: Compose
+) -> None:
+    monkeypatch.setenv("BIND_ADDRESS", "192.0.2.1")
+    with pytest.raises(StackError, match=r"BIND_ADDRESS must be 127.0.0.1 or 0.0.0.0, got '192.0.2.1'"):
+        platform.up()
+    assert not (docker / "asked").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "all_run"),
+    [
+        ({}, True),
+        ({"orderfc-migrate": ("exited", "Exited (1) 2 seconds ago")}, True),
+        ({"redis": ("exited", "Exited (137) now")}, False),
+        ({"redis": ("running", "Up 2 hours (unhealthy)")}, False),
+        ({"redis": STARTING}, False),
+        ({"redis": ("restarting", "Restarting (1) now")}, False),
+    ],
+)
+def test_the_status_is_whether_all_but_the_jobs_are_healthy(
+    script: Script,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    platform: Compose,
+    changed: dict[str, tuple[str, str]],
+    all_run: bool,
+) -> None:
+    engine_with(script, path, monkeypatch, rows(**ALL | changed))
+    assert platform.status() is all_run
+
+
+def test_the_status_has_a_row_for_what_runs_and_for_what_does_not(
+    script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, platform: Compose, said: io.StringIO
+) -> None:
+    engine_with(script, path, monkeypatch, rows(redis=HEALTHY))
+    assert platform.status() is False
+    _, *lines = [line.split() for line in said.getvalue().splitlines()]
+    assert lines == [
+        ["orderfc", "stopped"],
+        ["orderfc-migrate", "stopped"],
+        ["redis", "healthy", "Up", "3", "seconds", "(healthy)", "6379"],
+    ]
+
+
+def test_a_command_that_fails_is_named_with_its_exit_code(script: Script, platform: Compose) -> None:
+    script("docker", "echo no such thing >&2; exit 17")
+    with pytest.raises(StackError, match=r"^docker compose config failed \(exit code 17\) no such thing$"):
+        platform.up()
+    with pytest.raises(StackError, match=r"^docker compose down failed \(exit code 17\)$"):
+        platform.down(wipe=False)
 
 
 def test_an_offset_is_refused_because_compose_has_fixed_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FC_PORT_OFFSET", "0")
-    Compose()
+    Compose(Console())
     monkeypatch.setenv("FC_PORT_OFFSET", "1000")
     with pytest.raises(StackError, match="set FC_NATIVE=1 too"):
-        Compose()
+        Compose(Console())
 
 
-def test_the_administrator_is_the_one_that_the_dotenv_names(checkout: Path) -> None:
-    assert Compose().accounts()["admin"] == ("admin@example.com", "admin12345")
+def test_the_administrator_is_the_one_that_the_dotenv_names(checkout: Path, platform: Compose) -> None:
+    assert platform.accounts()["admin"] == ("admin@example.com", "admin12345")
     (checkout / ".env").write_text("ADMIN_EMAIL=boss@example.com\nADMIN_PASSWORD=secret-of-the-boss\n")
-    assert Compose().accounts()["admin"] == ("boss@example.com", "secret-of-the-boss")
-    assert set(Compose().accounts()) == {"admin", "alice", "bob"}
+    assert platform.accounts()["admin"] == ("boss@example.com", "secret-of-the-boss")
+    assert set(platform.accounts()) == {"admin", "alice", "bob"}
