@@ -18,7 +18,7 @@ HELM := $(VENV)/helm/.installed
 DELIVERY := $(VENV)/delivery
 ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools tools-helm tools-prometheus require-tools check helm-check test test-containers faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
+.PHONY: help bench profile growth setup tools tools-helm tools-prometheus require-tools check helm-check test test-containers test-compose faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -100,6 +100,13 @@ test: require-tools check $(HELM) tools-prometheus ## Run all checks, then every
 
 test-containers: $(INSTALLED) require-tools ## Run the integration tests against servers in containers (needs a Docker engine)
 	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
+
+test-compose: $(INSTALLED) ## Test the whole platform in containers, 15 minutes at most (needs a Docker engine; RECORD=1 writes the page)
+	@docker version >/dev/null 2>&1 || { echo 'make test-compose needs a Docker engine, and none answers.'; exit 1; }
+	# What is missing is fetched and built first: the time counts from there.
+	docker compose pull --quiet --ignore-buildable --policy missing
+	docker compose build --quiet
+	TEST_COMPOSE=1 COMPOSE_RECORD=$(if $(RECORD),docs/evidence/compose.md) $(BIN)/pytest -n0 --session-timeout 900 tests/compose $(ARGS)
 
 faults: $(INSTALLED) require-tools ## Every case of every fault, and restarts under 1,000 orders (make test leaves the long ones out)
 	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos tests/brokers $(ARGS)

@@ -1,5 +1,6 @@
 """One stack for the whole session on free ports, removed at the end."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus, opened_bus
 from tests.kit.otlp_sink import OtlpSink
 from tests.kit.stacks import SECRETS, running
+
+# They need a Docker engine: `make test-compose`.
+collect_ignore = [] if os.environ.get("TEST_COMPOSE") == "1" else ["compose"]
 
 
 @pytest.fixture(scope="session")

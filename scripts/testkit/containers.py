@@ -17,7 +17,7 @@ KAFKA_START_S = 90
 
 
 def image(name: str) -> str:
-    """Return the image of this name with the tag that compose pins, such as `redis:8.2.10-alpine`."""
+    """Return the image of this name, such as `redis`, with the tag that compose pins."""
     [found] = set(re.findall(rf"^ +image: ({re.escape(name)}:\S+)$", COMPOSE.read_text(encoding="utf-8"), re.MULTILINE))
     return str(found)
 

@@ -1,0 +1,1 @@
+"""The platform in containers, on a Docker engine: `make test-compose`."""
