@@ -7,7 +7,7 @@ import structlog
 from chassis.config.settings import ServiceSettings
 from chassis.db import revisions
 from chassis.errors import Refused
-from chassis.kafka.topics import ensure_topics
+from chassis.kafka.topics import ensure_topics, topic_differences
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,17 @@ async def run_once(command: str, settings: ServiceSettings, topics: Iterable[str
             if await migrations.run(settings, settings.service):
                 log.info("database is at the newest revision", revision=revisions.head(settings.service))
         else:
-            log.info("topics exist", created=await ensure_topics(settings, topics))
+            await _make_topics(settings, topics)
     except Refused as refused:
         return str(refused)
     return None
+
+
+async def _make_topics(settings: ServiceSettings, topics: Iterable[str]) -> None:
+    created = await ensure_topics(settings, topics)
+    log.info("topics exist", created=created)
+    for each in await topic_differences(settings, topics):
+        # A broker may not have heard yet of what another has just made.
+        if each.topic not in created:
+            differs = {"property": each.name, "found": each.found, "planned": each.planned}
+            log.warning("topic differs from its plan", topic=each.topic, **differs)

@@ -21,6 +21,7 @@ from fc.demo.seed import seed
 from fc.ops import dlq, outbox
 from fc.ops.capacity import capacity
 from fc.ops.stuck import stuck
+from fc.ops.topics import topics
 from fc.ops.trace import trace
 from fc.stack import deployment, doctor
 from fc.stack.accounts import ADMIN
@@ -125,13 +126,8 @@ def run_seed() -> None:
     _seed(_here())
 
 
-@app.command("topics")
-def make_topics() -> None:
-    """Create the topics and their dead letter topics, with KAFKA_PARTITIONS and KAFKA_REPLICATION."""
-    _here().make_topics()
-
-
 app.command()(audit)
+app.command()(topics)
 app.command()(stuck)
 app.command()(trace)
 app.command()(capacity)

@@ -27,11 +27,15 @@ def connection(settings: ConnectionSettings) -> dict[str, Any]:
 
 
 async def raise_refusal(settings: ConnectionSettings) -> None:
-    """Connect once to the first broker. Raises Refused when it can't be trusted or does not know the user.
+    """Connect once to each broker. Raises Refused when one can't be trusted or does not know the user.
 
     aiokafka's clients hide the reason: they say only that no broker could be reached.
     """
-    address = settings.kafka_broker.split(",")[0].strip()
+    for address in settings.kafka_broker.split(","):
+        await _raise_refusal_of(address.strip(), settings)
+
+
+async def _raise_refusal_of(address: str, settings: ConnectionSettings) -> None:
     host, _, port = address.rpartition(":")
     arguments = connection(settings)
     del arguments["bootstrap_servers"]

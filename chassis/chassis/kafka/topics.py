@@ -1,8 +1,9 @@
-"""Topics are created by a command, with partitions, replication and limits. A running service never creates one."""
+"""Topics are created by a command, with partitions, copies and limits. A running service never creates one."""
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -12,68 +13,81 @@ from chassis.config.settings import ServiceSettings
 from chassis.errors import Refused
 from chassis.kafka.connection import connection, raise_refusal
 from chassis.kafka.errors import is_broker_trouble
+from chassis.kafka.topic_settings import Difference, differences, dlq, plan, with_dead_letters
+
+__all__ = ["MAX_REQUEST_BYTES", "dlq", "ensure_topics", "opened_admin", "topic_differences"]
 
 log = structlog.get_logger(__name__)
 
-DLQ_SUFFIX = ".dlq"
 ADMIN_TIMEOUT_MS = 10_000
 # Twice the broker's default: a dead letter is its message, which may have reached that default, with headers added.
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
-
-def dlq(topic: str) -> str:
-    return f"{topic}{DLQ_SUFFIX}"
+T = TypeVar("T")
 
 
 async def ensure_topics(settings: ServiceSettings, names: Iterable[str], *, deadline_s: float = 60) -> list[str]:
-    """Create each topic and its dead letter topic with the configured partitions and replication; return the new ones.
+    """Create each topic and its dead letter topic as `topics.toml` says; return the new ones.
 
     Waits up to `deadline_s` for the broker. Existing topics are left as they are, their limits included: a dead letter
     topic must take messages of 2 MiB (`max.message.bytes`), or a failed message of nearly 1 MiB blocks its partition.
     Raises Refused.
     """
-    topics = [topic for name in sorted(set(names)) for topic in (name, dlq(name))]
+    topics = with_dead_letters(names)
+    return await _when_up(settings, lambda admin: _create(admin, settings, topics), deadline_s)
+
+
+async def topic_differences(
+    settings: ServiceSettings, names: Iterable[str], *, deadline_s: float = 60
+) -> list[Difference]:
+    """Say how each topic and its dead letter topic differ from `topics.toml` and the settings. Raises Refused."""
+    topics = with_dead_letters(names)
+    return await _when_up(settings, lambda admin: differences(admin, settings, topics), deadline_s)
+
+
+async def _when_up(
+    settings: ServiceSettings, work: Callable[[AIOKafkaAdminClient], Awaitable[T]], deadline_s: float
+) -> T:
     try:
         async with asyncio.timeout(deadline_s):
-            return await _create_when_up(settings, topics)
+            while True:
+                try:
+                    async with opened_admin(settings) as admin:
+                        return await work(admin)
+                except (KafkaError, OSError, TimeoutError) as error:
+                    if not is_broker_trouble(error):
+                        raise Refused(f"Kafka at {settings.kafka_broker}: {error}") from error
+                    await raise_refusal(settings)
+                    log.warning("waiting for the broker", error=str(error))
+                    await asyncio.sleep(1)
     except TimeoutError:
         raise Refused(f"Kafka at {settings.kafka_broker} has not answered for {deadline_s:g} s") from None
 
 
-async def _create_when_up(settings: ServiceSettings, topics: list[str]) -> list[str]:
-    while True:
-        try:
-            return await _create(settings, topics)
-        except (KafkaError, OSError, TimeoutError) as error:
-            if not is_broker_trouble(error):
-                raise Refused(f"Kafka at {settings.kafka_broker}: {error}") from error
-            await raise_refusal(settings)
-            log.warning("waiting for the broker", error=str(error))
-            await asyncio.sleep(1)
-
-
-async def _create(settings: ServiceSettings, topics: list[str]) -> list[str]:
+@asynccontextmanager
+async def opened_admin(settings: ServiceSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Connect for the block. Raises KafkaError, OSError or TimeoutError without a broker."""
     admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=ADMIN_TIMEOUT_MS)
     try:
         await admin.start()
-        missing = [topic for topic in topics if topic not in set(await admin.list_topics())]
-        if not missing:
-            return []
-        answer = await admin.create_topics([_new(settings, topic) for topic in missing])
-        for topic, code, *_ in answer.topic_errors:
-            error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
-                raise error(f"topic {topic}: {error.__name__}")
-        return missing
+        yield admin
     finally:
         with suppress(KafkaError, OSError):
             await admin.close()
 
 
+async def _create(admin: AIOKafkaAdminClient, settings: ServiceSettings, topics: list[str]) -> list[str]:
+    missing = [topic for topic in topics if topic not in set(await admin.list_topics())]
+    if not missing:
+        return []
+    answer = await admin.create_topics([_new(settings, topic) for topic in missing])
+    for topic, code, *_ in answer.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise error(f"topic {topic}: {error.__name__}")
+    return missing
+
+
 def _new(settings: ServiceSettings, topic: str) -> NewTopic:
-    configs: dict[str, str] = {}
-    if settings.kafka_replication >= 3:
-        configs["min.insync.replicas"] = "2"
-    if topic.endswith(DLQ_SUFFIX):
-        configs["max.message.bytes"] = str(MAX_REQUEST_BYTES)
-    return NewTopic(topic, settings.kafka_partitions, settings.kafka_replication, topic_configs=configs)
+    wanted = plan(settings, topic)
+    return NewTopic(topic, wanted.partitions, wanted.replication, topic_configs=dict(wanted.configs))

@@ -11,18 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from chassis.config.settings import ServiceSettings, load
 from fc.stack.accounts import ADMIN, Accounts, accounts_with
 from fc.stack.brokers import COUNTS, NAMES
 from fc.stack.containers import DONE, HEALTHY, SETTLED, STARTING, WAITING, Container, Project, log_end
 from fc.stack.errors import StackError
 from fc.stack.layout import ROOT, Layout
-from fc.stack.programs import developer_settings, refuse_bind_address
+from fc.stack.programs import developer_settings, refuse_bind_address, settings_class
 from fc.stack.progress import POLL_S, Progress
 
 ENGINE_S = 5
 UP_S = 900
 BROKERS_FILE = "deploy/compose.brokers.yml"
-TOPIC_JOBS = ("productfc-topics", "orderfc-topics", "paymentfc-topics")
 TAIL_LINES = 25
 
 
@@ -129,10 +129,23 @@ class Compose:
         """Show the end of the containers' logs, of all of them without names."""
         self.run("logs", "--tail", str(lines), *(["--follow"] if follow else []), *names)
 
-    def make_topics(self) -> None:
-        """Run the jobs that create topics. Raises StackError."""
-        for name in TOPIC_JOBS:
-            self.run("run", "--rm", name)
+    def kafka(self) -> ServiceSettings:
+        """Return settings with which the topics are reached at the ports that compose publishes."""
+        given = developer_settings()
+        names = brokers(given)
+        topics = {name.lower(): given[name] for name in ("KAFKA_PARTITIONS", "KAFKA_REPLICATION") if name in given}
+        if len(names) > 1:
+            topics["kafka_replication"] = str(len(names))
+        addresses = ",".join(f"localhost:{self._layout.port(name)}" for name in names)
+        try:
+            return load(
+                settings_class("orderfc"),
+                environment="development",
+                kafka_broker=addresses,
+                **topics,
+            )
+        except SystemExit as refused:
+            raise StackError(str(refused)) from None
 
     def run(self, *arguments: str) -> None:
         """Run a compose command with its own output. Raises StackError when it fails."""

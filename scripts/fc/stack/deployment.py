@@ -5,6 +5,7 @@ from typing import Protocol
 
 from rich.console import Console
 
+from chassis.config.settings import ServiceSettings
 from fc.stack import compose
 from fc.stack.accounts import Accounts
 from fc.stack.brokers import choose
@@ -35,8 +36,8 @@ class Deployment(Protocol):
     def logs(self, names: Collection[str], *, lines: int, follow: bool) -> None:
         """Show the last lines of the named parts, of all parts without names."""
 
-    def make_topics(self) -> None:
-        """Create the topics that are missing."""
+    def kafka(self) -> ServiceSettings:
+        """Return settings with which the topics are reached, as this platform is meant to have them."""
 
 
 def here(console: Console, brokers: int | None = None) -> Deployment:

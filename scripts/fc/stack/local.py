@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from chassis.config.settings import ServiceSettings
 from fc.stack import ports, processes, startup
 from fc.stack.accounts import Accounts, accounts_with
 from fc.stack.brokers import choose
@@ -147,10 +148,15 @@ class Stack:
             states = {name: State(name, one.pid, one.create_time(), "UNSUPERVISED") for name, one in left.items()}
         return [Part.of(name, states.get(name), self.layout.port(name)) for name in self.programs.names()]
 
-    def make_topics(self) -> list[str]:
-        """Create the topics that are missing and return their names. Raises StackError without a broker."""
+    def kafka(self) -> ServiceSettings:
+        """Return settings with which the topics are reached. Raises StackError while no broker answers."""
         if not any(asyncio.run(broker.ready()) for broker in self.programs.brokers):
             raise StackError("the broker does not answer: is the stack up?")
+        return startup.connection_settings(self.programs, "orderfc")
+
+    def make_topics(self) -> list[str]:
+        """Create the topics that are missing and return their names. Raises StackError without a broker."""
+        self.kafka()
         return asyncio.run(startup.make_topics(self.programs))
 
     def down(self) -> bool:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from chassis.config.settings import ServiceSettings
 from fc.stack import doctor, logs
 from fc.stack.accounts import Accounts
 from fc.stack.errors import StackError
@@ -79,9 +80,9 @@ class Native:
         files = {name: self._stack.layout.log(name) for name in names or known}
         logs.show(files, lines=lines, follow=follow)
 
-    def make_topics(self) -> None:
-        created = self._stack.make_topics()
-        self._console.print(f"Created: {', '.join(created)}" if created else "All topics exist already.")
+    def kafka(self) -> ServiceSettings:
+        """Return settings with which the topics are reached. Raises StackError while no broker answers."""
+        return self._stack.kafka()
 
 
 def _cells(part: Part) -> tuple[str, str, str, str, str]:

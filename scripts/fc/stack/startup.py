@@ -63,12 +63,12 @@ def topics() -> list[str]:
 async def make_topics(programs: Programs) -> list[str]:
     """Create the topics that are missing and return their names. Raises StackError when the broker refuses."""
     try:
-        return await ensure_topics(_connection_settings(programs, "orderfc"), topics())
+        return await ensure_topics(connection_settings(programs, "orderfc"), topics())
     except Refused as refused:
         raise StackError(str(refused)) from None
 
 
-def _connection_settings(programs: Programs, service: str) -> ServiceSettings:
+def connection_settings(programs: Programs, service: str) -> ServiceSettings:
     """Return the settings of a service with its addresses and credentials and defaults for everything else."""
     environment = programs.environment(service)
     arguments = {
@@ -122,7 +122,7 @@ class Startup:
         began = time.monotonic()
         try:
             for name in SERVICES:
-                await migrations.run(_connection_settings(self._programs, name), name)
+                await migrations.run(connection_settings(self._programs, name), name)
         except Refused as refused:
             raise StackError(str(refused)) from None
         self._report("databases migrated", time.monotonic() - began)

@@ -62,3 +62,10 @@ async def replace_by_an_empty_one(arena: Arena, name: str) -> None:
     await asyncio.to_thread(broker.prepare)
     arena.stack.supervisor.start(name)
     await up_again(arena, name)
+
+
+async def restart(arena: Arena, name: str) -> None:
+    """Stop a broker by SIGTERM and start it again."""
+    await asyncio.to_thread(arena.stack.supervisor.stop, name)
+    arena.stack.supervisor.start(name)
+    await up_again(arena, name)

@@ -23,6 +23,7 @@ AT_A_TIME = 10
 _UNPAID = "SELECT order_id, invoice_id FROM payments WHERE status = 'PENDING' AND invoice_id <> ''"
 _DONE = "SELECT count(*) FROM orders WHERE id = ANY($1::bigint[]) AND status = $2"
 _SENT = "SELECT event_id, topic, created_at, published_at FROM outbox WHERE key = ANY($1::text[])"
+_UNSENT = "SELECT count(*) FROM outbox WHERE key = ANY($1::text[]) AND published_at IS NULL"
 _APPLIED = "SELECT event_id, received_at FROM inbox WHERE event_id = ANY($1::uuid[])"
 
 
@@ -127,3 +128,9 @@ async def delays(arena: Arena, orders: Orders) -> Delays:
         rows = await arena.sql(service, _APPLIED, list(made))
         applied += [(row["received_at"] - made[row["event_id"]]).total_seconds() for row in rows]
     return Delays(max(sent), max(applied), len(sent))
+
+
+async def unsent(arena: Arena, orders: list[int]) -> int:
+    """Count the events of these orders that wait in orderfc's outbox."""
+    keys = [f"order-{number}" for number in orders]
+    return int((await arena.sql("orderfc", _UNSENT, keys))[0][0])

@@ -2,17 +2,19 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
 from servers.postgres import app_role
+from testkit import eventually
 
 from ..conftest import Ended
 from .conftest import BACK_S, within
@@ -118,18 +120,102 @@ def test_every_topic_and_its_dead_letter_topic_have_the_configured_partitions(st
     assert partitions(stack) == {name: 3 for topic in TOPICS for name in (topic, f"{topic}.dlq")}
 
 
-def test_topics_makes_what_is_missing_and_leaves_what_is_there(
-    stack: Stack, fc: Fc, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = fc("topics")
-    assert (said.code, said.out) == (0, "All topics exist already.\n")
+DLQ = "stock.rejected.dlq"
+OURS = {"retention.ms": "1000", "max.message.bytes": "100", "segment.ms": "86400000", "min.insync.replicas": "1"}
+
+
+def made_again(stack: Stack, partitions_of_it: int, configs: dict[str, str]) -> None:
+    """Replace a topic by one that somebody else has made."""
+
+    async def work() -> None:
+        async with administered(stack) as admin:
+            await admin.delete_topics([DLQ])
+            await eventually(lambda: _absent(admin), 30)
+            answer = await admin.create_topics([NewTopic(DLQ, partitions_of_it, 1, topic_configs=configs)])
+            assert [code for _, code, *_ in answer.topic_errors] == [0]
+
+    asyncio.run(work())
+
+
+async def _absent(admin: AIOKafkaAdminClient) -> bool:
+    return DLQ not in await admin.list_topics()
+
+
+def configs_of(stack: Stack) -> dict[str, str]:
+    async def described() -> dict[str, str]:
+        async with administered(stack) as admin:
+            [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, DLQ)])
+            return {name: value for name, value, *_ in answer.resources[0][4]}
+
+    return asyncio.run(described())
+
+
+@pytest.fixture
+def planned(stack: Stack, fc: Fc) -> Iterator[None]:
+    """Have the topic made as planned, before and after."""
+    assert (fc("topics --check").code, fc("topics").out) == (0, "All topics exist already.\n")
+    yield
 
     async def delete() -> None:
         async with administered(stack) as admin:
-            await admin.delete_topics(["stock.rejected.dlq"])
+            await admin.delete_topics([DLQ])
+            await eventually(lambda: _absent(admin), 30)
 
     asyncio.run(delete())
-    within(BACK_S, lambda: "stock.rejected.dlq" not in partitions(stack), "the topic is gone")
-    monkeypatch.setenv("KAFKA_PARTITIONS", "5")
-    assert fc("topics").out == "Created: stock.rejected.dlq\n"
-    assert {name: count for name, count in partitions(stack).items() if count != 3} == {"stock.rejected.dlq": 5}
+    assert fc("topics").out == f"Created: {DLQ}\n"
+    assert fc("topics --check").code == 0
+
+
+@pytest.mark.usefixtures("planned")
+def test_topics_makes_what_is_missing_and_check_only_says_so(
+    stack: Stack, fc: Fc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def delete() -> None:
+        async with administered(stack) as admin:
+            await admin.delete_topics([DLQ])
+
+    asyncio.run(delete())
+    within(BACK_S, lambda: DLQ not in partitions(stack), "the topic is gone")
+    said = fc("topics --check")
+    assert (said.code, said.out.splitlines()[1:]) == (1, [f"{DLQ}\ttopic\tmissing\tmade\tfc topics makes it"])
+    assert DLQ not in partitions(stack)
+    with monkeypatch.context() as other:
+        other.setenv("KAFKA_PARTITIONS", "5")
+        said = fc("topics")
+    created, _, *others = said.out.splitlines()
+    assert (said.code, created) == (0, f"Created: {DLQ}")
+    # What is there is left as it is, and said to differ.
+    assert {name: count for name, count in partitions(stack).items() if count != 3} == {DLQ: 5}
+    assert "stock.rejected\tpartitions\t3\t5\t--apply changes it" in others
+    assert len(others) == 2 * len(TOPICS) - 1
+
+
+@pytest.mark.usefixtures("planned")
+def test_topics_reports_what_differs_and_changes_what_can_lose_no_event(stack: Stack, fc: Fc) -> None:
+    made_again(stack, 1, OURS)
+    said = fc("topics --check")
+    assert said.code == 1
+    assert said.out.splitlines()[1:] == [
+        f"{DLQ}\tpartitions\t1\t3\t--apply changes it",
+        f"{DLQ}\tretention.ms\t1000\t-1\t--apply changes it",
+        f"{DLQ}\tmax.message.bytes\t100\t2097152\t--apply changes it",
+    ]
+    assert partitions(stack)[DLQ] == 1
+    assert fc("topics --apply --yes").code == 0
+    assert (fc("topics --check").code, partitions(stack)[DLQ]) == (0, 3)
+    # Nobody has a plan for this one: it stays as somebody has set it.
+    assert configs_of(stack)["segment.ms"] == "86400000"
+
+
+@pytest.mark.usefixtures("planned")
+def test_topics_leaves_to_a_person_what_could_lose_or_refuse_an_event(stack: Stack, fc: Fc) -> None:
+    made_again(stack, 5, {"retention.ms": "-1", "max.message.bytes": "9999999", "cleanup.policy": "compact"})
+    said = fc("topics --apply --yes")
+    assert (said.code, "Changed" in said.out) == (0, False)
+    assert [line.split("\t")[1] for line in said.out.splitlines()[2:]] == [
+        "partitions",
+        "cleanup.policy",
+        "max.message.bytes",
+    ]
+    assert said.out.count("by hand: ") == 3
+    assert fc("topics --check").code == 1

@@ -4,10 +4,9 @@ import io
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 
-from fc.stack.compose import Compose
+from fc.stack.compose import BROKERS_FILE, Compose
 from fc.stack.errors import StackError
 from fc.stack.layout import ROOT
 
@@ -49,12 +48,25 @@ def test_the_volumes_go_only_when_they_are_wiped(docker: Path, platform: Compose
     assert asked(docker) == ["compose down", "compose down --volumes"]
 
 
-def test_topics_are_made_by_every_job_of_the_compose_file_that_makes_some(docker: Path, platform: Compose) -> None:
-    platform.make_topics()
-    file = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    jobs = {name for name, service in file["services"].items() if service.get("command") == ["topics"]}
-    assert jobs
-    assert {line.removeprefix("compose run --rm ") for line in asked(docker)} == jobs
+def test_topics_are_reached_at_the_published_ports_and_planned_as_the_dotenv_says(checkout: Path) -> None:
+    told = Compose(Console()).kafka()
+    assert (told.kafka_broker, told.kafka_partitions, told.kafka_replication) == ("localhost:29092", 6, 1)
+    (checkout / ".env").write_text(f"KAFKA_PARTITIONS=12\nCOMPOSE_FILE=docker-compose.yml:{BROKERS_FILE}\n")
+    told = Compose(Console()).kafka()
+    assert told.kafka_broker == "localhost:29092,localhost:29094,localhost:29096"
+    assert (told.kafka_partitions, told.kafka_replication) == (12, 3)
+
+
+def test_the_number_of_brokers_is_said_in_the_dotenv_for_docker_compose_too(checkout: Path) -> None:
+    Compose(Console(), 1)
+    with pytest.raises(StackError, match="COMPOSE_FILE=docker-compose.yml:deploy/compose.brokers.yml"):
+        Compose(Console(), 3)
+    (checkout / ".env").write_text(f"COMPOSE_FILE=docker-compose.yml:{BROKERS_FILE}\n")
+    Compose(Console(), 3)
+    with pytest.raises(StackError, match="one without it"):
+        Compose(Console(), 1)
+    with pytest.raises(StackError, match="--brokers takes 1 or 3, got 2"):
+        Compose(Console(), 2)
 
 
 def test_compose_is_run_in_the_checkout(

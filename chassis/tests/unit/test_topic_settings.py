@@ -1,0 +1,45 @@
+"""What a topic should have, by its name and the settings."""
+
+import pytest
+
+from chassis.config.settings import ServiceSettings, load
+from chassis.kafka.topic_settings import IN_SYNC, plan, with_dead_letters
+from chassis.kafka.topics import MAX_REQUEST_BYTES
+
+DAY_MS = 86_400_000
+
+
+def settings(**given: object) -> ServiceSettings:
+    return load(ServiceSettings, environment="development", **given)
+
+
+def test_each_topic_has_its_dead_letter_topic_once() -> None:
+    assert with_dead_letters(["b", "a", "b"]) == ["a", "a.dlq", "b", "b.dlq"]
+
+
+def test_partitions_and_copies_are_those_of_the_settings() -> None:
+    planned = plan(settings(kafka_partitions=12, kafka_replication=3), "order.created")
+    assert (planned.partitions, planned.replication) == (12, 3)
+
+
+@pytest.mark.parametrize(("copies", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
+def test_one_copy_may_be_away_and_two_of_three_have_to_be_written(copies: int, in_sync: str) -> None:
+    assert plan(settings(kafka_replication=copies), "order.created").configs[IN_SYNC] == in_sync
+
+
+def test_dead_letters_are_kept_without_end_and_take_an_event_of_the_largest_size_with_headers() -> None:
+    events, letters = (plan(settings(), name).configs for name in ("order.created", "order.created.dlq"))
+    assert letters["retention.ms"] == "-1"
+    assert int(letters["max.message.bytes"]) == MAX_REQUEST_BYTES > int(events["max.message.bytes"])
+
+
+def test_an_event_that_is_read_again_is_still_known_to_the_inboxes() -> None:
+    given = settings()
+    retention_ms = int(plan(given, "order.created").configs["retention.ms"])
+    assert 0 < retention_ms < given.inbox_keep_days * DAY_MS
+
+
+def test_every_topic_has_a_value_for_each_setting_of_the_plan() -> None:
+    names = {IN_SYNC, "cleanup.policy", "compression.type", "max.message.bytes", "retention.ms"}
+    for topic in ("order.created", "order.created.dlq"):
+        assert set(plan(settings(), topic).configs) == names
