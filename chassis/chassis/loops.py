@@ -2,10 +2,11 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 from prometheus_client import Counter
@@ -17,6 +18,17 @@ log = structlog.get_logger(__name__)
 RUNS = Counter("gocommerce_loop_runs_total", "Runs of background loops by outcome", ["loop", "outcome"])
 OUTAGE_CAP_S = 5.0
 MIGRATION_POLL_S = 0.5
+
+
+class LastRun(NamedTuple):
+    """When a loop last ended a run, in seconds since 1970, and how: `done` or `outage`."""
+
+    ended_at: float
+    outcome: str
+
+
+LAST_RUNS: dict[str, LastRun] = {}
+"""The last run of each loop of this process, by name."""
 
 
 class Task(Protocol):
@@ -57,12 +69,14 @@ class Loop:
             try:
                 more = await self.work()
                 RUNS.labels(self.name, "done").inc()
+                LAST_RUNS[self.name] = LastRun(time.time(), "done")
                 outages = 0
                 wait = 0.0 if more else self.interval_s * random.uniform(0.9, 1.1)
             except Exception as error:
                 if not is_transient(error):
                     raise
                 RUNS.labels(self.name, "outage").inc()
+                LAST_RUNS[self.name] = LastRun(time.time(), "outage")
                 log.warning("background work waits for a dependency", loop=self.name, error=str(error))
                 outages += 1
                 wait = backoff(outages, 0.2, OUTAGE_CAP_S)

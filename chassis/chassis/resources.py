@@ -1,6 +1,8 @@
 """What every service opens, and the parts from which one process is assembled."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -13,6 +15,7 @@ from chassis.config.settings import ServiceSettings
 from chassis.db import revisions
 from chassis.db.database import Database
 from chassis.db.housekeeping import Purge
+from chassis.db.outbox_admin import RetryHook
 from chassis.http.probes import Readiness
 from chassis.http.shortcuts import Answer
 from chassis.kafka.consumer import Handler
@@ -21,6 +24,18 @@ from chassis.loops import Task
 from chassis.redis.client import RedisClient
 
 Close = Callable[[], Awaitable[None]]
+CLOSE_TIMEOUT_S = 2
+
+
+async def close_all(closes: Sequence[Close]) -> None:
+    """Close all at once, for at most CLOSE_TIMEOUT_S; what fails is left."""
+
+    async def bounded(close: Close) -> None:
+        with suppress(Exception):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await close()
+
+    await asyncio.gather(*(bounded(close) for close in closes))
 
 
 class Neighbour(Protocol):
@@ -66,8 +81,9 @@ class Parts:
 
     `state` is put on `app.state` for the routes. `handlers` is the table topic -> handler of the consumer group; a
     service without one has neither consumer nor relay. `loops` run in `serve` and `worker`, `api_loops` in `api` too.
-    `purges` run in the housekeeping, `on_published` and `on_parked` are hooks of the relay. `shortcuts` answer the
-    hottest reads, by the template of their route. `grpc` makes the server, in the one process that serves it.
+    `purges` run in the housekeeping, `on_published` and `on_parked` are hooks of the relay, `on_retry` records that an
+    administrator has an event sent again. `shortcuts` answer the hottest reads, by the template of their route. `grpc`
+    makes the server, in the one process that serves it.
     """
 
     resources: Resources
@@ -80,4 +96,5 @@ class Parts:
     purges: Sequence[Purge] = ()
     on_published: Hook | None = None
     on_parked: Hook | None = None
+    on_retry: RetryHook | None = None
     shortcuts: Mapping[str, Answer] = field(default_factory=dict)

@@ -1,7 +1,6 @@
 """Runs a service: one command line for all four, and a supervisor that ends the process when a part of it ends."""
 
 import asyncio
-import contextlib
 import gc
 import signal
 import sys
@@ -15,6 +14,8 @@ from fastapi import APIRouter, FastAPI
 from grpc import aio
 
 from chassis import failpoint, logging, process_metrics, processes, telemetry
+from chassis.admin import routes as admin
+from chassis.admin.inside import Inside
 from chassis.config import vault
 from chassis.config.settings import ServiceSettings, load, vault_session
 from chassis.db import backlog, hints, housekeeping, sessions
@@ -28,14 +29,13 @@ from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
 from chassis.loops import Task, start_after, wait_until_migrated
 from chassis.processes import ALONE, Group
-from chassis.resources import Close, Parts
+from chassis.resources import CLOSE_TIMEOUT_S, Close, Parts, close_all
 
 log = structlog.get_logger(__name__)
 
 # Shares of the time to stop: for all parts together, and for what then has to be cancelled.
 PARTS_SHARE = 0.75
 CANCEL_SHARE = 0.1
-CLOSE_TIMEOUT_S = 2
 
 COMMANDS = {
     "serve": "HTTP, gRPC, consumers, relay and schedulers in one process",
@@ -82,7 +82,9 @@ class Service:
 
     def application(self, settings: ServiceSettings, ready: Readiness | None = None) -> FastAPI:
         """Make the application without its state: enough for its OpenAPI document."""
-        return create_app(settings, routers=self.routers, ready=ready, title=self.name, description=self.description)
+        # Last: an address is looked up in the order of the routes, and customers come more often.
+        routers = [*self.routers, *admin.routers(has_events=bool(self.topics))]
+        return create_app(settings, routers=routers, ready=ready, title=self.name, description=self.description)
 
     async def open(
         self, settings: ServiceSettings, *, workers: bool, grpc: bool = True, group: Group = ALONE
@@ -92,12 +94,14 @@ class Service:
         ready, close = parts.resources.ready, parts.resources.close
         tasks: list[Task] = [process_metrics.Reporter(), *parts.api_loops, *(parts.loops if workers else ())]
         last: list[Task] = []
+        inside = Inside()
         if parts.handlers:
             producer, db = parts.resources.add("kafka", Producer(settings)), parts.resources.db
             if workers:
-                tasks += [ConsumerRunner(settings, self.name, parts.handlers, producer)]
-                tasks += [housekeeping.loop(db, parts.purges), backlog.loop(db)]
-                last = [Relay(settings, db, producer, on_published=parts.on_published, on_parked=parts.on_parked)]
+                consumer = ConsumerRunner(settings, self.name, parts.handlers, producer)
+                tasks += [consumer, housekeeping.loop(db, parts.purges), backlog.loop(db)]
+                relay = Relay(settings, db, producer, on_published=parts.on_published, on_parked=parts.on_parked)
+                last, inside = [relay], Inside(consumer, relay)
             else:
                 tasks.append(hints.loop(db))
         if settings.vault_addr and group.is_first:
@@ -107,6 +111,7 @@ class Service:
         for name, value in parts.state.items():
             setattr(app.state, name, value)
         app.state.verifier = parts.verifier
+        app.state.inside, app.state.on_retry = inside, parts.on_retry
         app.state.shortcuts.add(parts.shortcuts)
         server = await parts.grpc() if parts.grpc is not None and grpc else None
         control = Control(group.control, answers(ready, app)) if group.control else None
@@ -153,17 +158,8 @@ async def _run(service: Service, settings: ServiceSettings, command: str, group:
     try:
         return await _supervise(settings, process, stop)
     finally:
-        await asyncio.gather(_close(process), telemetry.shut_down(provider, CLOSE_TIMEOUT_S))
+        await asyncio.gather(close_all(process.close), telemetry.shut_down(provider, CLOSE_TIMEOUT_S))
         log.info("stopped")
-
-
-async def _close(process: Process) -> None:
-    async def bounded(close: Close) -> None:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await close()
-
-    await asyncio.gather(*(bounded(close) for close in process.close))
 
 
 async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.Event) -> bool:

@@ -9,7 +9,7 @@ from chassis.service import Service
 from orderfc import events
 from orderfc.client.products import ProductClient
 from orderfc.config import Settings
-from orderfc.handler import http, kafka
+from orderfc.handler import admin, http, kafka
 from orderfc.repository import idempotency, orders
 from orderfc.usecase.checkout import Checkout
 
@@ -37,7 +37,7 @@ SERVICE = Service(
     "orderfc",
     Settings,
     build,
-    routers=[http.router],
+    routers=[http.router, admin.router],
     description="Checkout, order history and order status.",
     topics=(*events.PUBLISHED, *events.CONSUMED),
 )

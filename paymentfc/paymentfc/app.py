@@ -15,7 +15,7 @@ from paymentfc.client.payers import Payers
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
 from paymentfc.due_work import DueWork
-from paymentfc.handler import admin, http, kafka
+from paymentfc.handler import admin, dossier, http, kafka
 from paymentfc.pdf.drawings import Drawings
 from paymentfc.pdf.process import DrawingProcess
 from paymentfc.repository import failed_events, published, retention
@@ -26,6 +26,7 @@ from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.count_anomalies import count_anomalies
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import deliver_audit
+from paymentfc.usecase.note_retry import note_retry
 from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.request_invoice import RequestInvoice
 from paymentfc.warm_up import WarmUp
@@ -38,8 +39,7 @@ ANOMALIES_S = 30.0
 async def build(settings: Settings) -> Parts:
     """Open the resources and describe the parts; nothing is connected to yet."""
     resources = Resources(settings)
-    db = resources.db
-    users = resources.add("userfc", UserClient.of(settings))
+    db, users = resources.db, resources.add("userfc", UserClient.of(settings))
     audit_log = resources.add("mongodb", AuditLog(settings.mongo_uri.get_secret_value()))
     # Not in /ready: payments are registered and read while Xendit is away.
     xendit = _gateway(settings)
@@ -74,6 +74,7 @@ async def build(settings: Settings) -> Parts:
         purges=retention.purges(settings),
         on_published=_publish_hook(due),
         on_parked=failed_events.add_parked,
+        on_retry=note_retry,
     )
 
 
@@ -131,7 +132,7 @@ SERVICE = Service(
     "paymentfc",
     Settings,
     build,
-    routers=[admin.router, http.router],
+    routers=[admin.router, http.router, dossier.router],
     description="Invoices at Xendit, its callbacks, and what they do to an order's payment.",
     topics=(*events.PUBLISHED, *events.CONSUMED),
 )

@@ -10,10 +10,11 @@ from chassis.resources import Parts, Resources
 from chassis.service import Service
 from productfc import events
 from productfc.config import Settings
-from productfc.handler import http, kafka, schemas
+from productfc.handler import admin, http, kafka, schemas
 from productfc.repository import admin_actions, products
 from productfc.repository.cache import REPEAT_INTERVAL_S, ProductCache
 from productfc.repository.search import Searches
+from productfc.usecase.note_retry import note_retry
 
 SWEEP_INTERVAL_S = 1
 
@@ -30,6 +31,7 @@ async def build(settings: Settings) -> Parts:
         state={"db": db, "cache": cache, "searches": searches},
         shortcuts=http.shortcuts(db, cache, searches),
         handlers=kafka.handlers(db, cache),
+        on_retry=note_retry,
         purges=[partial(admin_actions.purge, days=settings.admin_action_keep_days)],
         # `api` reads and changes products too, so its failed invalidations are repeated there as well.
         api_loops=[
@@ -51,7 +53,7 @@ SERVICE = Service(
     "productfc",
     Settings,
     build,
-    routers=[http.router],
+    routers=[http.router, admin.router],
     description="Products, categories and stock.",
     topics=(*events.PUBLISHED, *events.CONSUMED),
 )

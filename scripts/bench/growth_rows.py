@@ -66,7 +66,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         SELECT n, n % 50000 + 1, 'order-' || n, 45000, 'IDR', CASE WHEN n <= {waiting} THEN 'PENDING'
           WHEN n % 20 = 0 THEN 'EXPIRED' ELSE 'PAID' END, 'BANK_TRANSFER', 'Jalan Merdeka ' || n, 'invoice-' || n,
           'https://pay.example/' || n, now() - interval '2 days', now() - interval '1 day',
-          now() + interval '1 hour', now() + interval '1 hour', now() - interval '2 days'
+          now() + interval '1 hour' + n * interval '1 ms', now() + interval '1 hour', now() - interval '2 days'
         FROM generate_series(1, {orders}) n
         """,
         """

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from bench.growth_admin import admin_work_of
 from chassis.db import housekeeping, inbox, outbox, outbox_queue
 from chassis.db.database import Database, Tx
 from chassis.events import Event, Message
@@ -159,12 +160,13 @@ def work_of(orders_stored: int) -> dict[str, dict[str, Work]]:
     """Return service -> what is measured -> the function that does it."""
     # An order of customer 1 that is still open.
     order = orders_stored - 50
-    return {
+    own = {
         "orderfc": _of_orderfc(order, orders_stored // 2 + 1),
         "paymentfc": _of_paymentfc(order),
         "productfc": _of_productfc(order),
         "userfc": _of_userfc(),
     }
+    return {service: own[service] | added for service, added in admin_work_of(order).items()}
 
 
 def _of_orderfc(order: int, middle: int) -> dict[str, Work]:

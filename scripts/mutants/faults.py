@@ -62,6 +62,20 @@ CONTRACT = [
         f"{_PAY_HTTP}::test_an_invoice_is_made_from_our_own_records_whatever_the_body_claims",
     ),
     Fault(
+        "the outbox is shown to every user",
+        "chassis/chassis/admin/routes.py",
+        "from chassis.auth.tokens import AdminUser",
+        "from chassis.auth.tokens import CurrentUser as AdminUser",
+        "chassis/tests/integration/test_admin_routes.py::test_each_route_is_for_administrators_only",
+    ),
+    Fault(
+        "the orders of all customers are shown to every user",
+        "orderfc/orderfc/handler/admin.py",
+        "from chassis.auth.tokens import AdminUser",
+        "from chassis.auth.tokens import CurrentUser as AdminUser",
+        "orderfc/tests/integration/test_admin_orders.py::test_a_customer_reads_no_order_here_not_even_the_own_one",
+    ),
+    Fault(
         "the lists for administrators are open to every user",
         "chassis/chassis/auth/tokens.py",
         "    if not user.is_admin:\n",

@@ -145,12 +145,34 @@ PAYMENTS = [
     Route("paymentfc", "GET", "/v1/payments/audit-logs", admins()),
 ]
 
+# What every service shows an administrator, and what the three with events show.
+ADMIN = "/v1/admin"
+ADMINISTRATION = [
+    *(Route(service, "GET", f"{ADMIN}/process", admins()) for service in SERVICES),
+    *(Route(service, "GET", f"{ADMIN}/outbox", admins()) for service in SERVICES[1:]),
+    # Only an administrator learns that there is no such event.
+    *(
+        Route(service, "POST", f"{ADMIN}/outbox/{{row_id}}/retry", admins(404, "not_found"), lambda _: {"reason": "x"})
+        for service in SERVICES[1:]
+    ),
+    *(Route(service, "GET", f"{ADMIN}/inbox", admins(), query=f"event_ids={uuid4()}") for service in SERVICES[1:]),
+    Route("userfc", "GET", f"{ADMIN}/users", admins(), query="ids=1"),
+    Route("productfc", "GET", f"{ADMIN}/stock/orders/{{order_id}}", admins()),
+    Route("productfc", "GET", f"{ADMIN}/stock/products/{{product_id}}", admins()),
+    Route("orderfc", "GET", f"{ADMIN}/orders", admins()),
+    Route("orderfc", "GET", f"{ADMIN}/orders/{{order_id}}", admins()),
+    Route("paymentfc", "GET", f"{ADMIN}/payments", admins(404, "not_found"), query="external_id=order-0"),
+    Route("paymentfc", "GET", f"{ADMIN}/payments/waiting", admins(), query="step=invoice"),
+    Route("paymentfc", "GET", f"{ADMIN}/payments/orders/{{order_id}}", admins()),
+]
+
 ROUTES = [
     *(Route(service, "GET", path, all_callers(200)) for service in SERVICES for path in (*_PROBES, *PAGES)),
     *USERS,
     *PRODUCTS,
     *ORDERS,
     *PAYMENTS,
+    *ADMINISTRATION,
 ]
 OWNED = [route for route in ROUTES if route.answers == owned()]
 

@@ -9,7 +9,7 @@ from chassis.pb.user_pb2_grpc import add_UserServiceServicer_to_server
 from chassis.resources import Parts, Resources
 from chassis.service import Service
 from userfc.config import Settings
-from userfc.handler import http
+from userfc.handler import admin, http
 from userfc.handler.grpc import NAME, UserServicer
 from userfc.repository.limits import Limits
 from userfc.repository.revoked_copy import RevokedCopy
@@ -59,6 +59,6 @@ SERVICE = Service(
     "userfc",
     Settings,
     build,
-    routers=[http.router],
+    routers=[http.router, admin.router],
     description="Registration, login, log-out and user data.",
 )

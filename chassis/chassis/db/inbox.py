@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis.db.database import Tx
+from chassis.db.database import Database, Tx
 from chassis.events import Message
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ _FIRST_OF = """
 INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
 ON CONFLICT DO NOTHING RETURNING event_id
 """
+_RECEIVED = "SELECT event_id, received_at FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])"
 _PURGE = """
 DELETE FROM inbox WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM inbox WHERE received_at < now() - $1 * interval '1 day' ORDER BY received_at LIMIT $2))
@@ -48,6 +49,12 @@ async def first_times(tx: Tx, consumer: str, run: Sequence[tuple[UUID, T]]) -> t
         (firsts if identity in new else repeated).append(each)
         new.discard(identity)
     return firsts, repeated
+
+
+async def received(db: Database, consumer: str, identities: Sequence[UUID]) -> list[asyncpg.Record]:
+    """Return `event_id` and `received_at` of those of the events that this consumer has applied."""
+    async with db.driver() as connection:
+        return list(await connection.fetch(_RECEIVED, consumer, identities))
 
 
 async def purge(driver: asyncpg.Connection, limit: int, *, days: int) -> int:

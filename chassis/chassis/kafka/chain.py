@@ -50,8 +50,8 @@ class Chain:
         self._consumed = consumed
         self._not_yet_s = not_yet_s
         self.work_time = WorkTime()
-        # Whether a dependency is waited for, the broker of a dead letter included.
-        self.waits = False
+        # The failure of the dependency that is waited for now, the broker of a dead letter included.
+        self.outage: str | None = None
 
     async def process(self, attempt: Attempt) -> Outcome:
         """Run one attempt through the steps of the chain, the outermost first."""
@@ -73,17 +73,17 @@ class Chain:
                 self._consumed.failed(error, started)
                 telemetry.mark_failed(span, error)
                 if not is_outage(error):
-                    self.waits = False
+                    self.outage = None
                     raise
                 outages += 1
-                self.waits = True
+                self.outage = _text(error)[:MAX_ERROR]
                 self.work_time.skip()
                 if outages % LOG_EVERY == 1:
                     log.warning("dependency is away, the partition waits", tries=outages, error=_text(error))
                 await wait_any(backoff(outages, 0.4, MAX_WAIT_S), self._stop)
                 self.work_time.skip()
                 continue
-            self.waits = False
+            self.outage = None
             self._consumed.applied([message], started, span)
             return Outcome.DONE
         return Outcome.STOPPED
@@ -119,13 +119,13 @@ class Chain:
                     continue
                 # Without a stored copy the offset must not move.
                 failures += 1
-                self.waits = True
+                self.outage = _text(failure)[:MAX_ERROR]
                 if failures % LOG_EVERY == 1:
                     log.warning("dead letter not written yet", tries=failures, error=_text(failure))
                 await wait_any(backoff(failures, 0.2, MAX_WAIT_S), self._stop)
                 self.work_time.skip()
                 continue
-            self.waits = False
+            self.outage = None
             self._consumed.dead_lettered(reason)
             log.error("message dead-lettered", reason=reason, error=str(error)[:MAX_ERROR], tries=attempt.tries)
             return Outcome.DONE

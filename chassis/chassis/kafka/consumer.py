@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from chassis.config.settings import ServiceSettings
-from chassis.kafka import lag
+from chassis.kafka import lag, standing
 from chassis.kafka.batches import make_consumer
 from chassis.kafka.connection import connection
 from chassis.kafka.consumed import consumed
@@ -21,6 +21,7 @@ from chassis.kafka.lag import LagReporter
 from chassis.kafka.partition import PartitionWorker
 from chassis.kafka.producer import Producer
 from chassis.kafka.resting import RestingConsumer
+from chassis.kafka.standing import Standing
 from chassis.kafka.stop_times import DRAIN_SHARE, LEAVE_SHARE
 from chassis.loops import backoff, wait_any
 
@@ -55,6 +56,10 @@ class ConsumerRunner:
         self._failed: asyncio.Future[None] | None = None
         self._drain_s = settings.shutdown_timeout_s * DRAIN_SHARE
         self._leave_s = settings.shutdown_timeout_s * LEAVE_SHARE
+
+    def standings(self) -> list[Standing]:
+        """Return what the workers are doing, by topic and partition."""
+        return [standing.of_worker(self._consumer, place, worker) for place, worker in sorted(self._workers.items())]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then finish the messages in flight, commit and leave the group.

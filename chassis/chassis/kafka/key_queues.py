@@ -2,6 +2,7 @@
 
 import heapq
 from collections import deque
+from collections.abc import Iterator
 from math import inf
 
 from chassis.kafka.retry import Attempt
@@ -25,6 +26,10 @@ class KeyQueues:
     @property
     def count(self) -> int:
         return sum(map(len, self._queues.values()))
+
+    def firsts(self) -> Iterator[Attempt]:
+        """Yield the first message of each key, those that have waited longest first."""
+        return (queue[0] for queue in self._queues.values())
 
     def holds_back(self, attempt: Attempt) -> bool:
         """Whether an earlier message of the same key waits."""

@@ -56,10 +56,10 @@ class PartitionWorker:
         self._consumer = consumer
         self._partition = partition
         self._stop = asyncio.Event()
-        self._chain = Chain(handler, producer, self._stop, max_tries=max_tries, consumed=metrics, not_yet_s=not_yet_s)
-        self._offsets = OffsetWindow(consumer, partition)
-        self._queues = KeyQueues()
-        self._runs = Runs(handler, self._queues, metrics)
+        self.chain = Chain(handler, producer, self._stop, max_tries=max_tries, consumed=metrics, not_yet_s=not_yet_s)
+        self.offsets = OffsetWindow(consumer, partition)
+        self.queues = KeyQueues()
+        self._runs = Runs(handler, self.queues, metrics)
         self._fetching = False
         self._task: asyncio.Task[None] | None = None
 
@@ -70,11 +70,11 @@ class PartitionWorker:
     @property
     def committed(self) -> int | None:
         """The group's offset, None before the first message."""
-        return self._offsets.committed
+        return self.offsets.committed
 
     @property
     def retrying(self) -> int:
-        return max(self._queues.count, int(self._chain.waits))
+        return max(self.queues.count, int(self.chain.outage is not None))
 
     def start(self, failed: asyncio.Future[None]) -> None:
         """Start working; a defect that ends the worker is put into `failed`."""
@@ -98,9 +98,7 @@ class PartitionWorker:
         finally:
             self._task.cancel()
         await asyncio.wait({self._task})
-        with suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(timeout_s * (1 - HANDLER_SHARE)):
-                await self._offsets.commit()
+        await _last_commit(self.offsets, timeout_s * (1 - HANDLER_SHARE))
 
     async def _run(self) -> None:
         try:
@@ -110,15 +108,15 @@ class PartitionWorker:
                     await self._accept(self._runs.take(fetched))
                 await self._retry_due()
                 if not self._stop.is_set():
-                    await self._offsets.pass_markers()
+                    await self.offsets.pass_markers()
                 await failpoint("consumer.before_commit", self._partition.topic)
-                await self._offsets.commit()
+                await self.offsets.commit()
         except IllegalStateError:
             log.info("partition has another owner", topic=self._partition.topic, partition=self._partition.partition)
 
     async def _fetch(self) -> list[Message]:
-        wait_s = min(self._queues.due_in_s(time.monotonic()), FETCH_TIMEOUT_MS / 1000)
-        if self._queues.size_bytes >= MAX_WAITING_BYTES:
+        wait_s = min(self.queues.due_in_s(time.monotonic()), FETCH_TIMEOUT_MS / 1000)
+        if self.queues.size_bytes >= MAX_WAITING_BYTES:
             await wait_any(wait_s, self._stop)
             return []
         self._fetching = True
@@ -128,33 +126,39 @@ class PartitionWorker:
             self._fetching = False
 
     def _opened(self, message: Message) -> Attempt:
-        self._offsets = self._offsets.opened(message.offset)
-        return Attempt(message, self._offsets, arrived=self._chain.work_time.now())
+        self.offsets = self.offsets.opened(message.offset)
+        return Attempt(message, self.offsets, arrived=self.chain.work_time.now())
 
     async def _accept(self, run: Sequence[Attempt]) -> None:
         if await self._runs.apply(run):
             return
         for attempt in run:
-            if self._queues.holds_back(attempt) or await self._process(attempt) is not Outcome.DONE:
-                self._queues.add(attempt)
+            if self.queues.holds_back(attempt) or await self._process(attempt) is not Outcome.DONE:
+                self.queues.add(attempt)
             if self._stop.is_set():
                 break
 
     async def _retry_due(self) -> None:
         for _ in range(MAX_RETRIES):
-            attempt = self._queues.take_due(time.monotonic())
+            attempt = self.queues.take_due(time.monotonic())
             if attempt is None or self._stop.is_set():
                 break
             if await self._process(attempt) is Outcome.DONE:
-                self._queues.remove(attempt)
+                self.queues.remove(attempt)
             else:
-                self._queues.put_back(attempt)
+                self.queues.put_back(attempt)
 
     async def _process(self, attempt: Attempt) -> Outcome:
-        outcome = await self._chain.process(attempt)
+        outcome = await self.chain.process(attempt)
         if outcome is Outcome.DONE:
             attempt.offsets.finish(attempt.message.offset)
         return outcome
+
+
+async def _last_commit(offsets: OffsetWindow, timeout_s: float) -> None:
+    with suppress(KafkaError, TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await offsets.commit()
 
 
 def _report(failed: asyncio.Future[None], task: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import structlog
 
@@ -16,6 +17,7 @@ from chassis.kafka.in_flight import Finished, InFlightSends
 from chassis.kafka.producer import Producer
 from chassis.kafka.send_results import Hook, SendResults
 from chassis.kafka.sends import Key, Sends, key_of
+from chassis.kafka.standing import RelayStanding
 from chassis.kafka.stop_times import CLOSE_SHARE, LAST_SENDS_SHARE
 from chassis.loops import backoff, wait_any
 
@@ -121,6 +123,13 @@ class Relay:
         self._failures = 0
         self._last_sends_s = settings.shutdown_timeout_s * LAST_SENDS_SHARE
         self._close_s = settings.shutdown_timeout_s * CLOSE_SHARE
+        self._active_since: datetime | None = None
+
+    @property
+    def standing(self) -> RelayStanding:
+        """What it does now, from memory."""
+        in_flight = len(self._in_flight.keys())
+        return RelayStanding(self._active_since, in_flight, self._results.broker_away, self._failures)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set, then send what is committed, for a limited time and not if the broker is away."""
@@ -138,25 +147,19 @@ class Relay:
         session = await self._db.dedicated(idle_s=IDLE_S)
         try:
             while not await outbox_queue.try_lock(session):
-                await self._stand_by(stop, session)
+                await _stand_by(self._db, stop, session)
                 if stop.is_set():
                     return
             await outbox_queue.prepare(session)
             await hints.take(session, self._db.wake_relay)
+            self._active_since = datetime.now(UTC)
             log.info("relay is active")
             await self._drain_until(stop, session)
         finally:
+            self._active_since = None
             self._rounds.abandon()
             with suppress(Exception):
                 await session.close(timeout=self._close_s)
-
-    async def _stand_by(self, stop: asyncio.Event, session: Session) -> None:
-        """Wait until it is time to try the lock again. Meanwhile tell its holder that this process commits events."""
-        await wait_any(STANDBY_S, stop, self._db.relay_wake)
-        if self._db.relay_wake.is_set():
-            self._db.relay_wake.clear()
-            await hints.give(session)
-            await wait_any(hints.PAUSE_S, stop)
 
     async def _drain_until(self, stop: asyncio.Event, session: Session) -> None:
         await self._rounds.settle(session)
@@ -212,6 +215,15 @@ class Relay:
 
     async def _due(self, session: Session) -> Due:
         return await outbox_queue.due(session, BATCH, self._in_flight.keys(), self._in_flight.full_topics())
+
+
+async def _stand_by(db: Database, stop: asyncio.Event, session: Session) -> None:
+    """Wait until it is time to try the lock again. Meanwhile tell its holder that this process commits events."""
+    await wait_any(STANDBY_S, stop, db.relay_wake)
+    if db.relay_wake.is_set():
+        db.relay_wake.clear()
+        await hints.give(session)
+        await wait_any(hints.PAUSE_S, stop)
 
 
 def _without(rows: Sequence[OutboxRow], keys: set[Key]) -> list[OutboxRow]:

@@ -1,10 +1,11 @@
 """What a failed message means for the partition: what is to blame, how long to wait, and what its dead letter says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from chassis.errors import AppError, InvalidMessage, NotYet, causes, is_transient, sql_class
 from chassis.events import Message
+from chassis.kafka.dead_letter import MAX_ERROR
 from chassis.kafka.offsets import OffsetWindow
 from chassis.loops import backoff
 
@@ -38,7 +39,8 @@ class Attempt:
 
     `offsets` has its offset among those that are open. `arrived` is when it was fetched, in seconds of the partition's
     `WorkTime`. `tries` counts runs of the handler that failed, `faults` those of them in which the message was to
-    blame, and `due` is when it may be tried again, in monotonic seconds.
+    blame, and `due` is when it may be tried again, in monotonic seconds. `error` is there after a failure only: to set
+    it for each message would cost the many that never fail.
     """
 
     message: Message
@@ -47,6 +49,7 @@ class Attempt:
     tries: int = 0
     faults: int = 0
     due: float = 0.0
+    error: str = field(init=False, repr=False, compare=False)
 
     @property
     def order_key(self) -> bytes | int:
@@ -56,6 +59,7 @@ class Attempt:
     def failed(self, error: Exception, now: float, max_tries: int, not_yet_s: float) -> Verdict:
         """Count a failure that is no outage, and decide between a dead letter and another try."""
         self.tries += 1
+        self.error = f"{type(error).__name__}: {error}"[:MAX_ERROR]
         if isinstance(error, InvalidMessage):
             return Verdict(dead_letter=error.reason)
         if isinstance(error, NotYet):

@@ -98,3 +98,17 @@ async def test_what_a_full_database_can_not_mark_is_sent_once_and_marked_when_th
     await running
     assert bench.producer.sent == ['"a1"', '"b1"', '"a2"']
     assert [(await bench.row(name))["published_at"] is None for name in ("a1", "a2", "b1")] == [False] * 3
+
+
+async def test_of_two_relays_one_says_that_it_is_active_and_after_its_end_the_other_one(bench: Bench) -> None:
+    relays, stops = [bench.relay(), bench.relay()], [asyncio.Event(), asyncio.Event()]
+    assert [relay.standing.active_since for relay in relays] == [None, None]
+    tasks = [asyncio.create_task(relay.run(stop)) for relay, stop in zip(relays, stops, strict=True)]
+    await eventually(lambda: any(relay.standing.active_since for relay in relays))
+    first = next(place for place, relay in enumerate(relays) if relay.standing.active_since)
+    assert relays[1 - first].standing.active_since is None
+    stops[first].set()
+    await eventually(lambda: relays[1 - first].standing.active_since)
+    assert relays[first].standing.active_since is None
+    stops[1 - first].set()
+    await asyncio.gather(*tasks)

@@ -15,7 +15,8 @@ from chassis.http.probes import Readiness
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
-from chassis.service import Process, _close, _supervise
+from chassis.resources import close_all
+from chassis.service import Process, _supervise
 from testkit import eventually, free_port
 from testkit.databases import create_tables
 from testkit.proxy import Proxy
@@ -56,7 +57,7 @@ class Running:
         """Ask the service to stop; True when each part did so by itself, in the time that the service gives them."""
         self.asked.set()
         in_time = await asyncio.wait_for(self.supervised, self.settings.shutdown_timeout_s)
-        await _close(self.parts)
+        await close_all(self.parts.close)
         return in_time
 
 

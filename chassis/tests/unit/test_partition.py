@@ -149,7 +149,7 @@ async def test_messages_that_wait_stop_no_fetch_before_they_fill_their_memory(mo
     running = Running(records, handle)
     # Every tenth waits: with 300 of them the worker has fetched 3,000, and at most one fetch more.
     await eventually(lambda: len(running.handled) >= 2700)
-    await eventually(lambda: running.worker._queues.size_bytes >= 300 * OVERHEAD_BYTES)
+    await eventually(lambda: running.worker.queues.size_bytes >= 300 * OVERHEAD_BYTES)
     fetched = 6000 - len(running.consumer.records)
     assert 2900 <= fetched <= 3600
     known.set()

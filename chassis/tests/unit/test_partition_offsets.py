@@ -196,15 +196,15 @@ async def test_a_commit_that_fails_after_its_worker_has_gone_is_no_lost_exceptio
     consumer: Any = Hanging([Record(1, "a")])
     worker = PartitionWorker(consumer, TP, nothing, cast("Any", FakeProducer()), max_tries=3, metrics=METRICS)
     worker.start(asyncio.get_running_loop().create_future())
-    await eventually(lambda: worker._offsets._committing is not None)
+    await eventually(lambda: worker.offsets._committing is not None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await worker.drain(5)
-    commit = worker._offsets._committing
+    commit = worker.offsets._committing
     assert commit is not None
     gate.set()
     await asyncio.wait({commit[0]})
-    worker._offsets._committing = None
+    worker.offsets._committing = None
     del commit
     gc.collect()
     asyncio.get_running_loop().set_exception_handler(None)

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from chassis.config.settings import ServiceSettings, load
 from chassis.http.app import create_app
 from chassis.http.probes import Readiness
-from chassis.service import Process, _close, _supervise
+from chassis.resources import close_all
+from chassis.service import Process, _supervise
 from testkit import eventually, free_port
 
 
@@ -154,7 +155,7 @@ async def test_what_hangs_while_it_closes_keeps_nothing_else_from_closing() -> N
 
     service = parts(settings())
     service.close = [closes, hangs, fails, closes]
-    await asyncio.wait_for(_close(service), 10)
+    await asyncio.wait_for(close_all(service.close), 10)
     assert closed == ["pool", "pool"]
 
 

@@ -63,6 +63,9 @@ class FakeConsumer:
             raise self.commit_error
         self.commits.append(offsets[TP])
 
+    def assignment(self) -> set[TopicPartition]:
+        return {TP}
+
     def highwater(self, _partition: TopicPartition) -> int:
         return 0
 

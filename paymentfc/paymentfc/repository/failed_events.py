@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -33,6 +34,11 @@ async def note_published(connection: asyncpg.Connection, rows: Sequence[OutboxRo
     late = [row.event_id for row in rows if row.attempts]
     if late:
         await connection.execute(_RETRIED, late)
+
+
+async def note_retried(tx: Tx, event_id: UUID) -> None:
+    """Set the time of an administrator's retry, where the event is parked."""
+    await tx.driver().execute(_RETRIED, [event_id])
 
 
 async def page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:

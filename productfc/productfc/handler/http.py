@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable
+from functools import partial
 from typing import Annotated
 
 import orjson
@@ -9,10 +10,10 @@ from fastapi import Depends, Query, Request, Response
 
 from chassis.auth.tokens import AdminUser
 from chassis.db.database import Database
-from chassis.errors import Invalid
 from chassis.http.address import client_address
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
+from chassis.http.id_lists import id_list, ids_pattern
 from chassis.http.routing import Router
 from chassis.http.shortcuts import Answer, by_route, number
 from chassis.ids import PathId
@@ -32,8 +33,6 @@ from productfc.usecase.update_product import update_product
 
 router = Router(prefix="/v1/products")
 ADMIN_ERRORS = errors(403, 404, 409, 503)
-# For the OpenAPI document only: `_parse_ids` checks the value, so that a refusal has a sentence of its own.
-IDS_PATTERN = f"^[0-9]{{1,19}}(,[0-9]{{1,19}}){{0,{schemas.MAX_BATCH - 1}}}$"
 # In the query string as orderfc sends it; other forms of the same query are left to the route.
 PLAIN_IDS = re.compile(rb"ids=([1-9][0-9]{0,17}(?:(?:,|%%2C)[1-9][0-9]{0,17}){0,%d})" % (schemas.MAX_BATCH - 1))
 
@@ -42,11 +41,12 @@ Ids = Annotated[
     Query(
         description="Up to 100 ids, separated by commas",
         examples=["1,2,3"],
-        json_schema_extra={"pattern": IDS_PATTERN},
+        json_schema_extra={"pattern": ids_pattern(schemas.MAX_BATCH)},
     ),
 ]
 Cache = Annotated[ProductCache, state("cache")]
 RunSearch = Annotated[Searches, state("searches")]
+_parse_ids = partial(id_list, what="products", most=schemas.MAX_BATCH)
 
 
 async def _admin(user: AdminUser, request: Request) -> Admin:
@@ -68,16 +68,6 @@ async def read_products(db: Db, ids: Ids) -> Response:
 
 async def _products(db: Database, ids: list[int]) -> bytes:
     return orjson.dumps({"products": [schemas.view(product) for product in await products.by_ids(db, ids)]})
-
-
-def _parse_ids(text: str) -> list[int]:
-    parts = text.split(",")
-    if len(parts) > schemas.MAX_BATCH:
-        raise Invalid(f"ids: should name at most {schemas.MAX_BATCH} products")
-    # Nineteen digits suffice for every 64 bit id; a longer text is not converted to a huge number.
-    if not all(part.isascii() and part.isdigit() and len(part) <= 19 and 0 < int(part) < 2**63 for part in parts):
-        raise Invalid("ids: should be positive whole numbers, comma separated")
-    return list(dict.fromkeys(int(part) for part in parts))
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""What administrators did to products and categories: who, from where, and both values of what changed."""
+"""What administrators did to products, categories and events: who, from where, and both values of what changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ class Action(StrEnum):
     CATEGORY_CREATED = "admin.category_created"
     CATEGORY_CHANGED = "admin.category_changed"
     CATEGORY_DELETED = "admin.category_deleted"
+    EVENT_RETRIED = "admin.event_retried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class Admin:
 async def add(
     tx: Tx, admin: Admin, action: Action, subject_id: int, before: Mapping[str, object], after: Mapping[str, object]
 ) -> None:
-    """Record an action on a product or category in the transaction of its change: the fields before, and after."""
+    """Record an action in the transaction of its change: its subject's fields before, and after.
+
+    The subject is a product, a category or a row of the outbox.
+    """
     await tx.driver().execute(
         _ADD, action.value, admin.user_id, admin.email, admin.address, subject_id, _json(before), _json(after)
     )

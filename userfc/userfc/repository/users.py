@@ -1,5 +1,7 @@
 """All SQL on users."""
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from chassis.db.database import Database, Tx
@@ -10,6 +12,9 @@ LEGACY_HASH = "password_hash LIKE '$2%'"
 
 _BY_ID = "SELECT id, name, email, role FROM users WHERE id = $1"
 _BY_EMAIL = "SELECT id, name, email, role, password_hash FROM users WHERE lower(email) = lower($1)"
+_SHOWN = "id, name, email, role, created_at"
+_SOME = f"SELECT {_SHOWN} FROM users WHERE id = ANY($1::bigint[]) ORDER BY id"
+_OF_EMAIL = f"SELECT {_SHOWN} FROM users WHERE lower(email) = lower($1)"
 # A row also for an unknown address.
 _FOR_LOGIN = f"""
 SELECT EXISTS (SELECT FROM users WHERE {LEGACY_HASH}) AS has_legacy, u.id, u.name, u.email, u.role, u.password_hash
@@ -27,6 +32,18 @@ async def by_id(db: Database, user_id: int) -> User | None:
     async with db.driver() as connection:
         row = await connection.fetchrow(_BY_ID, user_id)
     return None if row is None else _user(row)
+
+
+async def by_ids(db: Database, ids: Sequence[int]) -> list[asyncpg.Record]:
+    """Read users for an administrator, by id; unknown ids are left out."""
+    async with db.driver() as connection:
+        return list(await connection.fetch(_SOME, ids))
+
+
+async def of_email(db: Database, email: str) -> list[asyncpg.Record]:
+    """Read the user of an e-mail address for an administrator, compared without case; none when it is unknown."""
+    async with db.driver() as connection:
+        return list(await connection.fetch(_OF_EMAIL, email))
 
 
 async def by_email(db: Database, email: str) -> Account | None:

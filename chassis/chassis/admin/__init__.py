@@ -1,0 +1,1 @@
+"""Routes for administrators that every service has: its outbox, its inbox, and what its process is doing."""
