@@ -10,7 +10,7 @@ PYTHON ?=
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
 PACKAGES := chassis $(SERVICES)
-SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_python.py scripts/get_helm.py scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/telemetry scripts/lint scripts/bench scripts/delivery
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_python.py scripts/get_helm.py scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/telemetry scripts/lint scripts/bench scripts/delivery scripts/observability
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 HELM := $(VENV)/helm/.installed
@@ -89,6 +89,7 @@ check: $(INSTALLED) ## Lint, format, types, layers, generated files, the project
 	$(BIN)/python -m contracts check
 	$(BIN)/python -m openapi check
 	$(BIN)/python -m telemetry check
+	$(BIN)/python -m observability check
 	echo '-- source code'
 	$(BIN)/python -m lint
 

@@ -20,8 +20,8 @@ from tests.helm.render import Object, title
 PACKAGE = Path(sys.prefix) / "helm/kubernetes_validate.whl"
 # The oldest that the chart allows, and the newest that the package knows.
 VERSIONS = ("1.30", "1.37")
-# The Prometheus operator's own; the tests of policies look at it.
-CUSTOM = ("PodMonitor",)
+# The Prometheus operator's own; the tests of policies and of rules look at them.
+CUSTOM = ("PodMonitor", "PrometheusRule")
 
 
 @cache

@@ -52,6 +52,7 @@ def test_the_sets_have_every_kind_of_object() -> None:
     assert kinds == {
         *("ConfigMap", "Secret", "ServiceAccount", "Deployment", "StatefulSet", "Job", "Service", "Ingress"),
         *("HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "PodMonitor"),
+        "PrometheusRule",
     }
 
 

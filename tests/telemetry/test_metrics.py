@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.kit.bus import PublishedEvent, opened_bus
 from tests.kit.otlp_sink import OtlpSink
 from tests.kit.stacks import SECRETS, running
 
+from .panels import complete_answers, empty, scraping
 from .scrape import Shown, scraped
 
 pytestmark = pytest.mark.e2e
@@ -60,7 +61,14 @@ def measured(tmp_path_factory: pytest.TempPathFactory, sink: OtlpSink) -> Iterat
 
 
 @pytest.fixture(scope="module")
-async def told(measured: Stack, client: httpx2.AsyncClient) -> dict[str, Shown]:
+async def prometheus_url(measured: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of a Prometheus that has scraped the stack from the beginning."""
+    async with scraping(Path(tmp_path_factory.mktemp("prometheus")), measured.urls()) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def told(measured: Stack, client: httpx2.AsyncClient, prometheus_url: str) -> dict[str, Shown]:
     """Tell the stories, and read what each service shows."""
     urls, accounts = measured.urls(), measured.accounts()
     await seed(urls, accounts)
@@ -167,3 +175,29 @@ async def test_a_bucket_names_a_trace_that_was_recorded(told: dict[str, Shown], 
         return named <= {span.trace_id for span in sink.spans}
 
     await poll(recorded, "the spans of the examples", 20, 0.2)
+
+
+@pytest.mark.usefixtures("told")
+async def test_no_panel_of_a_dashboard_is_empty(client: httpx2.AsyncClient, prometheus_url: str) -> None:
+    assert empty(await complete_answers(client, prometheus_url)) == set()
+
+
+@pytest.mark.usefixtures("told")
+async def test_prometheus_can_judge_every_rule_and_wakes_nobody(
+    client: httpx2.AsyncClient, prometheus_url: str
+) -> None:
+    groups = (await client.get(f"{prometheus_url}/api/v1/rules")).json()["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) > 60
+    assert [(rule["name"], rule["lastError"]) for rule in rules if rule.get("lastError")] == []
+    pages = {rule["name"] for rule in rules if rule.get("labels", {}).get("severity") == "page"}
+    assert {rule["name"] for rule in rules if rule.get("state") == "firing"} & pages == set()
+
+
+@pytest.mark.usefixtures("told")
+async def test_prometheus_keeps_the_traces_of_buckets(client: httpx2.AsyncClient, prometheus_url: str) -> None:
+    question = {"query": "http_server_request_duration_seconds_bucket", "start": "0", "end": "9999999999"}
+    answer = (await client.get(f"{prometheus_url}/api/v1/query_exemplars", params=question)).json()
+    traces = [one["labels"]["trace_id"] for series in answer["data"] for one in series["exemplars"]]
+    assert traces
+    assert all(len(trace) == 32 for trace in traces)

@@ -1,0 +1,1 @@
+"""Alerts, objectives and dashboards in deploy/observability, as far as they are generated."""
