@@ -12,6 +12,7 @@ from fc.stack.layout import PORTS, ROOT
 from tests.compose.kit.platform import Platform
 from tests.compose.kit.record import Record
 
+TEST_S = 600
 RECORD = Record()
 # What the containers have said, when a test has failed: they are removed.
 LOGS = ROOT / ".local" / "test-compose.log"
@@ -24,6 +25,12 @@ def pytest_sessionstart() -> None:
         pytest.exit("make test-compose has settings of its own: move .env away first", 1)
     if taken := [str(port) for name, port in PORTS.items() if name != "kafka_controller" and ports.is_taken(port)]:
         pytest.exit(f"make test-compose needs the platform's own ports, and {', '.join(taken)} are taken", 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the time of a start, which may be a part of it, on a busy machine."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

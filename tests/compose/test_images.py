@@ -49,7 +49,6 @@ def installed(files: set[str]) -> set[str]:
     return {canonicalize_name(name.removesuffix(".dist-info").rsplit("-", 1)[0]) for name in names}
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("service", [*SERVICES, "xendit-simulator"])
 def test_an_image_has_what_is_locked_and_its_own_program_and_nothing_for_tests(
     platform: Platform, base: set[str], service: str
@@ -73,7 +72,6 @@ def test_an_image_has_what_is_locked_and_its_own_program_and_nothing_for_tests(
     assert own <= installed(found) <= locked | own
 
 
-@pytest.mark.timeout(300)
 def test_what_runs_is_what_the_compose_file_pins(platform: Platform, record: Record) -> None:
     named = {one["image"] for one in resolved()["services"].values() if not one.get("profiles")}
     running = {platform.inspected(one.id)["Config"]["Image"]: one for one in platform.containers().values()}

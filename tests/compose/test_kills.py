@@ -16,7 +16,6 @@ from tests.contract.compose import is_job, resolved
 SERVERS = [name for name, one in resolved()["services"].items() if not is_job(one) and not one.get("profiles")]
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", SERVERS)
 async def test_what_is_killed_comes_back_and_the_order_of_that_moment_is_completed(
     platform: Platform, shop: Shop, buyer: Customer, record: Record, name: str
@@ -40,6 +39,5 @@ async def _timed(work: Awaitable[object], began: float) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.timeout(200)
 def test_after_all_that_the_audit_finds_nothing(platform: Platform, record: Record) -> None:
     record.step("`fc audit` after every container was killed once", platform.audited())

@@ -19,7 +19,6 @@ MEDIAN = re.compile(r"median (\d+) ms, slowest (\d+) ms")
 OTHER_LOOPBACK = "127.0.0.2"
 
 
-@pytest.mark.timeout(300)
 def test_the_stories_of_the_demo_pass_and_the_audit_finds_nothing(platform: Platform, record: Record) -> None:
     said = platform.fc("demo").stdout
     assert "The stack is already running, all four services are ready." in said
@@ -48,7 +47,6 @@ def test_every_port_is_published_on_this_machine_alone(platform: Platform, recor
     record.step("without BIND_ADDRESS", "every port is published on 127.0.0.1 alone")
 
 
-@pytest.mark.timeout(400)
 async def test_what_was_bought_is_there_after_down_and_up(
     platform: Platform, shop: Shop, buyer: Customer, record: Record
 ) -> None:

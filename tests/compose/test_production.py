@@ -20,7 +20,6 @@ KNOWN = {
 }
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
@@ -38,7 +37,6 @@ def test_production_refuses_what_everybody_knows_and_names_it(
     assert not [value for value in settings.values() if len(value) > 20 and value in said.stdout + said.stderr]
 
 
-@pytest.mark.timeout(600)
 def test_production_starts_with_secrets_of_its_own_and_listens_where_bind_address_says(
     engine: Platform, record: Record
 ) -> None:
