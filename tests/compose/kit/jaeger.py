@@ -1,12 +1,22 @@
 """Reads traces from Jaeger's HTTP API."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
-from tests.kit.otlp_sink import Span
-
 QUERY = "http://localhost:16686"
+
+
+@dataclass(frozen=True)
+class Span:
+    """One span; ids as hex digits, `parent_id` is "" for a root, `links` are trace ids."""
+
+    service: str
+    name: str
+    span_id: str
+    parent_id: str
+    links: tuple[str, ...]
 
 
 async def trace(client: httpx2.AsyncClient, trace_id: str) -> list[Span]:
@@ -24,4 +34,4 @@ def _span(each: dict[str, Any], service: str) -> Span:
     own = each["traceID"]
     parents = [one["spanID"] for one in references if one["refType"] == "CHILD_OF" and one["traceID"] == own]
     links = tuple(one["traceID"] for one in references if one["traceID"] != own)
-    return Span(service, each["operationName"], own, each["spanID"], parents[0] if parents else "", links)
+    return Span(service, each["operationName"], each["spanID"], parents[0] if parents else "", links)
