@@ -18,7 +18,7 @@ HELM := $(VENV)/helm/.installed
 DELIVERY := $(VENV)/delivery
 ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools tools-helm tools-prometheus require-tools check helm-check test test-containers test-compose faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
+.PHONY: help bench profile growth setup tools tools-helm tools-prometheus observe require-tools check helm-check test test-containers test-compose test-observe faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -69,6 +69,9 @@ $(HELM): scripts/get_helm.py deploy/helm/tools.txt | $(INSTALLED)
 tools-prometheus: $(INSTALLED) ## Get Prometheus and promtool for the tests of the alerts (make test does it too)
 	@$(BIN)/python -m servers.prometheus >/dev/null
 
+observe: $(INSTALLED) ## Build the log store and the collector of `fc up --observe` by Go, once (minutes)
+	@$(BIN)/python -m servers.observe
+
 require-tools:
 	@if [ -n '$(MISSING)' ]; then
 	  echo 'The tests need these system packages, which are not installed: $(MISSING). Install them with: make tools'
@@ -108,6 +111,9 @@ test-compose: $(INSTALLED) ## Test the whole platform in containers, 15 minutes 
 	docker compose pull --quiet --ignore-buildable --policy missing
 	docker compose build --quiet
 	TEST_COMPOSE=1 COMPOSE_RECORD=$(if $(RECORD),docs/evidence/compose.md) $(BIN)/pytest -n0 --session-timeout 900 tests/compose $(ARGS)
+
+test-observe: observe require-tools ## Run the pipeline of log lines for real (make test does it too where it is built)
+	@$(BIN)/pytest -n0 tests/observe $(ARGS)
 
 faults: $(INSTALLED) require-tools ## Every case of every fault, and restarts under 1,000 orders (make test leaves the long ones out)
 	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos tests/brokers $(ARGS)

@@ -47,9 +47,9 @@ def _here() -> Deployment:
     return deployment.here(console)
 
 
-def _up(platform: Deployment) -> None:
+def _up(platform: Deployment, *, observed: bool = False) -> None:
     began = time.monotonic()
-    if platform.up():
+    if platform.up(observed=observed):
         seconds = time.monotonic() - began
         console.print(f"[bold green]The stack is up[/], all four services are ready ({seconds:.1f} s).")
 
@@ -58,6 +58,8 @@ def _show_addresses(platform: Deployment) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, url in platform.urls().items():
         table.add_row(name, url if name == SIMULATOR else f"{url}/docs")
+    for name, url in platform.observed().items():
+        table.add_row(name, url)
     table.add_section()
     for name, (email, password) in platform.accounts().items():
         is_own = name == "admin" and password != ADMIN["ADMIN_PASSWORD"]
@@ -70,10 +72,13 @@ def up(
     brokers: Annotated[
         int | None, typer.Option(help="Kafka brokers of a new stack, 1 or 3; kept with its data.", show_default="1")
     ] = None,
+    observed: Annotated[
+        bool, typer.Option("--observe", help="Also keep and show logs and metrics; `make observe` prepares it.")
+    ] = False,
 ) -> None:
     """Start the platform; returns when all four services are ready."""
     platform = deployment.here(console, brokers)
-    _up(platform)
+    _up(platform, observed=observed)
     _show_addresses(platform)
 
 

@@ -36,6 +36,7 @@ def encoded(line: dict[str, Any]) -> bytes:
 def test_a_line_of_the_schema_is_good() -> None:
     assert log_lines.fault(encoded(GOOD)) is None
     assert log_lines.fault(b"orderfc: setting DB_HOST: is missing") is None
+    assert log_lines.fault(b"E0000 00:00:1764310000.123456    4711 chttp2_transport.cc:1182] GOAWAY") is None
 
 
 @pytest.mark.parametrize(

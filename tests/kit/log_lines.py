@@ -17,8 +17,11 @@ SCHEMA = ROOT / "docs" / "logs.schema.json"
 SHOWN = 5
 SHOWN_BYTES = 400
 KINDS = {str: "string", int: "number", float: "number", bool: "boolean", list: "list"}
-# What `python -m orderfc` says when it refuses to start.
-_REFUSAL = re.compile(rb"(%s): [^{]+" % b"|".join(name.encode() for name in SERVICES))
+# What `python -m orderfc` says when it refuses to start; what gRPC's library in C writes past every logger.
+_PLAIN = re.compile(
+    rb"(%s): [^{]+|[IWEF][0-9]{4} [0-9:.]+ +[0-9]+ \S+\.cc:[0-9]+\] .*|WARNING: All log messages before absl.*"
+    % b"|".join(name.encode() for name in SERVICES)
+)
 
 
 def schema() -> dict[str, Any]:
@@ -36,7 +39,7 @@ def fault(line: bytes) -> str | None:
     try:
         content = json.loads(line)
     except ValueError as error:
-        return None if _REFUSAL.fullmatch(line) else f"no JSON ({error})"
+        return None if _PLAIN.fullmatch(line) else f"no JSON ({error})"
     if _validator().is_valid(content):
         return None
     wrong = _validator().iter_errors(content)

@@ -116,8 +116,14 @@ def test_a_line_that_the_store_has_too_is_shown_once_and_one_that_was_removed_he
     logs: Path, store: Store
 ) -> None:
     write(logs / "orderfc.log", LINE | {"order_id": 7})
-    same = OF_STORE | {"order_id": "7", "logger": LINE["logger"], "span_id": LINE["span_id"], "severity": "info"}
-    store.records = [same, same | {"_time": "2026-11-28T06:11:49.000000Z", "_msg": "older"}]
+    same = OF_STORE | {
+        "order_id": "7",
+        "logger": LINE["logger"],
+        "span_id": LINE["span_id"],
+        "severity_text": "info",
+        "scope.name": "x",
+    }
+    store.records = [same, same | {"_time": "2026-11-28T06:11:49Z", "_msg": "older"}]
     found = order_lines.find(Wanted(7, {TRACE}, SINCE), 10, store.url)
     assert [line["event"] for line in found.lines] == ["older", "order placed"]
     assert found.lines[1] == LINE | {"order_id": 7}

@@ -6,7 +6,7 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -137,6 +137,9 @@ def _stored(store: str, wanted: Wanted, limit: int) -> list[Line]:
 
 def _of_store(record: dict[str, Any]) -> Line:
     """Give the fields of a record in the store their names in a log line."""
-    names = {"_time": "timestamp", "_msg": "event", "service.name": "service"}
-    kept = {names.get(name, name): value for name, value in record.items() if name in names or name[0] not in "_"}
-    return {name: value for name, value in kept.items() if "." not in name and name != "severity"}
+    time = datetime.fromisoformat(record["_time"]).astimezone(UTC)
+    own = {"timestamp": f"{time:%Y-%m-%dT%H:%M:%S.%fZ}", "event": record["_msg"], "service": record["service.name"]}
+    # What the store and the collector add.
+    return own | {
+        name: value for name, value in record.items() if not name.startswith(("_", "severity_")) and "." not in name
+    }

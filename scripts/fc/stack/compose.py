@@ -22,6 +22,13 @@ from fc.stack.progress import POLL_S, Progress
 
 ENGINE_S = 5
 UP_S = 900
+OBSERVE = "observe"
+"""The profile of the parts that show what the platform does."""
+OBSERVED = {
+    "jaeger": "http://localhost:16686",
+    "grafana": "http://localhost:3000",
+    "prometheus": "http://localhost:9090",
+}
 BROKERS_FILE = "deploy/compose.brokers.yml"
 TAIL_LINES = 25
 
@@ -55,12 +62,19 @@ def _refuse_other_brokers(count: int) -> None:
         )
 
 
+def _add_profiles(*names: str) -> None:
+    """Have the commands of compose from now on include these profiles, beside those that the user has chosen."""
+    chosen = developer_settings().get("COMPOSE_PROFILES", "")
+    os.environ["COMPOSE_PROFILES"] = ",".join(dict.fromkeys(filter(None, (*chosen.split(","), *names))))
+
+
 class Compose:
     """`docker compose` in the checkout: the ports are fixed, and compose reads the `.env`."""
 
     def __init__(self, console: Console, count: int | None = None) -> None:
         self._console = console
         self._layout = Layout(ROOT)
+        self._observed = False
         if os.environ.get("FC_PORT_OFFSET", "0") not in ("", "0"):
             raise StackError("FC_PORT_OFFSET works with the local stack only: set FC_NATIVE=1 too")
         if count is not None:
@@ -73,12 +87,20 @@ class Compose:
         """Return the accounts of a seeded platform, with the administrator of the `.env`."""
         return accounts_with({**ADMIN, **developer_settings()})
 
-    def up(self) -> bool:
+    def observed(self) -> dict[str, str]:
+        return OBSERVED if self._observed else {}
+
+    def up(self, *, observed: bool = False) -> bool:
         """Build and start all containers, with a line for each that is healthy. Returns False when all ran already.
 
-        Raises StackError with the end of the log of a container that failed.
+        Services that are `observed` send their spans to the collector, else to Jaeger. Raises StackError with the end
+        of the log of a container that failed.
         """
         refuse_bind_address(developer_settings())
+        self._observed = observed
+        if observed:
+            _add_profiles(OBSERVE)
+            os.environ["OTLP_HOST"] = developer_settings().get("OTLP_HOST", "collector")
         project = Project.here()
         before = project.containers()
         said = self._start(project, before)
@@ -110,6 +132,8 @@ class Compose:
 
     def down(self, *, wipe: bool) -> None:
         """Stop and remove the containers; `wipe` removes the volumes too."""
+        # Containers of a profile that is not named would stay.
+        _add_profiles(OBSERVE, "tools")
         self.run("down", *(["--volumes"] if wipe else []))
 
     def status(self) -> bool:

@@ -24,8 +24,14 @@ class Deployment(Protocol):
     def accounts(self) -> Accounts:
         """Return the accounts of the platform once it is seeded."""
 
-    def up(self) -> bool:
-        """Start everything and wait until all four services are ready. Returns False when everything ran already."""
+    def observed(self) -> dict[str, str]:
+        """Return the pages that show what the platform does, by name, where they run."""
+
+    def up(self, *, observed: bool = False) -> bool:
+        """Start everything and wait until all four services are ready. Returns False when everything ran already.
+
+        `observed` adds what keeps and shows logs, metrics and traces.
+        """
 
     def down(self, *, wipe: bool) -> None:
         """Stop everything; `wipe` removes the data too."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from chassis.config.settings import ServiceSettings
-from fc.stack import ports, processes, startup
+from fc.stack import observe, ports, processes, startup
 from fc.stack.accounts import Accounts, accounts_with
 from fc.stack.brokers import choose
 from fc.stack.brokers import folder as brokers_folder
@@ -95,12 +95,15 @@ class Stack:
         """Return the accounts of a seeded stack, with the administrator of its settings."""
         return accounts_with(self.programs.environment("userfc"))
 
-    def up(self, report: Report = silent) -> bool:
+    def up(self, report: Report = silent, *, observed: bool = False) -> bool:
         """Start every program that does not run and wait for all four services. Returns False when all ran already.
 
-        Raises StackError with the reason and the log that explains it.
+        A stack that is once `observed` is so until it is stopped; one that runs is started again for it. Raises
+        StackError with the reason and the log that explains it.
         """
         with locked(self.home):
+            if observed:
+                observe.want(self.layout)
             if asyncio.run(self._complete()):
                 return False
             asyncio.run(self._up(report))
@@ -162,13 +165,15 @@ class Stack:
     def down(self) -> bool:
         """Stop the services, then the servers, and leave no process behind. Returns False when nothing ran."""
         with locked(self.home):
-            return self._stop()
+            stopped = self._stop()
+            observe.forget(self.layout)
+            return stopped
 
     def _stop(self) -> bool:
         running = self.supervisor.running
         if running:
             self.supervisor.stop_all(SERVICES, STOP_SERVICES_S)
-            servers = [SIMULATOR, *(server.name for server in self.programs.servers)]
+            servers = [SIMULATOR, *(each.name for each in (*self.programs.servers, *self.programs.observers))]
             self.supervisor.stop_all(servers, STOP_SERVERS_S)
             self.supervisor.shutdown()
         left = processes.end(processes.of_stack(self.home))
@@ -189,7 +194,7 @@ class Stack:
 
     def _made(self) -> Iterator[Path]:
         """Yield the files and folders that a stack makes: its folder may be one that was there before."""
-        names = [*(server.name for server in self.programs.servers), SIMULATOR, *SERVICES]
+        names = [*(server.name for server in self.programs.servers), SIMULATOR, *SERVICES, *observe.NAMES]
         yield from (self.home / "data" / name for name in names)
         yield brokers_folder(self.layout)
         for name in (*names, "supervisord"):

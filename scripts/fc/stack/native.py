@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chassis.config.settings import ServiceSettings
-from fc.stack import doctor, logs
+from fc.stack import doctor, logs, observe
 from fc.stack.accounts import Accounts
 from fc.stack.errors import StackError
 from fc.stack.local import Part, Stack
@@ -29,11 +29,14 @@ class Native:
         """Return the accounts of a seeded stack, with the administrator of its settings."""
         return self._stack.accounts()
 
-    def up(self) -> bool:
+    def observed(self) -> dict[str, str]:
+        return observe.urls(self._stack.layout)
+
+    def up(self, *, observed: bool = False) -> bool:
         """Start the programs that do not run, with a line for each step. Returns False when all ran already."""
         doctor.refuse_missing(self._stack.layout)
         with self._spinner():
-            started = self._stack.up(self._report)
+            started = self._stack.up(self._report, observed=observed)
         if not started:
             self._console.print("The stack is already running, all four services are ready.")
             if self._stack.outdated():

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from fc.stack.errors import StackError
-from fc.stack.layout import MAX_OFFSET, PORTS, Layout
+from fc.stack.layout import MAX_OFFSET, OBSERVERS, PORTS, Layout
 
 
 def is_taken(port: int) -> bool:
@@ -58,6 +58,6 @@ def free_offset() -> int:
     """Choose an offset at which every port is free now."""
     for _ in range(200):
         layout = Layout(Path(), random.randrange(100, MAX_OFFSET))
-        if not any(is_taken(layout.port(name)) for name in PORTS):
+        if not any(is_taken(layout.port(name)) for name in PORTS | OBSERVERS):
             return layout.offset
     raise StackError("no offset was found at which all ports are free")

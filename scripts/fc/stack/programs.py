@@ -12,11 +12,11 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from chassis.config.settings import ServiceSettings
-from fc.stack import brokers
+from fc.stack import brokers, observe
 from fc.stack.accounts import ADMIN
 from fc.stack.configuration import Program
 from fc.stack.errors import StackError
-from fc.stack.layout import PORTS, ROOT, SERVICES, SIMULATOR, Layout
+from fc.stack.layout import OBSERVERS, PORTS, ROOT, SERVICES, SIMULATOR, Layout
 from servers.base import Server
 from servers.mongo import Mongo
 from servers.postgres import PASSWORD as DATABASE_PASSWORD
@@ -101,6 +101,11 @@ class Programs:
         ]
 
     @property
+    def observers(self) -> list[Server]:
+        """The servers that show what the stack does; none unless it is observed."""
+        return observe.servers(self._layout) if observe.wanted(self._layout) else []
+
+    @property
     def simulated(self) -> bool:
         """Whether the simulator stands in for Xendit: it does unless XENDIT_BASE_URL names another address."""
         base_url = self._settings.get("XENDIT_BASE_URL")
@@ -113,14 +118,20 @@ class Programs:
         return self._settings.get("BIND_ADDRESS")
 
     def names(self) -> list[str]:
-        """Return the names of all programs: servers, simulator, services."""
+        """Return the names of all programs: servers, simulator, services, observers."""
         simulator = [SIMULATOR] if self.simulated else []
-        return [*(server.name for server in self.servers), *simulator, *SERVICES]
+        return [
+            *(server.name for server in self.servers),
+            *simulator,
+            *SERVICES,
+            *(each.name for each in self.observers),
+        ]
 
     def ports(self) -> set[str]:
         """Return the names of the ports that the programs listen on."""
         absent = set(brokers.NAMES[len(self.brokers) :])
         names = {name for name in PORTS if name.removesuffix("_controller") not in absent}
+        names |= set(OBSERVERS) if self.observers else set()
         return names if self.simulated else names - {SIMULATOR}
 
     def base_environment(self) -> dict[str, str]:
@@ -167,7 +178,7 @@ class Programs:
         """Return every program in the order of starting."""
         servers = [
             Program(server.name, server.command(), server.environment, stop_signal=server.stop_signal, stop_wait_s=20)
-            for server in self.servers
+            for server in (*self.servers, *self.observers)
         ]
         services = [
             Program(service, [sys.executable, "-m", service, "serve"], self.environment(service))

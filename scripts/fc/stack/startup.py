@@ -94,7 +94,8 @@ class Startup:
         """Make data folders and configuration of all servers at once; only the first time takes long."""
         began = time.monotonic()
         try:
-            await asyncio.gather(*(asyncio.to_thread(server.prepare) for server in self._programs.servers))
+            servers = (*self._programs.servers, *self._programs.observers)
+            await asyncio.gather(*(asyncio.to_thread(server.prepare) for server in servers))
         except Missing as missing:
             raise StackError(str(missing)) from None
         self._report("servers prepared", time.monotonic() - began)
@@ -103,7 +104,8 @@ class Startup:
         """Start every program that does not run, in order."""
         if self._programs.simulated:
             self._supervisor.start(SIMULATOR)
-        await asyncio.gather(*(self._start_server(server) for server in self._programs.servers))
+        servers = (*self._programs.servers, *self._programs.observers)
+        await asyncio.gather(*(self._start_server(server) for server in servers))
         began = time.monotonic()
         await make_topics(self._programs)
         self._report("topics exist", time.monotonic() - began)

@@ -180,6 +180,9 @@ def asked(fc: Fc, script: Script, path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("FC_NATIVE", "")
     monkeypatch.setenv("FC_PORT_OFFSET", "")
     monkeypatch.setenv("PATH", f"{path}{os.pathsep}/usr/bin:/bin")
+    # Commands set them for compose.
+    monkeypatch.setenv("COMPOSE_PROFILES", "")
+    monkeypatch.setenv("OTLP_HOST", "")
     file = path / "asked"
     script(
         "docker",
@@ -196,6 +199,7 @@ def asked(fc: Fc, script: Script, path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
+        ("up --observe", "compose up --build --detach --wait --wait-timeout 900"),
         ("up", "compose up --build --detach --wait --wait-timeout 900"),
         ("down", "compose down"),
         ("down --wipe", "compose down --volumes"),

@@ -30,7 +30,10 @@ def said() -> io.StringIO:
 
 
 @pytest.fixture
-def platform(said: io.StringIO) -> Compose:
+def platform(said: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> Compose:
+    # Commands set them for compose.
+    for name in ("COMPOSE_PROFILES", "OTLP_HOST"):
+        monkeypatch.setenv(name, "")
     return Compose(Console(file=said, width=200))
 
 
@@ -67,6 +70,27 @@ def test_the_number_of_brokers_is_said_in_the_dotenv_for_docker_compose_too(chec
         Compose(Console(), 1)
     with pytest.raises(StackError, match="--brokers takes 1 or 3, got 2"):
         Compose(Console(), 2)
+
+
+@pytest.mark.parametrize(
+    ("command", "profiles"),
+    [("up", "mine "), ("observed", "mine,observe collector"), ("down", "mine,observe,tools ")],
+)
+def test_up_adds_the_parts_that_observe_and_down_stops_those_of_every_profile(
+    script: Script, path: Path, monkeypatch: pytest.MonkeyPatch, platform: Compose, command: str, profiles: str
+) -> None:
+    engine_with(script, path, monkeypatch, rows(**ALL))
+    docker = path / "docker"
+    docker.rename(path / "engine")
+    script("docker", 'echo "$COMPOSE_PROFILES $OTLP_HOST" > "$(dirname "$0")/with"; exec "$(dirname "$0")/engine" "$@"')
+    monkeypatch.setenv("COMPOSE_PROFILES", "mine")
+    if command == "down":
+        with pytest.raises(StackError):
+            platform.down(wipe=False)
+    else:
+        platform.up(observed=command == "observed")
+    assert (path / "with").read_text(encoding="utf-8") == f"{profiles}\n"
+    assert ("grafana" in platform.observed()) == (command == "observed")
 
 
 def test_compose_is_run_in_the_checkout(
