@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings, ServiceSettings
 from chassis.db import revisions
 from chassis.errors import Refused
 from chassis.kafka.topics import ensure_topics, topic_differences
@@ -12,8 +12,10 @@ from chassis.kafka.topics import ensure_topics, topic_differences
 log = structlog.get_logger(__name__)
 
 
-async def run_once(command: str, settings: ServiceSettings, topics: Iterable[str]) -> str | None:
+async def run_once(command: str, settings: ProcessSettings, topics: Iterable[str]) -> str | None:
     """Migrate the database or create the topics. Return in one sentence why that is refused, None when it is done."""
+    if not isinstance(settings, ServiceSettings):
+        return f"it has no database and no topics, so there is nothing to {command}"
     try:
         if command == "migrate":
             # A running service does without alembic and SQLAlchemy, which take a fifth of a second to import.

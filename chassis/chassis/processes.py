@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any
 
 from chassis import log_lines, logging
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.http import peers
 from chassis.http.peers import Peer
 
@@ -143,7 +143,7 @@ def _end_late(parent: int, outlives_s: float) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fork(settings: ServiceSettings) -> Group:
+def fork(settings: ProcessSettings) -> Group:
     """Start HTTP_PROCESSES - 1 further processes, and return in each of them. Needs a process without threads.
 
     Exits with a sentence when the port is taken.

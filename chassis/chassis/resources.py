@@ -11,7 +11,7 @@ from grpc import aio
 
 from chassis.auth.revocation import CACHE_S, Authority, Revocations
 from chassis.auth.tokens import TokenVerifier
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings, ServiceSettings
 from chassis.db import revisions
 from chassis.db.database import Database
 from chassis.db.housekeeping import Purge
@@ -51,28 +51,45 @@ class Neighbour(Protocol):
 N = TypeVar("N", bound=Neighbour)
 
 
-class Resources:
-    """The service's database and Redis, its readiness, and what is to be closed. Nothing connects before it is used."""
+class Connections:
+    """The Redis of a process, its readiness, and what is to be closed. Nothing connects before it is used."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ProcessSettings) -> None:
+        self.settings = settings
         self.ready = Readiness()
         self.close: list[Close] = []
-        self.db = self.add("database", Database(settings), critical=True)
         self.redis = self.add("redis", RedisClient(settings))
-        self.ready.migrations = partial(revisions.check_current, self.db, settings.service)
+
+    @property
+    def database(self) -> Database:
+        """The database of the process. Raises TypeError when it has none."""
+        raise TypeError("this process has no database")
 
     def verifier(self, authority: Authority, cache_s: float = CACHE_S) -> TokenVerifier:
         """Make the check of bearer tokens.
 
         `authority` decides when Redis can't say whether a token was revoked; its answers are kept for `cache_s`.
         """
-        return TokenVerifier(self.db.settings.jwt_secret, Revocations(self.redis, authority, cache_s))
+        return TokenVerifier(self.settings.jwt_secret, Revocations(self.redis, authority, cache_s))
 
     def add(self, name: str, neighbour: N, *, critical: bool = False) -> N:
         """Report a dependency in `/ready`, close it at the end, and return it."""
         self.ready.add(name, neighbour.ping, critical)
         self.close.append(neighbour.close)
         return neighbour
+
+
+class Resources(Connections):
+    """What a service with a database opens: that database, too."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        super().__init__(settings)
+        self.db = self.add("database", Database(settings), critical=True)
+        self.ready.migrations = partial(revisions.check_current, self.db, settings.service)
+
+    @property
+    def database(self) -> Database:
+        return self.db
 
 
 @dataclass
@@ -86,7 +103,7 @@ class Parts:
     makes the server, in the one process that serves it.
     """
 
-    resources: Resources
+    resources: Connections
     verifier: TokenVerifier
     state: Mapping[str, Any]
     grpc: Callable[[], Awaitable[aio.Server]] | None = None

@@ -17,7 +17,7 @@ from chassis import failpoint, logging, process_metrics, processes, telemetry
 from chassis.admin import routes as admin
 from chassis.admin.inside import Inside
 from chassis.config import vault
-from chassis.config.settings import ServiceSettings, load, vault_session
+from chassis.config.settings import ProcessSettings, ServiceSettings, load, vault_session
 from chassis.db import backlog, hints, housekeeping, sessions
 from chassis.http.app import create_app, management_app
 from chassis.http.peers import Control
@@ -74,20 +74,21 @@ class Service:
     """A deployable: its settings, its routes, the topics it uses, and how its parts are built."""
 
     name: str
-    settings: type[ServiceSettings]
+    settings: type[ProcessSettings]
     build: Callable[[Any], Awaitable[Parts]]
     routers: Sequence[APIRouter]
     description: str
     topics: Sequence[str] = ()
 
-    def application(self, settings: ServiceSettings, ready: Readiness | None = None) -> FastAPI:
+    def application(self, settings: ProcessSettings, ready: Readiness | None = None) -> FastAPI:
         """Make the application without its state: enough for its OpenAPI document."""
         # Last: an address is looked up in the order of the routes, and customers come more often.
-        routers = [*self.routers, *admin.routers(has_events=bool(self.topics))]
+        own = admin.routers(has_events=bool(self.topics)) if issubclass(self.settings, ServiceSettings) else ()
+        routers = [*self.routers, *own]
         return create_app(settings, routers=routers, ready=ready, title=self.name, description=self.description)
 
     async def open(
-        self, settings: ServiceSettings, *, workers: bool, grpc: bool = True, group: Group = ALONE
+        self, settings: ProcessSettings, *, workers: bool, grpc: bool = True, group: Group = ALONE
     ) -> Process:
         """Build the parts and assemble the process; without `workers` it serves requests only."""
         parts = await self.build(settings)
@@ -96,7 +97,7 @@ class Service:
         last: list[Task] = []
         inside = Inside()
         if parts.handlers:
-            producer, db = parts.resources.add("kafka", Producer(settings)), parts.resources.db
+            producer, db = parts.resources.add("kafka", Producer(settings)), parts.resources.database
             if workers:
                 consumer = ConsumerRunner(settings, self.name, parts.handlers, producer)
                 tasks += [consumer, housekeeping.loop(db, parts.purges), backlog.loop(db)]
@@ -145,12 +146,12 @@ def run_cli(service: Service) -> None:
             sys.exit(1)
 
 
-async def _run(service: Service, settings: ServiceSettings, command: str, group: Group) -> bool:
+async def _run(service: Service, settings: ProcessSettings, command: str, group: Group) -> bool:
     """Run until SIGTERM or SIGINT (True), or until a part ends by itself (False)."""
     provider = telemetry.setup(service.name, settings.otel_exporter_otlp_endpoint, settings.otel_traces_ratio)
     stop = asyncio.Event()
     group.set_on_stop(stop)
-    if reason := await sessions.problem(settings):
+    if isinstance(settings, ServiceSettings) and (reason := await sessions.problem(settings)):
         log.error("the database can't be used", reason=reason)
         return False
     workers, grpc = command != "api" and group.is_first, command != "worker" and group.is_first
@@ -162,7 +163,7 @@ async def _run(service: Service, settings: ServiceSettings, command: str, group:
         log.info("stopped")
 
 
-async def _supervise(settings: ServiceSettings, process: Process, stop: asyncio.Event) -> bool:
+async def _supervise(settings: ProcessSettings, process: Process, stop: asyncio.Event) -> bool:
     servers = [http_server(settings, process.app, listeners=process.group.listeners)]
     if settings.management_port and process.group.is_first:
         servers.append(http_server(settings, management_app(settings, process.app), settings.management_port))

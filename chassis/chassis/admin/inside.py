@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis.config.declare import is_secret
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.relay import Relay
 
@@ -26,7 +26,7 @@ class Inside:
         return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def shown_settings(settings: ServiceSettings) -> dict[str, Any]:
+def shown_settings(settings: ProcessSettings) -> dict[str, Any]:
     """Return the settings that are no secrets, as JSON values."""
     shown = {name for name, declared in type(settings).model_fields.items() if not is_secret(declared)}
     return settings.model_dump(mode="json", include=shown)

@@ -1,35 +1,23 @@
-"""The settings of the connections to PostgreSQL, Redis, Kafka and userfc, with TLS and credentials."""
+"""The settings of the connections to Redis, Kafka, userfc and PostgreSQL, with TLS and credentials."""
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.config.addresses import Brokers, HostPort
-from chassis.config.declare import Port, PositiveInt, setting
+from chassis.config.declare import Days, Port, PositiveInt, setting
 from chassis.config.tls import CaFile, PemFile
 
 GRPC_TLS = ("grpc_tls_cert", "grpc_tls_key", "grpc_tls_ca")
 
 
 class ConnectionSettings(BaseSettings):
-    """What a service connects to. Without TLS settings nothing is encrypted, which production refuses."""
+    """What every process connects to. Without TLS settings nothing is encrypted, which production refuses."""
 
     # Only the settings of the service that runs are built.
     model_config = SettingsConfigDict(defer_build=True)
-
-    db_host: str = setting("database.host", "localhost")
-    db_port: Port = setting("database.port", 5433)
-    db_user: str = setting("database.user", "admin")
-    db_password: SecretStr = setting("database.password", dev="admin", secret=True)
-    db_name: str = setting("database.name", "")
-    db_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = setting(
-        "database.sslmode", "prefer"
-    )
-    db_sslrootcert: CaFile | None = setting("database.sslrootcert", None)
-    db_migration_user: str | None = setting("database.migration_user", None)
-    db_migration_password: SecretStr | None = setting("database.migration_password", None, secret=True)
 
     redis_host: str = setting("redis.host", "localhost")
     redis_port: Port = setting("redis.port", 6379)
@@ -70,11 +58,42 @@ class ConnectionSettings(BaseSettings):
 
     def plaintext(self) -> Iterator[tuple[str, str]]:
         """Yield the settings that leave a connection without TLS, or without a check of certificate and name."""
-        if self.db_sslmode != "verify-full":
-            yield "db_sslmode", "must be verify-full"
         if not self.redis_tls:
             yield "redis_tls", "must be true"
         if self.kafka_security_protocol not in ("SSL", "SASL_SSL"):
             yield "kafka_security_protocol", "must be SSL or SASL_SSL"
         if self.grpc_tls_cert is None:
             yield "grpc_tls_cert", "must be set with GRPC_TLS_KEY and GRPC_TLS_CA"
+
+
+class DatabaseSettings(BaseSettings):
+    """The service's own database, and how long what is in it is kept."""
+
+    model_config = SettingsConfigDict(defer_build=True)
+
+    service: ClassVar[str]
+
+    db_host: str = setting("database.host", "localhost")
+    db_port: Port = setting("database.port", 5433)
+    db_user: str = setting("database.user", "admin")
+    db_password: SecretStr = setting("database.password", dev="admin", secret=True)
+    db_name: str = setting("database.name", "")
+    db_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = setting(
+        "database.sslmode", "prefer"
+    )
+    db_sslrootcert: CaFile | None = setting("database.sslrootcert", None)
+    db_migration_user: str | None = setting("database.migration_user", None)
+    db_migration_password: SecretStr | None = setting("database.migration_password", None, secret=True)
+
+    outbox_keep_days: Days = setting("retention.outbox_days", 7)
+    inbox_keep_days: Days = setting("retention.inbox_days", 14)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_database(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "db_name": values.get("db_name") or cls.service}
+
+    def plaintext_database(self) -> Iterator[tuple[str, str]]:
+        """Yield the setting that leaves the database without TLS, or without a check of certificate and name."""
+        if self.db_sslmode != "verify-full":
+            yield "db_sslmode", "must be verify-full"

@@ -10,9 +10,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from chassis import failpoint
 from chassis.config import production, vault
 from chassis.config.addresses import Url
-from chassis.config.connections import ConnectionSettings
+from chassis.config.connections import ConnectionSettings, DatabaseSettings
 from chassis.config.declare import (
-    Days,
     Port,
     PositiveInt,
     Seconds,
@@ -40,8 +39,8 @@ LogLevel = Annotated[
 ]
 
 
-class ServiceSettings(ConnectionSettings):
-    """The settings of every service. A service's own class adds to them, and sets `service`."""
+class ProcessSettings(ConnectionSettings):
+    """The settings of every process, with a database or without. Its own class adds to them, and sets `service`."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False)
 
@@ -69,8 +68,6 @@ class ServiceSettings(ConnectionSettings):
 
     outbox_max_tries: PositiveInt = setting("kafka.outbox_max_tries", 12)
     consumer_max_tries: PositiveInt = setting("kafka.consumer_max_tries", 5)
-    outbox_keep_days: Days = setting("retention.outbox_days", 7)
-    inbox_keep_days: Days = setting("retention.inbox_days", 14)
 
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = setting(
         "jwt_secret", dev="development-jwt-secret-change-me-0123456789", secret=True
@@ -98,11 +95,6 @@ class ServiceSettings(ConnectionSettings):
         """Return the sources in order of priority. `.env` files are read by compose and the local stack, not here."""
         file = File(settings_cls)
         return init_settings, Environment(settings_cls), Vault(settings_cls, file), file, Development(settings_cls)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_the_database(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {**values, "db_name": values.get("db_name") or cls.service}
 
     @model_validator(mode="after")
     def _refuse_in_production(self) -> Self:
@@ -135,7 +127,16 @@ class ServiceSettings(ConnectionSettings):
             yield from ((name, f"{must} in production, unless ALLOW_PLAINTEXT=true") for name, must in self.plaintext())
 
 
-S = TypeVar("S", bound=ServiceSettings)
+class ServiceSettings(ProcessSettings, DatabaseSettings):
+    """The settings of every service that owns a database."""
+
+    def plaintext(self) -> Iterator[tuple[str, str]]:
+        """Yield the settings that leave a connection without TLS, the database's among them."""
+        yield from self.plaintext_database()
+        yield from super().plaintext()
+
+
+S = TypeVar("S", bound=ProcessSettings)
 
 
 def load(cls: type[S], **overrides: Any) -> S:
@@ -152,7 +153,7 @@ def load(cls: type[S], **overrides: Any) -> S:
     sys.exit(f"{cls.service}: {line}")
 
 
-def vault_session(settings: ServiceSettings) -> vault.Session:
+def vault_session(settings: ProcessSettings) -> vault.Session:
     """Make a session, not yet logged in, at the Vault that the settings name."""
     return vault.Session(
         settings.vault_addr or "",
@@ -163,7 +164,7 @@ def vault_session(settings: ServiceSettings) -> vault.Session:
     )
 
 
-def _sentences(cls: type[ServiceSettings], error: ValidationError) -> Iterator[str]:
+def _sentences(cls: type[ProcessSettings], error: ValidationError) -> Iterator[str]:
     for item in error.errors(include_url=False):
         reason = item.get("ctx", {}).get("error")
         text = str(reason) if reason is not None else item["msg"]

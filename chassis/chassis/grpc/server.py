@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from chassis import telemetry
 from chassis.config.declare import plain
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.grpc.calls import CallInterceptor
 
 # A message of one of our methods is a token or an id.
@@ -43,7 +43,7 @@ Register = Callable[[grpc.aio.Server], None]
 
 
 async def server(
-    settings: ServiceSettings, services: Mapping[str, Register], *, port: int | None = None
+    settings: ProcessSettings, services: Mapping[str, Register], *, port: int | None = None
 ) -> grpc.aio.Server:
     """Make a server, not yet started, on `settings.grpc_port` (or `port`), with health.
 
@@ -83,7 +83,7 @@ def channel(address: str, credentials: grpc.ChannelCredentials | None = None) ->
     return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
 
 
-def _server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
+def _server_credentials(settings: ProcessSettings) -> grpc.ServerCredentials | None:
     files = _tls_files(settings)
     if files is None:
         return None
@@ -91,13 +91,13 @@ def _server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | N
     return grpc.ssl_server_credentials([(key, cert)], root_certificates=ca, require_client_auth=True)
 
 
-def channel_credentials(settings: ServiceSettings) -> grpc.ChannelCredentials | None:
+def channel_credentials(settings: ProcessSettings) -> grpc.ChannelCredentials | None:
     """Return the credentials of a client for TLS in both directions, None when the settings name no certificate."""
     files = _tls_files(settings)
     return None if files is None else grpc.ssl_channel_credentials(*files)
 
 
-def _tls_files(settings: ServiceSettings) -> tuple[bytes, bytes, bytes] | None:
+def _tls_files(settings: ProcessSettings) -> tuple[bytes, bytes, bytes] | None:
     """Return the contents of the CA's certificate, the own key and the own certificate."""
     ca, key, cert = settings.grpc_tls_ca, settings.grpc_tls_key, settings.grpc_tls_cert
     if not (ca and key and cert):

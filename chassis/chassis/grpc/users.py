@@ -11,7 +11,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import SecretStr
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.errors import NotFound, Unavailable
 from chassis.grpc.server import channel, channel_credentials, metadata
 from chassis.metrics import Histogram
@@ -52,7 +52,7 @@ class UserClient:
         self._closing: asyncio.Future[None] | None = None
 
     @classmethod
-    def of(cls, settings: ServiceSettings) -> Self:
+    def of(cls, settings: ProcessSettings) -> Self:
         return cls(settings.user_service_addr, settings.grpc_credentials, channel_credentials(settings))
 
     async def validate_token(self, token: str) -> bool:

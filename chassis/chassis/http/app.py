@@ -15,7 +15,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import compile_path
 
 from chassis import __version__
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.errors import AppError, Kind
 from chassis.http import docs, openapi, probes
 from chassis.http.load import Load
@@ -77,7 +77,7 @@ def _described(status: int) -> dict[str, Any]:
 
 
 def create_app(
-    settings: ServiceSettings,
+    settings: ProcessSettings,
     *,
     routers: Sequence[APIRouter] = (),
     lifespan: Lifespan | None = None,
@@ -104,7 +104,7 @@ def create_app(
     return app
 
 
-def management_app(settings: ServiceSettings, public: FastAPI) -> FastAPI:
+def management_app(settings: ProcessSettings, public: FastAPI) -> FastAPI:
     """Make the application of MANAGEMENT_PORT: the probes of the public application, with all details."""
     app = _bare_app(title=settings.service)
     _fill(app, settings, public.state.readiness)
@@ -127,7 +127,7 @@ def _bare_app(**options: Any) -> FastAPI:
     return FastAPI(openapi_url=None, docs_url=None, redoc_url=None, **_FRAME, **options)
 
 
-def _fill(app: FastAPI, settings: ServiceSettings, ready: Readiness) -> None:
+def _fill(app: FastAPI, settings: ProcessSettings, ready: Readiness) -> None:
     app.state.settings = settings
     app.state.readiness = ready
     app.state.load = Load(

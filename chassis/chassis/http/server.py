@@ -10,7 +10,7 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.http.protocol import Protocol
 from chassis.loops import wait_any
 
@@ -93,7 +93,7 @@ def _close_listeners(servers: Sequence[asyncio.Server]) -> list[socket.socket]:
 
 
 def http_server(
-    settings: ServiceSettings,
+    settings: ProcessSettings,
     app: FastAPI,
     port: int | None = None,
     listeners: Sequence[socket.socket] | None = None,

@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.kafka import lag, standing
 from chassis.kafka.batches import make_consumer
 from chassis.kafka.connection import connection
@@ -41,7 +41,7 @@ class ConsumerRunner:
 
     def __init__(
         self,
-        settings: ServiceSettings,
+        settings: ProcessSettings,
         group: str,
         handlers: Mapping[str, Handler],
         producer: Producer,
@@ -142,7 +142,7 @@ class ConsumerRunner:
             self._workers.pop(partition, None)
 
 
-def _options(settings: ServiceSettings, group: str) -> dict[str, Any]:
+def _options(settings: ProcessSettings, group: str) -> dict[str, Any]:
     return {
         **connection(settings),
         "client_id": settings.service,

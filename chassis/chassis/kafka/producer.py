@@ -13,7 +13,7 @@ from aiokafka.errors import BrokerResponseError, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.kafka import sent
 from chassis.kafka.connection import connection
 from chassis.kafka.errors import is_broker_trouble
@@ -56,7 +56,7 @@ class Producer:
     (measured), and the inbox absorbs the duplicates that plain acks=all can make.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ProcessSettings) -> None:
         self._connection = connection(settings)
         self._client_id = settings.service
         self._producer: AIOKafkaProducer | None = None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.db import backlog, hints, outbox_queue
 from chassis.db.database import Database
 from chassis.db.outbox_queue import Due, OutboxRow, Session
@@ -107,7 +107,7 @@ class Relay:
 
     def __init__(
         self,
-        settings: ServiceSettings,
+        settings: ProcessSettings,
         db: Database,
         producer: Producer,
         *,

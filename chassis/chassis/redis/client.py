@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings
 from chassis.errors import Unavailable
 from chassis.redis.breaker import Breaker
 from chassis.redis.patience import patient
@@ -39,7 +39,7 @@ CLOSE_TIMEOUT_S = 0.1
 class RedisClient:
     """Redis with a default in place of errors. Values are bytes. `raw` is redis-py's client, without a time limit."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ProcessSettings) -> None:
         self.raw: Redis = Redis(
             host=settings.redis_host,
             port=settings.redis_port,
