@@ -18,8 +18,8 @@ EVERYWHERE = frozenset({"job", "instance", "le"})
 # Not of this project: Prometheus' own and the collector's.
 FOREIGN: dict[str, dict[str, Any]] = {
     "up": {},
-    "otelcol_exporter_send_failed_spans_total": {"exporter": "its name"},
-    "otelcol_receiver_refused_spans_total": {"receiver": "its name"},
+    "otelcol_exporter_send_failed_spans": {"exporter": "its name"},
+    "otelcol_receiver_refused_spans": {"receiver": "its name"},
 }
 _SUFFIXES = ("_bucket", "_count", "_sum")
 _ALTERNATIVES = re.compile(r"[\w ./|-]+")

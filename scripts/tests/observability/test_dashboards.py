@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from fc.stack.layout import SERVICES
 from observability.dashboards import DASHBOARDS, FOLDER, files
 from observability.dashboards.grafana import Dashboard, Panel
 from observability.metrics import Known, known, reading, unknown
@@ -48,6 +49,32 @@ def test_every_rule_reads_metrics_and_labels_that_exist(name: str, expr: str) ->
 )
 def test_a_misspelt_name_is_noticed(expr: str, says: str | None) -> None:
     assert list(unknown(expr, metrics())) == ([says] if says else [])
+
+
+def routes() -> set[str]:
+    """Return the routes of all services, and the probes that OpenAPI leaves out."""
+    documents = (json.loads(path.read_text()) for path in (ROOT / "docs/openapi").glob("*.json"))
+    return {path for document in documents for path in document["paths"]} | {"/ready", "/health", "/metrics"}
+
+
+def misplaced(expr: str) -> set[str]:
+    """Return the routes, services and consumers that an expression selects and that do not exist."""
+    exist = {"http_route": routes(), "job": set(SERVICES), "consumer": set(SERVICES)}
+    return {
+        value
+        for _, labels in reading(expr).selected
+        for label, all_of in exist.items()
+        for value in set(labels.get(label, ())) - all_of
+    }
+
+
+def test_routes_and_services_that_are_selected_exist() -> None:
+    exprs = [expr for _, expr in expressions()] + [query.expr for panel in PANELS for query in panel.queries]
+    assert set().union(*map(misplaced, exprs)) == set()
+    assert misplaced('up{job="orderfcc"}') == {"orderfcc"}
+    assert misplaced('http_server_request_duration_seconds_count{http_route="/v1/order/checkout"}') == {
+        "/v1/order/checkout"
+    }
 
 
 def test_an_expression_that_is_none_is_noticed() -> None:
