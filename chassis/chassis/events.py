@@ -34,13 +34,14 @@ class Event:
     def of(cls, topic: str, key: str, payload: BaseModel | str, *, traceparent: str | None = None) -> Self:
         """Make an event from a payload model, or from JSON text.
 
-        It carries the current trace context. `traceparent` puts it into another trace instead; the current one is then
-        kept as a link (`x-link-traceparent`).
+        It carries the current trace context. `traceparent` puts it into another trace instead, unless the current one
+        is the same; the current one is then kept as a link (`x-link-traceparent`).
         """
         headers = telemetry.inject({})
-        if traceparent:
-            if headers.get("traceparent"):
-                headers["x-link-traceparent"] = headers["traceparent"]
+        current = headers.get("traceparent")
+        if traceparent and not (current and telemetry.same_trace(current, traceparent)):
+            if current:
+                headers[telemetry.LINK] = current
             headers["traceparent"] = traceparent
         text = payload if isinstance(payload, str) else payload.model_dump_json()
         return cls(topic=topic, key=key, payload=text, headers=headers)

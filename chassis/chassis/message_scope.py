@@ -1,7 +1,6 @@
 """The scope of one consumed message: its span is the current one, and its fields are on each log line."""
 
 import random
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,12 +12,10 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from chassis import telemetry
 from chassis.events import Message
 from chassis.logging import direct
+from chassis.trace_context import usual_trace_id
 
 # Characters of a key or an id from outside.
 MAX_LOGGED = 255
-
-# Neither id may be zero.
-_USUAL_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 _inside: ContextVar[Message | None] = ContextVar("message_scope", default=None)
 
@@ -47,26 +44,31 @@ def log_applied(logger: str, event: str, message: Message, **fields: object) -> 
 
 
 def _unrecorded_ids(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the ids of `Tracing.unrecorded`. The usual header is read without OpenTelemetry, ten times as fast."""
+    """Return the ids of `Tracing.unrecorded`, which makes more than ids."""
     given = headers.get("traceparent", "")
-    usual = _USUAL_TRACEPARENT.fullmatch(given)
+    usual = usual_trace_id(given)
     if given and not usual:
-        return telemetry.ids(telemetry.tracing.unrecorded(headers))
-    trace_id = usual[1] if usual else f"{random.getrandbits(128) or 1:032x}"
-    return {"trace_id": trace_id, "span_id": f"{random.getrandbits(64) or 1:016x}"}
+        return telemetry.ids(telemetry.tracing.unrecorded(headers).get_span_context())
+    return {
+        "trace_id": usual or f"{random.getrandbits(128) or 1:032x}",
+        "span_id": f"{random.getrandbits(64) or 1:016x}",
+    }
 
 
 @contextmanager
 def _span(message: Message) -> Iterator[Span]:
-    attributes: dict[str, str | int] = {
-        "messaging.system": "kafka",
-        "messaging.destination.name": message.topic,
-        "messaging.destination.partition.id": str(message.partition),
+    with telemetry.process_span(message.topic, message.headers) as span:
+        if span.is_recording():
+            span.set_attributes(_attributes(message))
+        yield span
+
+
+def _attributes(message: Message) -> dict[str, str | int]:
+    return {
+        **telemetry.messaging("process", message.topic, message.partition, message.key),
         "messaging.kafka.offset": message.offset,
         "messaging.message.id": message.event_id[:MAX_LOGGED],
     }
-    with telemetry.process_span(message.topic, message.headers, attributes) as span:
-        yield span
 
 
 @contextmanager

@@ -8,9 +8,13 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from grpc import aio
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 
+from chassis import telemetry
 from chassis.auth.revocation import CACHE_S, Authority, Revocations
 from chassis.auth.tokens import TokenVerifier
+from chassis.config.declare import plain
 from chassis.config.settings import ProcessSettings, ServiceSettings
 from chassis.db import revisions
 from chassis.db.database import Database
@@ -36,6 +40,19 @@ async def close_all(closes: Sequence[Close]) -> None:
                 await close()
 
     await asyncio.gather(*(bounded(close) for close in closes))
+
+
+def start_tracing(settings: ServiceSettings) -> TracerProvider:
+    """Set up the tracing of this process, also for libraries. The services share JWT_SECRET, and so choose the same."""
+    provider = telemetry.setup(
+        settings.service,
+        settings.otel_exporter_otlp_endpoint,
+        settings.otel_traces_ratio,
+        environment=settings.environment,
+        secret=plain(settings.jwt_secret),
+    )
+    trace.set_tracer_provider(provider)
+    return provider
 
 
 class Neighbour(Protocol):

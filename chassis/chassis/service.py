@@ -29,7 +29,7 @@ from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
 from chassis.loops import Task, start_after, wait_until_migrated
 from chassis.processes import ALONE, Group
-from chassis.resources import CLOSE_TIMEOUT_S, Close, Parts, close_all
+from chassis.resources import CLOSE_TIMEOUT_S, Close, Parts, close_all, start_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +148,7 @@ def run_cli(service: Service) -> None:
 
 async def _run(service: Service, settings: ProcessSettings, command: str, group: Group) -> bool:
     """Run until SIGTERM or SIGINT (True), or until a part ends by itself (False)."""
-    provider = telemetry.setup(service.name, settings.otel_exporter_otlp_endpoint, settings.otel_traces_ratio)
+    provider = start_tracing(settings)
     stop = asyncio.Event()
     group.set_on_stop(stop)
     if isinstance(settings, ServiceSettings) and (reason := await sessions.problem(settings)):

@@ -10,7 +10,7 @@ from chassis.loops import Loop, Task
 from chassis.resources import Parts, Resources
 from chassis.service import Service
 from paymentfc import events
-from paymentfc.claim_loop import UNASKED_S, ClaimLoop
+from paymentfc.claim_loop import UNASKED_S, ClaimLoop, traced
 from paymentfc.client.payers import Payers
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
@@ -114,6 +114,8 @@ def invoice_loops(
     `connect` is called when the payer's e-mail address is about to be asked for.
     """
     note = due.noted
+    sweep, check = traced("sweep payment", checks.sweep), traced("check invoice", checks.check)
+    close = traced("close invoice", checks.close)
 
     async def claim_new(limit: int) -> list[Claim]:
         connect()
@@ -122,9 +124,9 @@ def invoice_loops(
     return [
         ClaimLoop("pending requests", claim_new, create.make, due.requests.wake, NEW_INVOICES, note),
         ClaimLoop("failed requests", create.claim_retries, create.make, due.retries.wake, note=note),
-        ClaimLoop("expiry sweep", checks.claim_past_expiry, checks.sweep, due.expiry.wake, note=note),
-        ClaimLoop("status check", checks.claim_open, checks.check, due.status.wake, note=note),
-        ClaimLoop("invoice closings", checks.claim_closings, checks.close, due.closings.wake, note=note),
+        ClaimLoop("expiry sweep", checks.claim_past_expiry, sweep, due.expiry.wake, note=note),
+        ClaimLoop("status check", checks.claim_open, check, due.status.wake, note=note),
+        ClaimLoop("invoice closings", checks.claim_closings, close, due.closings.wake, note=note),
     ]
 
 

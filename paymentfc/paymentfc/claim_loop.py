@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from chassis import telemetry
 from chassis.loops import Loop
 
 log = structlog.get_logger(__name__)
@@ -15,6 +16,29 @@ SLOTS = 8
 UNASKED_S = 3600
 
 T = TypeVar("T")
+
+
+class OfOrder(Protocol):
+    """Work on an order, whose key and trace it knows."""
+
+    @property
+    def external_id(self) -> str: ...
+
+    @property
+    def traceparent(self) -> str | None: ...
+
+
+Item = TypeVar("Item", bound=OfOrder)
+
+
+def traced(name: str, work: Callable[[Item], Awaitable[None]]) -> Callable[[Item], Awaitable[None]]:
+    """Give the work on an item a span, in the trace of its order."""
+
+    async def run(item: Item) -> None:
+        with telemetry.work_span(name, item.traceparent, item.external_id):
+            await work(item)
+
+    return run
 
 
 class ClaimLoop(Generic[T]):

@@ -47,6 +47,9 @@ def event_headers() -> Schema:
             "On payment events, which are in the trace of their order's checkout: the context of what caused them.",
             pattern=_TRACE_PATTERN,
         ),
+        "x-replay-traceparent": _text(
+            "On what an operator has sent again: the context of that command or request.", pattern=_TRACE_PATTERN
+        ),
     }
     return {"type": "object", "properties": {**properties, **trace}, "required": list(properties)}
 

@@ -2,23 +2,10 @@
 
 import gzip
 import threading
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-
-@dataclass(frozen=True)
-class Span:
-    """One span; ids as hex digits, `parent_id` is "" for a root, `links` are trace ids."""
-
-    service: str
-    name: str
-    trace_id: str
-    span_id: str
-    parent_id: str
-    links: tuple[str, ...]
+from tests.kit.spans import Span, read_protobuf
 
 
 class OtlpSink:
@@ -33,7 +20,7 @@ class OtlpSink:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                sink.spans += _read(body)
+                sink.spans += read_protobuf(body)
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")
                 self.send_header("content-length", "0")
@@ -59,25 +46,6 @@ class OtlpSink:
         """The address for OTEL_EXPORTER_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def trace(self, trace_id: str) -> list[Span]:
+    async def trace(self, trace_id: str) -> list[Span]:
         """Return the spans of one trace that have arrived so far."""
         return [span for span in self.spans if span.trace_id == trace_id]
-
-
-def _read(body: bytes) -> list[Span]:
-    spans = []
-    for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-        names = {item.key: item.value.string_value for item in resource.resource.attributes}
-        spans += [
-            Span(
-                names.get("service.name", ""),
-                span.name,
-                span.trace_id.hex(),
-                span.span_id.hex(),
-                span.parent_span_id.hex(),
-                tuple(link.trace_id.hex() for link in span.links),
-            )
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-    return spans

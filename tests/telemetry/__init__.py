@@ -1,1 +1,1 @@
-"""What can be seen of the running platform: one trace per order."""
+"""What can be seen of the running platform: the traces of orders."""

@@ -3,20 +3,21 @@
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
 import structlog
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 from pydantic import SecretStr
 
 from chassis import telemetry
 from chassis.config.declare import plain
 from chassis.errors import AppError, Invalid, Kind, RateLimited, is_transient
 from chassis.metrics import Histogram
+from chassis.tracing import set_error
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,8 @@ CODES: Mapping[Kind, grpc.StatusCode] = {
     Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Kind.INTERNAL: grpc.StatusCode.INTERNAL,
 }
+# The answers that are failures of the server, by the conventions for spans.
+FAILURES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL})
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 # Calls without the credential at a time, and how long one may last: a watch is then begun again by its client.
 ANONYMOUS, ANONYMOUS_S = 16, 60.0
@@ -128,8 +131,31 @@ async def _work(handler: Any, messages: Messages, context: Context, span: str | 
             await context.write(message)
         return None
     headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    with telemetry.tracing.span(span.lstrip("/"), context=telemetry.extract(headers), kind=SpanKind.SERVER):
-        return await work(request, context)
+    name = span.lstrip("/")
+    with telemetry.tracing.span(
+        name, context=telemetry.extract(headers), kind=SpanKind.SERVER, marks_failure=False
+    ) as opened:
+        try:
+            answer = await work(request, context)
+        except Exception as error:
+            rpc_status(opened, name, _code(error), FAILURES)
+            raise
+        rpc_status(opened, name, grpc.StatusCode.OK, FAILURES)
+        return answer
+
+
+def rpc_status(span: Span, method: str, code: grpc.StatusCode, failures: Collection[grpc.StatusCode]) -> None:
+    """Say on a recorded span what was called and how it ended."""
+    if span.is_recording():
+        span.set_attributes({"rpc.system.name": "grpc", "rpc.method": method, "rpc.response.status_code": code.name})
+        if code in failures:
+            set_error(span, code.name)
+
+
+def _code(error: Exception) -> grpc.StatusCode:
+    if isinstance(error, AppError):
+        return CODES[error.kind]
+    return grpc.StatusCode.UNAVAILABLE if is_transient(error) else grpc.StatusCode.INTERNAL
 
 
 async def _decoded(messages: Messages, decode: Callable[[bytes], object]) -> AsyncIterator[object]:
@@ -152,12 +178,13 @@ async def _one(messages: AsyncIterator[object]) -> object:
 
 
 def _translate(method: str, error: Exception) -> tuple[grpc.StatusCode, str]:
+    code = _code(error)
     if isinstance(error, AppError):
-        return CODES[error.kind], error.message
+        return code, error.message
     if method.startswith(OPEN_SERVICES) and isinstance(error, TimeoutError):
         return grpc.StatusCode.DEADLINE_EXCEEDED, f"a call without the internal credential lasts {ANONYMOUS_S:g} s"
     if is_transient(error):
         log.warning("a dependency is down", method=method, error=f"{type(error).__name__}: {error}")
-        return grpc.StatusCode.UNAVAILABLE, "something that is needed can't be reached now"
+        return code, "something that is needed can't be reached now"
     log.error("call failed", method=method, exc_info=error)
-    return grpc.StatusCode.INTERNAL, "internal error"
+    return code, "internal error"

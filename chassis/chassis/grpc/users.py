@@ -9,10 +9,13 @@ import grpc
 import grpc.aio
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
+from chassis import telemetry
 from chassis.config.settings import ProcessSettings
 from chassis.errors import NotFound, Unavailable
+from chassis.grpc.calls import rpc_status
 from chassis.grpc.server import channel, channel_credentials, metadata
 from chassis.metrics import Histogram
 from chassis.pb import user_pb2, user_pb2_grpc
@@ -28,6 +31,8 @@ CALLS = Histogram(
     "Time from a gRPC call of another service to its answer or failure",
     ["rpc_method", "rpc_response_status_code"],
 )
+# What is a failure to who calls.
+FAILED = frozenset(grpc.StatusCode) - {grpc.StatusCode.OK}
 # How gRPC says that a certificate has another authority or another name.
 UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification Check failed")
 
@@ -117,17 +122,19 @@ class UserClient:
 
     async def _call(self, method: str, request: object) -> Any:
         """Call a method of userfc. Raises grpc.aio.AioRpcError."""
-        call = getattr(user_pb2_grpc.UserServiceStub(self._open()), method)
-        started, code = time.perf_counter(), grpc.StatusCode.CANCELLED
-        try:
-            answer = await call(request, timeout=DEADLINE_S, metadata=metadata(self._credentials))
-            code = grpc.StatusCode.OK
-            return answer
-        except grpc.aio.AioRpcError as error:
-            code = error.code()
-            raise
-        finally:
-            CALLS.labels(f"user.UserService/{method}", code.name).observe(time.perf_counter() - started)
+        name, started, code = f"user.UserService/{method}", time.perf_counter(), grpc.StatusCode.CANCELLED
+        with telemetry.tracing.child(name, kind=SpanKind.CLIENT) as span:
+            call = getattr(user_pb2_grpc.UserServiceStub(self._open()), method)
+            try:
+                answer = await call(request, timeout=DEADLINE_S, metadata=metadata(self._credentials))
+                code = grpc.StatusCode.OK
+                return answer
+            except grpc.aio.AioRpcError as error:
+                code = error.code()
+                raise
+            finally:
+                CALLS.labels(name, code.name).observe(time.perf_counter() - started)
+                rpc_status(span, name, code, FAILED)
 
 
 def _unavailable(error: grpc.aio.AioRpcError) -> Unavailable:

@@ -9,7 +9,7 @@ import structlog
 from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import logging, telemetry
@@ -20,6 +20,7 @@ from chassis.http.load import Load, Slot
 from chassis.http.record import record_of
 from chassis.http.refusal import NO_STORE_HEADER, SECURITY_HEADER
 from chassis.http.shortcuts import Shortcuts
+from chassis.http.span import complete
 from chassis.ids import request_id
 
 log = structlog.get_logger(__name__)
@@ -114,11 +115,7 @@ class _Exchange:
             record.observe(duration)
         else:
             record.observe_traced(duration, ids[0])
-            span.update_name(f"{self.method} {route}")
-            span.set_attribute("http.route", route)
-            span.set_attribute("http.response.status_code", status)
-            if status >= 500:
-                span.set_status(StatusCode.ERROR)
+            complete(span, self.scope, self.method, route, status)
         record.log(self.scope["path"], duration * 1000, self.request_id, ids)
 
 
@@ -127,8 +124,7 @@ def _span(exchange: _Exchange, headers: Mapping[bytes, bytes]) -> AbstractContex
     if b"traceparent" in headers:
         given = {name: headers[name.encode()].decode("latin-1") for name in _TRACE if name.encode() in headers}
         parent = telemetry.extract(given)
-    attributes = {"http.request.method": exchange.method, "url.path": exchange.scope["path"]}
-    return telemetry.tracing.span(exchange.method, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+    return telemetry.tracing.span(exchange.method, context=parent, kind=SpanKind.SERVER)
 
 
 class ChassisMiddleware:

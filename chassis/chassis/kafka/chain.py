@@ -5,14 +5,14 @@ import time
 
 import structlog
 from aiokafka.errors import KafkaError
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, SpanKind
 
 from chassis import telemetry
 from chassis.errors import InvalidMessage, NotYet
 from chassis.events import Message
 from chassis.failpoint import failpoint
 from chassis.kafka.consumed import Consumed
-from chassis.kafka.dead_letter import MAX_ERROR, TOO_LARGE, forms
+from chassis.kafka.dead_letter import MAX_ERROR, TOO_LARGE, DeadLetter, forms
 from chassis.kafka.handling import Handler
 from chassis.kafka.producer import Producer
 from chassis.kafka.retry import NOT_YET_S, Attempt, Outcome, is_outage
@@ -57,6 +57,8 @@ class Chain:
         """Run one attempt through the steps of the chain, the outermost first."""
         message = attempt.message
         with message_scope(message) as span:
+            if span.is_recording():
+                span.set_attribute("messaging.consumer.group.name", self._consumed.handler_name.partition(".")[0])
             try:
                 return await self._wait_out_outages(self._run_handler, message, span)
             except Exception as error:
@@ -112,7 +114,7 @@ class Chain:
         letter = next(letters)
         while not self._stop.is_set():
             try:
-                await self._producer.send(dlq(message.topic), letter.value, letter.key, letter.headers)
+                await self._send(message, letter)
             except (KafkaError, OSError, TimeoutError) as failure:
                 if isinstance(failure, TOO_LARGE) and (smaller := next(letters, None)):
                     letter = smaller
@@ -130,6 +132,14 @@ class Chain:
             log.error("message dead-lettered", reason=reason, error=str(error)[:MAX_ERROR], tries=attempt.tries)
             return Outcome.DONE
         return Outcome.STOPPED
+
+    async def _send(self, message: Message, letter: DeadLetter) -> None:
+        topic = dlq(message.topic)
+        with telemetry.tracing.child(f"send {topic}", kind=SpanKind.PRODUCER) as span:
+            stored = await self._producer.send(topic, letter.value, letter.key, letter.headers)
+            if span.is_recording():
+                span.set_attributes(telemetry.messaging("send", topic, stored.partition, message.key))
+                span.set_attribute("messaging.kafka.offset", stored.offset)
 
 
 def _text(error: Exception) -> str:

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -33,6 +33,13 @@ BATCH_BYTES = 65_536
 _FACTOR, _MASK = 0x5BD1E995, 0xFFFFFFFF
 
 Headers = list[tuple[str, bytes]]
+
+
+class Place(NamedTuple):
+    """Where a record, or the first one of a batch, is stored; the offset is -1 when the broker has not said it."""
+
+    partition: int
+    offset: int
 
 
 class Record(NamedTuple):
@@ -88,14 +95,16 @@ class Producer:
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
-    ) -> None:
+    ) -> Place:
         """Send one record and wait for its ack. Raises KafkaError, OSError or TimeoutError when there is none."""
         given = list(headers)
-        await self._acknowledged(topic, 1, lambda producer: producer.send(topic, value=value, key=key, headers=given))
+        return await self._acknowledged(
+            topic, 1, lambda producer: producer.send(topic, value=value, key=key, headers=given)
+        )
 
-    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> Place:
         """Send records as one batch: all are stored, in this order, or none. Raises ValueError, or as `send`."""
-        await self._acknowledged(
+        return await self._acknowledged(
             topic,
             len(records),
             lambda producer: producer.send_batch(_batch(producer, records), topic, partition=partition),
@@ -111,26 +120,28 @@ class Producer:
         return chosen if max(partitions) < len(partitions) else int(sorted(partitions)[chosen])
 
     async def _acknowledged(
-        self, topic: str, count: int, send: Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[object]]]
-    ) -> None:
+        self, topic: str, count: int, send: Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[Any]]]
+    ) -> Place:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._send(await self._started(), send)
+                stored = await self._send(await self._started(), send)
         except Exception as error:
             sent.failed(topic, count, error)
             raise
         sent.sent(topic, count)
+        return stored
 
     async def _send(
-        self, producer: AIOKafkaProducer, send: Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[object]]]
-    ) -> None:
+        self, producer: AIOKafkaProducer, send: Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[Any]]]
+    ) -> Place:
         try:
-            await _result_of(await send(producer))
+            stored = await _result_of(await send(producer))
         except KafkaError as error:
             if _has_died(error) and self._producer is producer:
                 log.error("the producer has died and is replaced", error=str(error))
                 await self.close()
             raise
+        return Place(stored.partition, stored.offset)
 
     async def ping(self) -> None:
         """Ask the broker for its metadata. Raises as `send` when it does not answer."""
@@ -173,18 +184,18 @@ def _batch(producer: AIOKafkaProducer, records: Sequence[Record]) -> BatchBuilde
     return batch
 
 
-async def _result_of(acknowledged: asyncio.Future[object]) -> None:
-    """Wait, and leave the future alone when the caller goes away first: aiokafka sets it later.
+async def _result_of(acknowledged: asyncio.Future[Any]) -> Any:
+    """Wait for the result, and leave the future alone when the caller goes away first: aiokafka sets it later.
 
     Of a batch it is a shield around another future. A cancelled shield takes no result, so that the error of a batch
     that fails after its caller has gone would be lost.
     """
     acknowledged.add_done_callback(_take_error)
     await asyncio.wait([acknowledged])
-    acknowledged.result()
+    return acknowledged.result()
 
 
-def _take_error(acknowledged: asyncio.Future[object]) -> None:
+def _take_error(acknowledged: asyncio.Future[Any]) -> None:
     if not acknowledged.cancelled():
         acknowledged.exception()
 

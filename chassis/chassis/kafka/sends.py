@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from chassis.db.outbox_queue import OutboxRow
 from chassis.events import wire_headers
-from chassis.kafka import sent
+from chassis.kafka import send_spans, sent
 from chassis.kafka.producer import BATCH_BYTES, Producer, Record
 
 Key = tuple[str, str]
@@ -116,12 +116,14 @@ class Sends:
 
     async def carry_out(self, send: Send) -> None:
         """Send, and wait for the ack. Raises as Producer.send does."""
+        topic = send.rows[0].topic
         if send.partition is not None:
-            await self._producer.send_batch(send.rows[0].topic, send.partition, send.records)
+            stored = await self._producer.send_batch(topic, send.partition, send.records)
         else:
             record = self._encode(send.rows[0])
-            await self._producer.send(send.rows[0].topic, record.value, record.key, record.headers)
-        sent.published(send.rows[0].topic, [row.created_at for row in send.rows])
+            stored = await self._producer.send(topic, record.value, record.key, record.headers)
+        sent.published(topic, [row.created_at for row in send.rows])
+        send_spans.add(send.rows, stored)
 
     def keep_apart(self, rows: Iterable[OutboxRow]) -> None:
         """Give each of these rows a batch of its own: one of them is the reason why theirs was refused."""

@@ -13,7 +13,7 @@ from chassis.db.database import Database
 from chassis.db.outbox_queue import OutboxRow
 from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event
-from chassis.kafka.producer import Producer, Record
+from chassis.kafka.producer import Place, Producer, Record
 from chassis.kafka.relay import Relay
 from testkit.databases import create_tables
 
@@ -34,18 +34,20 @@ class FlakyProducer(Producer):
     def partition_of(self, topic: str, key: str) -> int | None:
         return ord(key[0]) if self.batches else None
 
-    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> Place:
         for record in records:
             if error := self.errors.get(record.key.decode()):
                 raise error
         self.sent += [record.value.decode() for record in records]
+        return Place(partition, 0)
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
-    ) -> None:
+    ) -> Place:
         if error := self.errors.get((key or b"").decode()):
             raise error
         self.sent.append((value or b"").decode())
+        return Place(0, 0)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from chassis.config.settings import ServiceSettings
 from chassis.events import Event
 from chassis.kafka import relay as relay_module
-from chassis.kafka.producer import Producer, Record
+from chassis.kafka.producer import Place, Producer, Record
 from chassis.kafka.relay import Relay
 from testkit import eventually
 
@@ -175,11 +175,13 @@ class FaultyLog(Producer):
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
-    ) -> None:
+    ) -> Place:
         await self._store([(value or b"").decode().strip('"')])
+        return Place(0, 0)
 
-    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> Place:
         await self._store([record.value.decode().strip('"') for record in records])
+        return Place(partition, 0)
 
     async def _store(self, names: list[str]) -> None:
         fault = self.faults.get(len(self.sends))

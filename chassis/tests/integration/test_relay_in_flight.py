@@ -15,7 +15,7 @@ from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event
 from chassis.kafka import in_flight
 from chassis.kafka import relay as relay_module
-from chassis.kafka.producer import Producer, Record
+from chassis.kafka.producer import Place, Producer, Record
 from chassis.kafka.relay import Relay
 from chassis.kafka.stop_times import LAST_SENDS_SHARE
 from testkit import eventually
@@ -39,19 +39,21 @@ class HangingProducer(Producer):
     def partition_of(self, topic: str, key: str) -> int | None:
         return ord(key[0]) if self.batches else None
 
-    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> Place:
         for record in records:
             await self.send(topic, record.value, record.key, record.headers)
+        return Place(partition, 0)
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
-    ) -> None:
+    ) -> Place:
         name = (value or b"").decode().strip('"')
         if gate := self.hanging.get((key or b"").decode()):
             await gate.wait()
             if self.error:
                 raise self.error
         self.sent.append(name)
+        return Place(0, 0)
 
 
 class Bench:

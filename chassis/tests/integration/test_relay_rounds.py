@@ -9,7 +9,7 @@ import pytest
 from chassis.db import outbox_queue
 from chassis.kafka import in_flight, sends
 from chassis.kafka import relay as relay_module
-from chassis.kafka.producer import Record
+from chassis.kafka.producer import Place, Record
 from testkit import eventually
 
 from .relay_bench import AWAY, Bench, FlakyProducer, fresh_bench
@@ -62,10 +62,10 @@ class Rounds(FlakyProducer):
         self._before = before
         self._count = 0
 
-    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+    async def send_batch(self, topic: str, partition: int, records: Sequence[Record]) -> Place:
         self._count += 1
         await self._before(self._count)
-        await super().send_batch(topic, partition, records)
+        return await super().send_batch(topic, partition, records)
 
 
 @pytest.fixture

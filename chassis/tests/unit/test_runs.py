@@ -66,13 +66,12 @@ async def test_a_message_whose_key_waits_is_in_no_run_and_the_others_close_ranks
 
 async def test_what_is_unreadable_too_large_or_traced_is_in_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry, "tracing", configured(0.5, SpanProcessor()))
-    traces = {"sampled": "0" * 31 + "1", "not": "f" * 32}
     given = records(12)
     given[3].value = Unreadable(4, 4, "the checksum is wrong")
     given[6].value = b"x" * MAX_MESSAGE_BYTES
     for record in given:
-        trace_id = traces["sampled" if record.offset == 10 else "not"]
-        record.headers += (("traceparent", f"00-{trace_id}-{'b' * 16}-01".encode()),)
+        flags = "01" if record.offset == 10 else "00"
+        record.headers += (("traceparent", f"00-{'a' * 32}-{'b' * 16}-{flags}".encode()),)
     # Without a trace of its own a message begins one, and chance decides whether that is recorded.
     given[10].headers = given[10].headers[:1]
     running = Running(given, lambda _m, _run: None, in_runs=True)

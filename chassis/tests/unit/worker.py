@@ -15,6 +15,7 @@ from chassis.events import Message
 from chassis.kafka.consumed import consumed
 from chassis.kafka.handling import BatchHandler
 from chassis.kafka.partition import PartitionWorker
+from chassis.kafka.producer import Place
 from chassis.loops import wait_any
 from testkit import eventually
 
@@ -78,12 +79,13 @@ class FakeProducer:
         self.contexts: list[dict[str, Any]] = []
         self.failures = failures
 
-    async def send(self, topic: str, value: bytes | None, key: bytes | None, headers: Any) -> None:
+    async def send(self, topic: str, value: bytes | None, key: bytes | None, headers: Any) -> Place:
         if self.failures:
             self.failures -= 1
             raise KafkaConnectionError("no broker")
         self.contexts.append(get_contextvars())
         self.sent.append((topic, value, key, {name: data.decode() for name, data in headers}))
+        return Place(0, 0)
 
 
 class Running:

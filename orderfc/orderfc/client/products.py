@@ -20,6 +20,7 @@ from orderfc.model import Product
 
 log = structlog.get_logger(__name__)
 
+_PATH = "/v1/products"
 # As many products as productfc answers in one call.
 MAX_IDS = 100
 # Answers that the products of one basket can bring about: a request that is not understood, and a defect.
@@ -58,9 +59,10 @@ class ProductClient:
     """Reads products over one shared keep-alive client, with the settings' time limit and concurrency."""
 
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self._host = settings.product_host
         self._timeout_s = settings.product_timeout_s
         self._slots = asyncio.Semaphore(settings.product_concurrency)
-        self._calls = HttpCall(settings.product_host, "GET", "/v1/products")
+        self._calls = HttpCall(settings.product_host, "GET", _PATH)
         # One call at a time carries twice as many baskets as two.
         self._questions = Batches(self._ask_all, _is_of_one_basket, at_work=1)
         self._http = httpx2.AsyncClient(
@@ -83,7 +85,8 @@ class ProductClient:
         try:
             async with asyncio.timeout(self._timeout_s):
                 if telemetry.is_recorded():
-                    products = await self._ask(question.ids, question.headers)
+                    with telemetry.client_span("GET", _PATH, self._host):
+                        products = await self._ask(question.ids, telemetry.inject({}))
                 else:
                     products = await self._questions.submit(question)
         except _NoAnswer as error:
@@ -113,6 +116,7 @@ class ProductClient:
             raise _NoAnswer("no_answer", f"{type(error).__name__}: {error}") from error
         status = answer.status_code
         self._calls.ended(started, status)
+        telemetry.set_http_status(status)
         if status != 200:
             raise _NoAnswer("refused", f"status {status}", of_one_basket=status in _OF_ONE_BASKET)
         try:
@@ -124,7 +128,7 @@ class ProductClient:
     async def _get(self, ids: str, headers: Mapping[str, str]) -> httpx2.Response:
         """Read, and once more when the connection ended: a replica that restarts closes its connections."""
         # As text: httpx2 takes twice as long to encode parameters.
-        address = f"/v1/products?ids={ids}"
+        address = f"{_PATH}?ids={ids}"
         try:
             return await self._http.get(address, headers=headers)
         except (httpx2.NetworkError, httpx2.RemoteProtocolError):

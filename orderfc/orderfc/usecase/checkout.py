@@ -103,6 +103,7 @@ class Checkout:
         order_id = await self._place_order(order)
         await failpoint("orderfc.after_commit")
         self._db.wake_relay()
+        telemetry.about_order(order_id)
         amount, lines = str(draft.total_amount), len(draft.lines)
         logging.log_line(__name__, "order placed", order_id=order_id, total_amount=amount, lines=lines)
         return order_id

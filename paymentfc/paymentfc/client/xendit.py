@@ -103,13 +103,14 @@ class Xendit:
             await self._http.close()
 
     async def _call(self, name: str, target: str, body: bytes | None = None) -> Any:
-        method, _ = _CALLS[name]
+        method, template = _CALLS[name]
         calls, started = self._calls[name], time.perf_counter()
-        headers = telemetry.inject({"content-type": "application/json"} if body else {})
         try:
-            with telemetry.tracing.span(f"xendit {name}"):
+            with telemetry.client_span(method, template, self._base_url):
+                headers = telemetry.inject({"content-type": "application/json"} if body else {})
                 http = self._http or await self.opened()
                 status, content = await http.send(method, target, body, headers)
+                telemetry.set_http_status(status)
         except GatewayUnavailable:
             calls.ended(started, 0, "unreadable")
             raise

@@ -17,12 +17,13 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """One claimed step; `attempts` includes this one."""
+    """One claimed step; `attempts` includes this one. `traceparent` is that of the order's checkout."""
 
     invoice_id: str
     external_id: str
     step: Step
     attempts: int
+    traceparent: str | None = None
 
 
 _ADD = """
@@ -38,7 +39,8 @@ WITH due AS MATERIALIZED (
     ORDER BY due_at LIMIT {_MOST} FOR UPDATE SKIP LOCKED) AS first LIMIT $1)
 UPDATE invoice_closings SET due_at = now() + $2 * interval '1 second', attempts = attempts + 1
 FROM due WHERE invoice_id = due_id
-RETURNING invoice_id, external_id, step, attempts
+RETURNING invoice_id, external_id, step, attempts,
+  (SELECT p.traceparent FROM payments p WHERE p.id = payment_id) AS traceparent
 """
 # _MOVE and _POSTPONE: only from the claimed step, because after its lease another worker may have gone on.
 _MOVE = """
@@ -61,7 +63,10 @@ async def add(tx: Tx, payment: Payment, invoice_id: str, step: Step, in_s: float
 async def claim(db: Database, limit: int, lease_s: float) -> list[Closing]:
     async with db.driver() as connection:
         rows = await connection.fetch(_CLAIM, limit, lease_s)
-    return [Closing(row["invoice_id"], row["external_id"], Step(row["step"]), row["attempts"]) for row in rows]
+    return [
+        Closing(row["invoice_id"], row["external_id"], Step(row["step"]), row["attempts"], row["traceparent"])
+        for row in rows
+    ]
 
 
 async def move(tx: Tx, closing: Closing, step: Step, in_s: float = 0.0) -> None:

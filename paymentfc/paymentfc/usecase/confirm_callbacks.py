@@ -60,8 +60,7 @@ class ConfirmCallbacks:
 
     async def confirm(self, item: Confirmation) -> None:
         """Read the invoice once and apply each callback that it confirms."""
-        context = telemetry.extract({"traceparent": item.traceparent} if item.traceparent else {})
-        with telemetry.tracing.span("confirm callback", context=context):
+        with telemetry.work_span("confirm callback", item.traceparent, item.external_id):
             await self._confirm(item)
 
     async def _confirm(self, item: Confirmation) -> None:

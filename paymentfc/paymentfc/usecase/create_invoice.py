@@ -66,26 +66,26 @@ class CreateInvoice:
         The limit is for the calls of Xendit and userfc. What Xendit has made is stored however slow the database is: an
         order must not be given up for that.
         """
-        try:
-            await self._make(claim, min(limit_s, WORK_LIMIT_S, self.lease_s))
-            return True
-        except Refused as error:
-            await self._store_failure(claim, str(error), refused=True)
-        except Exception as error:
-            if not isinstance(error, GatewayUnavailable):
-                log.warning("invoice not made", order_id=claim.order_id, exc_info=error)
-            await self._store_failure(claim, f"{type(error).__name__}: {error}", refused=False)
-        return False
+        with telemetry.work_span("create invoice", claim.payment.traceparent, claim.order_id) as span:
+            try:
+                await self._make(claim, min(limit_s, WORK_LIMIT_S, self.lease_s))
+                return True
+            except Exception as error:
+                telemetry.mark_failed(span, error)
+                if isinstance(error, Refused):
+                    await self._store_failure(claim, str(error), refused=True)
+                    return False
+                if not isinstance(error, GatewayUnavailable):
+                    log.warning("invoice not made", order_id=claim.order_id, exc_info=error)
+                await self._store_failure(claim, f"{type(error).__name__}: {error}", refused=False)
+            return False
 
     async def _make(self, claim: Claim, limit_s: float) -> None:
         await failpoint("paymentfc.after_claim")
-        payment = claim.payment
-        context = telemetry.extract({"traceparent": payment.traceparent} if payment.traceparent else {})
-        with telemetry.tracing.span("create invoice", context=context):
-            async with asyncio.timeout(limit_s):
-                invoices = await self._find_or_create(claim)
-            if not await self._store(claim, invoices):
-                raise Refused(200, "WRONG_ECHO", "Xendit made an invoice of another amount or currency")
+        async with asyncio.timeout(limit_s):
+            invoices = await self._find_or_create(claim)
+        if not await self._store(claim, invoices):
+            raise Refused(200, "WRONG_ECHO", "Xendit made an invoice of another amount or currency")
 
     async def _find_or_create(self, claim: Claim) -> list[Invoice]:
         """Look up, and create if no invoice can serve. Raises Refused, GatewayUnavailable, and userfc's errors."""

@@ -4,6 +4,7 @@ from functools import partial
 
 import structlog
 
+from chassis import telemetry
 from chassis.batching import Batches
 from chassis.db.database import Database, Tx
 from paymentfc.model.callback import Anomaly, AnomalyKind, Callback, Outcome, paid_twice, would_end
@@ -35,6 +36,7 @@ class ReceiveCallback:
         Usual ones that wait together are stored by one statement. A repeated callback changes nothing, except that
         another payment of the invoice is recorded.
         """
+        telemetry.about_order(callback.external_id)
         if self._confirm and would_end(callback):
             order_id = await self._arriving.submit(Arrival.of(callback, body, webhook_id))
             if order_id is not None:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 
+from chassis import telemetry
 from chassis.auth.tokens import Principal
 from chassis.db.database import Database
 from paymentfc.errors import InvoiceNotReady, PaymentClosed, PaymentDisputed
@@ -39,6 +40,7 @@ class RequestInvoice:
         Raises PaymentNotFound (unknown, or another user's), PaymentClosed, PaymentDisputed when the invoice was paid
         with a wrong amount, and InvoiceNotReady while Xendit cannot make an invoice, or too many wait for it.
         """
+        telemetry.about_order(order_id)
         payment, standing = await self._look(caller, order_id)
         if payment.invoice_url and not (standing.overdue or standing.disputed):
             return payment

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from chassis import telemetry
 from chassis.kafka.topics import dlq
 from contracts.topics import PRODUCERS
 from fc.ops import journal
@@ -87,5 +88,7 @@ def _refusal(item: Item, order: Order) -> str | None:
 async def _do(log: Log, letter: Letter, order: Order) -> None:
     now = datetime.now(UTC)
     if order.action is Action.REPLAYED:
-        await log.send(letter.topic, letter.key, letter.value, letter.headers_again(order.by, order.why, now))
+        with telemetry.tracing.span(f"replay {letter.topic}"):
+            telemetry.about_order(f"order-{letter.order_id}")
+            await log.send(letter.topic, letter.key, letter.value, letter.headers_again(order.by, order.why, now))
     await journal.append(log, Entry.about(letter, order.action, order.by, now, order.why))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.markup import escape
 
+from chassis import telemetry
 from contracts.topics import PRODUCERS
 from fc.ops import dead_letters, output
 from fc.ops.dead_letters import Item, Order, Step
@@ -17,9 +18,12 @@ from fc.ops.letters import source_topic
 from fc.ops.log import Log
 from fc.platform.sources import Sources
 from fc.stack.errors import StackError
+from fc.stack.programs import developer_settings
 
 app = typer.Typer(help="Dead letters: messages that a consumer could not apply.", no_args_is_help=True)
 T = TypeVar("T")
+# How long the last spans may take.
+SPANS_S = 2
 COLUMNS = ("topic", "place", "failed at", "order", "reason", "handler", "tries", "replays", "error")
 HANDLED = ("state", "by", "at", "why")
 
@@ -35,11 +39,18 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without --yes the lette
 
 
 def run(work: Callable[[Log], Awaitable[T]]) -> T:
-    """Run `work` with a connection to Kafka. Raises StackError."""
+    """Run `work` with a connection to Kafka, and with its spans recorded. Raises StackError."""
 
     async def connected() -> T:
-        async with Log.opened(Sources.here().kafka) as log:
-            return await work(log)
+        sources = Sources.here()
+        environment = developer_settings().get("ENVIRONMENT", "development")
+        provider = telemetry.setup("fc", sources.spans, 1.0, environment=environment)
+        try:
+            async with Log.opened(sources.kafka) as log:
+                return await work(log)
+        finally:
+            await telemetry.shut_down(provider, SPANS_S)
+            telemetry.setup("fc", None, 0.0)
 
     return asyncio.run(connected())
 

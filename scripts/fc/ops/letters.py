@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
+from chassis import telemetry
 from chassis.events import Unreadable
+from chassis.telemetry import REPLAY_LINK
 from contracts.topics import PRODUCERS
 from fc.platform.topics import DEAD_LETTERS, letter_event, number, order_in, time_of
 from fc.stack.errors import StackError
@@ -25,7 +27,7 @@ FAILURE = frozenset(
         "x-failed-at",
     }
 )
-REPLAY = frozenset({"x-replayed-at", "x-replayed-by", "x-replay-reason", "x-replay-count"})
+REPLAY = frozenset({"x-replayed-at", "x-replayed-by", "x-replay-reason", "x-replay-count", REPLAY_LINK})
 # The reasons after which a replay may succeed; after any other one the message itself can never be applied.
 CURABLE = frozenset({"not_yet", "handler_failed"})
 MAX_REPLAYS = 3
@@ -109,7 +111,7 @@ class Letter:
         return None
 
     def headers_again(self, by: str, why: str, at: datetime) -> list[tuple[str, bytes]]:
-        """Return the headers of a replay: the message's own, its event id, the operator and the reason."""
+        """Return the headers of a replay: the message's own, its event id, the operator, reason and current trace."""
         own = [(name, value) for name, value in self.headers if name.lower() not in FAILURE | REPLAY]
         if not self.header("ce_id"):
             # Its id was made from its first place; at its new place consumers would take it for another event.
@@ -121,6 +123,8 @@ class Letter:
             "x-replay-reason": why,
             "x-replay-count": str(self.replays + 1),
         }
+        if current := telemetry.inject({}).get("traceparent"):
+            added[REPLAY_LINK] = current
         return [*own, *((name, value.encode()) for name, value in added.items())]
 
     def as_json(self) -> dict[str, Any]:

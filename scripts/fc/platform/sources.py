@@ -11,6 +11,7 @@ from fc.stack.programs import Programs, developer_settings
 from servers.postgres import PASSWORD, app_role
 
 COMPOSE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
+COMPOSE_SPANS = "http://localhost:4318"
 DEVELOPMENT_KEY = "xnd_development_local"
 
 
@@ -24,12 +25,13 @@ class XenditAddress:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The addresses of the four databases, Kafka, MongoDB and Xendit; None for one that is not read."""
+    """The addresses of the four databases, Kafka, MongoDB, Xendit and of what takes spans; None for one not used."""
 
     databases: Mapping[str, Address]
     kafka: str | None = None
     mongo: str | None = None
     xendit: XenditAddress | None = None
+    spans: str | None = None
 
     @classmethod
     def here(cls) -> Self:
@@ -50,7 +52,8 @@ class Sources:
         xendit = XenditAddress(layout.url(SIMULATOR))
         if not programs.simulated:
             xendit = XenditAddress(payment["XENDIT_BASE_URL"], payment.get("XENDIT_SECRET_API_KEY", DEVELOPMENT_KEY))
-        return cls(databases, payment["KAFKA_BROKER"], payment["MONGO_URI"], xendit)
+        spans = payment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        return cls(databases, payment["KAFKA_BROKER"], payment["MONGO_URI"], xendit, spans)
 
     @classmethod
     def of_compose(cls) -> Self:
@@ -65,4 +68,4 @@ class Sources:
         if base_url := settings.get("XENDIT_BASE_URL"):
             xendit = XenditAddress(base_url, settings.get("XENDIT_SECRET_API_KEY", DEVELOPMENT_KEY))
         kafka = ",".join(f"localhost:{layout.port(name)}" for name in compose.brokers(settings))
-        return cls(databases, kafka, f"mongodb://localhost:{layout.port('mongo')}", xendit)
+        return cls(databases, kafka, f"mongodb://localhost:{layout.port('mongo')}", xendit, COMPOSE_SPANS)
