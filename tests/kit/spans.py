@@ -110,11 +110,12 @@ def _attributes(holder: Json) -> dict[str, Any]:
 
 
 def _value(value: Json) -> Any:
+    content: Any
     kind, content = next(iter(value.items()), ("", None))
     if kind == "intValue":
         return int(content)
     if kind == "arrayValue":
-        return [_value(each) for each in (content or {}).get("values", ())]
+        return [_value(each) for each in content.get("values", ())]
     return content
 
 

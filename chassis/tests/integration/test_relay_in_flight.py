@@ -25,10 +25,7 @@ from .conftest import Topic
 
 
 class HangingProducer(Producer):
-    """Acknowledges at once, except records of the keys in `hanging`, which wait until they are let go.
-
-    With `batches`, each key has a partition.
-    """
+    """Acknowledges at once, but keys in `hanging` when they are let go. With `batches` each key has a partition."""
 
     def __init__(self) -> None:
         self.hanging: dict[str, asyncio.Event] = {}
