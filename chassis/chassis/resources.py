@@ -26,6 +26,7 @@ from chassis.kafka.consumer import Handler
 from chassis.kafka.relay import Hook
 from chassis.loops import Task
 from chassis.redis.client import RedisClient
+from chassis.redis.traced import TracedRedisClient
 
 Close = Callable[[], Awaitable[None]]
 CLOSE_TIMEOUT_S = 2
@@ -42,7 +43,7 @@ async def close_all(closes: Sequence[Close]) -> None:
     await asyncio.gather(*(bounded(close) for close in closes))
 
 
-def start_tracing(settings: ServiceSettings) -> TracerProvider:
+def start_tracing(settings: ProcessSettings) -> TracerProvider:
     """Set up the tracing of this process, also for libraries. The services share JWT_SECRET, and so choose the same."""
     provider = telemetry.setup(
         settings.service,
@@ -75,7 +76,7 @@ class Connections:
         self.settings = settings
         self.ready = Readiness()
         self.close: list[Close] = []
-        self.redis = self.add("redis", RedisClient(settings))
+        self.redis = self.add("redis", (TracedRedisClient if settings.otel_database_spans else RedisClient)(settings))
 
     @property
     def database(self) -> Database:

@@ -115,6 +115,16 @@ class Tracing:
         span = self.tracer.start_span(name, context=context, kind=kind, attributes=attributes, links=links)
         return _Recorded(span, context, marks_failure=marks_failure)
 
+    def entered(
+        self, name: str, headers: Mapping[str, str], *, marks_failure: bool = True
+    ) -> AbstractContextManager[Span]:
+        """Open the span of a request with these headers, as `span` does; faster, if it is not sampled."""
+        usual = usual_trace_id(headers.get("traceparent", "")) if "tracestate" not in headers else None
+        if usual and not self._by_trace_id.samples(trace_id := int(usual, 16)):
+            return _Unrecorded(trace_id, _NO_STATE, _NO_PARENT)
+        parent = extract(headers) if headers else _NO_PARENT
+        return self.span(name, context=parent, kind=SpanKind.SERVER, marks_failure=marks_failure)
+
     def child(
         self, name: str, *, kind: SpanKind = SpanKind.INTERNAL, attributes: Mapping[str, str | int] | None = None
     ) -> AbstractContextManager[Span]:

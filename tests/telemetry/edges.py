@@ -13,6 +13,7 @@ Edge = tuple[str, str, Literal["child", "link"]]
 CHECKOUT, WEBHOOK = "orderfc POST /v1/orders/checkout", "paymentfc POST /v1/payments/xendit/webhook"
 PRODUCTS = "orderfc GET /v1/products"
 INVOICE, CONFIRM = "paymentfc create invoice", "paymentfc confirm callback"
+CANCEL = "orderfc POST /v1/orders/{order_id}/cancel"
 SWEEP, CHECK, CLOSE = "paymentfc sweep payment", "paymentfc check invoice", "paymentfc close invoice"
 USER, TOKEN = "user.UserService/GetUserInfoByUserId", "user.UserService/ValidateToken"
 X_CREATE, X_FIND, X_GET = "POST /v2/invoices", "GET /v2/invoices", "GET /v2/invoices/{invoice_id}"
@@ -68,6 +69,11 @@ STORIES: dict[str, list[Edge]] = {
         # Given up: Xendit refuses to make the invoice.
         *asked(INVOICE, X_FIND),
         *sent(INVOICE, "paymentfc", "payment.failed", "orderfc"),
+        # Cancelled by the customer.
+        *sent(CANCEL, "orderfc", "order.cancelled", "paymentfc"),
+        *sent(CANCEL, "orderfc", "stock.rollback", "productfc"),
+        (CHECKOUT, CLOSE, "child"),
+        *asked(CLOSE, X_EXPIRE),
     ],
     "rejected": [
         *PLACED,

@@ -73,13 +73,18 @@ async def paid(scene: Scene, told: Told) -> None:
 
 
 async def unpaid(scene: Scene, told: Told) -> None:
-    """An invoice expires, and another one is refused for good. Both orders are cancelled."""
+    """An invoice expires, another one is refused for good, and one order is cancelled by its customer: all end so."""
     payer, product = await told.customer(scene), await scene.back_office.product(stock=3)
     order = await payer.checkout(product, 1)
     await scene.shop.expire((await payer.invoice(order))["invoice_id"])
     await payer.wait_status(order, "cancelled")
     async with scene.back_office.faults({"create_status": {"status": 400}}):
         await payer.wait_status(await payer.checkout(product, 1), "cancelled", 40)
+    order = await payer.checkout(product, 1)
+    await payer.invoice(order)
+    url = f"{scene.urls['orderfc']}/v1/orders/{order}/cancel"
+    answer = await scene.client.post(url, headers=payer.headers, json={"reason": f"call {payer.name}@example.com"})
+    answer.raise_for_status()
     await scene.back_office.wait_stock(product, 3)
 
 

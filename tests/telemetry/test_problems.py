@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from tests.kit.spans import Span, read_json, read_protobuf
 from tests.telemetry.edges import EDGES, RESOURCE, STORIES, found_edges, problems
+from tests.telemetry.page import PAGE, written
 
 TRACE, OTHER, CALLER = "a" * 32, "c" * 32, "b" * 16
 ORDER = {"app.order.id": "7"}
@@ -82,6 +83,11 @@ def test_what_is_wrong_is_found(at: int, changed: Mapping[str, Any], problem: st
 def test_a_link_that_is_dropped_is_an_edge_that_is_missing() -> None:
     edges = found_edges([CHECKOUT, SENT, CONFIRM, replace(PAID, links=())])
     assert (CONFIRM.node, PAID.node, "link") not in edges
+
+
+def test_the_page_has_the_edges_of_the_table() -> None:
+    text = PAGE.read_text()
+    assert written(text) == text, "run python -m tests.telemetry.page"
 
 
 def test_no_edge_is_declared_twice_and_each_story_has_some() -> None:

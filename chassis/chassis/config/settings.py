@@ -74,6 +74,7 @@ class ProcessSettings(ConnectionSettings):
     )
 
     otel_exporter_otlp_endpoint: Url | None = setting("otel.endpoint", None, aliases=("jaeger_endpoint",))
+    otel_database_spans: bool = setting("otel.database_spans", False)
     otel_traces_ratio: Annotated[float, Field(ge=0, le=1)] = setting("otel.traces_ratio", 0.1, dev=1.0)
 
     vault_addr: str | None = setting("vault.addr", None)

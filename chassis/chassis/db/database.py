@@ -11,7 +11,8 @@ import asyncpg
 
 from chassis.config.settings import ServiceSettings
 from chassis.db.outbox import append
-from chassis.db.pool import Pool
+from chassis.db.pool import Pool, PooledConnection
+from chassis.db.traced import TracedConnection
 from chassis.events import Event
 from chassis.failpoint import failpoint
 
@@ -100,6 +101,7 @@ class Database:
         self._answered_at = float("-inf")
         self._pool = Pool(
             POOL_SIZE,
+            kind=TracedConnection if settings.otel_database_spans else PooledConnection,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
             server_settings=session_settings(settings),

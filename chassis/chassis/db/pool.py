@@ -32,7 +32,7 @@ _CONCERNS_ALL = (*SCHEMA_CHANGED, asyncpg.ReadOnlySQLTransactionError)
 _FIRST_OWN_TYPE = 16_384
 
 
-class _Connection(asyncpg.Connection):
+class PooledConnection(asyncpg.Connection):
     """A connection that knows the pool's generation in which it was opened.
 
     `known_types` is shared by the connections of a pool: asyncpg asks each of them anew what an array of numbers is,
@@ -57,8 +57,9 @@ class _Connection(asyncpg.Connection):
 class Pool:
     """Lends at most `size` connections, each to one caller at a time. `arguments` are those of `asyncpg.connect`."""
 
-    def __init__(self, size: int, **arguments: Any) -> None:
+    def __init__(self, size: int, *, kind: type[PooledConnection] = PooledConnection, **arguments: Any) -> None:
         self._size = size
+        self._kind = kind
         self._arguments = arguments
         # asyncpg's pool belongs to the event loop, so it is made by the first caller.
         self._pool: asyncpg.Pool | None = None
@@ -142,7 +143,7 @@ class Pool:
                 "max_size": self._size,
                 "max_queries": 2**62,
                 "max_inactive_connection_lifetime": 0,
-                "connection_class": _Connection,
+                "connection_class": self._kind,
                 "connect": _connect,
                 "init": self._prepare,
                 "reset": _keep_session,
@@ -151,7 +152,7 @@ class Pool:
             await self._pool
         return self._pool
 
-    async def _prepare(self, connection: _Connection) -> None:
+    async def _prepare(self, connection: PooledConnection) -> None:
         connection.generation = self._generation
         connection.share_types(self._known_types)
 
@@ -179,7 +180,7 @@ async def _keep_session(_connection: asyncpg.Connection) -> None:
 
 
 def _generation_of(connection: asyncpg.Connection) -> int:
-    return cast("_Connection", connection).generation
+    return cast("PooledConnection", connection).generation
 
 
 def _is_broken(connection: asyncpg.Connection) -> bool:

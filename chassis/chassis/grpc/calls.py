@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 import structlog
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span
 from pydantic import SecretStr
 
 from chassis import telemetry
@@ -132,9 +132,7 @@ async def _work(handler: Any, messages: Messages, context: Context, span: str | 
         return None
     headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     name = span.lstrip("/")
-    with telemetry.tracing.span(
-        name, context=telemetry.extract(headers), kind=SpanKind.SERVER, marks_failure=False
-    ) as opened:
+    with telemetry.tracing.entered(name, headers, marks_failure=False) as opened:
         try:
             answer = await work(request, context)
         except Exception as error:

@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager
 import structlog
 from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
-from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import logging, telemetry
@@ -33,7 +32,6 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _READS = frozenset({"GET", "HEAD"})
 _BODY_CODES = {413: "payload_too_large", 503: "unavailable"}
 _TRACE = ("traceparent", "tracestate")
-_NO_PARENT = Context()
 _JSON_HEADER = (b"content-type", b"application/json")
 # What `_Exchange` adds to the head of an answer, as it is sent.
 _JSON_FIELDS = b"content-type: application/json\r\nx-request-id: %b\r\nx-content-type-options: nosniff\r\n"
@@ -120,11 +118,10 @@ class _Exchange:
 
 
 def _span(exchange: _Exchange, headers: Mapping[bytes, bytes]) -> AbstractContextManager[Span]:
-    parent = _NO_PARENT
+    given: dict[str, str] = {}
     if b"traceparent" in headers:
         given = {name: headers[name.encode()].decode("latin-1") for name in _TRACE if name.encode() in headers}
-        parent = telemetry.extract(given)
-    return telemetry.tracing.span(exchange.method, context=parent, kind=SpanKind.SERVER)
+    return telemetry.tracing.entered(exchange.method, given)
 
 
 class ChassisMiddleware:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from chassis.kafka.producer import Producer
+from chassis.kafka.producer import Place, Producer
 from chassis.kafka.relay import Relay
 from paymentfc.repository import failed_events, published
 from paymentfc.repository.audit import Admin
@@ -24,9 +24,10 @@ class Broker(Producer):
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]]
-    ) -> None:
+    ) -> Place:
         if self.away:
             raise OSError("away")
+        return Place(0, 0)
 
 
 class Sending:
