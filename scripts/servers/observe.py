@@ -1,5 +1,6 @@
 """`make observe`: builds the log store and the collector, and gets Prometheus, for `fc up --observe`."""
 
+import shutil
 import sys
 import time
 
@@ -19,7 +20,7 @@ def main() -> None:
 
 
 def _build(program: Program) -> None:
-    if not program.is_built:
+    if not program.is_built and shutil.which("go"):
         sys.stdout.write(f"Building {program.name} by Go (only the first time; minutes, at low priority) ...\n")
         sys.stdout.flush()
     began = time.monotonic()
