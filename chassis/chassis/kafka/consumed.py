@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from chassis.errors import InvalidMessage
 from chassis.events import Message
-from chassis.metrics import DELAYS, Histogram
+from chassis.metrics import DELAYS, Histogram, not_negative
 
 _LABELS = ["messaging_destination_name", "messaging_consumer_group_name", "error_type"]
 CONSUMED = Counter(
@@ -50,11 +50,7 @@ class Consumed:
         else:
             self._processed.observe(duration)
         self._applied.inc(len(messages))
-        now = time.time()
-        for message in messages:
-            if (committed := seconds_of(message.headers.get("ce_time", ""))) is not None:
-                # Two machines have two clocks.
-                self._delay.observe(max(now - committed, 0.0))
+        self._delay.observe_all(not_negative(ages(messages, time.time())))
 
     def failed(self, error: Exception, started: float) -> None:
         """Record a try that raised."""
@@ -66,12 +62,34 @@ class Consumed:
         DEAD_LETTERS.labels(self._topic, reason).inc()
 
 
-def seconds_of(time_text: str) -> float | None:
-    """Return the seconds since 1970 of a time with a zone, as in RFC 3339; None for any other text."""
-    try:
-        return datetime.fromisoformat(time_text).timestamp() if time_text[-1:] == "Z" else None
-    except (ValueError, OverflowError):
-        return None
+def ages(messages: Sequence[Message], now: float) -> list[float]:
+    """Return the seconds between `ce_time` and `now` of each message that has a time with a zone, as in RFC 3339.
+
+    Events that follow each other are of the same second mostly: to read the rest costs a third of the whole text.
+    """
+    found = []
+    second, begins = "", 0.0
+    for message in messages:
+        text = message.headers.get("ce_time", "")
+        try:
+            if text[:20] != second:
+                begins = _seconds_of(f"{text[:19]}Z")
+                second = text[:20] if text[19:20] == "." else ""
+            if second and text[26:] == "Z":
+                found.append(now - begins - float(text[19:26]))
+            else:
+                found.append(now - _seconds_of(text))
+        except ValueError:
+            second = ""
+    return found
+
+
+def _seconds_of(text: str) -> float:
+    """Return the seconds since 1970. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return at.timestamp()
 
 
 consumed = cache(Consumed)

@@ -7,7 +7,7 @@ from functools import cache
 
 from prometheus_client import Counter
 
-from chassis.metrics import DELAYS, Histogram, Series
+from chassis.metrics import DELAYS, Histogram, Series, not_negative
 
 SENT = Counter(
     "messaging_client_sent_messages_total",
@@ -42,7 +42,5 @@ def failed(topic: str, count: int, error: Exception) -> None:
 
 def published(topic: str, committed: Iterable[datetime]) -> None:
     """Record events of a topic that Kafka has acknowledged just now."""
-    observe, now = _delay(topic).observe, time.time()
-    for at in committed:
-        # The database has a clock of its own.
-        observe(max(now - at.timestamp(), 0.0))
+    now = time.time()
+    _delay(topic).observe_all(not_negative([now - at.timestamp() for at in committed]))

@@ -1,14 +1,19 @@
 """The histogram of the event loop's thread says what prometheus_client's says; calls have bounded labels."""
 
 import time
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client import Histogram as Original
 from prometheus_client.exposition import choose_encoder
 
-from chassis.kafka.consumed import seconds_of
-from chassis.metrics import Histogram, HttpCall
+from chassis.events import Message, wire_headers
+from chassis.kafka.consumed import ages
+from chassis.metrics import Histogram, HttpCall, not_negative
 
 generate_openmetrics, _ = choose_encoder("application/openmetrics-text")
 BUCKETS = (0.01, 0.5, 1, 10)
@@ -64,16 +69,43 @@ def test_a_call_names_its_template_and_what_failed(status: int, error: str, code
         assert REGISTRY.get_sample_value("http_client_request_duration_seconds_count", labels) == count
 
 
+def aged(times: list[str], now: float = 100.0) -> list[float]:
+    return ages([Message("t", 0, 0, None, None, {"ce_time": text} if text else {}, "") for text in times], now)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
         ("1970-01-01T00:01:00Z", 60),
         ("1970-01-01T00:00:00.250000Z", 0.25),
-        ("1970-01-01T00:01:00", None),
-        ("", None),
-        ("Z", None),
-        ("9999-12-31T24:00:00Z", None),
+        ("1970-01-01T00:00:00.25Z", 0.25),
+        ("1970-01-01T01:00:01+01:00", 1),
+        ("1970-01-01T01:00:01.500000+01:00", 1.5),
+        *(
+            (text, None)
+            for text in ("1970-01-01T00:01:00", "", "Z", "9999-12-31T24:00:00Z", "1970-01-01T00:00:00.2500 0Z")
+        ),
     ],
 )
 def test_only_a_time_with_a_zone_tells_an_age(text: str, seconds: float | None) -> None:
-    assert seconds_of(text) == seconds
+    expected = [] if seconds is None else [100 - seconds]
+    assert aged([text]) == expected
+    known = "1970-01-01T00:00:00.500000Z"
+    assert aged([known, text, known]) == [99.5, *expected, 99.5]
+
+
+@given(st.lists(st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)), max_size=20), st.booleans())
+def test_the_ages_of_many_are_those_of_each(times: list[datetime], close: bool) -> None:
+    if close:
+        times = [time.replace(year=2026, month=1, day=1, hour=1, minute=1, second=time.second % 2) for time in times]
+    texts = [wire_headers("a", UUID(int=1), "t", time, {})["ce_time"] for time in times]
+    assert aged(texts, 0.0) == pytest.approx([-time.timestamp() for time in times])
+
+
+def test_many_values_are_observed_as_each_is() -> None:
+    one, many = (Histogram("took_seconds", "Time", [], BUCKETS, registry=CollectorRegistry()).labels() for _ in "ab")
+    for value in VALUES:
+        one.observe(value)
+    many.observe_all(VALUES)
+    assert (one.counts, one.total) == (many.counts, many.total)
+    assert not_negative([-0.5, 0.25]) == [0.0, 0.25]
