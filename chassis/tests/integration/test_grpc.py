@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from chassis.config.settings import ServiceSettings
@@ -87,6 +88,22 @@ async def test_an_unknown_user_is_not_found(client: UserClient) -> None:
 async def test_a_token_is_valid_or_not(client: UserClient) -> None:
     assert await client.validate_token("good") is True
     assert await client.validate_token("bad") is False
+
+
+def called(side: str, method: str, code: str) -> float:
+    labels = {"rpc_method": f"user.UserService/{method}", "rpc_response_status_code": code}
+    return REGISTRY.get_sample_value(f"rpc_{side}_call_duration_seconds_count", labels) or 0
+
+
+async def test_calls_are_measured_on_both_sides_by_method_and_outcome(client: UserClient) -> None:
+    calls = (("ValidateToken", "OK"), ("GetUserInfoByUserId", "NOT_FOUND"), ("GetUserInfoByUserId", "INTERNAL"))
+    before = [called(side, *call) for call in calls for side in ("client", "server")]
+    await client.validate_token("good")
+    with pytest.raises(NotFound):
+        await client.get_user(8)
+    with pytest.raises(Unavailable):
+        await client.get_user(500)
+    assert [called(side, *call) for call in calls for side in ("client", "server")] == [count + 1 for count in before]
 
 
 async def test_a_server_that_is_away_is_unavailable() -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from prometheus_client import REGISTRY
 
 from chassis.config.settings import ServiceSettings
 from chassis.kafka import producer as module
@@ -44,6 +45,21 @@ async def test_a_producer_whose_sender_has_died_is_replaced(topic: Topic, produc
     with pytest.raises(KafkaError, match="Unexpected error during batch delivery"):
         await producer.send(topic.name, b"2", b"k", [])
     await producer.send(topic.name, b"3", b"k", [])
+
+
+def sent(topic: Topic, error_type: str = "") -> float:
+    labels = {"messaging_destination_name": topic.name, "error_type": error_type}
+    return REGISTRY.get_sample_value("messaging_client_sent_messages_total", labels) or 0
+
+
+async def test_records_are_counted_when_kafka_has_them_and_when_it_refuses_them(
+    topic: Topic, producer: Producer
+) -> None:
+    await producer.send(topic.name, b"1", b"k", [])
+    await producer.send_batch(topic.name, 0, [Record.of(b"k", b"2", []), Record.of(b"k", b"3", [])])
+    with pytest.raises(MessageSizeTooLargeError):
+        await producer.send(topic.name, bytes(1_100_000), b"k", [])
+    assert (sent(topic), sent(topic, "MessageSizeTooLargeError")) == (3, 1)
 
 
 async def test_a_record_that_is_refused_does_not_replace_the_producer(topic: Topic, producer: Producer) -> None:

@@ -55,6 +55,12 @@ def test_a_message_without_headers_gets_an_id_from_its_place_that_a_redelivery_s
     assert len(others | {received()}) == 7, "a topic that is made anew gives the same offsets again"
 
 
+def test_a_header_without_a_value_is_an_empty_one() -> None:
+    received = Message.received("order.created", 0, 1, None, b"{}", [("X-Empty", None), ("ce_id", b"1")])
+    assert received.headers == {"x-empty": "", "ce_id": "1"}
+    assert received.raw_headers == (("X-Empty", b""), ("ce_id", b"1"))
+
+
 def test_a_message_keeps_the_id_that_its_producer_gave() -> None:
     given = uuid7()
     assert message(b"{}", (("ce_id", str(given).encode()),)).event_id == str(given)

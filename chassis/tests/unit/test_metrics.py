@@ -1,7 +1,7 @@
 """The histogram of the event loop's thread says what prometheus_client's says; calls have bounded labels."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -12,6 +12,7 @@ from prometheus_client import Histogram as Original
 from prometheus_client.exposition import choose_encoder
 
 from chassis.events import Message, wire_headers
+from chassis.kafka import sent
 from chassis.kafka.consumed import ages
 from chassis.metrics import Histogram, HttpCall, not_negative
 
@@ -109,3 +110,10 @@ def test_many_values_are_observed_as_each_is() -> None:
     many.observe_all(VALUES)
     assert (one.counts, one.total) == (many.counts, many.total)
     assert not_negative([-0.5, 0.25]) == [0.0, 0.25]
+
+
+def test_published_events_are_observed_with_the_time_since_their_commit() -> None:
+    sent.published("metrics.unit", [datetime.now(UTC) - timedelta(seconds=7), datetime.now(UTC) + timedelta(hours=1)])
+    name, labels = "gocommerce_outbox_publish_delay_seconds", {"topic": "metrics.unit"}
+    assert REGISTRY.get_sample_value(f"{name}_count", labels) == 2
+    assert 7 <= (REGISTRY.get_sample_value(f"{name}_sum", labels) or 0) < 8, "another clock makes no age negative"

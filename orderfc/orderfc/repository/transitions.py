@@ -49,6 +49,10 @@ SELECT status, age_s FROM changed
 """
 
 
+# By number: to call the enumeration takes seven times as long.
+_STATUSES = tuple(Status)
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What the statement found: events that are new, and the statuses before of their orders.
@@ -84,8 +88,8 @@ async def _apply(
     for event_id, order_id in events:
         first.setdefault(event_id, order_id)
     [row] = await connection.fetch(_APPLY, consumer, list(first), list(first.values()), moves(cause), cause.value)
-    statuses = {order_id: Status(status) for order_id, status in zip(row["ids"], row["statuses"], strict=True)}
-    moved = [(Status(status), age_s) for status, age_s in zip(row["moved"], row["ages_s"], strict=True)]
+    statuses = {order_id: _STATUSES[status] for order_id, status in zip(row["ids"], row["statuses"], strict=True)}
+    moved = [(_STATUSES[status], age_s) for status, age_s in zip(row["moved"], row["ages_s"], strict=True)]
     return Told(row["unknown"], set(row["received"]), statuses, moved)
 
 

@@ -1,6 +1,5 @@
 """What the metrics say about orders: how they move, and how long they take."""
 
-from collections import Counter as Counts
 from collections.abc import Sequence
 
 from prometheus_client import Counter
@@ -27,7 +26,8 @@ def placed() -> None:
 
 def moved(orders: Sequence[tuple[Status, float]], cause: Cause) -> None:
     """Record the new status of each order that was changed and committed, with the seconds since its checkout."""
-    for status, count in Counts(status for status, _ in orders).items():
-        TRANSITIONS.labels(status.wire, cause.value).inc(count)
-    for status, age_s in orders:
-        DURATION.labels(status.wire).observe(age_s)
+    for status in Status:
+        # Compared, because the hash of an enumeration is slow.
+        if ages_s := [age_s for reached, age_s in orders if reached is status]:
+            TRANSITIONS.labels(status.wire, cause.value).inc(len(ages_s))
+            DURATION.labels(status.wire).observe_all(ages_s)

@@ -6,6 +6,7 @@ import json
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from chassis.errors import InvalidMessage, NotYet
 
@@ -62,6 +63,24 @@ async def test_whatever_the_order_of_arrival_and_however_often_the_end_is_the_sa
     assert len({step["status"] for step in shown["history"]}) == len(shown["history"])
     first_refusal = next((topic for topic in topics if topic != "payment.success"), None)
     assert len(await rollbacks(shop, order_id)) == (1 if first_refusal == "payment.failed" else 0)
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"gocommerce_order_{name}", labels) or 0
+
+
+async def test_each_change_of_an_order_is_counted_once_with_the_time_since_its_checkout(shop: Shop) -> None:
+    created = counted("transitions_total", to="created", cause="checkout")
+    before = counted("transitions_total", to="cancelled", cause="stock_rejected")
+    ended, seconds = counted("duration_seconds_count", to="cancelled"), counted("duration_seconds_sum", to="cancelled")
+    order_id = await placed(shop, shop.user())
+    await shop.rows("UPDATE orders SET created_at = now() - interval '90 s' WHERE id = $1", order_id)
+    for _ in range(2):
+        await tell(shop, "stock.rejected", order_id)
+    assert counted("transitions_total", to="created", cause="checkout") == created + 1
+    assert counted("transitions_total", to="cancelled", cause="stock_rejected") == before + 1
+    assert counted("duration_seconds_count", to="cancelled") == ended + 1
+    assert 90 <= counted("duration_seconds_sum", to="cancelled") - seconds < 120
 
 
 async def test_a_failed_payment_gives_the_stock_back_in_the_golden_shape(shop: Shop) -> None:
