@@ -69,7 +69,7 @@ class Histogram(Collector):
     ) -> None:
         self._name, self._documentation, self._labelnames = name, documentation, tuple(labels)
         self._bounds = tuple(map(float, buckets))
-        self._bucket_names = [*map(floatToGoString, self._bounds), "+Inf"]
+        self.bucket_names = [*map(floatToGoString, self._bounds), "+Inf"]
         self._series: dict[tuple[str, ...], Series] = {}
         if not labels:
             self.labels()
@@ -92,7 +92,7 @@ class Histogram(Collector):
 
     def _buckets(self, series: Series) -> Sequence[_Bucket]:
         buckets: list[_Bucket] = []
-        for index, (name, sum_so_far) in enumerate(zip(self._bucket_names, accumulate(series.counts), strict=True)):
+        for index, (name, sum_so_far) in enumerate(zip(self.bucket_names, accumulate(series.counts), strict=True)):
             exemplar = series.exemplars.get(index)
             buckets.append((name, float(sum_so_far), exemplar) if exemplar else (name, float(sum_so_far)))
         return buckets

@@ -23,6 +23,7 @@ _HEAD = """\
 # conventions   the version of OpenTelemetry's semantic conventions
 # stability     of the convention that names the metric; `own` where there is none; `library` of prometheus_client
 # labels        the values that a label can have, or where they come from; an empty value means that there is none
+# buckets       the values of `le`, as they are shown
 # services      those that show the metric
 # unseen        why the stories of tests/telemetry/test_metrics.py do not show it in each of them
 """
@@ -52,6 +53,7 @@ def _entry(metric: Metric, services: list[str]) -> dict[str, Any]:
         "convention": convention,
         "stability": own,
         "labels": {label: _values(metric.name, label) for label in metric.labels},
+        "buckets": list(metric.buckets) or None,
         "services": services,
         "unseen": facts.UNSEEN.get(metric.name),
     }

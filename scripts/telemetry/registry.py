@@ -20,13 +20,15 @@ class Metric(NamedTuple):
     type: str
     help: str
     labels: tuple[str, ...]
+    buckets: tuple[str, ...] = ()
 
 
 def of_service(service: str) -> list[Metric]:
     """Return the metrics that a process of the service registers when it starts, by name."""
     line = [sys.executable, "-m", "telemetry.registry", service]
     done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=120)
-    return [Metric(name, kind, text, tuple(labels)) for name, kind, text, labels in json.loads(done.stdout)]
+    read = json.loads(done.stdout)
+    return [Metric(name, kind, text, tuple(labels), tuple(buckets)) for name, kind, text, labels, buckets in read]
 
 
 def registered(registry: CollectorRegistry) -> Iterator[Metric]:
@@ -36,7 +38,8 @@ def registered(registry: CollectorRegistry) -> Iterator[Metric]:
             labels = _labels(collector, family)
             kind = "gauge" if family.type == "info" else family.type
             suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-            yield Metric(family.name + suffix, kind, family.documentation, labels)
+            buckets = tuple(getattr(collector, "bucket_names", ()))
+            yield Metric(family.name + suffix, kind, family.documentation, labels, buckets)
 
 
 def _labels(collector: Any, family: Any) -> tuple[str, ...]:

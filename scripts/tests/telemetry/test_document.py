@@ -1,16 +1,21 @@
 """docs/telemetry.yaml is made from the registries, and a stale file is noticed."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from fc.stack.layout import SERVICES
 from telemetry import document, facts, registry
 from telemetry.__main__ import app
 from telemetry.registry import Metric
+
+# A metric whose bucket a query names, and the bound; quotes in JSON have a backslash.
+LE = re.compile(r'(\w+)_bucket\{[^}]*\ble=\\?"([^"\\]+)')
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,3 +75,12 @@ def test_facts_are_about_metrics_that_exist() -> None:
         *(name.split(".")[0] for name in facts.LABELS if "." in name),
     }
     assert about <= known
+
+
+def test_rules_and_dashboards_ask_for_buckets_that_are_shown() -> None:
+    metrics = yaml.safe_load((document.ROOT / document.PATH).read_text("utf-8"))["metrics"]
+    folder = document.ROOT / "deploy" / "observability"
+    texts = [path.read_text("utf-8") for path in folder.rglob("*") if path.name.endswith((".rules.yml", ".json"))]
+    asked = {found for text in texts for found in LE.findall(text)}
+    assert len(asked) >= 2
+    assert {(metric, bound) for metric, bound in asked if bound not in metrics[metric]["buckets"]} == set()
