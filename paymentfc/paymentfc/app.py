@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from chassis.db.database import Database
 from chassis.db.outbox_queue import OutboxRow, Session
 from chassis.grpc.users import UserClient
 from chassis.kafka.relay import Hook
@@ -12,10 +13,11 @@ from chassis.service import Service
 from paymentfc import events
 from paymentfc.claim_loop import UNASKED_S, ClaimLoop, traced
 from paymentfc.client.payers import Payers
+from paymentfc.client.refunds import RefundGateway
 from paymentfc.client.xendit import Xendit
 from paymentfc.config import Settings
 from paymentfc.due_work import DueWork
-from paymentfc.handler import admin, dossier, http, kafka
+from paymentfc.handler import admin, dossier, http, kafka, refund_webhook, refunds
 from paymentfc.pdf.drawings import Drawings
 from paymentfc.pdf.process import DrawingProcess
 from paymentfc.repository import failed_events, published, retention
@@ -29,6 +31,8 @@ from paymentfc.usecase.deliver_audit import deliver_audit
 from paymentfc.usecase.note_retry import note_retry
 from paymentfc.usecase.receive_callback import ReceiveCallback
 from paymentfc.usecase.request_invoice import RequestInvoice
+from paymentfc.usecase.send_refunds import SendRefunds
+from paymentfc.usecase.take_over_anomalies import take_over_anomalies
 from paymentfc.warm_up import WarmUp
 
 # More than in other loops: in a burst, invoices that are made together share the statements that claim and store them.
@@ -43,9 +47,8 @@ async def build(settings: Settings) -> Parts:
     audit_log = resources.add("mongodb", AuditLog(settings.mongo_uri.get_secret_value()))
     # Not in /ready: payments are registered and read while Xendit is away.
     xendit = _gateway(settings)
-    drawings = _drawings(settings)
+    drawings, due = _drawings(settings), DueWork(db, settings)
     resources.close += [xendit.close, drawings.close]
-    due = DueWork(db, settings)
     create = CreateInvoice(db, xendit, Payers(users), settings, due.closings.wake)
     checks = CheckInvoices(db, xendit, settings)
     confirmations = ConfirmCallbacks(db, xendit, due.confirmations.wake)
@@ -61,12 +64,13 @@ async def build(settings: Settings) -> Parts:
             "receive_callback": ReceiveCallback(db, confirm=settings.xendit_confirm_payments),
             "confirmations": confirmations,
             "wake_closings": due.closings.wake,
+            "wake_refunds": due.refunds.wake,
             "webhook_token": settings.xendit_webhook_token.get_secret_value(),
         },
         handlers=kafka.handlers(db, settings, due.requests.wake, due.closings.wake),
         loops=[
             *invoice_loops(due, create, checks, users.connect),
-            Loop("count anomalies", ANOMALIES_S, partial(count_anomalies, db)),
+            *refund_loops(due, db, SendRefunds(db, RefundGateway(xendit), settings)),
             audit_loop(due, partial(deliver_audit, db, audit_log)),
         ],
         # Woken by the webhook, so it runs where HTTP is served. Also when confirmation is off: some may wait for it.
@@ -94,6 +98,18 @@ def _publish_hook(due: DueWork) -> Hook:
 def confirmation_loop(due: DueWork, confirmations: ConfirmCallbacks) -> Task:
     claim, work = confirmations.claim, confirmations.confirm
     return ClaimLoop("confirmations", claim, work, due.confirmations.wake, note=due.noted)
+
+
+def refund_loops(due: DueWork, db: Database, sending: SendRefunds) -> list[Task]:
+    """Return the loops over refunds and the anomalies from which they come.
+
+    The last one writes the refunds that the version before has left out.
+    """
+    return [
+        Loop("count anomalies", ANOMALIES_S, partial(count_anomalies, db)),
+        ClaimLoop("refunds", sending.claim, sending.send, due.refunds.wake, note=due.noted),
+        Loop("anomalies without refund", UNASKED_S, partial(take_over_anomalies, db)),
+    ]
 
 
 def audit_loop(due: DueWork, deliver: Callable[[], Awaitable[object]]) -> Task:
@@ -134,7 +150,7 @@ SERVICE = Service(
     "paymentfc",
     Settings,
     build,
-    routers=[admin.router, http.router, dossier.router],
+    routers=[admin.router, refunds.router, refund_webhook.router, http.router, dossier.router],
     description="Invoices at Xendit, its callbacks, and what they do to an order's payment.",
     topics=(*events.PUBLISHED, *events.CONSUMED),
 )

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -83,6 +83,9 @@ class Settings(ServiceSettings):
     payment_retry_backoff_s: Seconds = setting("payment.retry_backoff_s", 2)
     payment_max_tries: PositiveInt = setting("payment.max_tries", 4)
     invoice_give_up_s: Seconds = setting("payment.invoice_give_up_s", 900)
+
+    refund_mode: Literal["manual", "automatic"] = setting("refund.mode", "manual")
+    refund_poll_interval_s: Seconds = setting("refund.poll_interval_s", 60)
 
     pdf_timeout_s: Seconds = setting("pdf.timeout_s", 10)
     pdf_max_queue: PositiveInt = setting("pdf.max_queue", 32)

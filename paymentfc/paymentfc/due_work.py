@@ -60,11 +60,12 @@ class DueWork:
     def __init__(self, db: Database, settings: Settings) -> None:
         self._db = db
         self._min_age_s = settings.scheduler_status_min_age_s
+        self._automatic = settings.refund_mode == "automatic"
         self.requests = Queue(settings.scheduler_pending_interval_s)
         self.retries = Queue(settings.scheduler_retry_interval_s)
         self.expiry = Queue(settings.scheduler_expiry_interval_s)
         self.status = Queue(settings.scheduler_status_interval_s)
-        self.confirmations, self.closings, self.audit = (Queue(REST_LOOK_S) for _ in range(3))
+        self.confirmations, self.closings, self.audit, self.refunds = (Queue(REST_LOOK_S) for _ in range(4))
         self._queues = {name: queue for name, queue in vars(self).items() if isinstance(queue, Queue)}
         configured = (self.requests, self.retries, self.expiry, self.status)
         self._rest_s = min(REST_LOOK_S, *(queue.interval_s for queue in configured))
@@ -85,7 +86,7 @@ class DueWork:
         now = loop.time()
         queues = {name: queue for name, queue in self._queues.items() if queue.looks_by(now + self._rest_s * _LATE)}
         try:
-            found = await due(self._db, self._min_age_s)
+            found = await due(self._db, self._min_age_s, automatic_refunds=self._automatic)
         except TOO_SLOW:
             # It took too long: one queue must not hold up the others, so each loop asks for its own work.
             for queue in queues.values():

@@ -9,11 +9,16 @@ AppError
 │   ├── PaymentNotFound        not_found
 │   ├── InvoiceNotFound        not_found
 │   ├── AnomalyNotFound        not_found
+│   ├── RefundNotFound         not_found
 │   └── FailedEventNotFound    not_found
 ├── Conflict
 │   ├── PaymentClosed          payment_closed
 │   ├── PaymentDisputed        payment_disputed
-│   └── AnomalyNotClosable     anomaly_not_closable
+│   ├── AnomalyNotClosable     anomaly_not_closable
+│   ├── NotRefundable          not_refundable
+│   └── RefundNotOpen          refund_not_open
+├── Unprocessable
+│   └── KeyReused              idempotency_key_reused
 └── Unavailable
     ├── InvoiceNotReady        unavailable
     ├── GatewayUnavailable     unavailable: no answer, or one that leaves the result of the call open
@@ -24,7 +29,9 @@ DrawingFailed                  a defect of the PDF's template
 Refused                        the gateway refused (4xx except 429): the same call cannot succeed; counts as a try
 """
 
-from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable
+from decimal import Decimal
+
+from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable, Unprocessable
 
 
 def cleaned(text: str) -> str:
@@ -68,6 +75,11 @@ class FailedEventNotFound(NotFound):
         super().__init__(f"there is no failed event {row_id}")
 
 
+class RefundNotFound(NotFound):
+    def __init__(self, refund_id: int) -> None:
+        super().__init__(f"there is no refund {refund_id}")
+
+
 class PaymentClosed(Conflict):
     """The payment is paid, expired or failed and needs no invoice."""
 
@@ -93,6 +105,33 @@ class AnomalyNotClosable(Conflict):
 
     def __init__(self, anomaly_id: int, kind: str) -> None:
         super().__init__(f"anomaly {anomaly_id} is {kind}, which closes no order")
+
+
+class NotRefundable(Conflict):
+    """More is asked back than was paid for the order and is not given back yet."""
+
+    code = "not_refundable"
+
+    def __init__(self, order_id: int, left: Decimal, currency: str) -> None:
+        super().__init__(f"of order {order_id} at most {left:f} {currency} can be given back")
+
+
+class RefundNotOpen(Conflict):
+    """The refund has another status than the one that this step needs."""
+
+    code = "refund_not_open"
+
+    def __init__(self, refund_id: int, status: str) -> None:
+        super().__init__(f"refund {refund_id} is {status}")
+
+
+class KeyReused(Unprocessable):
+    """The key belongs to an earlier request with another body."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("this idempotency key was used with another request")
 
 
 class InvoiceNotReady(Unavailable):

@@ -26,8 +26,8 @@ outbox and the inbox that carry them.
 Each row is one arrow of the picture, or a part of one with many publishers. `orderfc: checkout` is the module
 `orderfc/orderfc/usecase/checkout.py`. The order of arrival does not matter: an event that allows no change of the
 order's status leaves it as it is. The last column names what compensates the event's effect: `stock.rejected` and
-`order.cancelled` close the payment, `stock.rollback` returns the stock, and an administrator refunds money that was
-paid for an order that failed. A customer may cancel an order that is not paid (`cancel_order`).
+`order.cancelled` close the payment, `stock.rollback` returns the stock, and a refund gives back money that was paid for
+an order that failed. A customer may cancel an order that is not paid (`cancel_order`).
 
 | Topic | Published by | Consumed by | Changes of the order | May publish | Compensation |
 | --- | --- | --- | --- | --- | --- |

@@ -142,7 +142,7 @@ app.add_typer(outbox.app, name="outbox")
 
 @app.command("demo")
 def run_demo() -> None:
-    """Start and seed the platform and run five stories on it, each with checks. Exit code 1 when a check fails."""
+    """Start and seed the platform and run six stories on it, each with checks. Exit code 1 when a check fails."""
     platform = _here()
     _up(platform)
     _seed(platform)
@@ -154,7 +154,7 @@ def run_demo() -> None:
             console.print(f"  [red]✗[/] {escape(failure)}")
         console.print("`fc logs` shows the logs of the services; `fc down` stops them.")
         raise typer.Exit(1)
-    console.print("[bold green]All five stories passed.[/] The stack keeps running; `make down` stops it.")
+    console.print("[bold green]All six stories passed.[/] The stack keeps running; `make down` stops it.")
     _show_addresses(platform)
 
 

@@ -119,9 +119,9 @@ CONTRACT = [
     ),
     Fault(
         "an empty callback token lets everybody in",
-        "paymentfc/paymentfc/handler/http.py",
-        "return bool(expected) and hmac.compare_digest(",
-        "return hmac.compare_digest(",
+        "paymentfc/paymentfc/handler/callback_token.py",
+        "if not (expected and hmac.compare_digest(received, expected.encode())):",
+        "if not hmac.compare_digest(received, expected.encode()):",
         f"{_PAY_HTTP}::test_an_empty_configured_token_refuses_everybody",
     ),
     Fault(

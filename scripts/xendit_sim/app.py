@@ -1,4 +1,4 @@
-"""The simulated API: Basic authentication, rate headers, Xendit's error bodies, and the four invoice operations."""
+"""The simulated API: authentication, rate headers, error bodies, and the operations on invoices and refunds."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from xendit_sim import control, page
+from xendit_sim import control, page, refund_api
 from xendit_sim.browsers import OwnPagesOnly
 from xendit_sim.config import Settings
 from xendit_sim.errors import ApiError, UnknownInvoice, WrongState
@@ -151,9 +151,14 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, sleep: Sleep = asy
         app.add_route(path, api.route("GET /v2/invoices", _list), methods=["GET"])
     app.add_route("/v2/invoices/{invoice_id}", api.route("GET /v2/invoices/{id}", _get), methods=["GET"])
     app.add_route("/invoices/{invoice_id}/expire!", api.route("POST /invoices/{id}/expire!", _expire), methods=["POST"])
+    for path in ("/refunds", "/refunds/"):
+        app.add_route(path, api.route("POST /refunds", refund_api.create_refund), methods=["POST"])
+        app.add_route(path, api.route("GET /refunds", refund_api.list_refunds), methods=["GET"])
+    app.add_route("/refunds/{refund_id}", api.route("GET /refunds/{id}", refund_api.get_refund), methods=["GET"])
     app.add_route("/ping", _ping, methods=["GET"])
     app.add_exception_handler(RequestValidationError, control.refuse_input)
     app.add_middleware(OwnPagesOnly, hosts=settings.allowed_hosts)
     app.include_router(control.router)
+    app.include_router(refund_api.router)
     app.include_router(page.router)
     return app

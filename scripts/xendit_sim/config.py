@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class Settings:
         """The names under which the simulator may be called: `hosts`, its own address, and this machine's."""
         own = {"localhost", "127.0.0.1", "::1", self.host, urlsplit(self.public_url).hostname or ""}
         return self.hosts | own - {""}
+
+    @property
+    def refund_callback_url(self) -> str:
+        """The address beside that of invoice callbacks, named `refund-webhook`."""
+        return urljoin(self.callback_url, "refund-webhook")
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:

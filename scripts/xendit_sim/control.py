@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from xendit_sim.errors import UnknownInvoice, WrongState
+from xendit_sim.errors import UnknownInvoice, UnknownRefund, WrongState
 from xendit_sim.faults import Faults
 from xendit_sim.model import Status
 from xendit_sim.simulator import Simulator
@@ -53,7 +53,7 @@ async def refuse_input(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": "; ".join(faults)}, 422)
 
 
-class _Refusals:
+class Refusals:
     """Turns refusals of the simulator into 404 and 409."""
 
     def __enter__(self) -> None:
@@ -62,6 +62,8 @@ class _Refusals:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, UnknownInvoice):
             raise HTTPException(404, f"no invoice {error}")
+        if isinstance(error, UnknownRefund):
+            raise HTTPException(404, f"no refund {error}")
         if isinstance(error, WrongState):
             raise HTTPException(409, str(error))
 
@@ -77,7 +79,7 @@ async def invoices(sim: Sim, external_id: str | None = None, status: Status | No
 @router.post("/invoices/{invoice_id}/pay")
 async def pay(sim: Sim, invoice_id: str, body: Pay | None = None) -> dict[str, Any]:
     """Pay an invoice; the callback is sent in the background."""
-    with _Refusals():
+    with Refusals():
         invoice, _ = sim.pay(invoice_id, **(body or Pay()).model_dump())
     return invoice.shown()
 
@@ -85,21 +87,21 @@ async def pay(sim: Sim, invoice_id: str, body: Pay | None = None) -> dict[str, A
 @router.post("/invoices/{invoice_id}/expire")
 async def expire(sim: Sim, invoice_id: str) -> dict[str, Any]:
     """Expire a PENDING invoice."""
-    with _Refusals():
+    with Refusals():
         return sim.expire(invoice_id).shown()
 
 
 @router.post("/invoices/{invoice_id}/settle")
 async def settle(sim: Sim, invoice_id: str) -> dict[str, Any]:
     """Mark a PAID invoice SETTLED."""
-    with _Refusals():
+    with Refusals():
         return sim.settle(invoice_id).shown()
 
 
 @router.post("/invoices/{invoice_id}/resend")
 async def resend(sim: Sim, invoice_id: str, body: Resend | None = None) -> dict[str, Any]:
     """Deliver the last webhook again, in the background."""
-    with _Refusals():
+    with Refusals():
         webhook = sim.resend(invoice_id, **dict(body or Resend()))
     return {"webhook_id": webhook.id, "status": webhook.status}
 

@@ -46,5 +46,9 @@ class WrongState(Exception):
     """The status of the invoice does not allow the operation."""
 
 
+class UnknownRefund(Exception):
+    """No refund has this id."""
+
+
 class UnknownInvoice(Exception):
     """No invoice has this id."""

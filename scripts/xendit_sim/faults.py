@@ -21,6 +21,9 @@ def _from_number(value: object) -> object:
     return {"status": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+StatusSwitch = Literal[
+    "create_status", "get_status", "list_status", "expire_status", "refund_status", "refund_get_status"
+]
 MaybeStatus = Annotated[StatusFault | None, BeforeValidator(_from_number)]
 
 
@@ -43,6 +46,14 @@ class Faults(BaseModel):
     min_amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
     max_amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
+    refund_status: MaybeStatus = None
+    refund_get_status: MaybeStatus = None
+    refund_fails_after_commit: Times = 0
+    refund_delay_s: Seconds = 0
+    refund_outcome: Literal["SUCCEEDED", "FAILED", "PENDING"] = "SUCCEEDED"
+    refund_failure_code: Annotated[str, Field(pattern="^[A-Z_]{1,64}$")] | None = None
+    refunds_supported: bool = True
+
     auto_pay: bool = False
     webhook_before_response: bool = False
     late_payment_status: Literal["EXPIRED", "PAID"] = "EXPIRED"
@@ -63,7 +74,7 @@ class Faults(BaseModel):
     def _null_is_default(cls, given: Any) -> Any:
         return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
-    def status_of(self, name: Literal["create_status", "get_status", "list_status", "expire_status"]) -> int | None:
+    def status_of(self, name: StatusSwitch) -> int | None:
         """Return the status to fail with, if any, and count one use."""
         fault: StatusFault | None = getattr(self, name)
         if fault is None or fault.times == 0:
@@ -77,6 +88,13 @@ class Faults(BaseModel):
         if self.create_fails_after_commit == 0:
             return False
         self.create_fails_after_commit -= 1
+        return True
+
+    def takes_refund_failure(self) -> bool:
+        """Whether this refund fails after its commit; counts one use."""
+        if self.refund_fails_after_commit == 0:
+            return False
+        self.refund_fails_after_commit -= 1
         return True
 
     def takes_drop(self) -> bool:

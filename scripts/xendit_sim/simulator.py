@@ -121,7 +121,8 @@ class Simulator:
     def resend(self, invoice_id: str, *, times: int, status: Status | None = None, parallel: bool = False) -> Webhook:
         """Deliver the invoice's last webhook (of a status) again. Raises UnknownInvoice; WrongState without one."""
         invoice = self.get(invoice_id)
-        made = [item for item in self.store.webhooks(invoice.id) if status is None or item.status == status]
+        sent = [item for item in self.store.webhooks(invoice.id) if item.refund_id is None]
+        made = [item for item in sent if status is None or item.status == status]
         if made:
             webhook = made[-1]
         elif invoice.status is Status.EXPIRED and status in (None, Status.EXPIRED):

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from xendit_sim.model import Invoice, parse_stamp
+from xendit_sim.refund_model import Refund
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS invoices (
@@ -23,6 +24,10 @@ CREATE INDEX IF NOT EXISTS webhooks_pending ON webhooks (seq) WHERE state = 'pen
 CREATE TABLE IF NOT EXISTS deliveries (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, invoice_id TEXT NOT NULL, document TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS deliveries_invoice_id ON deliveries (invoice_id);
+CREATE TABLE IF NOT EXISTS refunds (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, invoice_id TEXT NOT NULL, key TEXT UNIQUE,
+    document TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS refunds_invoice_id ON refunds (invoice_id);
 """
 # The fixed format of the times makes their texts sort as the moments do.
 PERIODS = {
@@ -34,7 +39,7 @@ PERIODS = {
 
 @dataclass
 class Webhook:
-    """One callback: `state` is pending, delivered, failed, timeout or dropped."""
+    """One callback: `state` is pending, delivered, failed, timeout or dropped. `refund_id`: it is about a refund."""
 
     id: str
     invoice_id: str
@@ -43,6 +48,7 @@ class Webhook:
     body: dict[str, Any]
     state: str = "pending"
     attempts: int = 0
+    refund_id: str | None = None
 
 
 def _ms(moment: datetime) -> int:
@@ -62,7 +68,7 @@ class Store:
         self._db.close()
 
     def clear(self) -> None:
-        for table in ("invoices", "webhooks", "deliveries"):
+        for table in ("invoices", "webhooks", "deliveries", "refunds"):
             self._db.execute(f"DELETE FROM {table}")
 
     def save(self, invoice: Invoice) -> None:
@@ -128,6 +134,30 @@ class Store:
         by_status = self._db.execute("SELECT status, count(*) FROM invoices GROUP BY status")
         by_external_id = self._db.execute("SELECT external_id, count(*) FROM invoices GROUP BY external_id")
         return dict(by_status.fetchall()), dict(by_external_id.fetchall())
+
+    def save_refund(self, refund: Refund) -> None:
+        """Insert or update a refund."""
+        self._db.execute(
+            "INSERT INTO refunds (id, invoice_id, key, document) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+            (refund.id, refund.draft.invoice_id, refund.key, json.dumps(refund.document())),
+        )
+
+    def refund(self, refund_id: str) -> Refund | None:
+        """Find a refund by its id."""
+        row = self._db.execute("SELECT document FROM refunds WHERE id = ?", (refund_id,)).fetchone()
+        return Refund.from_document(json.loads(row[0])) if row else None
+
+    def refund_of_key(self, key: str) -> Refund | None:
+        """Find the refund that a call with this idempotency key has made."""
+        row = self._db.execute("SELECT document FROM refunds WHERE key = ?", (key,)).fetchone()
+        return Refund.from_document(json.loads(row[0])) if row else None
+
+    def refunds(self, invoice_id: str | None = None) -> list[Refund]:
+        """List refunds, oldest first, of one invoice or of all."""
+        where, values = ("WHERE invoice_id = ?", (invoice_id,)) if invoice_id is not None else ("", ())
+        rows = self._db.execute(f"SELECT document FROM refunds {where} ORDER BY seq", values)
+        return [Refund.from_document(json.loads(row[0])) for row in rows]
 
     def save_webhook(self, webhook: Webhook) -> None:
         """Insert or update a webhook."""

@@ -49,7 +49,7 @@ def read_json(raw: bytes) -> Any:
 
 def read_draft(body: object) -> Draft:
     """Check a create call. Raises ApiError with one entry in `errors` for each invalid field."""
-    checks = _Checks(body if isinstance(body, dict) else {})
+    checks = Checks(body if isinstance(body, dict) else {})
     if not isinstance(body, dict):
         checks.fail("value", "must be an object", "object.base")
     checks.text("external_id", 1, 255, required=True)
@@ -127,7 +127,7 @@ def _invalid(errors: list[dict[str, Any]]) -> ApiError:
 
 
 @dataclass
-class _Checks:
+class Checks:
     """Collects the errors of an object's fields; absent fields are valid unless required."""
 
     body: dict[str, Any]
@@ -193,7 +193,7 @@ class _Checks:
             if not isinstance(item, str):
                 self.fail(f"{name}.{index}", "must be a string", "string.base")
 
-    def rows(self, name: str, most: int, check: "Callable[[_Checks], None]") -> None:
+    def rows(self, name: str, most: int, check: "Callable[[Checks], None]") -> None:
         value = self.body.get(name, [])
         if not isinstance(value, list):
             self.fail(name, "must be an array", "array.base")
@@ -203,7 +203,7 @@ class _Checks:
             return
         for index, row in enumerate(value):
             if isinstance(row, dict):
-                check(_Checks(row, f"{self.prefix}{name}.{index}.", self.errors))
+                check(Checks(row, f"{self.prefix}{name}.{index}.", self.errors))
             else:
                 self.fail(f"{name}.{index}", "must be an object", "object.base")
 
@@ -221,12 +221,12 @@ class _Checks:
             raise _invalid(self.errors)
 
 
-def _check_item(checks: _Checks) -> None:
+def _check_item(checks: Checks) -> None:
     checks.text("name", 1, 256, required=True)
     checks.number("price", required=True)
     checks.number("quantity", required=True, least=0, most=510_000)
 
 
-def _check_fee(checks: _Checks) -> None:
+def _check_fee(checks: Checks) -> None:
     checks.text("type", 1, None, required=True)
     checks.number("value", required=True)

@@ -14,6 +14,7 @@ import httpx2
 from xendit_sim.config import Settings
 from xendit_sim.faults import Faults
 from xendit_sim.model import Clock, Invoice, Payment, Status, stamp
+from xendit_sim.refund_model import Refund
 from xendit_sim.store import Store, Webhook
 
 MINUTE, HOUR = 60, 3600
@@ -59,6 +60,16 @@ class Webhooks:
         webhook = Webhook(
             new_webhook_id(), invoice.id, invoice.external_id, str(status), invoice.webhook(status, payment)
         )
+        return self._start(webhook)
+
+    def announce_refund(self, refund: Refund) -> asyncio.Event:
+        """Make the webhook of a refund's end and start its delivery; the event is set after the first attempt."""
+        draft = refund.draft
+        webhook = Webhook(new_webhook_id(), draft.invoice_id, refund.external_id, str(refund.status), refund.webhook())
+        webhook.refund_id = refund.id
+        return self._start(webhook)
+
+    def _start(self, webhook: Webhook) -> asyncio.Event:
         self._store.save_webhook(webhook)
         tried = asyncio.Event()
         faults = self._faults()
@@ -173,17 +184,16 @@ class Webhooks:
         }
         async with self._turns:
             started = time.monotonic()
-            result = await self._send(json.dumps(body).encode(), headers, faults.webhook_timeout_s)
+            url = self._settings.refund_callback_url if webhook.refund_id else self._settings.callback_url
+            result = await self._send(url, json.dumps(body).encode(), headers, faults.webhook_timeout_s)
         result["duration_ms"] = round((time.monotonic() - started) * 1000, 1)
         self._record(webhook, kind, result | {"webhook_id": webhook_id, "body": body})
         return str(result["outcome"])
 
-    async def _send(self, content: bytes, headers: dict[str, str], timeout_s: float) -> dict[str, Any]:
+    async def _send(self, url: str, content: bytes, headers: dict[str, str], timeout_s: float) -> dict[str, Any]:
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._client.post(
-                    self._settings.callback_url, content=content, headers=headers, timeout=None
-                )
+                answer = await self._client.post(url, content=content, headers=headers, timeout=None)
         except TimeoutError:
             return {"outcome": "timeout", "error": f"no answer within {timeout_s:g} s"}
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:

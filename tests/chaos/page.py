@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAULT_PAGES = ROOT / "docs" / "evidence" / "faults"
 SEEDS_PAGE = ROOT / "docs" / "evidence" / "seeds.md"
 TESTS = ROOT / "tests" / "chaos"
-FAULTS = tuple(range(1, 94))
+FAULTS = tuple(range(1, 97))
 NO_RECOVERY = "–"
 SEEDS_BEGIN, SEEDS_END = "<!-- seeds -->\n", "<!-- end of seeds -->\n"
 

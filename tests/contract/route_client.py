@@ -9,7 +9,7 @@ import httpx2
 
 from fc.demo.shop import Customer, Shop
 from fc.stack.local import Stack
-from tests.contract.routes import CALLBACK, Route
+from tests.contract.routes import CALLBACKS, Route
 from tests.kit.answers import JSON
 from tests.kit.back_office import BackOffice
 from tests.kit.stacks import secret_of
@@ -47,7 +47,8 @@ class RouteClient:
     ) -> httpx2.Response:
         """Send the route's request with an Authorization header and others (`x_callback_token`)."""
         ids = self.ids if ids is None else ids
-        sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        own = [*route.headers, *((name.replace("_", "-"), value) for name, value in headers.items())]
+        sent = [(name.encode(), value.encode()) for name, value in own]
         sent += [(b"authorization", authorization)] if authorization is not None else []
         body = route.body(ids) if route.body is not None else None
         return await self.client.request(route.method, self.url(route, ids), headers=sent, json=body)
@@ -116,6 +117,7 @@ async def open_route_client(
         "invoice_id": payment["invoice_id"],
         "amount": payment["amount"],
         "row_id": UNUSED_ID,
+        "refund_id": UNUSED_ID,
         "spent_product_id": spent["id"],
         "anomaly_id": await _anomaly(client, stack, payment, people["admin"].headers),
         "login": {"email": email, "password": password},
@@ -129,7 +131,8 @@ async def open_route_client(
 def headers_for(route_client: RouteClient, route: Route) -> dict[str, str]:
     """Return headers that a route accepts."""
     headers = {"authorization": bearer(Token.of(route_client.accounts["admin"], route_client.secret)).decode()}
-    if route.path == CALLBACK:
+    headers |= dict(route.headers)
+    if route.path in CALLBACKS:
         headers["x-callback-token"] = secret_of(route_client.stack, "paymentfc", "xendit_webhook_token")
     return headers
 

@@ -15,6 +15,8 @@ NO_ADMIN: Outcome = (403, "forbidden")
 NOT_YOURS: Outcome = (404, "not_found")
 PASSWORD = "correct horse"
 CALLBACK = "/v1/payments/xendit/webhook"
+REFUND_CALLBACK = "/v1/payments/xendit/refund-webhook"
+CALLBACKS = (CALLBACK, REFUND_CALLBACK)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Route:
     body: Body | None = None
     query: str = ""
     fresh: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -85,6 +88,10 @@ def _checkout(ids: Mapping[str, Any]) -> dict[str, Any]:
     return {"items": items, "payment_method": "BANK_TRANSFER", "shipping_address": "Jalan Merdeka 1, Jakarta"}
 
 
+def _note(_: Mapping[str, Any]) -> dict[str, str]:
+    return {"note": "seen"}
+
+
 def _callback(ids: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": ids["invoice_id"],
@@ -93,6 +100,11 @@ def _callback(ids: Mapping[str, Any]) -> dict[str, Any]:
         "amount": ids["amount"],
         "currency": "IDR",
     }
+
+
+def _refund_callback(_: Mapping[str, Any]) -> dict[str, Any]:
+    data = {"id": "rfd-1", "reference_id": "refund-x", "status": "SUCCEEDED", "amount": 1000, "currency": "IDR"}
+    return {"event": "refund.succeeded", "data": data}
 
 
 _PROBES = ("/ping", "/health", "/ready")
@@ -133,12 +145,26 @@ ORDERS = [
 PAYMENTS = [
     # Called by Xendit, which sends a callback token and no bearer token; see test_access.
     Route("paymentfc", "POST", CALLBACK, all_callers(401, "invalid_callback_token"), _callback),
+    Route("paymentfc", "POST", REFUND_CALLBACK, all_callers(401, "invalid_callback_token"), _refund_callback),
     Route("paymentfc", "POST", "/v1/payments/invoice", owned(), lambda ids: {"order_id": ids["order_id"]}),
     Route("paymentfc", "GET", "/v1/payments/{order_id}", owned()),
     Route("paymentfc", "GET", "/v1/payments/invoice/{order_id}/pdf", owned()),
     Route("paymentfc", "GET", "/v1/payments/failed", admins()),
     Route("paymentfc", "GET", "/v1/payments/anomalies", admins()),
     Route("paymentfc", "POST", "/v1/payments/anomalies/{anomaly_id}/resolve", admins(), lambda _: {"note": "seen"}),
+    Route("paymentfc", "GET", "/v1/payments/refunds", admins()),
+    # The order is not paid; only an administrator gets that answer.
+    Route(
+        "paymentfc",
+        "POST",
+        "/v1/payments/{order_id}/refund",
+        admins(409, "not_refundable"),
+        lambda _: {"amount": 1000, "reason": "broken"},
+        headers=(("idempotency-key", "access"),),
+    ),
+    # No refund has this id.
+    Route("paymentfc", "POST", "/v1/payments/refunds/{refund_id}/approve", admins(404, "not_found")),
+    Route("paymentfc", "POST", "/v1/payments/refunds/{refund_id}/settle", admins(404, "not_found"), _note),
     Route("paymentfc", "GET", "/v1/payments/failed-events", admins()),
     # No event is parked here; only an administrator gets that answer.
     Route("paymentfc", "POST", "/v1/payments/failed-events/{row_id}/retry", admins(404, "not_found")),

@@ -17,7 +17,7 @@ from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
 from fc.stack.programs import settings_class
 from tests.contract.route_client import UNUSED_ID, RouteClient
-from tests.contract.routes import NO_TOKEN, OWNED, ROUTES, Route, name_of
+from tests.contract.routes import CALLBACKS, NO_TOKEN, OWNED, ROUTES, Route, name_of
 from tests.kit.answers import Outcome, outcome
 from tests.kit.stacks import secret_of
 from tests.kit.tokens import Token, bearer, forgeries, genuine
@@ -83,8 +83,9 @@ async def test_a_caller_is_refused_before_the_fields_of_the_body_are(route_clien
         assert outcome(answer) == NO_TOKEN
 
 
-async def test_only_xendits_own_token_opens_the_webhook(route_client: RouteClient) -> None:
-    [route] = [route for route in ROUTES if route.path.endswith("/webhook")]
+@pytest.mark.parametrize("path", CALLBACKS)
+async def test_only_xendits_own_token_opens_the_webhook(route_client: RouteClient, path: str) -> None:
+    [route] = [route for route in ROUTES if route.path == path]
     right = secret_of(route_client.stack, "paymentfc", "xendit_webhook_token")
     spoiled = ["", right[:-1], right + "x", right.upper(), right[::-1], right + " " + right, "Bearer " + right, "ü"]
     for token in spoiled:

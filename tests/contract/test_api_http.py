@@ -18,7 +18,8 @@ async def test_every_request_of_the_collection_is_answered_as_it_says(
 ) -> None:
     assert shop
     variables, steps = read(FILE.read_text(encoding="utf-8"))
-    player = Player(client, variables | {name: stack.layout.url(part) for name, part in NAMES.items()})
+    admin = dict(zip(("admin_email", "admin_password"), stack.accounts()["admin"], strict=True))
+    player = Player(client, variables | admin | {name: stack.layout.url(part) for name, part in NAMES.items()})
     for step in steps:
         answer = await player.play(step)
         assert list(problems(step, answer)) == []

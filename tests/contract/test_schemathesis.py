@@ -34,6 +34,8 @@ _SAY_LESS = (
     "POST /v1/orders/checkout",
     "POST /v1/payments/invoice",
     "POST /v1/payments/anomalies/{anomaly_id}/resolve",
+    "POST /v1/payments/{order_id}/refund",
+    "POST /v1/payments/refunds/{refund_id}/settle",
     "GET /v1/admin/outbox",
     "POST /v1/admin/outbox/{row_id}/retry",
     "GET /v1/admin/orders",

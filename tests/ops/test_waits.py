@@ -1,6 +1,7 @@
 """Which step an order waits for when several are open, without any server."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,6 +22,20 @@ ANOMALY = {
     "action": None,
     "holds": None,
     "expires_at": None,
+    "has_refund": False,
+}
+REFUND = {
+    "id": 6,
+    "order_id": 7,
+    "cause": "paid_after_close",
+    "amount": Decimal("150000.00"),
+    "currency": "IDR",
+    "status": "DUE",
+    "failure_code": None,
+    "last_error": None,
+    "due_at": NOW,
+    "requested_at": None,
+    "create_time": AGO,
 }
 
 
@@ -161,3 +176,26 @@ def test_problems_are_told_before_unpaid_orders_and_the_oldest_first() -> None:
 
 def test_what_waits_for_less_is_left_out() -> None:
     assert waits(open_order(), 301) == []
+
+
+def test_money_for_nothing_is_waited_for_as_its_refund_and_not_as_its_anomaly_too() -> None:
+    anomaly = ANOMALY | {"order_id": 7, "kind": "paid_after_close", "has_refund": True, "create_time": AGO}
+    found = only(open_order(refunds=[REFUND], anomalies=[anomaly]))
+    assert (found.order_id, found.step, found.since) == (7, Step.REFUND, AGO)
+    assert found.because == "150000.00 IDR are to be given back: paid_after_close"
+    assert "POST /v1/payments/refunds/6/approve sends it" in found.next
+    assert waits(open_order(anomalies=[anomaly]), 30)[0].step is Step.CUSTOMER
+
+
+@pytest.mark.parametrize(
+    ("given", "because", "act"),
+    [
+        ({"status": "REQUESTED", "requested_at": AGO}, "; Xendit is asked", "nothing: looked at again"),
+        ({"status": "REQUESTED", "requested_at": AGO, "last_error": "down"}, "is asked: down", "nothing"),
+        ({"status": "FAILED", "failure_code": "X"}, "; Xendit has not: X", "refunds/6/settle"),
+        ({"status": "MANUAL", "failure_code": "REFUND_NOT_SUPPORTED"}, "REFUND_NOT_SUPPORTED", "refunds/6/settle"),
+    ],
+)
+def test_a_refund_says_whom_it_waits_for(given: dict[str, Any], because: str, act: str) -> None:
+    found = only(open_order(refunds=[REFUND | given]))
+    assert (found.step, because in found.because, act in found.next) == (Step.REFUND, True, True)

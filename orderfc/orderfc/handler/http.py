@@ -1,6 +1,5 @@
 """The HTTP routes of orderfc."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlencode
@@ -13,6 +12,7 @@ from chassis.auth.tokens import CurrentUser, caller
 from chassis.errors import Invalid
 from chassis.http.app import errors
 from chassis.http.dependencies import Db, state
+from chassis.http.keys import idempotency_key
 from chassis.http.routing import Router, accepts
 from chassis.ids import PathId, digits
 from orderfc.errors import OrderNotFound
@@ -25,12 +25,8 @@ from orderfc.usecase.checkout import Checkout, CheckoutRequest
 router = Router(prefix="/v1/orders", tags=["orders"])
 
 
-# A string of a structured field, and its escapes.
-_QUOTED = re.compile(r'"(?:[^"\\]|\\["\\])*"')
-_ESCAPED = re.compile(r'\\(["\\])')
-
 Place = Annotated[Checkout, state("checkout")]
-# For the OpenAPI document only: `_one_key` reads all headers of this name.
+# For the OpenAPI document only: `idempotency_key` reads all headers of this name.
 Key = Annotated[
     str | None,
     Header(
@@ -98,30 +94,12 @@ async def checkout(
 
 def _one_key(request: Request, token: str | None) -> str | None:
     """Return the key of the header, or of the body. Raises Invalid for two that differ, and for none that is one."""
-    keys = {_parse_key(value) for name, value in request.headers.raw if name == b"idempotency-key"}
-    if len(keys) > 1:
-        raise Invalid("Idempotency-Key: is given twice, with different keys")
-    if not keys:
+    key = idempotency_key(request)
+    if key is None:
         return token
-    [key] = keys
     if token is not None and token != key:
         raise Invalid("Idempotency-Key and idempotency_token are both given and differ")
     return key
-
-
-def _parse_key(value: bytes) -> str:
-    """Return the key of a header: the string of a structured field (RFC 9651) such as `"k"`, or the text as it is."""
-    try:
-        text = value.decode()
-    except UnicodeError as error:
-        raise Invalid("Idempotency-Key: must be UTF-8") from error
-    if text.startswith('"'):
-        if not _QUOTED.fullmatch(text):
-            raise Invalid("Idempotency-Key: a key that begins with a quote must end with one")
-        text = _ESCAPED.sub(r"\1", text[1:-1])
-    if not 1 <= len(text) <= 255:
-        raise Invalid("Idempotency-Key: must have 1 to 255 characters")
-    return text
 
 
 STATUSES: JsonDict = {"enum": [*STATUS_NAMES, *(str(int(status)) for status in Status)]}

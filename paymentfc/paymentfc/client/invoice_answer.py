@@ -12,7 +12,7 @@ MAX_ID, MAX_WORD, MAX_URL, MAX_DIGITS = 255, 64, 2048, 30
 
 def read_invoice(body: object, schemes: tuple[str, ...]) -> Invoice:
     """Return the invoice; its address has one of the schemes. Raises GatewayUnavailable for an unreadable field."""
-    fields = _Fields(body)
+    fields = Fields(body, "invoice")
     amount = fields.amount("amount")
     if amount is None:
         raise GatewayUnavailable("Xendit's invoice has no readable amount")
@@ -34,18 +34,18 @@ def _is_plain(amount: Decimal) -> bool:
     return amount.is_finite() and abs(amount.adjusted()) <= MAX_DIGITS and len(amount.as_tuple().digits) <= MAX_DIGITS
 
 
-class _Fields:
-    """Reads the fields of an invoice: unknown ones are ignored, only those that paymentfc needs must be readable."""
+class Fields:
+    """Reads the fields of an answer: unknown ones are ignored, only those that paymentfc needs must be readable."""
 
-    def __init__(self, body: object) -> None:
+    def __init__(self, body: object, kind: str) -> None:
         if not isinstance(body, dict):
-            raise GatewayUnavailable("Xendit's answer is not an invoice")
-        self._body = body
+            raise GatewayUnavailable(f"Xendit's answer is no {kind}")
+        self._body, self._kind = body, kind
 
     def text(self, name: str, most: int) -> str:
         value = self.optional_text(name, most)
         if value is None:
-            raise GatewayUnavailable(f"Xendit's invoice has no readable {name}")
+            raise GatewayUnavailable(f"Xendit's {self._kind} has no readable {name}")
         return value
 
     def optional_text(self, name: str, most: int) -> str | None:
@@ -70,7 +70,7 @@ class _Fields:
         except ValueError:
             valid = False
         if not valid or " " in text or "\\" in text:
-            raise GatewayUnavailable(f"Xendit's invoice has no valid {name}")
+            raise GatewayUnavailable(f"Xendit's {self._kind} has no valid {name}")
         return text
 
     def amount(self, name: str) -> Decimal | None:
@@ -79,7 +79,7 @@ class _Fields:
         if value is None:
             return None
         if not isinstance(value, Decimal) or not _is_plain(value):
-            raise GatewayUnavailable(f"Xendit's invoice has no readable {name}")
+            raise GatewayUnavailable(f"Xendit's {self._kind} has no readable {name}")
         return value
 
     def time(self, name: str) -> datetime | None:

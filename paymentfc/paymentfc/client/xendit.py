@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import import_module
@@ -26,11 +26,15 @@ log = structlog.get_logger(__name__)
 
 # Method and path of each call; the path may go on with a query.
 _INVOICES, _INVOICE, _EXPIRE = "/v2/invoices", "/v2/invoices/{invoice_id}", "/invoices/{invoice_id}/expire!"
-_CALLS = {
+REFUNDS, REFUND = "/refunds", "/refunds/{refund_id}"
+CALLS = {
     "create": ("POST", _INVOICES),
     "find": ("GET", _INVOICES),
     "get": ("GET", _INVOICE),
     "expire": ("POST", _EXPIRE),
+    "refund": ("POST", REFUNDS),
+    "find refund": ("GET", REFUNDS),
+    "get refund": ("GET", REFUND),
 }
 # The most items that Xendit accepts. An invoice with more lines goes without them; its total is the same.
 MAX_ITEMS = 75
@@ -63,11 +67,11 @@ class Xendit:
         self._schemes = ("https", "http") if allow_http else ("https",)
         self._base_url, self._secret_key = base_url, secret_key
         self._http: XenditHttp | None = None
-        self._calls = {name: HttpCall(base_url, *call) for name, call in _CALLS.items()}
+        self._calls = {name: HttpCall(base_url, *call) for name, call in CALLS.items()}
 
     async def create(self, draft: Draft) -> Invoice:
         """Make an invoice. It may exist even when this raises GatewayUnavailable."""
-        answer = await self._call("create", _INVOICES, body=_body(draft))
+        answer = await self.call("create", _INVOICES, body=_body(draft))
         invoice = read_invoice(answer, self._schemes)
         if invoice.external_id != draft.external_id:
             raise GatewayUnavailable("Xendit answers with an invoice of another order")
@@ -77,7 +81,7 @@ class Xendit:
         """Return the newest 100 invoices with this external id, newest first: Xendit does not keep it unique."""
         query = urlencode({"external_id": external_id, "limit": MAX_LISTED})
         try:
-            answer = await self._call("find", f"{_INVOICES}?{query}")
+            answer = await self.call("find", f"{_INVOICES}?{query}")
         except Refused as error:
             # Undocumented for a list without a match; a single invoice is answered like this.
             if error.no_such_invoice:
@@ -91,23 +95,26 @@ class Xendit:
 
     async def get(self, invoice_id: str) -> Invoice:
         path = _INVOICE.format(invoice_id=quote(invoice_id, safe=""))
-        return self._asked(await self._call("get", path), invoice_id)
+        return self._asked(await self.call("get", path), invoice_id)
 
     async def expire(self, invoice_id: str) -> Invoice:
         """Expire a PENDING invoice. After an error its status must be read: expiry races with payment."""
         path = _EXPIRE.format(invoice_id=quote(invoice_id, safe=""))
-        return self._asked(await self._call("expire", path), invoice_id)
+        return self._asked(await self.call("expire", path), invoice_id)
 
     async def close(self) -> None:
         if self._http is not None:
             await self._http.close()
 
-    async def _call(self, name: str, target: str, body: bytes | None = None) -> Any:
-        method, template = _CALLS[name]
+    async def call(
+        self, name: str, target: str, body: bytes | None = None, more: Mapping[str, str] | None = None
+    ) -> Any:
+        """Make one of `CALLS`, with `more` headers, and return the JSON of its answer."""
+        method, template = CALLS[name]
         calls, started = self._calls[name], time.perf_counter()
         try:
             with telemetry.client_span(method, template, self._base_url):
-                headers = telemetry.inject({"content-type": "application/json"} if body else {})
+                headers = telemetry.inject({"content-type": "application/json", **(more or {})} if body else {})
                 http = self._http or await self.opened()
                 status, content = await http.send(method, target, body, headers)
                 telemetry.set_http_status(status)
@@ -164,7 +171,7 @@ def _body(draft: Draft) -> bytes:
     """Write the JSON of a create call: whole amounts are sent as integers."""
     body: dict[str, Any] = {
         "external_id": draft.external_id,
-        "amount": _number(draft.amount),
+        "amount": number(draft.amount),
         "currency": draft.currency,
         "description": f"Payment of {draft.external_id}",
         "invoice_duration": draft.duration_s,
@@ -175,7 +182,7 @@ def _body(draft: Draft) -> bytes:
         body["items"] = [
             {
                 "name": (line.name or f"Product {line.product_id}")[:MAX_NAME],
-                "price": _number(line.price or Decimal(0)),
+                "price": number(line.price or Decimal(0)),
                 "quantity": line.quantity,
                 "reference_id": str(line.product_id),
             }
@@ -184,6 +191,6 @@ def _body(draft: Draft) -> bytes:
     return json.dumps(body).encode()
 
 
-def _number(amount: Decimal) -> int | float:
+def number(amount: Decimal) -> int | float:
     """Return the JSON number of an amount; the shortest text of a float has the same digits."""
     return int(amount) if amount == amount.to_integral_value() else float(amount)

@@ -35,7 +35,7 @@ Log = Annotated[AuditLog, state("audit_log")]
 WakeClosings = Annotated[asyncio.Event, state("wake_closings")]
 
 
-def _admin(user: Principal, request: Request) -> Admin:
+def acting(user: Principal, request: Request) -> Admin:
     """Return who acts, and from where."""
     return Admin(user.user_id, client_address(request, request.app.state.settings.trusted_proxies))
 
@@ -62,7 +62,7 @@ async def resolve(
     It also ends one whose invoice has an unknown status at Xendit: its payment expires.
     """
     close = body.action == "close"
-    admin = _admin(user, request)
+    admin = acting(user, request)
     row = await resolve_anomaly(db, wake_closings, admin, anomaly_id, body.note, close=close)
     return AnomalyView.model_validate(row)
 
@@ -76,7 +76,7 @@ async def list_failed_events(_: AdminUser, db: Db, query: Annotated[PageQuery, Q
 @router.post("/failed-events/{row_id}/retry", responses=errors(403, 404, 503), summary="Send a parked event now")
 async def retry(request: Request, row_id: PathId, user: AdminUser, db: Db) -> FailedEventView:
     """Send a parked event now."""
-    return FailedEventView.model_validate(await retry_event(db, _admin(user, request), row_id))
+    return FailedEventView.model_validate(await retry_event(db, acting(user, request), row_id))
 
 
 @router.get("/audit-logs", responses=errors(403, 503), summary="Read the audit log")

@@ -41,7 +41,7 @@ async def list_waiting(_: AdminUser, db: Db, query: Annotated[WaitingQuery, Quer
 
 @router.get("/orders/{order_id}", responses=errors(403, 404), summary="Read all that is known of an order's payment")
 async def read_dossier(_: AdminUser, order_id: PathId, db: Db) -> Dossier:
-    """Read the payment of an order with its request, callbacks, anomalies and closings, each kind oldest first.
+    """Read the payment of an order with its request, callbacks, anomalies, refunds and closings, each oldest first.
 
     404 when nothing of the order is known here.
     """

@@ -12,6 +12,7 @@ from chassis.money import Money
 from chassis.times import UtcTime
 from paymentfc.model.callback import AnomalyKind, Outcome
 from paymentfc.model.payment import MAX_ID, Status
+from paymentfc.model.refund import Cause, RefundStatus
 from paymentfc.repository.dossiers import Place, Step
 from paymentfc.repository.requests import RequestStatus
 
@@ -197,6 +198,25 @@ class AnomalyFacts(BaseModel):
     create_time: UtcTime = Field(examples=[TIME])
 
 
+class RefundFacts(BaseModel):
+    """Money of the order that is to be given back, or that was."""
+
+    id: int = Field(examples=[4])
+    invoice_id: str = Field(examples=[INVOICE])
+    amount: Money = Field(examples=[90000])
+    currency: str = Field(examples=["IDR"])
+    cause: Cause
+    status: RefundStatus
+    failure_code: str | None = Field(examples=[None])
+    gateway_id: str | None = Field(description="Xendit's id of it", examples=[None])
+    attempts: int = Field(examples=[0])
+    last_error: str | None = Field(examples=[None])
+    due_at: UtcTime = Field(description="The next try or look", examples=[TIME])
+    note: str | None = Field(examples=[None])
+    create_time: UtcTime = Field(examples=[TIME])
+    update_time: UtcTime = Field(examples=[TIME])
+
+
 class ClosingFacts(BaseModel):
     """An invoice that has to be expired at Xendit."""
 
@@ -219,6 +239,7 @@ class Dossier(BaseModel):
     confirmations: list[ConfirmationFacts]
     receipts: list[ReceiptFacts]
     anomalies: list[AnomalyFacts]
+    refunds: list[RefundFacts]
     closings: list[ClosingFacts]
 
     @property

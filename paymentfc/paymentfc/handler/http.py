@@ -1,12 +1,10 @@
 """The HTTP routes of paymentfc."""
 
-import hmac
 from functools import partial
 from typing import Annotated
 
 from fastapi import Request, Security
 from fastapi.responses import Response
-from fastapi.security import APIKeyHeader
 
 from chassis.auth.tokens import CurrentUser
 from chassis.grpc.users import UserClient
@@ -15,11 +13,20 @@ from chassis.http.body import KIB
 from chassis.http.dependencies import Db, state
 from chassis.http.routing import Router, accepts
 from chassis.ids import PathId
-from paymentfc.errors import InvalidCallbackToken, InvoiceNotFound
-from paymentfc.handler.schemas import CallbackBody, InvoiceRequest, InvoiceView, PaymentView, Processed, read_callback
+from paymentfc.errors import InvoiceNotFound
+from paymentfc.handler.callback_token import callback_token, check_token
+from paymentfc.handler.schemas import (
+    CallbackBody,
+    InvoiceRequest,
+    InvoiceView,
+    PaymentView,
+    Processed,
+    RefundSum,
+    read_callback,
+)
 from paymentfc.model.callback import Outcome
 from paymentfc.pdf.drawings import Drawings
-from paymentfc.repository import payments
+from paymentfc.repository import payments, refunds
 from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.describe_invoice import describe_invoice
 from paymentfc.usecase.receive_callback import ReceiveCallback
@@ -35,26 +42,8 @@ Pdfs = Annotated[Drawings, state("drawings")]
 WebhookToken = Annotated[str, state("webhook_token")]
 
 PDF = "application/pdf"
-TOKEN_HEADER = b"x-callback-token"
-# Only for the OpenAPI document: the bytes of the header are compared, see _same.
-_callback_token = APIKeyHeader(
-    name=TOKEN_HEADER.decode(),
-    scheme_name="callback",
-    auto_error=False,
-    description="The token that Xendit sends with each callback, see XENDIT_WEBHOOK_TOKEN",
-)
 MAX_CALLBACK_BYTES = 256 * KIB
 _PROCESSED = b'{"message":"webhook processed"}'
-
-
-def _received_token(request: Request) -> bytes | None:
-    """Return the bytes of the header: a token outside ASCII must be compared as it was sent."""
-    return next((value for name, value in request.headers.raw if name == TOKEN_HEADER), None)
-
-
-def _same(received: bytes | None, expected: str) -> bool:
-    """Compare in constant time; an empty expectation matches nothing."""
-    return bool(expected) and hmac.compare_digest(received or b"", expected.encode())
 
 
 async def _past_dependencies(request: Request) -> Response:
@@ -65,7 +54,7 @@ async def _past_dependencies(request: Request) -> Response:
 @router.post(
     "/xendit/webhook",
     response_model=Processed,
-    dependencies=[Security(_callback_token)],
+    dependencies=[Security(callback_token)],
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -81,8 +70,7 @@ async def webhook(request: Request, token: WebhookToken, receive: Receive, confi
     200 means that the callback is stored. It takes effect when Xendit shows the same state of the invoice, which is
     read right afterwards.
     """
-    if not _same(_received_token(request), token):
-        raise InvalidCallbackToken
+    check_token(request, token)
     callback, text = read_callback(await request.body())
     webhook_id = request.headers.get("webhook-id", "")[:255] or None
     outcome = await receive(callback, text, webhook_id)
@@ -116,4 +104,8 @@ async def invoice_pdf(order_id: PathId, user: CurrentUser, db: Db, users: Users,
 @router.get("/{order_id}", responses=errors(404), summary="Read the payment of an order")
 async def payment(order_id: PathId, user: CurrentUser, db: Db) -> PaymentView:
     """Return the payment of an order to its owner or an administrator."""
-    return PaymentView.model_validate(await payments.of_caller(db, order_id, user))
+    found = await payments.of_caller(db, order_id, user)
+    view = PaymentView.model_validate(found)
+    # Customers ask again and again for one that is open, of which nothing is given back yet.
+    refund = None if found.is_open else await refunds.of_order(db, order_id)
+    return view.model_copy(update={"refund": refund and RefundSum.model_validate(refund)})

@@ -4,7 +4,7 @@ import hashlib
 import json
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.types import StringConstraints
@@ -14,6 +14,7 @@ from chassis.money import Money
 from paymentfc.errors import NotACallback
 from paymentfc.model.callback import Callback
 from paymentfc.model.payment import Payment, Status
+from paymentfc.model.refund import RefundStatus
 
 MAX_DIGITS = 40
 MAX_BYTES = 255
@@ -35,6 +36,7 @@ def _bounded(text: str) -> str:
     return f"{text[:40]}…{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+B = TypeVar("B", bound=BaseModel)
 Number = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
 Short = Annotated[Text, StringConstraints(strict=True, min_length=1, max_length=255), AfterValidator(_bounded)]
 
@@ -57,18 +59,24 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def read_callback(body: bytes) -> tuple[Callback, str]:
-    """Return the callback and the text of its body. Raises NotACallback, which names the field."""
+def read_body(body: bytes, model: type[B]) -> tuple[B, str]:
+    """Return the fields of a callback and the text of its body. Raises NotACallback, which names the field."""
     try:
         text = body.decode()
         parsed = json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant)
-        fields = CallbackBody.model_validate(parsed)
+        fields = model.model_validate(parsed)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise NotACallback(f"{where}: {str(first['msg']).removeprefix('Value error, ')}") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise NotACallback from error
+    return fields, text
+
+
+def read_callback(body: bytes) -> tuple[Callback, str]:
+    """Return the callback and the text of its body. Raises NotACallback, which names the field."""
+    fields, text = read_body(body, CallbackBody)
     callback = Callback(
         invoice_id=fields.id,
         external_id=fields.external_id,
@@ -105,6 +113,15 @@ class InvoiceView(BaseModel):
         return cls(id=payment.invoice_id or "", invoice_url=payment.invoice_url or "", status=payment.status)
 
 
+class RefundSum(BaseModel):
+    """Money of the order that is given back, or is to be: the sum, and of several the status furthest from an end."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    status: RefundStatus
+    amount: Money = Field(examples=[90000])
+
+
 class PaymentView(BaseModel):
     """A payment as its owner sees it; `invoice_url` is null until the invoice exists."""
 
@@ -122,3 +139,4 @@ class PaymentView(BaseModel):
     reason: str | None = Field(examples=[None])
     create_time: datetime = Field(examples=["2026-11-25T08:30:01Z"])
     update_time: datetime = Field(examples=["2026-11-25T08:30:01Z"])
+    refund: RefundSum | None = None

@@ -1,7 +1,10 @@
 """The rows of `payment_anomalies`: one per distinct (invoice, kind, amount, currency)."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
+
+import asyncpg
 
 from chassis.db.database import Database, Tx
 from paymentfc.model.callback import WRONG_MONEY, Anomaly, AnomalyKind, Callback, amount_text
@@ -50,6 +53,29 @@ SELECT kind, count(*) AS n FROM (
   SELECT kind FROM payment_anomalies WHERE resolved_at IS NULL ORDER BY id LIMIT $1) AS open GROUP BY kind
 """
 _ONE = f"SELECT {_SHOWN} FROM payment_anomalies WHERE id = $1"
+_PAID_BY = """
+SELECT invoice_id, external_id, amount, currency FROM payment_anomalies
+WHERE id = $1 AND paid AND kind IN ('amount_mismatch', 'currency_mismatch')
+"""
+# The sources of model/refund.py, from the columns of an anomaly.
+_SOURCE = """
+CASE a.kind WHEN 'paid_after_close' THEN 'taken'
+  WHEN 'paid_twice' THEN 'receipt:' || substr(a.amount, strpos(a.amount, ' ') + 1)
+  WHEN 'amount_mismatch' THEN 'amount:' || a.amount || ' ' || a.currency
+  WHEN 'currency_mismatch' THEN 'amount:' || a.amount || ' ' || a.currency END
+"""
+_REFUNDED = f"""
+UPDATE payment_anomalies AS a SET resolved_at = now(), note = $3
+WHERE payment_id = $1 AND resolved_at IS NULL AND paid AND $2 = {_SOURCE}
+"""
+# Those that the version before has recorded, which knew no refunds.
+_WITHOUT_REFUND = f"""
+SELECT invoice_id, external_id, kind, expected, received, amount, currency FROM payment_anomalies AS a
+WHERE resolved_at IS NULL AND paid AND payment_id IS NOT NULL
+  AND (kind IN ('paid_after_close', 'paid_twice') OR action = 'close')
+  AND NOT EXISTS (SELECT FROM refunds AS r WHERE r.payment_id = a.payment_id AND r.source = {_SOURCE})
+ORDER BY id LIMIT $1
+"""
 
 
 async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None) -> bool:
@@ -89,6 +115,33 @@ async def note_closing(tx: Tx, invoice_id: str) -> None:
 async def by_id(tx: Tx, anomaly_id: int) -> dict[str, Any] | None:
     row = await tx.driver().fetchrow(_ONE, anomaly_id)
     return dict(row) if row else None
+
+
+async def paid_by(tx: Tx, anomaly_id: int) -> Callback | None:
+    """Return the callback that an anomaly is about, in so far as it tells of money; None where none has come."""
+    row = await tx.driver().fetchrow(_PAID_BY, anomaly_id)
+    if row is None:
+        return None
+    return Callback(row["invoice_id"], row["external_id"], "PAID", Decimal(row["amount"]), None, row["currency"])
+
+
+async def without_refund(db: Database, limit: int) -> list[tuple[Anomaly, Callback]]:
+    """Return open anomalies of money for nothing that have no refund, each with the callback that it is about."""
+    async with db.driver() as connection:
+        rows = await connection.fetch(_WITHOUT_REFUND, limit)
+    return [_recorded(row) for row in rows]
+
+
+def _recorded(row: asyncpg.Record) -> tuple[Anomaly, Callback]:
+    amount, _, receipt = row["amount"].partition(" ")
+    anomaly = Anomaly(AnomalyKind(row["kind"]), row["expected"], row["received"], receipt or None)
+    callback = Callback(row["invoice_id"], row["external_id"], "PAID", Decimal(amount), None, row["currency"], receipt)
+    return anomaly, callback
+
+
+async def refunded(tx: Tx, payment_id: int, source: str, note: str) -> None:
+    """Resolve the anomaly of a money that was given back; `source` is that of its refund."""
+    await tx.driver().execute(_REFUNDED, payment_id, source, note)
 
 
 async def page(db: Database, number: int, size: int, *, resolved: bool | None) -> Page[dict[str, Any]]:

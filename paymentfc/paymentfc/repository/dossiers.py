@@ -26,6 +26,10 @@ _CALLBACK = "id, invoice_id, status, amount, currency, outcome, deliveries, rece
 _ANOMALY = """
 id, invoice_id, kind, expected, received, currency, paid, action, resolved_at, note, create_time
 """
+_REFUND = """
+id, invoice_id, amount, currency, cause, status, failure_code, gateway_id, attempts, last_error, due_at, note,
+create_time, update_time
+"""
 
 
 def _rows(select: str, order: str) -> str:
@@ -74,6 +78,7 @@ SELECT json_build_object(
         "id",
     )
 },
+  'refunds', {_rows(f"SELECT {_REFUND} FROM refunds WHERE order_id = $1", "id")},
   'closings', {
     _rows(
         '''

@@ -6,6 +6,7 @@ import asyncpg
 
 from chassis.db.database import Database
 from paymentfc.repository.payments import OPEN
+from paymentfc.repository.refund_work import AUTOMATIC, WORK
 from paymentfc.repository.requests import AGAIN, FREE, NEW
 
 
@@ -23,6 +24,7 @@ class Due:
     confirmations: float | None
     closings: float | None
     audit: float | None
+    refunds: float | None
 
 
 # What a look raises that PostgreSQL has ended after the time limit of statements.
@@ -47,12 +49,15 @@ SELECT
     (SELECT 0::float8 FROM payments WHERE {OPEN} AND check_after <= now() ORDER BY check_after LIMIT 1)) AS status,
   (SELECT {_IN_S} FROM payment_confirmations ORDER BY due_at LIMIT 1) AS confirmations,
   (SELECT {_IN_S} FROM invoice_closings WHERE step <> 'done' ORDER BY due_at LIMIT 1) AS closings,
-  (SELECT {_IN_S} FROM audit_outbox ORDER BY due_at, id LIMIT 1) AS audit
+  (SELECT {_IN_S} FROM audit_outbox ORDER BY due_at, id LIMIT 1) AS audit,
+  coalesce(
+    (SELECT 0::float8 FROM refunds WHERE $2 AND {AUTOMATIC} ORDER BY id LIMIT 1),
+    (SELECT {_IN_S} FROM refunds WHERE {WORK} ORDER BY due_at LIMIT 1)) AS refunds
 """
 
 
-async def due(db: Database, min_age_s: float) -> Due:
+async def due(db: Database, min_age_s: float, *, automatic_refunds: bool) -> Due:
     """Look at all kinds of work. An open invoice that was never checked is due when it is `min_age_s` seconds old."""
     async with db.driver() as connection:
-        [row] = await connection.fetch(_DUE, min_age_s)
+        [row] = await connection.fetch(_DUE, min_age_s, automatic_refunds)
     return Due(*row)

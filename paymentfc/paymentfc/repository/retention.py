@@ -1,7 +1,7 @@
 """Removes what is no longer needed: finished work, bodies of callbacks, and what old payments hold of a person.
 
-Payments, anomalies, receipts and the tombstones of rejected and cancelled orders are kept: they are money, or guard it.
-Audit entries leave the database when MongoDB has them, and not before.
+Payments, anomalies, receipts, refunds and the tombstones of rejected and cancelled orders are kept: they are money, or
+guard it. Audit entries leave the database when MongoDB has them, and not before.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,13 @@ DELETE FROM invoice_closings WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM invoice_closings WHERE step = 'done' AND done_at {_OLD} ORDER BY done_at LIMIT $2))
 """
 # The row stays: it makes a repeated callback a repetition.
-_CALLBACK_BODIES = f"""
-UPDATE payment_callbacks SET body = '' WHERE id = ANY(ARRAY(
-  SELECT id FROM payment_callbacks WHERE body <> '' AND create_time {_OLD}
+_BODIES = """
+UPDATE {table} SET body = '' WHERE id = ANY(ARRAY(
+  SELECT id FROM {table} WHERE body <> '' AND create_time {old}
   ORDER BY create_time LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
+_CALLBACK_BODIES = _BODIES.format(table="payment_callbacks", old=_OLD)
+_REFUND_BODIES = _BODIES.format(table="refund_callbacks", old=_OLD)
 # An event that was retried and is still not published stays on the list.
 _FAILED_EVENTS = f"""
 DELETE FROM failed_events WHERE ctid = ANY(ARRAY(
@@ -51,6 +53,7 @@ def purges(settings: Settings) -> Sequence[Purge]:
         partial(_remove, statement=_REQUESTS, days=settings.payment_request_keep_days),
         partial(_remove, statement=_CLOSINGS, days=settings.invoice_closing_keep_days),
         partial(_remove, statement=_CALLBACK_BODIES, days=settings.callback_body_keep_days),
+        partial(_remove, statement=_REFUND_BODIES, days=settings.callback_body_keep_days),
         partial(_remove, statement=_FAILED_EVENTS, days=settings.failed_event_keep_days),
         partial(_remove, statement=_PERSONS, days=settings.payment_person_keep_days),
     ]

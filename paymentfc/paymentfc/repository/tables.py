@@ -7,7 +7,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     Numeric,
@@ -15,13 +14,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from chassis.db.schema import inbox_table, metadata_factory, outbox_table
+from paymentfc.repository.columns import id_, now, time
 from paymentfc.repository.payments import OPEN
+from paymentfc.repository.refund_tables import refund_callback_table, refund_table
 from paymentfc.repository.requests import AGAIN, NEW
 from paymentfc.repository.retention import FINISHED, KEPT_PERSON
 
@@ -29,23 +29,10 @@ metadata = metadata_factory()
 outbox = outbox_table(metadata)
 inbox = inbox_table(metadata)
 
-
-def _id() -> "Column[int]":
-    return Column("id", BigInteger, Identity(always=True), primary_key=True)
-
-
-def _now(name: str) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
-
-
-def _time(name: str) -> Column[object]:
-    return Column(name, DateTime(timezone=True))
-
-
 payments = Table(
     "payments",
     metadata,
-    _id(),
+    id_(),
     Column("order_id", BigInteger, nullable=False, unique=True),
     Column("user_id", BigInteger, nullable=False),
     Column("user_email", Text),
@@ -59,17 +46,17 @@ payments = Table(
     Column("lines", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("invoice_id", Text, unique=True),
     Column("invoice_url", Text),
-    _time("invoice_time"),
-    _time("expires_at"),
-    _time("paid_at"),
-    _time("late_paid_at"),
+    time("invoice_time"),
+    time("expires_at"),
+    time("paid_at"),
+    time("late_paid_at"),
     Column("receipt", Text),
     Column("retry_count", Integer, nullable=False, server_default=text("0")),
     Column("traceparent", Text),
-    _time("sweep_after"),
-    _time("check_after"),
-    _now("create_time"),
-    _now("update_time"),
+    time("sweep_after"),
+    time("check_after"),
+    now("create_time"),
+    now("update_time"),
     CheckConstraint("amount > 0", name="amount_positive"),
     CheckConstraint("status IN ('PENDING', 'PAID', 'EXPIRED', 'FAILED')", name="status_known"),
     Index("ix_payments_sweep_first", "expires_at", postgresql_where=text(f"{OPEN} AND sweep_after IS NULL")),
@@ -83,7 +70,7 @@ payments = Table(
 payment_requests = Table(
     "payment_requests",
     metadata,
-    _id(),
+    id_(),
     Column("payment_id", BigInteger, ForeignKey("payments.id"), nullable=False, unique=True),
     Column("order_id", BigInteger, nullable=False, unique=True),
     Column("status", Text, nullable=False, server_default=text("'PENDING'")),
@@ -91,11 +78,11 @@ payment_requests = Table(
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("retry_count", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
-    _now("next_attempt_at"),
-    _time("lease_until"),
+    now("next_attempt_at"),
+    time("lease_until"),
     Column("lease_token", UUID(as_uuid=True)),
-    _now("create_time"),
-    _now("update_time"),
+    now("create_time"),
+    now("update_time"),
     CheckConstraint("status IN ('PENDING', 'FAILED', 'VERIFY', 'DONE', 'CANCELLED', 'EXHAUSTED')", name="status_known"),
     Index("ix_payment_requests_new", "next_attempt_at", "id", postgresql_where=text(NEW)),
     Index("ix_payment_requests_again", "next_attempt_at", "id", postgresql_where=text(AGAIN)),
@@ -107,14 +94,14 @@ rejected_orders = Table(
     metadata,
     Column("order_id", BigInteger, primary_key=True, autoincrement=False),
     Column("reason", Text, nullable=False),
-    _now("create_time"),
+    now("create_time"),
     Column("cause", Text, nullable=False, server_default=text("'stock_rejected'")),
 )
 
 payment_callbacks = Table(
     "payment_callbacks",
     metadata,
-    _id(),
+    id_(),
     Column("invoice_id", Text, nullable=False),
     Column("external_id", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -126,8 +113,8 @@ payment_callbacks = Table(
     Column("receipt", Text),
     Column("outcome", Text, nullable=False, server_default=text("'waiting'")),
     Column("deliveries", Integer, nullable=False, server_default=text("1")),
-    _now("create_time"),
-    _time("applied_time"),
+    now("create_time"),
+    time("applied_time"),
     UniqueConstraint("invoice_id", "external_id", "status", "amount", "currency", name="uq_payment_callbacks_distinct"),
     Index("ix_payment_callbacks_kept_body", "create_time", postgresql_where=text("body <> ''")),
     Index("ix_payment_callbacks_waiting", "external_id", postgresql_where=text("outcome = 'waiting'")),
@@ -139,11 +126,11 @@ payment_confirmations = Table(
     metadata,
     Column("invoice_id", Text),
     Column("external_id", Text),
-    _now("due_at"),
+    now("due_at"),
     Column("looks", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
     Column("traceparent", Text),
-    _now("create_time"),
+    now("create_time"),
     PrimaryKeyConstraint("external_id", "invoice_id"),
     Index("ix_payment_confirmations_due", "due_at"),
 )
@@ -152,13 +139,13 @@ payment_confirmations = Table(
 payment_receipts = Table(
     "payment_receipts",
     metadata,
-    _id(),
+    id_(),
     Column("invoice_id", Text, nullable=False),
     Column("external_id", Text, nullable=False),
     Column("receipt", Text, nullable=False),
     Column("amount", Text, nullable=False),
     Column("currency", Text, nullable=False),
-    _now("create_time"),
+    now("create_time"),
     UniqueConstraint("invoice_id", "external_id", "receipt", name="uq_payment_receipts_receipt"),
 )
 
@@ -166,7 +153,7 @@ payment_receipts = Table(
 payment_anomalies = Table(
     "payment_anomalies",
     metadata,
-    _id(),
+    id_(),
     Column("order_id", BigInteger),
     Column("payment_id", BigInteger, ForeignKey("payments.id")),
     Column("external_id", Text, nullable=False),
@@ -178,12 +165,15 @@ payment_anomalies = Table(
     Column("currency", Text, nullable=False),
     Column("paid", Boolean, nullable=False, server_default=text("false")),
     Column("action", Text),
-    _time("resolved_at"),
+    time("resolved_at"),
     Column("note", Text),
-    _now("create_time"),
+    now("create_time"),
     UniqueConstraint("invoice_id", "kind", "amount", "currency", name="uq_payment_anomalies_distinct"),
     Index("ix_payment_anomalies_open", "id", postgresql_where=text("resolved_at IS NULL")),
 )
+
+refunds = refund_table(metadata)
+refund_callbacks = refund_callback_table(metadata)
 
 invoice_closings = Table(
     "invoice_closings",
@@ -194,9 +184,9 @@ invoice_closings = Table(
     Column("step", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
-    _now("due_at"),
-    _time("done_at"),
-    _now("create_time"),
+    now("due_at"),
+    time("done_at"),
+    now("create_time"),
     CheckConstraint("step IN ('expire', 'look_again', 'done')", name="step_known"),
     Index("ix_invoice_closings_done", "done_at", postgresql_where=text("step = 'done'")),
     Index("ix_invoice_closings_due", "due_at", postgresql_where=text("step <> 'done'")),
@@ -205,22 +195,22 @@ invoice_closings = Table(
 failed_events = Table(
     "failed_events",
     metadata,
-    _id(),
+    id_(),
     Column("event_id", UUID(as_uuid=True), nullable=False, unique=True),
     Column("topic", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
     Column("error", Text),
     Column("attempts", Integer, nullable=False),
-    _time("retried_at"),
-    _now("create_time"),
+    time("retried_at"),
+    now("create_time"),
     Index("ix_failed_events_retried_at", "retried_at", postgresql_where=text("retried_at IS NOT NULL")),
 )
 
 audit_outbox = Table(
     "audit_outbox",
     metadata,
-    _id(),
+    id_(),
     Column("event_id", UUID(as_uuid=True), nullable=False, unique=True),
     Column("order_id", BigInteger),
     Column("payment_id", BigInteger),
@@ -229,12 +219,12 @@ audit_outbox = Table(
     Column("event", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    _now("create_time"),
+    now("create_time"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     # The version before delivered by it, without hashes; see migration 0006.
     Column("next_attempt_at", DateTime(timezone=True), server_default=text("'infinity'")),
     Column("last_error", Text),
-    _now("due_at"),
+    now("due_at"),
     Column("prev_hash", Text),
     Column("hash", Text),
     Index("ix_audit_outbox_due", "due_at", "id"),
@@ -246,5 +236,5 @@ audit_heads = Table(
     Column("order_id", BigInteger, primary_key=True, autoincrement=False),
     Column("hash", Text, nullable=False),
     Column("entries", BigInteger, nullable=False),
-    _now("create_time"),
+    now("create_time"),
 )

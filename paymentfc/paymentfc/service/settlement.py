@@ -19,10 +19,12 @@ from paymentfc.model.callback import (
 )
 from paymentfc.model.invoices import Invoice
 from paymentfc.model.payment import KNOWN_TO_ORDER, Payment, Reason, Status
+from paymentfc.model.refund import Debt, debt_of, wrong_money
 from paymentfc.repository import anomalies, audit, closings, payments, receipts
 from paymentfc.repository.audit import AuditEvent
 from paymentfc.repository.closings import Step
 from paymentfc.repository.receipts import Receipt
+from paymentfc.service.refunds import owe
 
 ANOMALIES = Counter("gocommerce_payment_anomalies_total", "Anomalies recorded, by kind", ["kind"])
 TRANSITIONS = Counter("gocommerce_payment_transitions_total", "Payments that left PENDING", ["status", "reason"])
@@ -119,15 +121,18 @@ async def apply_end(tx: Tx, payment: Payment, invoice: Invoice, actor: str) -> A
     if applied.outcome is not Outcome.ANOMALY or invoice.id != payment.invoice_id:
         return applied
     if invoice.shows_money:
-        return Applied(Outcome.ANOMALY, await close_disputed(tx, payment, actor))
+        money = wrong_money(invoice.as_callback(payment.currency))
+        return Applied(Outcome.ANOMALY, await close_disputed(tx, payment, money, actor))
     if invoice.status == EXPIRED_WORD:
         events = await close(tx, payment, Status.EXPIRED, Reason.EXPIRED, actor, at_gateway=True)
         return Applied(Outcome.EXPIRED, events)
     return applied
 
 
-async def close_disputed(tx: Tx, payment: Payment, actor: str) -> tuple[Event, ...]:
-    """Close an open payment that received money of a wrong amount or currency; the money is to be refunded."""
+async def close_disputed(tx: Tx, payment: Payment, money: Debt | None, actor: str) -> tuple[Event, ...]:
+    """Have money of a wrong amount or currency given back, and close the payment that it came for if it is open."""
+    if money is not None:
+        await owe(tx, payment, money, actor)
     if payment.is_open and payment.invoice_id:
         await anomalies.note_closing(tx, payment.invoice_id)
     return await close(tx, payment, Status.FAILED, Reason.AMOUNT_MISMATCH, actor)
@@ -161,8 +166,11 @@ async def close_invoice(tx: Tx, payment: Payment, invoice: Invoice) -> None:
 
 
 async def record(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None, actor: str) -> None:
+    """Record an anomaly, once, and with it the refund of money that came for nothing."""
     if not await anomalies.add(tx, anomaly, callback, payment):
         return
+    if payment is not None and (debt := debt_of(anomaly, callback)) is not None:
+        await owe(tx, payment, debt, actor)
     ANOMALIES.labels(anomaly.kind.value).inc()
     facts = {"kind": anomaly.kind.value, "expected": anomaly.expected, "received": anomaly.received}
     about = payment or callback.external_id

@@ -9,6 +9,7 @@ from chassis.db.database import Database, Tx
 from paymentfc.errors import AnomalyNotClosable, AnomalyNotFound
 from paymentfc.model.callback import CLOSABLE, WRONG_MONEY
 from paymentfc.model.payment import Reason, Status, external_id
+from paymentfc.model.refund import wrong_money
 from paymentfc.repository import anomalies, audit, payments
 from paymentfc.repository.audit import Admin, AuditEvent
 from paymentfc.service import settlement
@@ -47,9 +48,12 @@ async def _close(tx: Tx, row: dict[str, Any]) -> None:
     if row["kind"] not in CLOSABLE or row["order_id"] is None:
         raise AnomalyNotClosable(row["id"], row["kind"])
     payment = await payments.lock_order(tx, external_id(row["order_id"]))
-    if payment is None or not payment.is_open:
+    if payment is None:
         return
     if row["kind"] in WRONG_MONEY:
-        await tx.publish(*await settlement.close_disputed(tx, payment, ACTOR))
-    else:
+        # The money is there whatever has become of the payment.
+        paid = await anomalies.paid_by(tx, row["id"])
+        money = None if paid is None else wrong_money(paid)
+        await tx.publish(*await settlement.close_disputed(tx, payment, money, ACTOR))
+    elif payment.is_open:
         await tx.publish(*await settlement.close(tx, payment, Status.EXPIRED, Reason.EXPIRED, ACTOR))

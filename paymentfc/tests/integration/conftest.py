@@ -15,6 +15,8 @@ from paymentfc.config import Settings
 from testkit import free_port
 
 from .bench import Bench
+from .fake_refunds import FakeRefunds
+from .refund_counter import Counter
 
 TOKEN = "tökén-1"
 
@@ -32,7 +34,8 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
     bench = Bench(settings, db)
     await bench.execute(
         "TRUNCATE payments, payment_requests, payment_callbacks, payment_anomalies, payment_receipts,"
-        " payment_confirmations, invoice_closings, audit_outbox, audit_heads, outbox, failed_events"
+        " payment_confirmations, invoice_closings, refunds, refund_callbacks, audit_outbox, audit_heads, outbox,"
+        " failed_events"
     )
     yield bench
     await db.close()
@@ -56,3 +59,17 @@ async def app(bench: Bench, settings: Settings) -> AsyncIterator[FastAPI]:
 async def http(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as client:
         yield client
+
+
+@pytest.fixture
+def counter(bench: Bench) -> Counter:
+    return Counter(bench, FakeRefunds())
+
+
+@pytest.fixture
+async def others(bench: Bench, settings: Settings, counter: Counter) -> AsyncIterator[list[Counter]]:
+    """Three services on one database and one gateway, the first one included."""
+    databases = [Database(settings) for _ in range(2)]
+    yield [counter, *(Counter(Bench(settings, db), counter.gateway) for db in databases)]
+    for db in databases:
+        await db.close()

@@ -28,10 +28,12 @@ TABLES = {
     "payment_callbacks": "external_id",
     "payment_confirmations": "external_id",
     "payment_anomalies": "external_id",
+    "refunds": "order_id",
     "outbox": "key",
     "inbox": "event_id",
 }
 # What differs between two orders that have the same past, and the time of something that has happened.
+REFUND = re.compile(r'("refund_id": )[0-9]+')
 OWN = ("id", "event_id", "payment_id", "create_time", "update_time", "created_at", "received_at", "due_at")
 
 
@@ -126,6 +128,7 @@ class Stage:
                 told[name] = told[name] is not None
         # The span of a message is a new one each time.
         text = re.sub("(00-[0-9a-f]{32})-[0-9a-f]{16}-00", r"\1", json.dumps({**told, "event": event}, sort_keys=True))
+        text = REFUND.sub(r"\1", text)
         for number, order_id in enumerate(self.orders):
             text = text.replace(str(order_id), f"<{number}>")
         return text

@@ -16,7 +16,7 @@ from paymentfc.model.payment import external_id
 
 from .bench import TRACE, Bench
 from .fakes import FakeXendit
-from .runs import OWN, TABLES
+from .runs import OWN, REFUND, TABLES
 
 T = TypeVar("T")
 
@@ -181,6 +181,7 @@ class Scene:
         # The trace of the order, and others, which are new ones each time.
         known = json.dumps(told, sort_keys=True).replace(TRACE[:35], "<trace>")
         text = re.sub("(<trace>|00-[0-9a-f]{32})-[0-9a-f]{16}-0.", _trace, known)
+        text = REFUND.sub(r"\1", text)
         for number, order_id in enumerate(self.orders):
             text = text.replace(str(order_id), f"<{number}>")
         return text

@@ -78,6 +78,14 @@ async def test_what_came_before_the_payment_is_shown_without_one_and_an_unknown_
     await ask(f"/orders/{bench.new_id()}", 404)
 
 
+async def test_an_order_whose_money_came_for_nothing_shows_what_is_to_be_given_back(bench: Bench, ask: Any) -> None:
+    payment = await bench.invoiced()
+    await bench.callback(payment)
+    await bench.rejected(payment.order_id)
+    [refund] = (await ask(f"/orders/{payment.order_id}"))["refunds"]
+    assert (refund["amount"], refund["status"], refund["cause"]) == (150000, "DUE", "stock_rejected")
+
+
 async def test_a_payment_is_found_by_its_invoice_and_by_its_external_id(bench: Bench, ask: Any) -> None:
     payment = await bench.invoiced()
     wanted = await ask(f"/orders/{payment.order_id}")

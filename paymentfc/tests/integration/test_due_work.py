@@ -13,7 +13,7 @@ from paymentfc import due_work
 from paymentfc.claim_loop import ClaimLoop
 from paymentfc.config import Settings
 from paymentfc.due_work import DueWork
-from paymentfc.repository import audit, closings
+from paymentfc.repository import audit, closings, refund_work
 from paymentfc.repository.closings import Step
 from paymentfc.repository.due import _DUE, Due, due
 from testkit import eventually
@@ -30,6 +30,7 @@ CLAIMS: dict[str, Callable[[Bench], Claim]] = {
     "confirmations": lambda bench: bench.confirmations.claim,
     "closings": lambda bench: bench.checks.claim_closings,
     "audit": lambda bench: lambda limit: audit.due(bench.db, limit),
+    "refunds": lambda bench: lambda limit: refund_work.claim(bench.db, limit, 30),
 }
 # A lease is longer.
 LEASED_S = 25
@@ -37,11 +38,12 @@ INDEXES = (
     *(f"ix_payment_requests_{name}" for name in ("new", "again")),
     *(f"ix_payments_{name}" for name in ("sweep_first", "sweep_again", "check_first", "check_again")),
     *("ix_payment_confirmations_due", "ix_invoice_closings_due", "ix_audit_outbox_due"),
+    *("ix_refunds_due", "ix_refunds_status"),
 )
 
 
 async def _look(bench: Bench) -> Due:
-    return await due(bench.db, bench.settings.scheduler_status_min_age_s)
+    return await due(bench.db, bench.settings.scheduler_status_min_age_s, automatic_refunds=False)
 
 
 async def _make(bench: Bench, kind: str) -> None:
@@ -58,6 +60,10 @@ async def _make(bench: Bench, kind: str) -> None:
         await bench.execute("UPDATE payments SET invoice_time = now() - interval '2 min'")
     elif kind == "confirmations":
         await bench.receive(bench.about(payment))
+    elif kind == "refunds":
+        await bench.callback(payment)
+        await bench.rejected(payment.order_id)
+        await bench.execute("UPDATE refunds SET status = 'REQUESTED'")
     elif kind == "closings":
         async with bench.db.transaction() as tx:
             await closings.add(tx, payment, "i1", Step.EXPIRE)
@@ -96,7 +102,7 @@ async def test_each_kind_is_read_along_the_index_of_its_claim(bench: Bench) -> N
     """So that a look does not become dearer with what waits for its time."""
     async with bench.db.transaction() as tx:
         await tx.driver().execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        rows = await tx.driver().fetch(f"EXPLAIN {_DUE.replace('$1', '60')}")
+        rows = await tx.driver().fetch(f"EXPLAIN {_DUE.replace('$1', '60').replace('$2', 'true')}")
     plan = "\n".join(str(row[0]) for row in rows)
     assert [name for name in INDEXES if name not in plan] == []
     assert "Seq Scan" not in plan
@@ -150,12 +156,12 @@ async def test_a_database_that_is_away_is_waited_for(bench: Bench, monkeypatch: 
     monkeypatch.setattr(due_work, "REST_LOOK_S", 0.05)
     calls = 0
 
-    async def failing(db: Database, min_age_s: float) -> Due:
+    async def failing(db: Database, min_age_s: float, *, automatic_refunds: bool) -> Due:
         nonlocal calls
         calls += 1
         if calls < 3:
             raise ConnectionRefusedError
-        return await due(db, min_age_s)
+        return await due(db, min_age_s, automatic_refunds=automatic_refunds)
 
     monkeypatch.setattr(due_work, "due", failing)
     async with _watching(bench) as work:
@@ -201,11 +207,11 @@ async def test_a_service_that_has_worked_looks_again_before_the_interval_of_one_
 async def test_a_look_that_takes_too_long_leaves_each_loop_to_ask_for_its_own_work(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def slow(_db: Database, _min_age_s: float) -> Due:
+    async def slow(_db: Database, _min_age_s: float, *, automatic_refunds: bool) -> Due:
         raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
 
     monkeypatch.setattr(due_work, "due", slow)
     async with _watching(bench) as work:
         queues = [queue for queue in vars(work).values() if isinstance(queue, due_work.Queue)]
-        assert len(queues) == 7
+        assert len(queues) == 8
         await eventually(lambda: all(queue.wake.is_set() for queue in queues))

@@ -53,11 +53,16 @@ class News:
         """The status that an open payment takes; None for no change."""
         if self.channel in ENDS:
             return Status.FAILED
-        if self.channel == "sweep" and not self.fits and self.status in PAID_WORDS:
+        if self.is_wrong_money_at_the_end:
             return Status.FAILED
         if self.twin or not (self.fits or (self.channel, self.status) == ("sweep", "EXPIRED")):
             return None
         return Status.PAID if self.status in PAID_WORDS else Status.EXPIRED if self.status == "EXPIRED" else None
+
+    @property
+    def is_wrong_money_at_the_end(self) -> bool:
+        """Whether a sweep finds money that can't pay the order."""
+        return self.channel == "sweep" and not self.fits and self.status in PAID_WORDS
 
     @property
     def anomalies(self) -> set[str]:
@@ -174,6 +179,9 @@ async def test_an_invoiced_payment_ends_as_the_first_news_says_and_every_other_c
     assert await anomalies(bench, number) == sorted(expected)
 
     failures = ["payment.failed"] if found.status is Status.EXPIRED or found.reason == "amount_mismatch" else []
+    wrong = {f"amount:{news.amount} {news.currency}" for news in told if news.is_wrong_money_at_the_end}
+    sources = [row["source"] for row in await bench.rows("SELECT source FROM refunds WHERE order_id = $1", number)]
+    assert sorted(sources) == sorted([*wrong, *(["taken"] if refund else [])])
     assert found.reason not in ENDS.values() or found.reason in {ENDS.get(news.channel) for news in told}
     assert await topics(bench, number) == failures + (["payment.success"] if paid else [])
     moves = [

@@ -22,7 +22,7 @@ async def test_a_message_that_was_applied_registers_nothing_again(bench: Bench) 
     applied = message("order.created", order_id)
     for _ in range(2):
         await bench.register(applied, order)
-        await bench.execute("TRUNCATE payments, payment_requests, payment_anomalies, invoice_closings")
+        await bench.execute("TRUNCATE payments, payment_requests, payment_anomalies, invoice_closings, refunds")
     assert await bench.audits(order_id) == ["payment.created"]
 
 

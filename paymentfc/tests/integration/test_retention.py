@@ -105,3 +105,21 @@ async def test_old_closed_payments_lose_what_they_hold_of_a_person_and_open_ones
     assert [row["user_email"] for row in rows] == [None, None, None, "a@b.c", "a@b.c"]
     assert [row["shipping_address"] == "erased" for row in rows] == [True, True, True, False, False]
     assert {row["amount"] for row in rows} == {made[0].amount}
+
+
+async def test_bodies_of_refund_callbacks_go_and_what_they_say_of_money_stays(bench: Bench) -> None:
+    add = """
+    INSERT INTO refund_callbacks (gateway_id, reference_id, status, amount, currency, body, create_time)
+    VALUES ($1, 'refund-1', 'SUCCEEDED', '1', 'IDR', '{}', now() - $2 * interval '1 day')
+    """
+    for name, days in (("old", 91), ("older", 400), ("oldest", 900), ("young", 89)):
+        await bench.execute(add, name, days)
+    await purge(bench)
+    rows = await bench.rows("SELECT gateway_id, body, amount FROM refund_callbacks ORDER BY id")
+    assert [(row["gateway_id"], row["body"]) for row in rows] == [
+        ("old", ""),
+        ("older", ""),
+        ("oldest", ""),
+        ("young", "{}"),
+    ]
+    assert {row["amount"] for row in rows} == {"1"}

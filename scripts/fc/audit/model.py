@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from fc.audit.log_model import AuditEntry, ChainHead
+from fc.audit.refund_model import GivenBack, Refund
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,7 @@ class Dossier:
     anomalies: list[Anomaly] = field(default_factory=list)
     confirmations: list[Confirmation] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    refunds: list[Refund] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     payment_events: list[Event] = field(default_factory=list)
     undelivered: list[AuditEntry] = field(default_factory=list)
@@ -227,6 +229,7 @@ class Dossier:
     audit: list[AuditEntry] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
+    given_back: list[GivenBack] = field(default_factory=list)
     in_flight: bool = False  # a committed message of this order has yet to be applied
 
     @property

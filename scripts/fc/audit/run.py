@@ -20,7 +20,7 @@ from fc.audit.reading.broker import Broker, Scan
 from fc.audit.reading.enrich import Enricher
 from fc.audit.reading.merge import Stream, batched, in_batches, streams_of
 from fc.audit.reading.messages import message_faults
-from fc.audit.reading.queries import CHAINED_SINCE, COUNT_ORDERS
+from fc.audit.reading.queries import CHAINED_SINCE, COUNT_ORDERS, REFUNDED_SINCE
 from fc.audit.reading.spill import Spill
 from fc.audit.reading.xendit import Gateway, gateway_at
 from fc.audit.report import Finding, Report
@@ -130,6 +130,8 @@ class _Audit:
             context.read, context.kept_since = frozenset(self._read), scan.kept_since
             [row] = await snapshot.fetch("paymentfc", CHAINED_SINCE)
             context.chained_since = row["moment"]
+            [row] = await snapshot.fetch("paymentfc", REFUNDED_SINCE)
+            context.refunded_since = row["moment"]
             await self._check_statements(snapshot, context)
             await self._check_orders(snapshot, spill, context)
             await self._check_messages(snapshot, spill, scan, context)
@@ -192,3 +194,6 @@ async def _add_invoices(gateway: Gateway, batch: Sequence[Dossier]) -> None:
         dossier = by_order[invoice.order_id]
         if Enricher.is_of(invoice, dossier):
             dossier.invoices.append(invoice)
+    for dossier in batch:
+        for invoice_id in {refund.invoice_id for refund in dossier.refunds}:
+            dossier.given_back += await gateway.given_back(invoice_id)

@@ -1,1 +1,1 @@
-"""Seed data, a client for customers and operators, and the five stories of `fc demo`."""
+"""Seed data, a client for customers and operators, and the six stories of `fc demo`."""

@@ -74,8 +74,7 @@ class Customer:
     async def cancel(self, order_id: int) -> None:
         """Cancel an order. Raises HTTPStatusError for a refusal."""
         url = f"{self._urls['orderfc']}/v1/orders/{order_id}/cancel"
-        answer = await self._client.post(url, headers=self.headers, json={"reason": "ordered by mistake"})
-        answer.raise_for_status()
+        (await self._client.post(url, headers=self.headers, json={"reason": "by mistake"})).raise_for_status()
 
     async def payment(self, order_id: int) -> dict[str, Any]:
         """Return the payment of an order; an empty dictionary before it exists."""
@@ -109,6 +108,15 @@ class Customer:
             return payment if payment.get("status") == status else None
 
         return dict(await poll(reached, f"payment of order {order_id} {status}"))
+
+    async def wait_refund(self, order_id: int, status: str) -> dict[str, Any]:
+        """Wait until the payment of the order shows a refund of this status, and return that."""
+
+        async def reached() -> dict[str, Any] | None:
+            refund = (await self.payment(order_id)).get("refund") or {}
+            return refund if refund.get("status") == status else None
+
+        return dict(await poll(reached, f"refund of order {order_id} {status}"))
 
 
 class Shop:
@@ -171,11 +179,32 @@ class Shop:
         answer.raise_for_status()
 
     async def _provider(self, invoice_id: str, action: str, body: dict[str, Any] | None = None) -> None:
-        answer = await self._client.post(f"{self._urls['xendit']}/_sim/invoices/{invoice_id}/{action}", json=body or {})
-        answer.raise_for_status()
+        url = f"{self._urls['xendit']}/_sim/invoices/{invoice_id}/{action}"
+        (await self._client.post(url, json=body or {})).raise_for_status()
 
     async def pay(self, invoice_id: str) -> None:
         await self._provider(invoice_id, "pay")
+
+    async def pay_late(self, invoice_id: str) -> None:
+        """Pay an invoice that has expired."""
+        await self._provider(invoice_id, "pay", {"after_expiry": True})
+
+    async def refund_of(self, order_id: int) -> dict[str, Any]:
+        """Wait until an order has a refund, and return it as administrators see it."""
+        self._admin = admin = self._admin or await self.login("admin")
+        url = f"{self._urls['paymentfc']}/v1/payments/refunds?order_id={order_id}"
+
+        async def listed() -> dict[str, Any] | None:
+            answer = await self._client.get(url, headers=admin.headers)
+            return next(iter(answer.raise_for_status().json()["items"]), None)
+
+        return dict(await poll(listed, f"refund of order {order_id}"))
+
+    async def approve(self, refund_id: int) -> None:
+        """Have the provider give money back."""
+        self._admin = self._admin or await self.login("admin")
+        url = f"{self._urls['paymentfc']}/v1/payments/refunds/{refund_id}/approve"
+        (await self._client.post(url, headers=self._admin.headers)).raise_for_status()
 
     async def expire(self, invoice_id: str) -> None:
         await self._provider(invoice_id, "expire")
@@ -207,10 +236,9 @@ class Shop:
         """Wait until no invoice of the order is PENDING at the provider; return how many are after 10 s."""
 
         async def pending() -> list[Any]:
-            answer = await self._client.get(f"{self._urls['xendit']}/_sim/invoices")
-            answer.raise_for_status()
-            name = f"order-{order_id}"
-            return [item for item in answer.json() if item["external_id"] == name and item["status"] == "PENDING"]
+            query = {"external_id": f"order-{order_id}", "status": "PENDING"}
+            answer = await self._client.get(f"{self._urls['xendit']}/_sim/invoices", params=query)
+            return list(answer.raise_for_status().json())
 
         async def none_left() -> bool:
             return not await pending()

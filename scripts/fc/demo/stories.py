@@ -1,4 +1,4 @@
-"""`fc demo`: five stories on the running stack, each with its checks; the last one measures how long orders take."""
+"""`fc demo`: six stories on the running stack, each with its checks; the last one measures how long orders take."""
 
 import asyncio
 import statistics
@@ -143,6 +143,28 @@ async def deliver_webhook_thrice(story: Story, shop: Shop, alice: Customer, _bob
     story.check(left == product["stock"] - 1, "one unit left the stock", left)
 
 
+async def pay_too_late(story: Story, shop: Shop, alice: Customer, _bob: Customer) -> None:
+    """Money arrives for an order that its customer has cancelled, and is given back."""
+    product = await shop.product("Ceramic Mug")
+    order = await alice.checkout(product, 1)
+    payment = await alice.invoice(order)
+    await alice.cancel(order)
+    await alice.wait_payment(order, "FAILED")
+    story.say(f"order {order} is cancelled: its payment is closed, its stock returned")
+    await shop.live_invoices(order)
+    await shop.pay_late(payment["invoice_id"])
+    story.say("the money arrives all the same, too late")
+    await alice.wait_status(order, "failed")
+    due = await shop.refund_of(order)
+    story.check(
+        due["status"] == "DUE", f"order {order} is failed, and {due['amount']:,} {due['currency']} are due", due
+    )
+    await shop.approve(due["id"])
+    story.say("an administrator approves the refund, and the provider pays the money back")
+    given = await alice.wait_refund(order, "SUCCEEDED")
+    story.check(given["amount"] == payment["amount"], "the customer has all of the money again", given)
+
+
 async def measure_orders(story: Story, shop: Shop, _alice: Customer, _bob: Customer) -> None:
     """Measure twenty orders from checkout to completed, each paid as soon as its invoice exists.
 
@@ -169,6 +191,7 @@ STORIES: list[tuple[str, Scene]] = [
     ("A payment expires, the order is compensated", expire_and_compensate),
     ("Two customers race for the last unit", race_for_last_unit),
     ("A webhook is delivered three times", deliver_webhook_thrice),
+    ("An order is paid too late and refunded", pay_too_late),
     ("How long an order takes", measure_orders),
 ]
 

@@ -36,10 +36,15 @@ SELECT invoice_id, external_id, looks, last_error, due_at, create_time FROM paym
 # Money of a wrong amount holds its order until it is closed, also when the anomaly is resolved.
 _ANOMALIES = """
 SELECT a.id, a.order_id, a.external_id, a.kind, a.expected, a.received, a.create_time, a.action,
-  p.status = 'PENDING' AND a.paid AS holds, p.expires_at
+  p.status = 'PENDING' AND a.paid AS holds, p.expires_at,
+  EXISTS (SELECT FROM refunds r WHERE r.payment_id = a.payment_id) AS has_refund
 FROM payment_anomalies a LEFT JOIN payments p ON p.invoice_id = a.invoice_id
 WHERE a.resolved_at IS NULL
   OR a.kind IN ('amount_mismatch', 'currency_mismatch') AND a.paid AND p.status = 'PENDING' ORDER BY a.id
+"""
+_REFUNDS = """
+SELECT id, order_id, cause, amount, currency, status, failure_code, last_error, due_at, requested_at, create_time
+FROM refunds WHERE status IN ('DUE', 'REQUESTED', 'FAILED', 'MANUAL') ORDER BY id
 """
 _CLOSINGS = """
 SELECT invoice_id, external_id, attempts, last_error, due_at, create_time FROM invoice_closings
@@ -63,6 +68,7 @@ class Facts:
     callbacks: list[Record] = field(default_factory=list)
     confirmations: list[Record] = field(default_factory=list)
     anomalies: list[Record] = field(default_factory=list)
+    refunds: list[Record] = field(default_factory=list)
     closings: list[Record] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     unread: str | None = None
@@ -86,6 +92,7 @@ async def gather(sources: Sources) -> Facts:
             facts.callbacks = await snapshot.fetch("paymentfc", _CALLBACKS)
             facts.confirmations = await snapshot.fetch("paymentfc", _CONFIRMATIONS)
             facts.anomalies = await snapshot.fetch("paymentfc", _ANOMALIES)
+            facts.refunds = await snapshot.fetch("paymentfc", _REFUNDS)
             facts.closings = await snapshot.fetch("paymentfc", _CLOSINGS)
             facts.letters = await _not_applied(snapshot, letters)
     return facts

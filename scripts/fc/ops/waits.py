@@ -103,8 +103,12 @@ def _payment_side(facts: Facts) -> Iterator[Wait]:
         because += f": {row['last_error']}" if row["last_error"] else ""
         act = f"compare with Xendit; next look {moment(row['due_at'])}; fc logs paymentfc"
         yield Wait(order_of(row), Step.WEBHOOK, row["create_time"], because, act)
+    for row in facts.refunds:
+        yield _refund(row)
     for row in facts.anomalies:
-        yield _anomaly(row)
+        # Money for nothing is waited for as its refund.
+        if not (row["has_refund"] and _is_refund(row)):
+            yield _anomaly(row)
     for row in facts.closings:
         because = (
             f"invoice {row['invoice_id']} of a finished order is not expired at Xendit yet, {row['attempts']} tries"
@@ -113,8 +117,27 @@ def _payment_side(facts: Facts) -> Iterator[Wait]:
         yield Wait(order_of(row), Step.CLOSING, row["create_time"], because, "fc logs paymentfc; is Xendit up?")
 
 
+def _refund(row: Record) -> Wait:
+    because = f"{row['amount']:f} {row['currency']} are to be given back: {row['cause']}"
+    url = f"POST /v1/payments/refunds/{row['id']}"
+    if row["status"] == "REQUESTED":
+        because += "; Xendit is asked" + (f": {row['last_error']}" if row["last_error"] else "")
+        act = f"nothing: looked at again {moment(row['due_at'])}; fc logs paymentfc"
+        return Wait(row["order_id"], Step.REFUND, row["requested_at"], because, act)
+    if row["status"] == "DUE":
+        act = f"{url}/approve sends it; or give it back by hand, then {url}/settle"
+    else:
+        because += f"; Xendit has not: {row['failure_code']}"
+        act = f"give it back by hand, then {url}/settle"
+    return Wait(row["order_id"], Step.REFUND, row["create_time"], because, act)
+
+
+def _is_refund(row: Record) -> bool:
+    return row["kind"] in REFUNDS or row["action"] == "close"
+
+
 def _anomaly(row: Record) -> Wait:
-    refund = row["kind"] in REFUNDS or row["action"] == "close"
+    refund = _is_refund(row)
     because = f"{row['kind']}: expected {row['expected']}, received {row['received']}"
     resolve = f"POST /v1/payments/anomalies/{row['id']}/resolve"
     act = f"refund it at Xendit, then {resolve}" if refund else f"compare with Xendit, then {resolve}"

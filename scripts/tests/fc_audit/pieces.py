@@ -12,6 +12,7 @@ from chassis.ids import uuid7
 from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.model import Invoice
 from fc.audit.reading.mongo import entry_hash
+from fc.audit.refund_model import GivenBack
 from fc.audit.rules.audit_chain import FIRST
 from fc.platform.topics import event_identity
 
@@ -44,6 +45,7 @@ class Sample:
     rows: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
     documents: list[Row] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
+    given_back: list[GivenBack] = field(default_factory=list)
     off_topic: set[UUID] = field(default_factory=set)
     sent_keys: dict[UUID, str] = field(default_factory=dict)
     """What an event was sent with in place of its own key."""
@@ -144,6 +146,29 @@ def anomaly_of(made: Sample, kind: str) -> Row:
         "currency": "IDR",
         "resolved_at": then,
         "create_time": then,
+    }
+
+
+def refund_of(made: Sample, source: str = "taken", cause: str = "paid_after_close") -> Row:
+    """Make the refund of a money that a person has given back."""
+    # In the transaction that recorded the anomaly.
+    then = made.at + timedelta(seconds=3)
+    return {
+        "id": made.order_id,
+        "order_id": made.order_id,
+        "payment_id": made.order_id,
+        "invoice_id": made.invoice_id,
+        "amount": TOTAL,
+        "currency": "IDR",
+        "cause": cause,
+        "source": source,
+        "status": "SETTLED",
+        "requested_at": None,
+        "succeeded_at": None,
+        "due_at": then,
+        "settled_at": then,
+        "create_time": then,
+        "update_time": then,
     }
 
 

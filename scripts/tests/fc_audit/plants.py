@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from .forgeries import FORGERIES
 from .pieces import TOTAL
+from .refund_plants import REFUNDS
 from .spoil import (
     Plant,
     again,
@@ -114,7 +115,10 @@ PLANTS = {
         ("late_payment", "refund_recorded", "invoice_paid", "callback_anomaly"), "expired, then paid", no_anomaly
     ),
     "an anomaly without late money": Plant(
-        ("late_payment", "order_payment", "event_success"), "expired, then paid", None, payment("late_paid_at = NULL")
+        ("late_payment", "order_payment", "event_success", "refund_excess"),
+        "expired, then paid",
+        None,
+        payment("late_paid_at = NULL"),
     ),
     "a failed order that nobody refunds": Plant(("refund_recorded",), "paid, then rejected", no_anomaly),
     "a forgotten callback": Plant(("callback_applied",), "open", forgotten_callback),
@@ -229,4 +233,5 @@ PLANTS = {
     ),
     "an entry that never reached the audit log": Plant(("audit_delivered",), "paid", undelivered),
     **FORGERIES,
+    **REFUNDS,
 }

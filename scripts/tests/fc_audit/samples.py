@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from chassis.ids import uuid7
 
-from .pieces import LINES, TOTAL, USER, Ending, Row, Sample, anomaly_of, callback_of, invoice_of
+from .pieces import LINES, TOTAL, USER, Ending, Row, Sample, anomaly_of, callback_of, invoice_of, refund_of
 
 STATUS = {"paid": 2, "payment_failed": 3, "stock_rejected": 3, "customer": 3}
 
@@ -211,3 +211,6 @@ def _anomaly(made: Sample) -> None:
     if made.refund_due:
         made.audit("payment.anomaly", 3, kind="paid_after_close", invoice_id=made.invoice_id)
         made.add("paymentfc", "payment_anomalies", **anomaly_of(made, "paid_after_close"))
+        for step in ("refund.due", "refund.settled"):
+            made.audit(step, 4)
+        made.add("paymentfc", "refunds", **refund_of(made))

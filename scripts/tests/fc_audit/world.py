@@ -17,6 +17,7 @@ from chassis.kafka.topics import ensure_topics
 from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.model import Invoice
 from fc.audit.reading.mongo import COLLECTION, DATABASE
+from fc.audit.refund_model import GivenBack
 from fc.audit.report import Report
 from fc.audit.run import run_audit
 from fc.audit.watch import Watch
@@ -41,6 +42,7 @@ class FakeXendit:
 
     def __init__(self) -> None:
         self.held: list[Invoice] = []
+        self.refunds: dict[str, list[GivenBack]] = {}
         self.error: Exception | None = None
         self.asked: list[int] = []
 
@@ -52,6 +54,9 @@ class FakeXendit:
             raise self.error
         self.asked += order_ids
         return [invoice for invoice in self.held if invoice.order_id in set(order_ids)]
+
+    async def given_back(self, invoice_id: str) -> list[GivenBack]:
+        return self.refunds.get(invoice_id, [])
 
     def invoiced(self) -> Iterator[list[tuple[int]]]:
         ids = sorted({invoice.order_id for invoice in self.held})
@@ -88,6 +93,7 @@ class World:
                 records = [tuple(row.values()) for row in rows if tuple(row) == columns]
                 await self.connections[service].copy_records_to_table(table, records=records, columns=columns)
         await self.balance()
+        self.xendit.refunds |= {made.invoice_id: made.given_back for made in samples}
         self.xendit.held += [invoice for made in samples for invoice in made.invoices]
         await self._audit([document for made in samples for document in made.documents])
         if self.sources.kafka:

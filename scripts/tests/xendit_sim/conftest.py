@@ -203,10 +203,10 @@ async def merchants() -> AsyncIterator[tuple[str, dict[str, Merchant]]]:
 
 @pytest.fixture
 def merchant(merchants: tuple[str, dict[str, Merchant]]) -> Merchant:
-    """A merchant of the test's own that takes callbacks over real HTTP."""
+    """A merchant of the test's own that takes callbacks over real HTTP; those of refunds go to the newest."""
     url, found = merchants
     path = f"/webhook/{len(found)}"
-    found[path] = Merchant(url + path)
+    found[path] = found["/webhook/refund-webhook"] = Merchant(url + path)
     return found[path]
 
 

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 import xendit_sim
-from xendit_sim import control, page
+from xendit_sim import control, page, refund_api
 from xendit_sim.config import Settings
 from xendit_sim.faults import Faults
 
@@ -46,6 +46,9 @@ def test_every_control_route_has_an_example() -> None:
     paths = {route.path for route in control.router.routes if isinstance(route, APIRoute)}
     assert len(paths) == 9
     assert {path for path in paths if f"$SIM{path}".replace("{invoice_id}", "$ID") not in README} == set()
+    paths = {route.path for route in refund_api.router.routes if isinstance(route, APIRoute)}
+    assert len(paths) == 3
+    assert {path for path in paths if f"$SIM{path}".replace("{refund_id}", "$REFUND") not in README} == set()
 
 
 def test_every_button_is_described() -> None:

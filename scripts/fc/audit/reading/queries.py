@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fc.audit import log_model, model
+from fc.audit import log_model, model, refund_model
 
 
 def _order_in(column: str) -> str:
@@ -113,6 +113,14 @@ QUERIES = (
         "SELECT p.order_id, c.invoice_id, c.step, c.last_error, c.due_at, c.done_at, c.create_time"
         " FROM invoice_closings c JOIN payments p ON p.id = c.payment_id ORDER BY p.order_id",
     ),
+    Query(
+        "paymentfc",
+        "refunds",
+        refund_model.Refund,
+        "SELECT order_id, id, invoice_id, cause, source, amount, currency, status, failure_code, last_error, due_at,"
+        " requested_at, succeeded_at, failed_at, settled_at, create_time, update_time"
+        " FROM refunds ORDER BY order_id, id",
+    ),
     Query("paymentfc", "payment_events", model.Event, _EVENTS),
     Query(
         "paymentfc",
@@ -130,6 +138,7 @@ QUERIES = (
 )
 
 CHAINED_SINCE = "SELECT min(create_time) AS moment FROM audit_heads"
+REFUNDED_SINCE = "SELECT min(create_time) AS moment FROM refunds"
 COUNT_ORDERS = "SELECT count(*) FROM orders"
 IN_OUTBOX = "SELECT event_id FROM outbox WHERE event_id = ANY($1::uuid[])"
 RECORDED = "SELECT event_id FROM failed_events WHERE event_id = ANY($1::uuid[])"

@@ -12,6 +12,7 @@ import httpx2
 
 from fc.audit.model import Invoice
 from fc.audit.reading.spill import BATCH, Spill
+from fc.audit.refund_model import GivenBack
 from fc.audit.watch import Watch
 from fc.platform.errors import CouldNotCheck
 from fc.platform.sources import XenditAddress
@@ -31,6 +32,9 @@ class Gateway(Protocol):
 
     async def find(self, order_ids: Sequence[int]) -> list[Invoice]:
         """Return all invoices of these orders. Raises CouldNotCheck."""
+
+    async def given_back(self, invoice_id: str) -> list[GivenBack]:
+        """Return the refunds of an invoice. Raises CouldNotCheck."""
 
     def invoiced(self) -> Iterator[list[tuple[int]]]:
         """Return the ids of all orders with an invoice, ascending, in batches; nothing when they can't be listed."""
@@ -72,16 +76,24 @@ class XenditApi:
             by_order = await asyncio.gather(*(self._of(order_id) for order_id in order_ids))
         return [invoice for invoices in by_order for invoice in invoices]
 
-    async def _of(self, order_id: int) -> list[Invoice]:
+    async def given_back(self, invoice_id: str) -> list[GivenBack]:
+        """Look up the refunds of an invoice."""
+        async with _failures():
+            answer = await self._get("/refunds", invoice_id=invoice_id, limit=100)
+            listed = _numbers(answer.content)["data"]
+        return [given_back_of(body) for body in listed if body.get("invoice_id") == invoice_id]
+
+    async def _get(self, path: str, **query: str | int) -> httpx2.Response:
         async with self._slots:
             for _ in range(TRIES):
-                answer = await self._client.get(
-                    "/v2/invoices", params={"external_id": f"order-{order_id}", "limit": 100}
-                )
+                answer = await self._client.get(path, params=query)
                 if answer.status_code != 429:
                     break
                 await asyncio.sleep(min(float(answer.headers.get("Rate-Limit-Reset", 1)), MAX_WAIT_S))
-        answer.raise_for_status()
+        return answer.raise_for_status()
+
+    async def _of(self, order_id: int) -> list[Invoice]:
+        answer = await self._get("/v2/invoices", external_id=f"order-{order_id}", limit=100)
         # The filter is applied again here: a wrong one would give an order the invoices of another.
         return [invoice for invoice in map(invoice_of, _parsed(answer.content)) if invoice.order_id == order_id]
 
@@ -121,6 +133,12 @@ class XenditSimulator:
         """Look them up in the temporary file."""
         return self._spill.invoices(sorted(order_ids))
 
+    async def given_back(self, invoice_id: str) -> list[GivenBack]:
+        """Ask for the refunds of an invoice."""
+        async with _failures():
+            answer = (await self._client.get("/_sim/refunds", params={"invoice_id": invoice_id})).raise_for_status()
+            return [given_back_of(body) for body in _numbers(answer.content)]
+
     def invoiced(self) -> Iterator[list[tuple[int]]]:
         """Return every order with an invoice at the simulator."""
         return self._spill.invoiced()
@@ -149,8 +167,18 @@ async def _elements(chunks: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]
         raise ValueError("the list of invoices ends in the middle")
 
 
+def _numbers(content: bytes) -> Any:
+    return json.loads(content, parse_float=Decimal, parse_int=Decimal)
+
+
+def given_back_of(body: dict[str, Any]) -> GivenBack:
+    """Read one refund; its numbers must be Decimal."""
+    money = Decimal(body["amount"]), body.get("currency") or ""
+    return GivenBack(body["id"], body.get("reference_id"), *money, body["status"])
+
+
 def _parsed(content: bytes) -> list[dict[str, Any]]:
-    invoices = json.loads(content, parse_float=Decimal, parse_int=Decimal)
+    invoices = _numbers(content)
     if not isinstance(invoices, list):
         raise ValueError("the list of invoices is not a list")
     return invoices

@@ -29,6 +29,11 @@ def _expected(dossier: Dossier, payment: Payment) -> dict[str, int]:
         "payment.expired": int(payment.status == "EXPIRED"),
         "payment.failed": int(payment.status == "FAILED"),
         "payment.retried": payment.retry_count,
+        "refund.due": len(dossier.refunds),
+        **{
+            f"refund.{step}": sum(getattr(item, f"{step}_at") is not None for item in dossier.refunds)
+            for step in ("requested", "succeeded", "failed", "settled")
+        },
         ANOMALY: len(dossier.anomalies),
     }
 

@@ -79,6 +79,8 @@ class Context:
     reused: set[UUID] = field(default_factory=set)
     chained_since: datetime | None = None
     """The time since which each entry of the audit log belongs to a chain; None before the first."""
+    refunded_since: datetime | None = None
+    """The time since which money for nothing has a refund; None before the first."""
     unrecorded: set[UUID] = field(default_factory=set)
     """Parked events of paymentfc that `failed_events` does not have."""
 

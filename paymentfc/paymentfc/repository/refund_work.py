@@ -1,0 +1,93 @@
+"""The work on the rows of `refunds`: those to be sent or looked at, claimed with a lease, and Xendit's callbacks."""
+
+from chassis.db.database import Database, Tx
+from paymentfc.model.callback import amount_text
+from paymentfc.model.refund import Cause, Refund, RefundCallback, RefundStatus
+from paymentfc.repository.refunds import FIELDS
+
+# A further payment stands on the word of a callback: Xendit shows one payment of an invoice.
+AUTOMATIC = f"status = 'DUE' AND cause <> '{Cause.PAID_TWICE}'"
+WORK = "status = 'REQUESTED'"
+_AUTOMATIC = f"SELECT order_id, id FROM refunds WHERE {AUTOMATIC} ORDER BY id LIMIT $1"
+_REQUEST = """
+UPDATE refunds SET status = 'REQUESTED', requested_at = now(), due_at = now(), update_time = now()
+WHERE id = $1 AND status = 'DUE' RETURNING true
+"""
+# The most that one claim takes, and ARRAY: see closings.py and requests.py.
+_MOST = 64
+_CLAIM = f"""
+WITH due AS MATERIALIZED (
+  SELECT * FROM (
+    SELECT id AS due_id FROM refunds WHERE {WORK} AND due_at <= now()
+    ORDER BY due_at LIMIT {_MOST} FOR UPDATE SKIP LOCKED) AS first LIMIT $1)
+UPDATE refunds SET due_at = now() + $2 * interval '1 second', attempts = attempts + 1
+FROM due WHERE id = due_id
+RETURNING {FIELDS}
+"""
+# The end is Xendit's own word, whoever brings it first. `due_at` is the end of the lease, and its name: another claim,
+# or a callback, changes it.
+_FINISH = f"""
+UPDATE refunds SET status = $2, failure_code = $3, gateway_id = coalesce(gateway_id, $4), last_error = NULL,
+  succeeded_at = CASE WHEN $2 = 'SUCCEEDED' THEN now() END, failed_at = CASE WHEN $2 <> 'SUCCEEDED' THEN now() END,
+  update_time = now()
+WHERE id = $1 AND {WORK} RETURNING true
+"""
+_KEEP_PENDING = f"""
+UPDATE refunds SET gateway_id = coalesce(gateway_id, $3), due_at = now() + $4 * interval '1 second', last_error = NULL,
+  update_time = now()
+WHERE id = $1 AND {WORK} AND due_at = $2
+"""
+_POSTPONE = f"""
+UPDATE refunds SET due_at = now() + $3 * interval '1 second', last_error = left($4, 500) WHERE id = $1 AND {WORK}
+  AND due_at = $2
+"""
+_LOOK_NOW = f"UPDATE refunds SET due_at = now() WHERE id = $1 AND {WORK} RETURNING true"
+_ADD_CALLBACK = """
+INSERT INTO refund_callbacks (gateway_id, reference_id, status, amount, currency, body, webhook_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (gateway_id, reference_id, status, amount, currency)
+DO UPDATE SET deliveries = refund_callbacks.deliveries + 1
+"""
+
+
+async def automatic(db: Database, limit: int) -> list[tuple[int, int]]:
+    """Return (order id, refund id) of refunds that are sent without an administrator."""
+    async with db.driver() as connection:
+        return [(row["order_id"], row["id"]) for row in await connection.fetch(_AUTOMATIC, limit)]
+
+
+async def request(tx: Tx, refund_id: int) -> bool:
+    """Have a refund sent; False when it is not due any more."""
+    return bool(await tx.driver().fetchval(_REQUEST, refund_id))
+
+
+async def claim(db: Database, limit: int, lease_s: float) -> list[Refund]:
+    async with db.driver() as connection:
+        return [Refund.of(dict(row)) for row in await connection.fetch(_CLAIM, limit, lease_s)]
+
+
+async def finish(tx: Tx, refund: Refund, status: RefundStatus, code: str | None, gateway_id: str | None) -> bool:
+    """Store the end of a refund; False when another has."""
+    return bool(await tx.driver().fetchval(_FINISH, refund.id, status.value, code, gateway_id))
+
+
+async def keep_pending(db: Database, refund: Refund, gateway_id: str, wait_s: float) -> None:
+    async with db.driver() as connection:
+        await connection.execute(_KEEP_PENDING, refund.id, refund.due_at, gateway_id, wait_s)
+
+
+async def postpone(db: Database, refund: Refund, wait_s: float, error: str) -> None:
+    async with db.driver() as connection:
+        await connection.execute(_POSTPONE, refund.id, refund.due_at, wait_s, error)
+
+
+async def look_now(tx: Tx, refund_id: int) -> bool:
+    """Have Xendit asked about a refund now; False for one that does not wait for it."""
+    return bool(await tx.driver().fetchval(_LOOK_NOW, refund_id))
+
+
+async def add_callback(tx: Tx, callback: RefundCallback, body: str, webhook_id: str | None) -> None:
+    """Store a callback; a repeated one is only counted."""
+    money = (amount_text(callback.amount), callback.currency)
+    values = (callback.gateway_id, callback.reference or "", callback.status, *money, body, webhook_id)
+    await tx.driver().execute(_ADD_CALLBACK, *values)
