@@ -200,7 +200,7 @@ class Side:
         """Return the addresses that the audit reads."""
         sources = Sources.of_stack(self.layout)
         xendit = XenditAddress(f"http://127.0.0.1:{self.xendit_port}")
-        return Sources(sources.databases, sources.kafka, sources.mongo, xendit)
+        return Sources(sources.databases, sources.kafka, sources.mongo, xendit, sources.redis)
 
     def postgres(self) -> Mapping[str, str]:
         """Return the environment with which PostgreSQL's programs reach the server."""

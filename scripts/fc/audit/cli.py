@@ -1,4 +1,4 @@
-"""`fc audit`: compares the four databases, Kafka, MongoDB and Xendit, order by order."""
+"""`fc audit`: compares the four databases, Kafka, MongoDB, Redis and Xendit, order by order."""
 
 import asyncio
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ from fc.audit.output import errors, print_json, print_report, print_rules, progr
 from fc.audit.patience import Limits
 from fc.audit.report import Finding, Report
 from fc.audit.rules import RULES
-from fc.audit.rules.rule import KAFKA, MONGO, XENDIT
+from fc.audit.rules.rule import KAFKA, MONGO, REDIS, XENDIT
 from fc.audit.run import run_audit
 from fc.platform.errors import CouldNotCheck
 from fc.platform.sources import Sources
@@ -40,7 +40,7 @@ def audit(
     grace: Annotated[float, _seconds("Seconds that a message may be in flight.")] = Limits.grace_s,
     webhook: Annotated[float, _seconds("Seconds until a lost callback is found.")] = Limits.webhook_s,
     stuck: Annotated[float, _seconds("Seconds that due work may wait.")] = Limits.stuck_s,
-    skip: Annotated[list[str] | None, typer.Option(help="Do not read kafka, mongo or xendit.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Do not read kafka, mongo, redis or xendit.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not check this rule.")] = None,
     show: Annotated[int, typer.Option(min=1, help="Number of findings shown per rule.")] = 20,
     file: Annotated[Path | None, _TEXTFILE] = None,
@@ -71,13 +71,14 @@ def audit(
 
 
 def _without(sources: Sources, skip: list[str]) -> Sources:
-    if unknown := sorted(set(skip) - {KAFKA, MONGO, XENDIT}):
-        raise typer.BadParameter(f"--skip takes {KAFKA}, {MONGO} and {XENDIT}, not {', '.join(unknown)}")
+    if unknown := sorted(set(skip) - {KAFKA, MONGO, REDIS, XENDIT}):
+        raise typer.BadParameter(f"--skip takes {KAFKA}, {MONGO}, {REDIS} and {XENDIT}, not {', '.join(unknown)}")
     return Sources(
         sources.databases,
         None if KAFKA in skip else sources.kafka,
         None if MONGO in skip else sources.mongo,
         None if XENDIT in skip else sources.xendit,
+        None if REDIS in skip else sources.redis,
     )
 
 

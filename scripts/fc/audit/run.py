@@ -17,6 +17,7 @@ from fc.audit.patience import Judge, Limits
 from fc.audit.quiesce import quiesce
 from fc.audit.reading import mongo
 from fc.audit.reading.broker import Broker, Scan
+from fc.audit.reading.cache import Cached, cache_faults, read_cache
 from fc.audit.reading.enrich import Enricher
 from fc.audit.reading.merge import Stream, batched, in_batches, streams_of
 from fc.audit.reading.messages import message_faults
@@ -25,7 +26,7 @@ from fc.audit.reading.spill import Spill
 from fc.audit.reading.xendit import Gateway, gateway_at
 from fc.audit.report import Finding, Report
 from fc.audit.rules import RULES
-from fc.audit.rules.rule import KAFKA, MONGO, XENDIT, Context, Fault
+from fc.audit.rules.rule import KAFKA, MONGO, REDIS, XENDIT, Context, Fault
 from fc.audit.watch import Unwatched, Watch
 from fc.platform.errors import CouldNotCheck
 from fc.platform.snapshot import Snapshot, connected
@@ -48,9 +49,9 @@ async def run_audit(
 ) -> Report:
     """Check all rules except those to `ignore` and return the report; nothing is changed anywhere.
 
-    With `quiesce_s` it first waits so long for the platform to rest, and then gives messages no grace. Kafka, MongoDB
-    and Xendit may be missing or fail: the rules that need them are then left out. Raises CouldNotCheck when a database
-    can't be read, or the platform does not come to rest.
+    With `quiesce_s` it first waits so long for the platform to rest, and then gives messages no grace. Kafka, MongoDB,
+    Xendit and Redis may be missing or fail: the rules that need them are then left out. Raises CouldNotCheck when a
+    database can't be read, or the platform does not come to rest.
     """
     began = time.monotonic()
     report = Report(on_finding=on_finding)
@@ -87,9 +88,9 @@ class _Audit:
         self._stuck = timedelta(seconds=limits.stuck_s)
         self._watch = watch
         self._report = report
-        self._read = {name for name in (KAFKA, MONGO, XENDIT) if getattr(sources, name) is not None}
+        self._read = {name for name in (KAFKA, MONGO, XENDIT, REDIS) if getattr(sources, name) is not None}
         self._judge = Judge(report, limits, ignored, self._read)
-        report.skipped = sorted({KAFKA, MONGO, XENDIT} - self._read)
+        report.skipped = sorted({KAFKA, MONGO, XENDIT, REDIS} - self._read)
 
     async def rest(self, limit_s: float) -> None:
         """Wait until the platform rests. Raises CouldNotCheck after `limit_s` seconds."""
@@ -111,14 +112,15 @@ class _Audit:
     async def run(self) -> None:
         """Read everything and check every rule.
 
-        The order of reading matters: the committed offsets of a group are read before its inbox, and a topic is read to
-        its end after the outbox whose events it must hold.
+        The order of reading matters: the committed offsets of a group are read before its inbox, cached products before
+        the products, and a topic is read to its end after the outbox whose events it must hold.
         """
         async with AsyncExitStack() as stack:
             spill = stack.enter_context(closing(Spill()))
             address = self._sources.kafka or ""
             broker = await self._try(KAFKA, lambda: stack.enter_async_context(Broker.opened(address)))
             committed = await self._try(KAFKA, broker.committed) if broker else None
+            cached = await self._try(REDIS, lambda: read_cache(self._sources.redis or ""))
             snapshot = await stack.enter_async_context(Snapshot.taken(self._sources.databases))
             context = Context(snapshot.now, self._stuck, committed=committed or {})
             scan = Scan()
@@ -135,6 +137,7 @@ class _Audit:
             await self._check_statements(snapshot, context)
             await self._check_orders(snapshot, spill, context)
             await self._check_messages(snapshot, spill, scan, context)
+            await self._try(REDIS, lambda: self._check_cache(snapshot, cached or {}, context))
         self._report.rules = sum(self._judge.applies(rule) for rule in RULES.values())
 
     async def _try(self, source: str, read: Callable[[], Awaitable[T]]) -> T | None:
@@ -186,6 +189,10 @@ class _Audit:
             async with self._sessions() as databases:
                 async for code, fault, order_id in message_faults(spill, scan, context, snapshot, databases):
                     self._judge.take(RULES[code], fault, context.now, order_id)
+
+    async def _check_cache(self, snapshot: Snapshot, cached: Cached, context: Context) -> None:
+        async for fault in cache_faults(self._sources.redis or "", cached, snapshot):
+            self._judge.take(RULES["product_cached"], fault, context.now, None)
 
 
 async def _add_invoices(gateway: Gateway, batch: Sequence[Dossier]) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import quote
 
 from fc.platform.snapshot import Address
 from fc.stack import compose
 from fc.stack.layout import ROOT, SERVICES, SIMULATOR, Layout
 from fc.stack.programs import Programs, developer_settings
 from servers.postgres import PASSWORD, app_role
+from servers.redis import PASSWORD as REDIS_PASSWORD
 
 COMPOSE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
 COMPOSE_SPANS = "http://localhost:4318"
@@ -25,13 +27,14 @@ class XenditAddress:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The addresses of the four databases, Kafka, MongoDB, Xendit and of what takes spans; None for one not used."""
+    """The addresses of the databases, Kafka, MongoDB, Xendit, Redis and of what takes spans; None for one not used."""
 
     databases: Mapping[str, Address]
     kafka: str | None = None
     mongo: str | None = None
     xendit: XenditAddress | None = None
     spans: str | None = None
+    redis: str | None = None
 
     @classmethod
     def here(cls) -> Self:
@@ -53,7 +56,9 @@ class Sources:
         if not programs.simulated:
             xendit = XenditAddress(payment["XENDIT_BASE_URL"], payment.get("XENDIT_SECRET_API_KEY", DEVELOPMENT_KEY))
         spans = payment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-        return cls(databases, payment["KAFKA_BROKER"], payment["MONGO_URI"], xendit, spans)
+        product = programs.environment("productfc")
+        redis = _redis(product["REDIS_HOST"], product["REDIS_PORT"], product["REDIS_PASSWORD"])
+        return cls(databases, payment["KAFKA_BROKER"], payment["MONGO_URI"], xendit, spans, redis)
 
     @classmethod
     def of_compose(cls) -> Self:
@@ -68,4 +73,9 @@ class Sources:
         if base_url := settings.get("XENDIT_BASE_URL"):
             xendit = XenditAddress(base_url, settings.get("XENDIT_SECRET_API_KEY", DEVELOPMENT_KEY))
         kafka = ",".join(f"localhost:{layout.port(name)}" for name in compose.brokers(settings))
-        return cls(databases, kafka, f"mongodb://localhost:{layout.port('mongo')}", xendit, COMPOSE_SPANS)
+        redis = _redis("localhost", layout.port("redis"), settings.get("REDIS_PASSWORD", REDIS_PASSWORD))
+        return cls(databases, kafka, f"mongodb://localhost:{layout.port('mongo')}", xendit, COMPOSE_SPANS, redis)
+
+
+def _redis(host: str, port: int | str, password: str) -> str:
+    return f"redis://:{quote(password, safe='')}@{host}:{port}"

@@ -80,7 +80,7 @@ async def test_a_violation_counts_more_than_a_source_that_was_not_read(bare: Wor
 async def test_what_is_not_to_be_read_is_no_failure(bare: World) -> None:
     await bare.store([new_sample(name) for name in ("paid", "expired", "open")])
     report = await bare.audit(replace(bare.sources, xendit=None))
-    assert (report.orders, report.skipped, report.exit_code) == (3, ["kafka", "mongo", "xendit"], 0)
+    assert (report.orders, report.skipped, report.exit_code) == (3, ["kafka", "mongo", "redis", "xendit"], 0)
 
 
 async def test_a_rule_can_be_ignored(bare: World) -> None:
@@ -99,6 +99,7 @@ def test_a_local_stack_is_found_by_its_layout(tmp_path: object, monkeypatch: pyt
         (name, f"{name}_app", 6133) for name in ("userfc", "productfc", "orderfc", "paymentfc")
     }
     assert sources.kafka == "localhost:29792"
+    assert sources.redis == "redis://:admin@localhost:7079"
     assert sources.xendit == XenditAddress("http://localhost:28790")
     assert isinstance(gateway_at(sources.xendit), XenditSimulator)
     monkeypatch.setenv("XENDIT_BASE_URL", "https://api.xendit.co")

@@ -34,7 +34,7 @@ class Patience(StrEnum):
     WEBHOOK = "webhook"
 
 
-KAFKA, MONGO, XENDIT = "kafka", "mongo", "xendit"
+KAFKA, MONGO, XENDIT, REDIS = "kafka", "mongo", "xendit", "redis"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from fc.audit.rules.combinations import (
     pay_state,
     stock_state,
 )
-from fc.audit.rules.rule import Context, Fault, Patience, declare, rule
+from fc.audit.rules.rule import REDIS, Context, Fault, Patience, declare, rule
 
 _PAIRS = frozenset((status, pay) for status, pay, _ in SETTLED)
 _STOCKS = frozenset((status, stock) for status, _, stock in SETTLED)
@@ -129,6 +129,12 @@ declare(
             FROM products p LEFT JOIN adjusted g ON g.product_id = p.id LEFT JOIN held h ON h.product_id = p.id
             WHERE p.stock <> coalesce(g.units, 0) - coalesce(h.units, 0)"""
     },
+)
+declare(
+    "product_cached",
+    "A product in the cache has the name, price and stock of its row.",
+    patience=Patience.MESSAGES,
+    needs=(REDIS,),
 )
 declare(
     "ledger_product",
