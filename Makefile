@@ -18,7 +18,7 @@ HELM := $(VENV)/helm/.installed
 DELIVERY := $(VENV)/delivery
 ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools tools-helm tools-prometheus observe require-tools check helm-check test test-containers test-compose test-observe faults mutants chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
+.PHONY: help bench profile growth setup tools tools-helm tools-prometheus observe require-tools check helm-check test test-containers test-compose test-observe faults mutants museum chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -120,6 +120,9 @@ faults: $(INSTALLED) require-tools ## Every case of every fault, and restarts un
 
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
 	@$(BIN)/python -m mutants $(ARGS)
+
+museum: $(INSTALLED) ## Show defect EXHIBIT (1 to 12) of the Go original on a throw-away stack, and what the audit says
+	@$(BIN)/python -m mutants.museum $(EXHIBIT)
 
 chaos: $(INSTALLED) ## Faults drawn from SEED (COUNT seeds, at most MINUTES) under a load of orders, then the audit
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --count $(or $(COUNT),1) --minutes $(or $(MINUTES),60)

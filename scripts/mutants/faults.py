@@ -300,8 +300,64 @@ AUDITED = [
         f"{_PROMISES}::test_a_rollback_gives_back_what_the_ledger_holds_and_no_more",
         "stock_conserved",
     ),
+    Fault(
+        "an event goes out under another topic",
+        "paymentfc/paymentfc/events.py",
+        "return Event.of(PAYMENT_FAILED, order_key",
+        "return Event.of(PAYMENT_SUCCESS, order_key",
+        f"{_PROMISES}::test_an_event_goes_out_under_the_topic_of_its_meaning",
+        "event_failed",
+    ),
+    Fault(
+        "any amount of money pays",
+        "paymentfc/paymentfc/model/callback.py",
+        "if callback.judged_amount != payment.amount:",
+        "if not callback.judged_amount:",
+        f"{_PROMISES}::test_money_pays_when_it_is_exactly_what_was_asked_for",
+        "payment_received",
+    ),
+    Fault(
+        "a change leaves the cache as it is",
+        "productfc/productfc/repository/cached_answers.py",
+        "ids = list(product_ids)\n",
+        "ids: list[int] = []\n",
+        f"{_PROMISES}::test_a_cached_product_is_as_its_row",
+        "product_cached",
+    ),
+    Fault(
+        "a refused order keeps the lines that were there",
+        "productfc/productfc/model.py",
+        "changes = {line.product_id: -line.quantity for line in lines} if refusal is None else {}",
+        "changes = {i.product_id: -i.quantity for i in lines if free.get(i.product_id, 0) >= i.quantity}",
+        f"{_PROMISES}::test_an_order_takes_all_its_lines_or_none",
+        "stock_conserved",
+    ),
+    Fault(
+        "a second invoice is made without a look for the first",
+        "paymentfc/paymentfc/usecase/create_invoice.py",
+        "if claim.attempts > 1:",
+        "if False:",
+        f"{_PROMISES}::test_an_order_has_one_invoice_that_can_be_paid",
+        "invoice_left",
+    ),
+    Fault(
+        "a request is given up without a word",
+        "paymentfc/paymentfc/service/attempts.py",
+        "return await close(tx, payment, Status.FAILED, reason, ACTOR)",
+        "return ()",
+        f"{_PROMISES}::test_a_request_that_is_given_up_ends_its_order",
+        "payment_request",
+    ),
+    Fault(
+        "stock is refused without a word",
+        "productfc/productfc/usecase/take_stock.py",
+        "await tx.publish(*[_rejected(message, claim, reason) for message, claim, reason in refused])",
+        "del refused",
+        f"{_PROMISES}::test_an_order_whose_stock_was_refused_is_told_so",
+        "event_rejected",
+    ),
 ]
-"""The five best-known faults of sagas, one of them in both of its places: the auditor must name each."""
+"""The best-known faults of sagas, one of them in both of its places: the auditor must name each."""
 
 SAGA = [
     Fault(

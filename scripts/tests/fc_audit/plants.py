@@ -97,10 +97,10 @@ PLANTS = {
     "an order without a payment": Plant(("payment_missing",), "open", lost_payment),
     "a payment without an order": Plant(("payment_order",), "open", lost_order),
     "a payment of another amount": Plant(
-        ("payment_amount", "invoice_amount", "invoice_mismatch"), "paid", None, payment("amount = 149999")
+        ("payment_amount", "invoice_amount", "payment_received"), "paid", None, payment("amount = 149999")
     ),
     "a payment in another currency": Plant(
-        ("payment_currency", "invoice_amount", "invoice_mismatch"), "paid", None, payment("currency = 'USD'")
+        ("payment_currency", "invoice_amount", "payment_received"), "paid", None, payment("currency = 'USD'")
     ),
     "a payment of another customer": Plant(("payment_user",), "paid", None, payment("user_id = 8")),
     "a payment under another name": Plant(("payment_name",), "paid", None, payment("external_id = 'x-' || order_id")),
@@ -208,7 +208,10 @@ PLANTS = {
     ),
     "a callback to confirm that is on no list": Plant(("confirmation_overdue",), "open", unconfirmed_callback),
     "a callback that is not confirmed in time": Plant(("confirmation_overdue",), "open", neglected_callback),
-    "another amount paid": Plant(("invoice_mismatch",), "paid", seen(paid_amount=Decimal(1))),
+    "another amount paid": Plant(("payment_received",), "paid", seen(paid_amount=Decimal(1))),
+    "another amount that came and was not recorded": Plant(
+        ("invoice_paid", "invoice_mismatch"), "open", seen(status="PAID", paid_amount=Decimal(1), payments=1)
+    ),
     "paid by nobody": Plant(("payment_witness",), "paid", seen(status="PENDING", payments=0)),
     "paid with no invoice at Xendit": Plant(("payment_witness",), "paid", lambda made: made.invoices.clear()),
     "an invoice of another amount": Plant(("invoice_amount",), "open", seen(amount=Decimal(1))),

@@ -99,10 +99,25 @@ def mismatch(dossier: Dossier, _: Context) -> Iterator[Fault]:
     recorded = {item.invoice_id for item in dossier.anomalies if item.kind in _MISMATCHES}
     for payment in dossier.payments:
         for item in dossier.invoices:
-            paid = (item.amount if item.paid_amount is None else item.paid_amount, item.currency or payment.currency)
-            if item.is_paid and item.id not in recorded and paid != (payment.amount, payment.currency):
-                actual = f"{paid[0]} {paid[1]}, no anomaly"
-                yield Fault(f"{payment.amount} {payment.currency}", actual, _at(item))
+            is_its_money = payment.status == "PAID" and item.id == payment.invoice_id
+            if item.is_paid and item.id not in recorded and not is_its_money and (paid := _other(payment, item)):
+                yield Fault(f"{payment.amount} {payment.currency}", f"{paid}, no anomaly", _at(item))
+
+
+def _other(payment: Payment, item: Invoice) -> str | None:
+    """Return the money that an invoice received, None where it is the payment's."""
+    amount = item.amount if item.paid_amount is None else item.paid_amount
+    currency = item.currency or payment.currency
+    return None if (amount, currency) == (payment.amount, payment.currency) else f"{amount} {currency}"
+
+
+@rule("payment_received", "A PAID payment received exactly its amount at Xendit.", needs=(XENDIT,))
+def received(dossier: Dossier, _: Context) -> Iterator[Fault]:
+    """Compare what made the payment PAID: no later callback can explain another amount."""
+    for payment in dossier.payments:
+        own = _own(dossier, payment) if payment.status == "PAID" else None
+        if own and own.is_paid and (paid := _other(payment, own)):
+            yield Fault(f"{payment.amount} {payment.currency}", paid, payment.paid_at)
 
 
 @rule("payment_witness", "Every PAID payment is paid at Xendit.", needs=(XENDIT,))
