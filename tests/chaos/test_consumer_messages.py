@@ -151,7 +151,9 @@ async def test_events_of_three_days_ago_do_not_reopen_an_order_that_is_closed(ar
     product, paid, expired = await completed_and_cancelled(arena)
     before = await service_states(arena)
     url = arena.stack.layout.url("productfc")
-    counted = [await metric(arena, url, f"stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")]
+    counted = [
+        await metric(arena, url, f"gocommerce_stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")
+    ]
     then = datetime.now(UTC) - OLD
     events = [*await arena.bus.events_of(paid), *await arena.bus.events_of(expired)]
     records = [
@@ -170,7 +172,7 @@ async def test_events_of_three_days_ago_do_not_reopen_an_order_that_is_closed(ar
     assert await service_states(arena) == before
     assert await arena.back_office.stock(product) == 7
     counted_now = [
-        await metric(arena, url, f"stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")
+        await metric(arena, url, f"gocommerce_stock_{what}_total", outcome="unchanged") for what in ("takes", "returns")
     ]
     assert [now - was for now, was in zip(counted_now, counted, strict=True)] == [2, 1]
     await arena.exact()

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ class Side:
         """Return the addresses that the audit reads."""
         sources = Sources.of_stack(self.layout)
         xendit = XenditAddress(f"http://127.0.0.1:{self.xendit_port}")
-        return Sources(sources.databases, sources.kafka, sources.mongo, xendit, sources.redis)
+        return replace(sources, xendit=xendit)
 
     def postgres(self) -> Mapping[str, str]:
         """Return the environment with which PostgreSQL's programs reach the server."""

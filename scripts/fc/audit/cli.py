@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,13 +74,8 @@ def audit(
 def _without(sources: Sources, skip: list[str]) -> Sources:
     if unknown := sorted(set(skip) - {KAFKA, MONGO, REDIS, XENDIT}):
         raise typer.BadParameter(f"--skip takes {KAFKA}, {MONGO}, {REDIS} and {XENDIT}, not {', '.join(unknown)}")
-    return Sources(
-        sources.databases,
-        None if KAFKA in skip else sources.kafka,
-        None if MONGO in skip else sources.mongo,
-        None if XENDIT in skip else sources.xendit,
-        None if REDIS in skip else sources.redis,
-    )
+    left_out: dict[str, Any] = dict.fromkeys(skip)
+    return replace(sources, **left_out)
 
 
 def _run(sources: Sources, quiesce_s: float | None, limits: Limits, ignore: list[str], *, as_json: bool) -> Report:

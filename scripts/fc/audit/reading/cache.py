@@ -87,13 +87,15 @@ def _text(name: object, price: object, stock: object) -> str:
     return f"{name}, {Decimal(str(price)).normalize():f}, stock {stock}"
 
 
-async def _values(redis: "Redis[bytes]", keys: list[bytes]) -> dict[bytes, bytes]:
+async def _values(redis: Redis, keys: list[bytes]) -> dict[bytes, bytes]:
     held: dict[bytes, bytes] = {}
     for start in range(0, len(keys), BATCH):
         some = keys[start : start + BATCH]
-        held |= {key: value for key, value in zip(some, await redis.mget(some), strict=True) if value is not None}
+        held |= {
+            key: value for key, value in zip(some, await redis.mget(some), strict=True) if isinstance(value, bytes)
+        }
     return held
 
 
-def _opened(url: str) -> "Redis[bytes]":
+def _opened(url: str) -> Redis:
     return Redis.from_url(url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
