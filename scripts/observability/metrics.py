@@ -20,6 +20,8 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "up": {},
     "otelcol_exporter_send_failed_spans": {"exporter": "its name"},
     "otelcol_receiver_refused_spans": {"receiver": "its name"},
+    "otelcol_exporter_queue_size": {"exporter": "its name", "data_type": "what it holds"},
+    "otelcol_exporter_queue_capacity": {"exporter": "its name", "data_type": "what it holds"},
 }
 _SUFFIXES = ("_bucket", "_count", "_sum")
 _ALTERNATIVES = re.compile(r"[\w ./|-]+")

@@ -1,55 +1,75 @@
-"""The real Jaeger has the whole trace of an order, over HTTP, gRPC and Kafka, through all four services."""
+"""The real Jaeger has every edge of the traces of orders, over HTTP, gRPC and Kafka, and no other."""
 
-import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import httpx2
+import pytest
 
-from fc.demo.shop import Customer, Shop, poll
-from tests.compose.kit.jaeger import Span, trace
+from fc.demo.shop import Shop, poll
+from fc.platform.sources import Sources
+from fc.stack.layout import ROOT, Layout
+from fc.stack.local import Stack
 from tests.compose.kit.platform import Platform
 from tests.compose.kit.record import Record
+from tests.kit.back_office import BackOffice
+from tests.kit.spans import Jaeger, Span, connected
+from tests.telemetry.edges import STORIES, Edge, found_edges, problems
+from tests.telemetry.stories import TOLD, Scene, Told
 
-# What an order takes part in before and after any change of its spans.
-EXPECTED = {
-    ("orderfc", "POST /v1/orders/checkout"),
-    ("productfc", "GET /v1/products"),
-    ("productfc", "process stock.updated"),
-    ("paymentfc", "process order.created"),
-    ("paymentfc", "create invoice"),
-    ("userfc", "user.UserService/GetUserInfoByUserId"),
-    ("orderfc", "process payment.success"),
-}
+QUERY = "http://localhost:16686"
+SPANS_S = 60
 
 
-async def test_jaeger_has_an_order_as_one_trace_from_checkout_to_completion(
-    platform: Platform, shop: Shop, buyer: Customer, record: Record
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(timeout=10, trust_env=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def scene(platform: Platform, shop: Shop, client: httpx2.AsyncClient) -> Scene:
+    """The containers, at the addresses of a local stack without an offset."""
+
+    @asynccontextmanager
+    async def paymentfc(settings: Mapping[str, str]) -> AsyncIterator[None]:
+        platform.replace("paymentfc", settings)
+        try:
+            yield
+        finally:
+            platform.replace("paymentfc", {})
+
+    @asynccontextmanager
+    async def without_redis() -> AsyncIterator[None]:
+        platform.compose("stop", "redis")
+        try:
+            yield
+        finally:
+            platform.compose("up", "--detach", "--wait", "--no-deps", "redis")
+
+    async def replay(topic: str, place: str) -> None:
+        platform.fc("dlq", "replay", topic, place, "--reason", "a story", "--force", "--yes")
+
+    back_office = BackOffice(Stack(Layout(ROOT), settings={}), shop, client)
+    return Scene(platform.urls, shop, back_office, client, Sources.of_compose(), paymentfc, without_redis, replay)
+
+
+@pytest.mark.parametrize("story", TOLD)
+async def test_jaeger_has_all_edges_of_a_story_and_no_other(
+    story: str, scene: Scene, client: httpx2.AsyncClient, record: Record
 ) -> None:
-    product = await shop.product("Ceramic Mug")
-    trace_id, parent_id = secrets.token_hex(16), secrets.token_hex(8)
-    async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
-        answer = await client.post(
-            f"{platform.urls['orderfc']}/v1/orders/checkout",
-            headers=buyer.headers | {"traceparent": f"00-{trace_id}-{parent_id}-01"},
-            json={
-                "items": [{"product_id": product["id"], "quantity": 1}],
-                "payment_method": "BANK_TRANSFER",
-                "shipping_address": "Jalan Merdeka 1, Jakarta",
-            },
-        )
-        order = answer.raise_for_status().json()["order_id"]
-        await shop.pay((await buyer.invoice(order))["invoice_id"])
-        await buyer.wait_status(order, "completed")
+    told, wanted = Told(), set(STORIES[story])
+    await TOLD[story](scene, told)
+    reader = Jaeger(client, QUERY)
+    found: list[Span] = []
 
-        async def complete() -> list[Span] | None:
-            spans = await trace(client, trace_id)
-            return spans if {(span.service, span.name) for span in spans} >= EXPECTED else None
+    async def complete() -> bool:
+        found[:] = await connected(reader, told.traces)
+        return wanted <= found_edges(found).keys() and not problems(found, told.callers, told.secrets)
 
-        spans: list[Span] = await poll(complete, f"all of {sorted(EXPECTED)}", 60, 0.5)
-        ids = {span.span_id for span in spans} | {parent_id}
-        assert [span for span in spans if span.parent_id not in ids] == []
-        [done] = [span for span in spans if span.name == "process payment.success"]
-        linked = [span.name for trace_id in set(done.links) for span in await trace(client, trace_id)]
-        assert "POST /v1/payments/xendit/webhook" in linked
-    record.step(
-        "one order in Jaeger", f"one trace of {len(spans)} spans of four services, and a link to the callback's"
-    )
+    try:
+        await poll(complete, f"the edges of {story}", SPANS_S, 0.5)
+    except TimeoutError:
+        missing: list[Edge] = sorted(wanted - found_edges(found).keys())
+        pytest.fail("\n".join([*map(str, missing), *problems(found, told.callers, told.secrets)]))
+    record.step(f"traces in Jaeger: {story}", f"{len(found)} spans, all of {len(wanted)} edges, and no other")

@@ -15,9 +15,11 @@ PRODUCTS = "orderfc GET /v1/products"
 INVOICE, CONFIRM = "paymentfc create invoice", "paymentfc confirm callback"
 CANCEL = "orderfc POST /v1/orders/{order_id}/cancel"
 SWEEP, CHECK, CLOSE = "paymentfc sweep payment", "paymentfc check invoice", "paymentfc close invoice"
+REFUND = "paymentfc send refund"
 USER, TOKEN = "user.UserService/GetUserInfoByUserId", "user.UserService/ValidateToken"
 X_CREATE, X_FIND, X_GET = "POST /v2/invoices", "GET /v2/invoices", "GET /v2/invoices/{invoice_id}"
 X_EXPIRE = "POST /invoices/{invoice_id}/expire!"
+X_REFUND, X_REFUNDS, X_GET_REFUND = "POST /refunds", "GET /refunds", "GET /refunds/{refund_id}"
 UPDATED, FAILED = "productfc process stock.updated", "orderfc process payment.failed"
 
 
@@ -91,6 +93,15 @@ STORIES: dict[str, list[Edge]] = {
         *sent(SWEEP, "paymentfc", "payment.failed", "orderfc"),
         *CANCELLED,
     ],
+    "refunded": [
+        *PLACED,
+        *CALLED_BACK,
+        *sent(CHECKOUT, "paymentfc", "payment.failed", "orderfc"),
+        *CANCELLED,
+        *sent(CHECKOUT, "paymentfc", "payment.success", "orderfc"),
+        (CHECKOUT, REFUND, "child"),
+        *asked(REFUND, X_REFUND),
+    ],
     "broken": [
         *validated("productfc POST /v1/products"),
         *validated("orderfc GET /v1/orders/{order_id}"),
@@ -105,6 +116,8 @@ SOMETIMES: list[Edge] = [
     # Xendit has not expired it by itself; it expires while it is looked at.
     *asked(SWEEP, X_EXPIRE),
     *asked(CLOSE, X_GET),
+    # The refund is not over when it is made, or its first call is lost.
+    *asked(REFUND, X_REFUNDS, X_GET_REFUND),
     *sent(CHECK, "paymentfc", "payment.failed", "orderfc"),
 ]
 """The edges that depend on what comes first."""
@@ -118,7 +131,7 @@ RESOURCE = (
     "service.instance.id",
     "deployment.environment.name",
 )
-ABOUT_ORDER = re.compile(r"(send|process|replay) |(create|check|close) invoice|sweep payment|confirm callback")
+ABOUT_ORDER = re.compile(r"(send|process|replay) |(create|check|close) invoice|send refund|sweep payment|confirm callback")
 _PERSONAL = {
     "an e-mail address": re.compile(r"[^\s@\"'=]+@[^\s@]+\.[a-z]{2,}"),
     "a token": re.compile(r"\beyJ[\w-]+\.|Bearer |xnd_"),

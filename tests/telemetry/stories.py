@@ -1,4 +1,4 @@
-"""Five stories that have all edges of traces, on whatever platform `Scene` describes."""
+"""Six stories that have all edges of traces, on whatever platform `Scene` describes."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -117,6 +117,18 @@ async def unheard(scene: Scene, told: Told) -> None:
             await scene.back_office.wait_stock(product, 2)
 
 
+async def refunded(scene: Scene, told: Told) -> None:
+    """An order is paid after its end, and an administrator has the money given back."""
+    payer, product = await told.customer(scene), await scene.back_office.product(stock=3)
+    order = await payer.checkout(product, 1)
+    invoice_id = (await payer.invoice(order))["invoice_id"]
+    await scene.shop.expire(invoice_id)
+    await payer.wait_status(order, "cancelled")
+    await scene.shop.pay_late(invoice_id)
+    await scene.shop.approve((await scene.shop.refund_of(order))["id"])
+    await payer.wait_refund(order, "SUCCEEDED")
+
+
 async def broken(scene: Scene, told: Told) -> None:
     """Without Redis userfc is asked about tokens. A message that can't be applied is a dead letter, and replayed."""
     payer = await told.customer(scene)
@@ -158,5 +170,6 @@ TOLD: dict[str, Callable[[Scene, Told], Awaitable[None]]] = {
     "unpaid": unpaid,
     "rejected": rejected,
     "unheard": unheard,
+    "refunded": refunded,
     "broken": broken,
 }

@@ -102,6 +102,7 @@ class Refund:
     """One refund; `amount` is in units of `currency`. `payment_id` is that of our payment.
 
     `gateway_id` is its id at Xendit, once that is known. `due_at` is when it is looked at next, and the end of a claim.
+    `traceparent` is the order's, which a claim reads.
     """
 
     id: int
@@ -120,6 +121,7 @@ class Refund:
     due_at: datetime
     create_time: datetime
     update_time: datetime
+    traceparent: str | None = None
 
     @property
     def reference(self) -> str:

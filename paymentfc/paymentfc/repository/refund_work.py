@@ -22,7 +22,7 @@ WITH due AS MATERIALIZED (
     ORDER BY due_at LIMIT {_MOST} FOR UPDATE SKIP LOCKED) AS first LIMIT $1)
 UPDATE refunds SET due_at = now() + $2 * interval '1 second', attempts = attempts + 1
 FROM due WHERE id = due_id
-RETURNING {FIELDS}
+RETURNING {FIELDS}, (SELECT p.traceparent FROM payments AS p WHERE p.id = refunds.payment_id) AS traceparent
 """
 # The end is Xendit's own word, whoever brings it first. `due_at` is the end of the lease, and its name: another claim,
 # or a callback, changes it.

@@ -2,6 +2,7 @@
 
 import structlog
 
+from chassis import telemetry
 from chassis.db.database import Database
 from chassis.failpoint import failpoint
 from chassis.loops import backoff
@@ -48,6 +49,10 @@ class SendRefunds:
 
     async def send(self, refund: Refund) -> None:
         """Make a claimed refund at Xendit, or read it there."""
+        with telemetry.work_span("send refund", refund.traceparent, refund.order_id):
+            await self._send(refund)
+
+    async def _send(self, refund: Refund) -> None:
         await failpoint("paymentfc.after_refund_claim")
         try:
             answer = await self._ask(refund)

@@ -92,6 +92,16 @@ DASHBOARD = Dashboard(
             ("CollectorDropping",),
         ),
         Panel(
+            "Collector: part of the queue that is taken",
+            "percentunit",
+            (
+                Query(
+                    "max by (exporter) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)", "{{exporter}}"
+                ),
+            ),
+            ("CollectorWaiting",),
+        ),
+        Panel(
             "Audit: violations",
             "short",
             (Query("max by (rule) (gocommerce_audit_violations)", "{{rule}}"),),

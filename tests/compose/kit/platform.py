@@ -73,6 +73,15 @@ class Platform:
         self.is_up = True
         return time.monotonic() - began
 
+    def replace(self, service: str, settings: Mapping[str, str]) -> None:
+        """Start one service anew with further settings; the others stay as they are."""
+        usual = self.settings
+        self.settings = {**usual, **settings}
+        try:
+            self.compose("up", "--detach", "--wait", "--no-deps", service)
+        finally:
+            self.settings = usual
+
     def down(self) -> None:
         """Stop and remove the containers; their volumes stay."""
         self.is_up = False
