@@ -121,7 +121,7 @@ faults: $(INSTALLED) require-tools ## Every case of every fault, and restarts un
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
 	@$(BIN)/python -m mutants $(ARGS)
 
-museum: $(INSTALLED) ## Show defect EXHIBIT (1 to 12) of the Go original on a throw-away stack, and what the audit says
+museum: $(INSTALLED) ## Show defect EXHIBIT (1 to 12) of the Go original, or of a port, on a throw-away stack, and what the audit says
 	@$(BIN)/python -m mutants.museum $(EXHIBIT)
 
 chaos: $(INSTALLED) ## Faults drawn from SEED (COUNT seeds, at most MINUTES) under a load of orders, then the audit

@@ -103,7 +103,7 @@ class Guide:
         for line in found:
             self._console.print(f"  violation  {line}", style="red", markup=False)
         if not found:
-            self._console.print("  the audit is exact", style="green")
+            self._console.print("  the audit finds no violation", style="green")
         self._console.print(f"  {time.monotonic() - began:.0f} s on a stack of its own", style="dim")
         return found
 

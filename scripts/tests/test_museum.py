@@ -67,4 +67,4 @@ def test_an_exhibit_is_shown_when_only_the_defect_brings_its_finding(
     text = io.StringIO()
     assert Guide(Console(file=text, width=200, soft_wrap=True)).show(1) is verdict
     assert title_of(1) in text.getvalue()
-    assert ("the audit is exact" in text.getvalue()) is (not sound or not broken)
+    assert ("the audit finds no violation" in text.getvalue()) is (not sound or not broken)

@@ -143,7 +143,7 @@ def _anomaly(row: Record) -> Wait:
     act = f"refund it at Xendit, then {resolve}" if refund else f"compare with Xendit, then {resolve}"
     if row["kind"] in WRONG_MONEY and row["holds"]:
         because += f"; the order is closed at {moment(row['expires_at'])}"
-        act = f'to close it now: {resolve} with {{"action": "close"}}; then refund it at Xendit'
+        act = f'to close it now: {resolve} with {{"action": "close"}}; then approve the refund that this makes'
     order_id = row["order_id"] or order_of(row)
     return Wait(order_id, Step.REFUND if refund else Step.ANOMALY, row["create_time"], because, act)
 

@@ -1,1 +1,1 @@
-"""The readers of the databases, Kafka, MongoDB and Xendit, and the merge of their records by order."""
+"""The readers of the databases, Kafka, MongoDB, Redis and Xendit, and the merge of their records by order."""
