@@ -12,6 +12,7 @@ from contracts.topics import PRODUCERS
 from fc.stack.layout import SERVICES
 from orderfc.model import Cause
 from orderfc.model import Status as OrderStatus
+from paymentfc.client.xendit import CALLS as XENDIT_CALLS
 from paymentfc.model.callback import AnomalyKind
 from paymentfc.model.payment import Reason, Status
 
@@ -46,7 +47,7 @@ LABELS: Mapping[str, Sequence[str] | str] = {
     "messaging_client_consumed_messages_total.error_type": "none when applied, else the reason of the dead letter",
     "messaging_process_duration_seconds.error_type": f"none when applied, else {_ERROR} or its reason",
     "server_address": "the host in PRODUCT_HOST or XENDIT_BASE_URL",
-    "url_template": ["/v1/products", "/v2/invoices", "/v2/invoices/{invoice_id}", "/invoices/{invoice_id}/expire!"],
+    "url_template": ["/v1/products", *sorted({template for _, template in XENDIT_CALLS.values()})],
     "rpc_method": ["user.UserService/GetUserInfoByUserId", "user.UserService/ValidateToken"],
     "rpc_response_status_code": "the name of a status of gRPC",
     "messaging_destination_name": _TOPICS,
