@@ -42,6 +42,7 @@ async def topics_at(arena: Arena) -> set[str]:
 async def test_every_topic_on_which_something_was_said_is_consumed_to_its_end(arena: Arena) -> None:
     expired = (await arena.placed())[1]
     await arena.shop.expire((await arena.invoice(expired))["invoice_id"])
+    await arena.alice.cancel((await arena.placed())[1])
     last = await arena.back_office.product(stock=1)
     async with arena.broken("kafka", "refuse"):
         rivals = [await arena.alice.checkout(last, 1) for _ in range(2)]

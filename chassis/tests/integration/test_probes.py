@@ -80,7 +80,7 @@ async def test_the_callers_trace_goes_on(http: httpx2.AsyncClient) -> None:
 async def test_each_request_leaves_one_line(http: httpx2.AsyncClient) -> None:
     with structlog.testing.capture_logs() as lines:
         await http.post("/v1/things/41", json={"quantity": 1, "name": "a"})
-    assert [(line["event"], line["route"], line["status"]) for line in lines] == [
+    assert [(line["event"], line["route"], line["status_code"]) for line in lines] == [
         ("request", "/v1/things/{thing_id}", 200)
     ]
 
