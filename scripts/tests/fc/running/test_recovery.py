@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis import Redis
 
 from fc.stack import ports, processes
-from fc.stack.layout import PORTS, SERVICES
+from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
 from servers.redis import PASSWORD
 
@@ -112,7 +112,7 @@ def test_up_recovers_from_a_killed_supervisor_and_leaves_no_second_set_of_proces
     # Of each part there is one process, and it is the one that the new supervisor keeps.
     keeper = psutil.Process(now.pop("supervisord"))
     assert Counter(child.pid for child in keeper.children()) == Counter(now.values())
-    for name in PORTS:
+    for name in stack.programs.ports():
         owner = {"grpc": "userfc", "kafka_controller": "kafka"}.get(name, name)
         assert ports.holder(stack.layout.port(name)).startswith(f"process {now[owner]} ")
     strangers = {process.pid for process in processes.of_stack(stack.home)} - {item.pid for item in family(stack)}

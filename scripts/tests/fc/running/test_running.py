@@ -11,7 +11,7 @@ import pytest
 from fc.demo.seed import CATALOGUE
 from fc.stack import ports, processes
 from fc.stack.accounts import ACCOUNTS
-from fc.stack.layout import PORTS, SERVICES
+from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
 
 from ..conftest import Ended
@@ -103,7 +103,7 @@ def test_every_process_listens_on_loopback_only(stack: Stack) -> None:
         for connection in process.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
     }
-    assert {port for _, port in found} >= {stack.layout.port(name) for name in PORTS}
+    assert {port for _, port in found} >= {stack.layout.port(name) for name in stack.programs.ports()}
     assert {address.removeprefix("::ffff:") for address, _ in found} == {"127.0.0.1"}
 
 
