@@ -55,9 +55,10 @@ async def test_a_relay_that_was_frozen_while_another_took_over_marks_nothing_and
                 await metric(arena, each.url, PUBLISHED, messaging_destination_name=events.topic)
                 for each in (first, second)
             ]
-            assert sum(both) == 12_100, "each event was marked by one of them"
         # What the frozen relay had sent and not marked, before it was stopped and after it continued.
-        assert await events.duplicates() <= 2 * BATCH
+        duplicates = await events.duplicates()
+        assert duplicates <= 2 * BATCH
+        assert 12_100 <= sum(both) <= 12_100 + duplicates, "each was acknowledged, and what was sent twice counts twice"
     arena.healed()
     await arena.exact()
 
