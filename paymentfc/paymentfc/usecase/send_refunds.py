@@ -72,8 +72,25 @@ class SendRefunds:
         """Read a refund that Xendit has; make one that it has not. An earlier call may have made it unnoticed."""
         if refund.gateway_id is not None:
             return await self._gateway.get(refund)
-        found = await self._gateway.find(refund) if refund.attempts > 1 else None
-        return found or await self._gateway.create(refund)
+        if refund.attempts == 1:
+            return await self._gateway.create(refund)
+        return await self._find(refund) or await self._create_again(refund)
+
+    async def _find(self, refund: Refund) -> Answer | None:
+        try:
+            return await self._gateway.find(refund)
+        except Refused as error:
+            # It says nothing of the refund, which an earlier call may have made.
+            raise GatewayUnavailable(f"the refund can't be looked up: {error}") from error
+
+    async def _create_again(self, refund: Refund) -> Answer:
+        try:
+            return await self._gateway.create(refund)
+        except Refused:
+            # The reason may be the refund itself: the earlier call's, listed only now.
+            if found := await self._find(refund):
+                return found
+            raise
 
     async def _apply(self, refund: Refund, answer: Answer) -> None:
         if answer.status == "SUCCEEDED":

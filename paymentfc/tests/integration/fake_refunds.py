@@ -12,8 +12,8 @@ from paymentfc.model.refund import Answer, Refund
 class FakeRefunds(RefundGateway):
     """Keeps refunds by their reference, each made with `outcome`.
 
-    Each call takes one of `faults`: down, busy, commit_then_fail, or the status and code of a refusal such as
-    `400 REFUND_NOT_SUPPORTED`. `after` is awaited once, when the next refund is made and not yet answered.
+    Each call takes one of `faults`: down, busy, commit_then_fail, not_listed, or the status and code of a refusal such
+    as `400 REFUND_NOT_SUPPORTED`. `after` is awaited once, when the next refund is made and not yet answered.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class FakeRefunds(RefundGateway):
             raise GatewayUnavailable("down")
         if fault == "busy":
             raise GatewayBusy("429")
-        if fault and fault != "commit_then_fail":
+        if fault and fault not in ("commit_then_fail", "not_listed"):
             status, _, code = fault.partition(" ")
             raise Refused(int(status), code, "no")
         return fault
@@ -61,5 +61,4 @@ class FakeRefunds(RefundGateway):
         return found
 
     async def find(self, refund: Refund) -> Answer | None:
-        self._fault("find")
-        return self.made.get(refund.reference)
+        return None if self._fault("find") == "not_listed" else self.made.get(refund.reference)
