@@ -25,12 +25,12 @@ FROM due WHERE id = due_id
 RETURNING {FIELDS}, (SELECT p.traceparent FROM payments AS p WHERE p.id = refunds.payment_id) AS traceparent
 """
 # The end is Xendit's own word, whoever brings it first. `due_at` is the end of the lease, and its name: another claim,
-# or a callback, changes it.
+# or a callback, changes it. A refusal says only what came of one call: another claim may have made the refund since.
 _FINISH = f"""
 UPDATE refunds SET status = $2, failure_code = $3, gateway_id = coalesce(gateway_id, $4), last_error = NULL,
   succeeded_at = CASE WHEN $2 = 'SUCCEEDED' THEN now() END, failed_at = CASE WHEN $2 <> 'SUCCEEDED' THEN now() END,
   update_time = now()
-WHERE id = $1 AND {WORK} RETURNING true
+WHERE id = $1 AND {WORK} AND ($2 <> 'MANUAL' OR (due_at = $5 AND gateway_id IS NULL)) RETURNING true
 """
 _KEEP_PENDING = f"""
 UPDATE refunds SET gateway_id = coalesce(gateway_id, $3), due_at = now() + $4 * interval '1 second', last_error = NULL,
@@ -67,8 +67,9 @@ async def claim(db: Database, limit: int, lease_s: float) -> list[Refund]:
 
 
 async def finish(tx: Tx, refund: Refund, status: RefundStatus, code: str | None, gateway_id: str | None) -> bool:
-    """Store the end of a refund; False when another has."""
-    return bool(await tx.driver().fetchval(_FINISH, refund.id, status.value, code, gateway_id))
+    """Store the end of a refund; False when another has, and for MANUAL when the claim is over."""
+    values = (refund.id, status.value, code, gateway_id, refund.due_at)
+    return bool(await tx.driver().fetchval(_FINISH, *values))
 
 
 async def keep_pending(db: Database, refund: Refund, gateway_id: str, wait_s: float) -> None:
