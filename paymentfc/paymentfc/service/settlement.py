@@ -116,9 +116,12 @@ async def _record_further(tx: Tx, payment: Payment, callback: Callback, other: R
 
 
 async def apply_end(tx: Tx, payment: Payment, invoice: Invoice, actor: str) -> Applied:
-    """Apply the state of an invoice whose time is over. Money of a wrong amount closes the payment too."""
+    """Apply the state of an invoice whose time is over. Money of a wrong amount is given back, and closes the payment.
+
+    Beside money that was taken it is only recorded: Xendit shows one payment of an invoice.
+    """
     applied = await apply_callback(tx, payment, invoice.as_callback(payment.currency), actor)
-    if applied.outcome is not Outcome.ANOMALY or invoice.id != payment.invoice_id:
+    if applied.outcome is not Outcome.ANOMALY or invoice.id != payment.invoice_id or payment.was_paid:
         return applied
     if invoice.shows_money:
         money = wrong_money(invoice.as_callback(payment.currency))
@@ -133,7 +136,7 @@ async def close_disputed(tx: Tx, payment: Payment, money: Debt | None, actor: st
     """Have money of a wrong amount or currency given back, and close the payment that it came for if it is open."""
     if money is not None:
         await owe(tx, payment, money, actor)
-    if payment.is_open and payment.invoice_id:
+    if not payment.was_paid and payment.invoice_id:
         await anomalies.note_closing(tx, payment.invoice_id)
     return await close(tx, payment, Status.FAILED, Reason.AMOUNT_MISMATCH, actor)
 

@@ -96,7 +96,7 @@ class CheckInvoices:
             await closings.postpone(self._db, closing, wait_s, str(error))
             log.warning("invoice not closed yet", invoice_id=closing.invoice_id, error=str(error))
             return
-        await self._apply(closing.external_id, invoice)
+        await self._apply(closing.external_id, invoice, at_end=True)
         await self._move(closing, Step.LOOK_AGAIN if expire else Step.DONE)
 
     async def _expire(self, invoice_id: str) -> Invoice:

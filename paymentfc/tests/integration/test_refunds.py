@@ -69,6 +69,35 @@ async def wrong_currency(bench: Bench, payment: Payment) -> None:
     await bench.sweep()
 
 
+async def wrong_and_cancelled(bench: Bench, payment: Payment) -> None:
+    await bench.callback(payment, paid_amount=Decimal(149_999))
+    await bench.cancelled(payment.order_id)
+    await bench.close_invoices()
+
+
+async def wrong_for_a_rejected_order(bench: Bench, payment: Payment) -> None:
+    await bench.rejected(payment.order_id)
+    await bench.callback(payment, currency="USD", paid_amount=Decimal("9.5"))
+    await bench.close_invoices()
+
+
+async def wrong_and_late(bench: Bench, payment: Payment) -> None:
+    await bench.callback(payment, "EXPIRED")
+    await bench.callback(payment, paid_amount=Decimal(149_999))
+    for _ in range(2):
+        await bench.execute("UPDATE invoice_closings SET due_at = now()")
+        await bench.close_invoices()
+
+
+async def paid_while_swept(bench: Bench, payment: Payment) -> None:
+    """Let a callback pay the payment while the sweep asks Xendit, which names a further one."""
+    await bench.expire_locally(payment)
+    [swept] = await bench.checks.claim_past_expiry(8)
+    await bench.callback(payment, receipt="va_1")
+    bench.xendit.change(payment.invoice_id, receipt="va_2")
+    await bench.checks.sweep(swept)
+
+
 def due(cause: str, amount: object = 150_000, currency: str = "IDR") -> dict[str, Any]:
     return {"cause": cause, "amount": Decimal(str(amount)), "currency": currency, "status": "DUE"}
 
@@ -82,6 +111,10 @@ STORIES: dict[str, tuple[Story, list[dict[str, Any]]]] = {
     "late and twice": (late_and_twice, [due("paid_after_close"), due("paid_twice")]),
     "wrong": (wrong, [due("amount_mismatch", 149_999)]),
     "wrong currency": (wrong_currency, [due("amount_mismatch", "9.5", "USD")]),
+    "wrong and cancelled": (wrong_and_cancelled, [due("amount_mismatch", 149_999)]),
+    "wrong for a rejected order": (wrong_for_a_rejected_order, [due("amount_mismatch", "9.5", "USD")]),
+    "wrong and late": (wrong_and_late, [due("amount_mismatch", 149_999)]),
+    "paid while swept": (paid_while_swept, [due("paid_twice")]),
 }
 
 
