@@ -5,8 +5,10 @@ from paymentfc.model.callback import amount_text
 from paymentfc.model.refund import Cause, Refund, RefundCallback, RefundStatus
 from paymentfc.repository.refunds import FIELDS
 
-# A further payment stands on the word of a callback: Xendit shows one payment of an invoice.
-AUTOMATIC = f"status = 'DUE' AND cause <> '{Cause.PAID_TWICE}'"
+# These may stand on the word of a callback, and a refund by invoice would give back the money of a completed order:
+# Xendit shows one payment of an invoice, and isn't asked about a wrong amount that an administrator closes.
+_BY_A_PERSON = f"'{Cause.PAID_TWICE}', '{Cause.AMOUNT_MISMATCH}'"
+AUTOMATIC = f"status = 'DUE' AND cause NOT IN ({_BY_A_PERSON})"
 WORK = "status = 'REQUESTED'"
 _AUTOMATIC = f"SELECT order_id, id FROM refunds WHERE {AUTOMATIC} ORDER BY id LIMIT $1"
 _REQUEST = """

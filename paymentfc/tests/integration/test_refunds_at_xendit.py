@@ -1,6 +1,7 @@
 """Refunds at Xendit: approved, sent once, followed to their end, by one or several workers and with any fault."""
 
 import asyncio
+from decimal import Decimal
 
 import httpx2
 import pytest
@@ -54,6 +55,21 @@ async def test_in_automatic_mode_what_xendit_has_confirmed_needs_nobody(bench: B
     assert await counter.entries(late_one) == ["due", "requested", "succeeded"]
     # Further payments stand on the word of a callback.
     assert await bench.rows("SELECT DISTINCT status FROM refunds WHERE cause = 'paid_twice'") == [{"status": "DUE"}]
+
+
+async def test_a_made_up_wrong_amount_of_a_paid_order_is_not_given_back_by_itself(
+    bench: Bench, counter: Counter, http: httpx2.AsyncClient
+) -> None:
+    automatic, admin = Counter(bench, counter.gateway, refund_mode="automatic"), bearer(bench.settings, 9, "admin")
+    payment = await bench.invoiced()
+    await bench.receive(bench.about(payment, paid_amount=Decimal(50_000)))
+    await bench.callback(payment)
+    [row] = (await http.get("/v1/payments/anomalies", headers=admin)).json()["items"]
+    url, body = f"/v1/payments/anomalies/{row['id']}/resolve", {"note": "x", "action": "close"}
+    assert (await http.post(url, headers=admin, json=body)).status_code == 200
+    await automatic.work_later()
+    assert await counter.status(await counter.of(payment)) == "DUE"
+    assert counter.gateway.calls == []
 
 
 @pytest.mark.parametrize(("word", "code"), [("FAILED", "INSUFFICIENT_BALANCE"), ("CANCELLED", "CANCELLED")])
