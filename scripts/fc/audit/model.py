@@ -131,7 +131,7 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A row of paymentfc's `payment_anomalies`."""
+    """A row of paymentfc's `payment_anomalies`; `amount` is what came, of a further payment with its name."""
 
     order_id: int
     invoice_id: str
@@ -141,6 +141,8 @@ class Anomaly:
     resolved_at: datetime | None
     create_time: datetime
     paid: bool
+    amount: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)

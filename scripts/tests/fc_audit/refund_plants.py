@@ -30,6 +30,23 @@ def two_refunds(made: Sample) -> None:
         made.audit(step, 4)
 
 
+def wrong_money(made: Sample) -> None:
+    """Have money of a wrong amount come that nobody has looked at."""
+    made.add(
+        "paymentfc", "payment_anomalies", **anomaly_of(made, "amount_mismatch") | {"paid": True, "resolved_at": None}
+    )
+    made.audit("payment.anomaly", 3)
+
+
+def wrong_money_given_back(made: Sample) -> None:
+    """Give back money of a wrong amount."""
+    made.add("paymentfc", "payment_anomalies", **anomaly_of(made, "amount_mismatch") | {"paid": True})
+    made.add("paymentfc", "refunds", **refund_of(made, "amount:150000 IDR", "amount_mismatch"))
+    made.audit("payment.anomaly", 3)
+    for step in ("refund.due", "refund.settled"):
+        made.audit(step, 4)
+
+
 def refund_due(made: Sample) -> None:
     """Let a refund wait for a person."""
     made.of("paymentfc", "refunds")[0].update(status="DUE", settled_at=None)
@@ -70,6 +87,9 @@ REFUNDS = {
     "late money without a refund": Plant(("refund_missing",), "expired, then paid", no_refund),
     "money of a rejected order without a refund": Plant(("refund_missing",), "paid, then rejected", no_refund),
     "a further payment without a refund": Plant(("refund_missing",), "paid", two_payments),
+    "a wrong amount for a cancelled order without a refund": Plant(
+        ("refund_missing", "anomaly_open"), "cancelled", wrong_money
+    ),
     "a part of the money given back": Plant(
         ("refund_missing",), "expired, then paid", None, refunds("amount = amount - 1")
     ),
@@ -77,6 +97,9 @@ REFUNDS = {
         ("refund_excess",), "expired, then paid", None, refunds("amount = amount + 1")
     ),
     "a further payment given back that did not come": Plant(("refund_excess",), "paid", two_refunds),
+    "another amount given back than came": Plant(
+        ("refund_excess",), "paid", wrong_money_given_back, refunds("amount = amount + 1")
+    ),
     "a refund with a step that it did not take": Plant(
         ("refund_columns", "audit_steps"), "expired, then paid", None, refunds("succeeded_at = now()")
     ),

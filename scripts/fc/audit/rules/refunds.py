@@ -47,9 +47,18 @@ def _is_given_back(dossier: Dossier, payment: Payment, anomaly: Anomaly) -> bool
     return any(item.cause == "amount_mismatch" for item in dossier.refunds)
 
 
-def _is_for_nothing(payment: Payment, anomaly: Anomaly) -> bool:
-    wrong = anomaly.kind in WRONG_MONEY and anomaly.paid and payment.reason == "amount_mismatch"
-    return wrong or anomaly.kind in ("paid_after_close", "paid_twice")
+def _is_for_nothing(dossier: Dossier, payment: Payment, anomaly: Anomaly) -> bool:
+    if anomaly.kind in WRONG_MONEY:
+        return anomaly.paid and (payment.reason == "amount_mismatch" or _is_undecided(dossier, payment, anomaly))
+    return anomaly.kind in ("paid_after_close", "paid_twice")
+
+
+def _is_undecided(dossier: Dossier, payment: Payment, anomaly: Anomaly) -> bool:
+    """Whether money of a wrong amount waits although its order is over and Xendit was asked about the invoice."""
+    if not payment.is_closed or payment.late_paid_at is not None or anomaly.resolved_at is not None:
+        return False
+    asked = all(item.step == "done" for item in dossier.closings if item.invoice_id == anomaly.invoice_id)
+    return asked and Decimal(anomaly.amount) > 0
 
 
 @rule("refund_missing", "Money that came for nothing has a refund.")
@@ -59,7 +68,7 @@ def missing(dossier: Dossier, context: Context) -> Iterator[Fault]:
     for item in dossier.anomalies if dossier.payment else ():
         before = item.resolved_at is not None and (since is None or item.create_time < since)
         payment = dossier.payments[0]
-        if _is_for_nothing(payment, item) and not before and not _is_given_back(dossier, payment, item):
+        if _is_for_nothing(dossier, payment, item) and not before and not _is_given_back(dossier, payment, item):
             yield Fault(f"a refund for {item.kind}", f"{len(dossier.refunds)} refunds", item.create_time)
 
 
@@ -75,9 +84,10 @@ def excess(dossier: Dossier, _: Context) -> Iterator[Fault]:
 
 
 def _is_on_record(dossier: Dossier, refund: Refund) -> bool:
-    """Whether the money of a refund is an anomaly; of a further payment also the amount is."""
+    """Whether the money of a refund is an anomaly, with this amount."""
     if refund.cause == "amount_mismatch":
-        return any(item.kind in WRONG_MONEY for item in dossier.anomalies)
+        wrong = [item for item in dossier.anomalies if item.kind in WRONG_MONEY and item.currency == refund.currency]
+        return any(Decimal(item.amount) == refund.amount for item in wrong)
     twice = [item for item in dossier.anomalies if item.kind == "paid_twice" and _receipt(item) == refund.source]
     return any(Decimal(item.received.rpartition(" ")[2]) == refund.amount for item in twice)
 
