@@ -68,6 +68,7 @@ def _read(body: object) -> Answer:
         amount=amount,
         currency=fields.currency(),
         failure_code=fields.optional_text("failure_code", MAX_CODE),
+        invoice_id=fields.optional_text("invoice_id", MAX_ID),
     )
 
 
@@ -75,6 +76,10 @@ def _same(answer: Answer, refund: Refund) -> Answer:
     """Return the answer. Raises GatewayUnavailable if it is about another refund, or other money."""
     if answer.reference not in (None, refund.reference):
         raise GatewayUnavailable("Xendit answers with a refund of another reference")
+    # Our numbers begin again in a restored database, and in another one with the same account: the key of a refund is
+    # then that of an earlier one, which Xendit answers with.
+    if answer.invoice_id not in (None, refund.invoice_id):
+        raise GatewayUnavailable("Xendit answers with a refund of another invoice")
     if (answer.amount, answer.currency or refund.currency) != (refund.amount, refund.currency):
         raise GatewayUnavailable("Xendit answers with a refund of another amount")
     return answer

@@ -135,7 +135,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A refund as Xendit shows it."""
+    """A refund as Xendit shows it; None is what it left out."""
 
     id: str
     reference: str | None
@@ -143,6 +143,7 @@ class Answer:
     amount: Decimal
     currency: str
     failure_code: str | None
+    invoice_id: str | None = None
 
 
 _OUR_REFERENCE = re.compile("refund-([1-9][0-9]{0,18})")

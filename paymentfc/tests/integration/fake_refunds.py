@@ -44,7 +44,8 @@ class FakeRefunds(RefundGateway):
     async def create(self, refund: Refund) -> Answer:
         fault = self._fault("create")
         code = self.failure_code if self.outcome == "FAILED" else None
-        new = Answer(f"rfd-{uuid4()}", refund.reference, self.outcome, refund.amount, refund.currency, code)
+        money = (refund.amount, refund.currency)
+        new = Answer(f"rfd-{uuid4()}", refund.reference, self.outcome, *money, code, refund.invoice_id)
         made = self.made.setdefault(refund.reference, new)
         if self.after:
             after, self.after = self.after, None
