@@ -1,10 +1,16 @@
 """Refunds that an administrator asks for: in parts up to what was paid, once for a key, listed, and shown."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
+
+from chassis.config.settings import load
+from chassis.db.database import Database
+from paymentfc.config import Settings
+from paymentfc.repository.refunds import LISTED
 
 from .bench import Bench, bearer
 from .refund_steps import ask, paid
@@ -116,6 +122,26 @@ async def test_refunds_are_listed_newest_first_by_status_and_order(
     for query in ("status=due", "order_id=0", "page=0"):
         assert (await http.get(f"/v1/payments/refunds?{query}", headers=admin)).status_code == 400
     assert (await http.get("/v1/payments/refunds", headers=bearer(bench.settings, 3))).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"), [((True, False), "ix_refunds_status"), ((False, True), "ix_refunds_order_id")]
+)
+async def test_a_list_with_a_filter_is_read_along_its_index(
+    make_database: Callable[[str], Awaitable[dict[str, Any]]], filters: tuple[bool, bool], index: str
+) -> None:
+    """Also the plan that is made for any value while the table is empty."""
+    statements = (f"SELECT count(*) {LISTED[filters]}", f"SELECT id {LISTED[filters]} ORDER BY id DESC LIMIT 20")
+    db = Database(load(Settings, **await make_database("paymentfc")))
+    async with db.driver() as connection:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        for number, statement in enumerate(statements):
+            await connection.execute(f"PREPARE listed{number} AS {statement}")
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE listed{number}(NULL)"))
+            assert f" {index} " in plan, plan
+            assert "Index Cond" in plan, plan
+            assert "Seq Scan" not in plan, plan
+    await db.close()
 
 
 async def test_the_owner_sees_what_is_given_back(bench: Bench, http: httpx2.AsyncClient, admin: dict[str, str]) -> None:
