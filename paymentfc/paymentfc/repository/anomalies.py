@@ -70,8 +70,8 @@ WHERE payment_id = $1 AND resolved_at IS NULL AND paid AND $2 = {_SOURCE}
 """
 # Those that the version before has recorded, which knew no refunds.
 _WITHOUT_REFUND = f"""
-SELECT invoice_id, external_id, kind, expected, received, amount, currency FROM payment_anomalies AS a
-WHERE resolved_at IS NULL AND paid AND payment_id IS NOT NULL
+SELECT id, invoice_id, external_id, kind, expected, received, amount, currency FROM payment_anomalies AS a
+WHERE resolved_at IS NULL AND id > $2 AND paid AND payment_id IS NOT NULL
   AND (kind IN ('paid_after_close', 'paid_twice') OR action = 'close')
   AND NOT EXISTS (SELECT FROM refunds AS r WHERE r.payment_id = a.payment_id AND r.source = {_SOURCE})
 ORDER BY id LIMIT $1
@@ -125,11 +125,11 @@ async def paid_by(tx: Tx, anomaly_id: int) -> Callback | None:
     return Callback(row["invoice_id"], row["external_id"], "PAID", Decimal(row["amount"]), None, row["currency"])
 
 
-async def without_refund(db: Database, limit: int) -> list[tuple[Anomaly, Callback]]:
-    """Return open anomalies of money for nothing that have no refund, each with the callback that it is about."""
+async def without_refund(db: Database, limit: int, after: int) -> list[tuple[int, Anomaly, Callback]]:
+    """Return the next open anomalies of money for nothing without a refund, each with its id and its callback."""
     async with db.driver() as connection:
-        rows = await connection.fetch(_WITHOUT_REFUND, limit)
-    return [_recorded(row) for row in rows]
+        rows = await connection.fetch(_WITHOUT_REFUND, limit, after)
+    return [(row["id"], *_recorded(row)) for row in rows]
 
 
 def _recorded(row: asyncpg.Record) -> tuple[Anomaly, Callback]:

@@ -10,7 +10,6 @@ import pytest
 
 from paymentfc.model.callback import Outcome
 from paymentfc.model.payment import Payment, Status
-from paymentfc.usecase.take_over_anomalies import take_over_anomalies
 
 from .bench import Bench, bearer
 from .refund_steps import paid
@@ -227,23 +226,3 @@ async def test_when_all_refunds_are_settled_no_anomaly_is_open(
     for row in (await http.get("/v1/payments/refunds", headers=admin)).json()["items"]:
         assert (await http.post(SETTLE.format(row["id"]), headers=admin, json={"note": "x"})).status_code == 200
     assert await bench.rows("SELECT kind FROM payment_anomalies WHERE resolved_at IS NULL") == []
-
-
-@pytest.mark.parametrize("name", STORIES)
-async def test_anomalies_of_the_version_before_get_their_refunds(bench: Bench, name: str) -> None:
-    story, expected = STORIES[name]
-    payment = await bench.invoiced()
-    await story(bench, payment)
-    await bench.execute("DELETE FROM refunds")
-    for _ in range(2):
-        assert await take_over_anomalies(bench.db) is False
-        assert await bench.rows(SHOWN, payment.order_id) == expected
-
-
-async def test_what_a_person_has_resolved_before_is_given_back_already(bench: Bench) -> None:
-    payment = await bench.invoiced()
-    await late(bench, payment)
-    await bench.execute("DELETE FROM refunds")
-    await bench.execute("UPDATE payment_anomalies SET resolved_at = now(), note = 'refunded'")
-    await take_over_anomalies(bench.db)
-    assert await bench.rows(SHOWN, payment.order_id) == []
