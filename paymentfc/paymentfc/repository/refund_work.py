@@ -44,6 +44,7 @@ UPDATE refunds SET due_at = now() + $3 * interval '1 second', last_error = left(
   AND due_at = $2
 """
 _LOOK_NOW = f"UPDATE refunds SET due_at = now() WHERE id = $1 AND {WORK} RETURNING true"
+_STATUS = "SELECT status FROM refunds WHERE id = $1"
 _ADD_CALLBACK = """
 INSERT INTO refund_callbacks (gateway_id, reference_id, status, amount, currency, body, webhook_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -87,6 +88,11 @@ async def postpone(db: Database, refund: Refund, wait_s: float, error: str) -> N
 async def look_now(tx: Tx, refund_id: int) -> bool:
     """Have Xendit asked about a refund now; False for one that does not wait for it."""
     return bool(await tx.driver().fetchval(_LOOK_NOW, refund_id))
+
+
+async def status_of(tx: Tx, refund_id: int) -> RefundStatus | None:
+    status = await tx.driver().fetchval(_STATUS, refund_id)
+    return RefundStatus(status) if status else None
 
 
 async def add_callback(tx: Tx, callback: RefundCallback, body: str, webhook_id: str | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from .conftest import TOKEN
 from .refund_counter import Counter
@@ -37,6 +38,17 @@ async def test_a_made_up_callback_ends_nothing(counter: Counter) -> None:
         assert await counter.told(refund_id, **fields) is False
     await counter.work()
     assert [await counter.status(each) for each in (sent, due)] == ["REQUESTED", "DUE"]
+
+
+@pytest.mark.parametrize("word", ["SUCCEEDED", "FAILED"])
+async def test_a_success_of_a_refund_that_is_left_to_a_person_is_a_warning(counter: Counter, word: str) -> None:
+    counter.gateway.faults = ["400 REFUND_NOT_SUPPORTED"]
+    refund_id = await counter.approved()
+    await counter.work()
+    with capture_logs() as lines:
+        await counter.told(refund_id, word)
+    warned = [(line["refund_id"], line["status"]) for line in lines if line["log_level"] == "warning"]
+    assert warned == ([(refund_id, "MANUAL")] if word == "SUCCEEDED" else [])
 
 
 async def test_a_callback_before_the_answer_is_stored_loses_nothing(counter: Counter) -> None:
