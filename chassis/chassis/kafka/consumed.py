@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from typing import Final
 
 from opentelemetry.trace import Span
 from prometheus_client import Counter
@@ -12,6 +13,7 @@ from chassis.errors import InvalidMessage
 from chassis.events import Message
 from chassis.metrics import DELAYS, Histogram, not_negative
 
+REPLAYED_AT: Final = "x-replayed-at"
 _LABELS = ["messaging_destination_name", "messaging_consumer_group_name", "error_type"]
 CONSUMED = Counter(
     "messaging_client_consumed_messages_total",
@@ -25,7 +27,7 @@ PROCESS = Histogram(
 )
 DELAY = Histogram(
     "gocommerce_event_delay_seconds",
-    "Time from the commit of an event (its ce_time) until a consumer has applied it",
+    "Time from the commit of an event (its ce_time) until a consumer has applied it; none for a replayed dead letter",
     ["topic", "consumer"],
     DELAYS,
 )
@@ -65,11 +67,14 @@ class Consumed:
 def ages(messages: Sequence[Message], now: float) -> list[float]:
     """Return the seconds between `ce_time` and `now` of each message that has a time with a zone, as in RFC 3339.
 
+    A replayed dead letter has none: its time was spent as a dead letter, until an operator came.
     Events that follow each other are of the same second mostly: to read the rest costs a third of the whole text.
     """
     found = []
     second, begins = "", 0.0
     for message in messages:
+        if REPLAYED_AT in message.headers:
+            continue
         text = message.headers.get("ce_time", "")
         try:
             if text[:20] != second:

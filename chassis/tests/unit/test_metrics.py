@@ -95,6 +95,13 @@ def test_only_a_time_with_a_zone_tells_an_age(text: str, seconds: float | None) 
     assert aged([known, text, known]) == [99.5, *expected, 99.5]
 
 
+def test_a_replayed_dead_letter_tells_no_age_and_the_messages_around_it_do() -> None:
+    times = {"ce_time": "1970-01-01T00:00:00.500000Z"}
+    replayed = {**times, "x-replayed-at": "1970-01-01T00:01:39Z"}
+    messages = [Message("t", 0, 0, None, None, headers, "") for headers in (replayed, times, replayed, times)]
+    assert ages(messages, 100.0) == [99.5, 99.5]
+
+
 @given(st.lists(st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)), max_size=20), st.booleans())
 def test_the_ages_of_many_are_those_of_each(times: list[datetime], close: bool) -> None:
     if close:

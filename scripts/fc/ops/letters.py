@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chassis import telemetry
 from chassis.events import Unreadable
+from chassis.kafka.consumed import REPLAYED_AT
 from chassis.telemetry import REPLAY_LINK
 from contracts.topics import PRODUCERS
 from fc.platform.topics import DEAD_LETTERS, letter_event, number, order_in, time_of
@@ -27,7 +28,7 @@ FAILURE = frozenset(
         "x-failed-at",
     }
 )
-REPLAY = frozenset({"x-replayed-at", "x-replayed-by", "x-replay-reason", "x-replay-count", REPLAY_LINK})
+REPLAY = frozenset({REPLAYED_AT, "x-replayed-by", "x-replay-reason", "x-replay-count", REPLAY_LINK})
 # The reasons after which a replay may succeed; after any other one the message itself can never be applied.
 CURABLE = frozenset({"not_yet", "handler_failed"})
 MAX_REPLAYS = 3
@@ -118,7 +119,7 @@ class Letter:
             own = [(name, value) for name, value in own if name.lower() != "ce_id"]
             own.append(("ce_id", self.event_id.encode()))
         added = {
-            "x-replayed-at": at.isoformat().replace("+00:00", "Z"),
+            REPLAYED_AT: at.isoformat().replace("+00:00", "Z"),
             "x-replayed-by": by,
             "x-replay-reason": why,
             "x-replay-count": str(self.replays + 1),
