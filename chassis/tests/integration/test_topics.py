@@ -1,11 +1,17 @@
 """Topics on a real broker: made as planned, and compared with the plan."""
 
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAuthorizationFailedError
+from structlog.testing import capture_logs
 
 from chassis.config.settings import ServiceSettings
+from chassis.jobs import run_once
 from chassis.kafka.topic_settings import Difference
 from chassis.kafka.topics import ensure_topics, opened_admin, topic_differences
 from testkit import eventually
@@ -54,3 +60,21 @@ async def test_topics_that_exist_are_left_as_they_are(kafka_settings: ServiceSet
         (name, "partitions", "1", "4"),
         (f"{name}.dlq", "partitions", "1", "4"),
     ]
+
+
+async def test_who_may_create_topics_but_not_read_their_settings_has_them_created(
+    kafka_settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(_: AIOKafkaAdminClient, resources: list[Any]) -> list[Any]:
+        code = TopicAuthorizationFailedError.errno
+        return [SimpleNamespace(resources=[(code, "not authorized", 2, each.name, []) for each in resources])]
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_configs", refused)
+    name = f"t-{uuid4().hex[:10]}"
+    async with opened_admin(kafka_settings) as admin:
+        for expected in ([name, f"{name}.dlq"], []):
+            with capture_logs() as lines:
+                assert await run_once("topics", kafka_settings, [name]) is None
+            assert lines[0]["created"] == expected
+            await eventually(partial(known, admin, f"{name}.dlq"), 30)
+    assert lines[-1]["event"] == "topics were not compared with their plan"
