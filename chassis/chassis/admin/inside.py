@@ -1,6 +1,7 @@
 """What a process of a service is doing, from memory: for the route that shows it."""
 
 import os
+import re
 import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,10 @@ from chassis.config.declare import is_secret
 from chassis.config.settings import ProcessSettings
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.relay import Relay
+
+# Half of a login, and the address of a person.
+_PRIVATE = frozenset({"vault_role_id", "admin_email"})
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Inside:
 
 
 def shown_settings(settings: ProcessSettings) -> dict[str, Any]:
-    """Return the settings that are no secrets, as JSON values."""
-    shown = {name for name, declared in type(settings).model_fields.items() if not is_secret(declared)}
-    return settings.model_dump(mode="json", include=shown)
+    """Return the settings that are no secrets, as JSON values; addresses without the user and password in them."""
+    fields = type(settings).model_fields.items()
+    shown = {name for name, declared in fields if not is_secret(declared) and name not in _PRIVATE}
+    values = settings.model_dump(mode="json", include=shown)
+    return {name: _CREDENTIALS.sub("", value) if isinstance(value, str) else value for name, value in values.items()}

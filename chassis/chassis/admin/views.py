@@ -142,7 +142,9 @@ class ProcessView(BaseModel):
     revision: str = Field(description="The newest migration that it knows", examples=["0003"])
     instance: str = Field(description="Host and process id", examples=["orderfc-5d8c7:17"])
     started_at: UtcTime = Field(examples=["2026-11-25T08:00:00Z"])
-    settings: dict[str, Any] = Field(description="All that are no secrets", examples=[{"log_level": "INFO"}])
+    settings: dict[str, Any] = Field(
+        description="All that are no secrets; addresses without user and password", examples=[{"log_level": "INFO"}]
+    )
     relay: RelayView | None = Field(description="Null in a process without one")
     assignments: list[AssignmentView]
     loops: list[LoopView]
