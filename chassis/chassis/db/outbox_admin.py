@@ -86,7 +86,8 @@ async def page(
     db: Database, *, topic: str | None, state: Unsent | None, after_id: int | None, limit: int, scan: int = SCAN
 ) -> Page:
     """Read the unsent events behind the row `after_id`. Raises Invalid when that row is not known any more."""
-    async with db.driver() as connection:
+    # The relay empties the table meanwhile: without a snapshot the second read would begin at another row.
+    async with db.driver() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         place = await _place(connection, after_id)
         behind = [*place, scan]
         only = "" if topic is None else "AND topic = ${}"

@@ -1,0 +1,61 @@
+"""What an administrator reads of the outbox while events leave it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chassis.config.settings import ServiceSettings
+from chassis.db import outbox_admin
+from chassis.db.database import Database
+from chassis.db.outbox_admin import Page, Unsent
+from chassis.db.pool import PooledConnection
+from chassis.db.schema import metadata_factory, outbox_table
+from chassis.events import Event
+from testkit.databases import create_tables
+
+
+@pytest.fixture
+async def db(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
+    settings = ServiceSettings(**await make_database("chassis"))
+    metadata = metadata_factory()
+    outbox_table(metadata)
+    await create_tables(settings, metadata)
+    opened = Database(settings)
+    yield opened
+    await opened.close()
+
+
+async def publish(db: Database, *places: tuple[str, str]) -> list[UUID]:
+    events = [Event(topic, key, "{}") for topic, key in places]
+    async with db.transaction() as tx:
+        await tx.publish(*events)
+    return [event.event_id for event in events]
+
+
+async def change(db: Database, assignment: str, *event_ids: UUID) -> None:
+    async with db.driver() as connection:
+        await connection.execute(f"UPDATE outbox SET {assignment} WHERE event_id = ANY($1)", event_ids)
+
+
+async def parked_page(db: Database, after_id: int | None) -> Page:
+    return await outbox_admin.page(db, topic=None, state=Unsent.PARKED, after_id=after_id, limit=3, scan=5)
+
+
+async def test_a_page_is_of_one_moment_while_events_leave(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = await publish(db, *(("topic", f"k{number:02}") for number in range(12)))
+    await change(db, "parked_at = now()", events[10])
+    read = PooledConnection.fetchval
+
+    async def after_some_have_left(connection: PooledConnection, statement: str, *values: object) -> object:
+        await change(db, "published_at = now()", *events[:8])
+        return await read(connection, statement, *values)
+
+    monkeypatch.setattr(PooledConnection, "fetchval", after_some_have_left)
+    first = await parked_page(db, None)
+    monkeypatch.undo()
+    assert first.rows == []
+    assert first.next_after_id is not None, "the page ended at its fifth row, and there are more"
+    second = await parked_page(db, first.next_after_id)
+    assert [row["event_id"] for row in second.rows] == [events[10]]
