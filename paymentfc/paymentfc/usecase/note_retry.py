@@ -7,7 +7,9 @@ from paymentfc.repository.audit import Admin, AuditEvent
 
 
 async def note_retry(tx: Tx, row: Row, retry: Retry) -> None:
-    await failed_events.note_retried(tx, row["event_id"])
-    facts = {"event_id": str(row["event_id"]), "topic": row["topic"], "reason": retry.reason}
+    # Nothing is sent again of an event that has left: its row keeps the time of the send that succeeded.
+    if row["state"] != "published":
+        await failed_events.note_retried(tx, row["event_id"])
+    facts = {"event_id": str(row["event_id"]), "topic": row["topic"], "state": row["state"], "reason": retry.reason}
     admin = Admin(retry.user_id, retry.address)
     await audit.add_action(tx, AuditEvent.ADMIN_EVENT_RETRIED, row["key"], admin, **facts)

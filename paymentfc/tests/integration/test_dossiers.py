@@ -1,6 +1,8 @@
 """All that an administrator reads of an order's payment, and the open payments by what they wait for."""
 
+import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -170,3 +172,23 @@ async def test_an_event_of_the_outbox_that_is_sent_again_is_in_the_audit_log_wit
         assert fact in action["facts"]
     [parked] = await bench.rows("SELECT retried_at FROM failed_events")
     assert parked["retried_at"] is not None
+
+
+async def test_a_retry_of_an_event_that_has_left_changes_no_failed_event_and_is_on_record_as_such(
+    bench: Bench, http: httpx2.AsyncClient
+) -> None:
+    payment = await bench.invoiced()
+    await bench.callback(payment)
+    await bench.execute("UPDATE outbox SET published_at = now(), attempts = 12")
+    await bench.execute(
+        "INSERT INTO failed_events (event_id, topic, key, payload, attempts, retried_at)"
+        " SELECT event_id, topic, key, payload, 12, '2026-01-02T03:04:05Z' FROM outbox"
+    )
+    [event] = await bench.rows("SELECT id FROM outbox")
+    admin = bearer(bench.settings, 9, "admin")
+    answer = await http.post(f"/v1/admin/outbox/{event['id']}/retry", json={"reason": "again"}, headers=admin)
+    assert (answer.status_code, answer.json()["state"]) == (200, "published")
+    [failed] = await bench.rows("SELECT retried_at FROM failed_events")
+    assert failed["retried_at"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    [action] = await bench.rows(ACTIONS)
+    assert json.loads(action["facts"])["state"] == "published"
