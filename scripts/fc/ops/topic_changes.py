@@ -20,6 +20,7 @@ class Way(Enum):
     SAFE = "--apply changes it"
     MORE_COPIES = "by hand: kafka-reassign-partitions.sh moves copies"
     COPIES_FIRST = "by hand: first more copies, or nothing could be written"
+    FEWER_IN_SYNC = "by hand: an acknowledged event would be on fewer copies"
     FEWER_PARTITIONS = "by hand: a topic keeps its partitions; raise KAFKA_PARTITIONS"
     DELETES = "by hand: it deletes events that are kept now"
     REFUSES = "by hand: events that are taken now would be refused"
@@ -27,15 +28,20 @@ class Way(Enum):
 
 
 _ALWAYS = {MISSING: Way.MISSING, REPLICATION: Way.MORE_COPIES, "cleanup.policy": Way.COMPACTS}
-_LOWERED = {PARTITIONS: Way.FEWER_PARTITIONS, "retention.ms": Way.DELETES, "max.message.bytes": Way.REFUSES}
+_LOWERED = {
+    PARTITIONS: Way.FEWER_PARTITIONS,
+    IN_SYNC: Way.FEWER_IN_SYNC,
+    "retention.ms": Way.DELETES,
+    "max.message.bytes": Way.REFUSES,
+}
 
 
 def way(difference: Difference) -> Way:
     """Say how a difference may be removed: what can lose or refuse an event is left to a person."""
     if difference.name in _ALWAYS:
         return _ALWAYS[difference.name]
-    if difference.name == IN_SYNC:
-        return Way.COPIES_FIRST if int(difference.planned) >= max(difference.copies, 2) else Way.SAFE
+    if difference.name == IN_SYNC and int(difference.planned) >= max(difference.copies, 2):
+        return Way.COPIES_FIRST
     raised = _number(difference.planned) > _number(difference.found)
     return Way.SAFE if raised else _LOWERED.get(difference.name, Way.SAFE)
 

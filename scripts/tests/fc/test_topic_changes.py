@@ -21,7 +21,8 @@ from fc.ops.topic_changes import Way, way
         ("compression.type", "gzip", "producer", 3, Way.SAFE),
         ("cleanup.policy", "compact", "delete", 3, Way.COMPACTS),
         ("min.insync.replicas", "1", "2", 3, Way.SAFE),
-        ("min.insync.replicas", "2", "1", 3, Way.SAFE),
+        ("min.insync.replicas", "2", "1", 3, Way.FEWER_IN_SYNC),
+        ("min.insync.replicas", "3", "2", 5, Way.FEWER_IN_SYNC),
         # With one copy nothing could be written any more, with two not while one of them is away.
         ("min.insync.replicas", "1", "2", 1, Way.COPIES_FIRST),
         ("min.insync.replicas", "1", "2", 2, Way.COPIES_FIRST),
