@@ -28,7 +28,7 @@ from chassis.auth.tokens import AdminUser
 from chassis.config.settings import ServiceSettings
 from chassis.db import inbox, outbox_admin, revisions
 from chassis.db.database import Database
-from chassis.db.outbox_admin import Page, Retry, Unsent
+from chassis.db.outbox_admin import Page, Retry
 from chassis.errors import Invalid
 from chassis.http.address import client_address
 from chassis.http.app import errors
@@ -84,14 +84,7 @@ async def _page(db: Database, query: OutboxQuery) -> Page:
         )
     if query.after_id is not None:
         raise Invalid("after_id: the events of a key have no pages")
-    rows = await outbox_admin.of_key(db, query.key, query.limit)
-    return Page(
-        [row for row in rows if row["topic"] == (query.topic or row["topic"]) and _fits(row, query.state)], None
-    )
-
-
-def _fits(row: outbox_admin.Row, state: Unsent | None) -> bool:
-    return state is None or row["state"] == state
+    return Page(await outbox_admin.of_key(db, query.key, query.limit, topic=query.topic, state=query.state), None)
 
 
 @events_router.post("/outbox/{row_id}/retry", responses=errors(403, 404, 503), summary="Send an event now")

@@ -41,7 +41,9 @@ WITH RECURSIVE topics AS (
 SELECT {_SHOWN} FROM (
   SELECT o.* FROM topics t CROSS JOIN LATERAL (
     SELECT * FROM outbox WHERE published_at IS NULL AND topic = t.topic AND key = $1
-    ORDER BY topic, key, id LIMIT $2) AS o) AS of_key
+      AND ($4::boolean IS NULL OR (parked_at IS NOT NULL) = $4)
+    ORDER BY topic, key, id LIMIT $2) AS o
+  WHERE $3::text IS NULL OR t.topic = $3) AS of_key
 ORDER BY id LIMIT $2
 """
 _PLACE = "SELECT topic, key, id FROM outbox WHERE id = $1"
@@ -92,12 +94,15 @@ async def page(
         behind = [*place, scan]
         only = "" if topic is None else "AND topic = ${}"
         named = [] if topic is None else [topic]
-        parked = None if state is None else state is Unsent.PARKED
         statement = _PAGE.format(topic=only.format(7))
-        rows = await connection.fetch(statement, *behind, parked, limit, *named)
+        rows = await connection.fetch(statement, *behind, _parked(state), limit, *named)
         if len(rows) == limit:
             return Page(rows, rows[-1]["id"])
         return Page(rows, await connection.fetchval(_LAST_READ.format(topic=only.format(5)), *behind, *named))
+
+
+def _parked(state: Unsent | None) -> bool | None:
+    return None if state is None else state is Unsent.PARKED
 
 
 async def _place(connection: asyncpg.Connection, after_id: int | None) -> Place:
@@ -109,10 +114,12 @@ async def _place(connection: asyncpg.Connection, after_id: int | None) -> Place:
     return row["topic"], row["key"], row["id"]
 
 
-async def of_key(db: Database, key: str, limit: int) -> list[Row]:
-    """Read the oldest unsent events of a key on all topics."""
+async def of_key(
+    db: Database, key: str, limit: int, *, topic: str | None = None, state: Unsent | None = None
+) -> list[Row]:
+    """Read the oldest unsent events of a key, on all topics or on one."""
     async with db.driver() as connection:
-        return list(await connection.fetch(_OF_KEY, key, limit))
+        return list(await connection.fetch(_OF_KEY, key, limit, topic, _parked(state)))
 
 
 async def of_event(db: Database, event_id: UUID) -> list[Row]:

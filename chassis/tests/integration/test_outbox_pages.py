@@ -1,4 +1,4 @@
-"""What an administrator reads of the outbox while events leave it."""
+"""What an administrator reads of the outbox while events leave it, and of the events of one key."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -59,3 +59,25 @@ async def test_a_page_is_of_one_moment_while_events_leave(db: Database, monkeypa
     assert first.next_after_id is not None, "the page ended at its fifth row, and there are more"
     second = await parked_page(db, first.next_after_id)
     assert [row["event_id"] for row in second.rows] == [events[10]]
+
+
+@pytest.mark.parametrize(
+    ("topic", "state", "limit", "expected"),
+    [
+        (None, None, 2, [0, 1]),
+        (None, None, 9, [0, 1, 2, 3]),
+        ("a", None, 1, [2]),
+        ("a", None, 9, [2, 3]),
+        (None, Unsent.PARKED, 1, [1]),
+        ("a", Unsent.PARKED, 1, [3]),
+        ("a", Unsent.PENDING, 1, [2]),
+        ("c", None, 9, []),
+    ],
+)
+async def test_a_filter_chooses_among_all_events_of_a_key(
+    db: Database, topic: str | None, state: Unsent | None, limit: int, expected: list[int]
+) -> None:
+    events = await publish(db, *((name, "order-7") for name in "bbaa"), ("a", "order-8"))
+    await change(db, "parked_at = now()", events[1], events[3])
+    rows = await outbox_admin.of_key(db, "order-7", limit, topic=topic, state=state)
+    assert [row["event_id"] for row in rows] == [events[place] for place in expected]
