@@ -212,7 +212,9 @@ async def test_the_inbox_tells_the_events_that_were_applied_from_the_others(admi
     assert found["consumer"] == "orderfc"
     assert [row["event_id"] for row in found["items"]] == asked[:1]
     assert (await admin.get("inbox", event_ids=",".join(str(uuid4()) for _ in range(100))))["items"] == []
-    for refused in ("", "7", ",".join(str(uuid4()) for _ in range(101)), f"{uuid4()},"):
+    one = str(uuid4())
+    spelled = (f"{{{one}}}", f"urn:uuid:{one}", one.replace("-", ""), f"{one}\n", f"\uff10{one[1:]}")
+    for refused in ("", "7", ",".join(str(uuid4()) for _ in range(101)), f"{uuid4()},", *spelled):
         await admin.get("inbox", 400, event_ids=refused)
 
 
