@@ -81,19 +81,18 @@ class ProductClient:
         A request whose trace is recorded asks by itself, so that its trace is complete.
         Raises Unavailable without a valid answer within the time limit, which includes the wait for a free slot.
         """
-        question = _Question(tuple(product_ids), telemetry.inject({}))
         try:
+            if telemetry.is_recorded():
+                with telemetry.client_span("GET", _PATH, self._host):
+                    return await self._ask(product_ids, telemetry.inject({}))
+            question = _Question(tuple(product_ids), telemetry.inject({}))
+            # Before its own call, a basket may wait for one of others.
             async with asyncio.timeout(self._timeout_s):
-                if telemetry.is_recorded():
-                    with telemetry.client_span("GET", _PATH, self._host):
-                        products = await self._ask(question.ids, telemetry.inject({}))
-                else:
-                    products = await self._questions.submit(question)
+                return await self._questions.submit(question)
         except _NoAnswer as error:
             raise _unavailable(error) from error
         except TimeoutError as error:
             raise _unavailable(_NoAnswer("no_answer", f"TimeoutError: {error}")) from error
-        return products
 
     async def _ask_all(self, questions: Sequence[_Question]) -> list[dict[int, Product]]:
         """Answer the questions of several baskets with as few calls as there can be, in the trace of the first."""

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import httpx2
 import pytest
+from prometheus_client import REGISTRY
 
 from chassis import telemetry
 from chassis.errors import Unavailable
 from orderfc.client.products import MAX_IDS, ProductClient
 from orderfc.config import Settings
 from orderfc.model import Product
+from testkit import eventually
 
 
 class Productfc:
@@ -107,6 +109,27 @@ async def test_a_silent_productfc_is_unavailable_for_all_within_the_time_limit_a
     assert [of(products) for products in await read_all(client, *([n] for n in range(1, 9)))] == [Unavailable] * 8
     productfc.gate.set()
     assert of(await read(client, [7])) == [7]
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+async def test_a_call_that_was_not_answered_in_time_is_counted_also_when_its_trace_is_recorded(
+    client: ProductClient, productfc: Productfc, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    def counted() -> float:
+        labels = {
+            "server_address": "localhost",
+            "http_request_method": "GET",
+            "url_template": "/v1/products",
+            "http_response_status_code": "",
+            "error_type": "TimeoutError",
+        }
+        return REGISTRY.get_sample_value("http_client_request_duration_seconds_count", labels) or 0
+
+    before = counted()
+    monkeypatch.setattr(telemetry, "is_recorded", lambda: recorded)
+    productfc.gate.clear()
+    assert [of(products) for products in await read_all(client, [1])] == [Unavailable]
+    await eventually(lambda: counted() == before + 1)
 
 
 async def test_one_call_that_hangs_holds_up_no_other(client: ProductClient, productfc: Productfc) -> None:
