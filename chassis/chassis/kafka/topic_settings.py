@@ -76,6 +76,9 @@ async def differences(
         if topic not in described:
             found.append(Difference(topic, MISSING, "missing", "made", 0))
             continue
+        if code := described[topic]["error_code"]:
+            # A topic that was just made may have no leaders yet, and then no partitions in this answer.
+            raise for_code(code)(f"topic {topic}")
         wanted, partitions = plan(settings, topic), described[topic]["partitions"]
         copies = min(len(each["replicas"]) for each in partitions)
         pairs = [(PARTITIONS, str(len(partitions)), str(wanted.partitions))]

@@ -1,9 +1,15 @@
 """What a topic should have, by its name and the settings."""
 
+from typing import Any
+from unittest.mock import AsyncMock
+
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import LeaderNotAvailableError
 
 from chassis.config.settings import ServiceSettings, load
-from chassis.kafka.topic_settings import IN_SYNC, plan, with_dead_letters
+from chassis.kafka.errors import is_broker_trouble
+from chassis.kafka.topic_settings import IN_SYNC, differences, plan, with_dead_letters
 from chassis.kafka.topics import MAX_REQUEST_BYTES
 
 DAY_MS = 86_400_000
@@ -43,3 +49,13 @@ def test_every_topic_has_a_value_for_each_setting_of_the_plan() -> None:
     names = {IN_SYNC, "cleanup.policy", "compression.type", "max.message.bytes", "retention.ms"}
     for topic in ("order.created", "order.created.dlq"):
         assert set(plan(settings(), topic).configs) == names
+
+
+async def test_a_topic_without_leaders_yet_is_waited_for() -> None:
+    admin = AsyncMock(AIOKafkaAdminClient)
+    new: dict[str, Any] = {"error_code": LeaderNotAvailableError.errno, "topic": "orders", "partitions": []}
+    admin.describe_topics.return_value = [new]
+    admin.describe_configs.return_value = [AsyncMock(resources=[(0, "", 2, "orders", [])])]
+    with pytest.raises(LeaderNotAvailableError) as raised:
+        await differences(admin, settings(), ["orders"])
+    assert is_broker_trouble(raised.value)

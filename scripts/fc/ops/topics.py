@@ -59,5 +59,5 @@ async def _applied(settings: ServiceSettings, changes: Sequence[Difference]) -> 
 def _run(work: Coroutine[None, None, T]) -> T:
     try:
         return asyncio.run(work)
-    except (Refused, KafkaError) as refused:
-        raise StackError(str(refused)) from None
+    except (Refused, KafkaError, OSError, TimeoutError) as refused:
+        raise StackError(str(refused) or "Kafka has not answered in time") from None

@@ -3,7 +3,9 @@
 import pytest
 
 from chassis.kafka.topic_settings import Difference
+from fc.ops import topics
 from fc.ops.topic_changes import Way, way
+from fc.stack.errors import StackError
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,14 @@ def test_what_could_lose_or_refuse_an_event_is_left_to_a_person(
     name: str, found: str, planned: str, copies: int, expected: Way
 ) -> None:
     assert way(Difference("order.created", name, found, planned, copies)) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "says"), [(OSError("no route to kafka"), "no route to kafka"), (TimeoutError(), "has not answered")]
+)
+def test_a_broker_that_goes_away_meanwhile_is_said_in_one_sentence(error: Exception, says: str) -> None:
+    async def work() -> None:
+        raise error
+
+    with pytest.raises(StackError, match=says):
+        topics._run(work())
