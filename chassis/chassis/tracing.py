@@ -142,12 +142,15 @@ class Tracing:
     def may_record(self, headers: Mapping[str, str]) -> bool:
         """Whether the span of a message with these headers may be recorded; without a trace, chance decides.
 
-        Unlike a caller of HTTP, who publishes is trusted: without the sampled flag nothing else is read.
+        Unlike a caller of HTTP, who publishes is trusted: without the sampled flag nothing else is read. With it the
+        trace id still decides: recorded messages are in no runs, which a flag on each would end.
         """
         if not self._by_trace_id.bound:
             return False
         given = headers.get("traceparent")
-        return given is None or is_sampled(given)
+        if given is None or not is_sampled(given):
+            return given is None
+        return not (usual := usual_trace_id(given)) or self._by_trace_id.samples(int(usual, 16))
 
     def unrecorded(self, headers: Mapping[str, str]) -> "_Unrecorded":
         """Return a span that is recorded nowhere, in the trace of these headers or else in a new one."""

@@ -69,9 +69,12 @@ async def test_what_is_unreadable_too_large_or_traced_is_in_no_run(monkeypatch: 
     given = records(12)
     given[3].value = Unreadable(4, 4, "the checksum is wrong")
     given[6].value = b"x" * MAX_MESSAGE_BYTES
+    # Half of all ids are sampled, this one and not the others. A flag alone takes no message out of its run.
+    traces = {10: "1" * 32}
     for record in given:
-        flags = "01" if record.offset == 10 else "00"
-        record.headers += (("traceparent", f"00-{'a' * 32}-{'b' * 16}-{flags}".encode()),)
+        flags = "01" if record.offset in (9, 10) else "00"
+        trace_id = traces.get(record.offset, "a" * 32)
+        record.headers += (("traceparent", f"00-{trace_id}-{'b' * 16}-{flags}".encode()),)
     # Without a trace of its own a message begins one, and chance decides whether that is recorded.
     given[10].headers = given[10].headers[:1]
     running = Running(given, lambda _m, _run: None, in_runs=True)
