@@ -29,6 +29,6 @@ async def retry_event(db: Database, row_id: int, retry: Retry, note: RetryHook |
         topic=row["topic"],
         admin_id=retry.user_id,
         address=retry.address,
-        reason=retry.reason,
+        note=retry.reason,
     )
     return row

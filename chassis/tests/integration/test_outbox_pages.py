@@ -5,11 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
+from chassis.admin.retry_event import retry_event
 from chassis.config.settings import ServiceSettings
 from chassis.db import outbox_admin
 from chassis.db.database import Database
-from chassis.db.outbox_admin import Page, Unsent
+from chassis.db.outbox_admin import Page, Retry, Unsent
 from chassis.db.pool import PooledConnection
 from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event
@@ -81,3 +83,15 @@ async def test_a_filter_chooses_among_all_events_of_a_key(
     await change(db, "parked_at = now()", events[1], events[3])
     rows = await outbox_admin.of_key(db, "order-7", limit, topic=topic, state=state)
     assert [row["event_id"] for row in rows] == [events[place] for place in expected]
+
+
+async def test_the_line_of_a_retry_has_what_the_administrator_wrote_as_a_note_and_not_as_a_stable_code(
+    db: Database,
+) -> None:
+    [event] = await publish(db, ("topic", "order-7"))
+    [row] = await outbox_admin.of_event(db, event)
+    with capture_logs() as lines:
+        await retry_event(db, row["id"], Retry(9, "admin@example.com", "203.0.113.7", "the broker is back"), None)
+    [line] = [line for line in lines if line["event"] == "admin.outbox_retried"]
+    assert line["note"] == "the broker is back"
+    assert "reason" not in line
