@@ -131,7 +131,7 @@ RESOURCE = (
     "service.instance.id",
     "deployment.environment.name",
 )
-ABOUT_ORDER = re.compile(r"(send|process|replay) |(create|check|close) invoice|send refund|sweep payment|confirm callback")
+ABOUT_ORDER = re.compile(r"(send|process|replay) |(create|check|close) invoice|sweep payment|confirm callback")
 _PERSONAL = {
     "an e-mail address": re.compile(r"[^\s@\"'=]+@[^\s@]+\.[a-z]{2,}"),
     "a token": re.compile(r"\beyJ[\w-]+\.|Bearer |xnd_"),

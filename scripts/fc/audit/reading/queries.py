@@ -92,7 +92,8 @@ QUERIES = (
         "anomalies",
         model.Anomaly,
         f"SELECT coalesce(order_id, {_NAMED}), invoice_id, kind, expected, received, resolved_at,"
-        f" create_time, paid, amount, currency FROM payment_anomalies WHERE coalesce(order_id, {_NAMED}) > 0 ORDER BY 1, id",
+        f" create_time, paid, amount, currency FROM payment_anomalies WHERE coalesce(order_id, {_NAMED}) > 0"
+        " ORDER BY 1, id",
     ),
     Query(
         "paymentfc",
