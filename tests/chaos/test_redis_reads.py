@@ -50,6 +50,10 @@ async def test_a_reader_that_was_overtaken_by_a_change_does_not_fill_the_cache_w
     await arena.exact()
 
 
+CHANGED = "updated_at > now()"
+"""In the statement with which the cache asks every minute for what has changed."""
+
+
 @pytest.mark.fault(62)
 @pytest.mark.parametrize("with_redis", [True, False])
 async def test_two_hundred_readers_of_a_product_that_is_not_cached_make_one_query_at_a_time(
@@ -67,7 +71,7 @@ async def test_two_hundred_readers_of_a_product_that_is_not_cached_make_one_quer
         # Connects, which would take most of the time that the queries may wait.
         await together(client.get(f"{arena.stack.layout.url('productfc')}/ping") for _ in range(200))
         before = await reads_by_source(arena)
-        async with table_locked(arena, "productfc", "products") as waiting:
+        async with table_locked(arena, "productfc", "products", besides=CHANGED) as waiting:
             asking = asyncio.create_task(together(client.get(url) for _ in range(200)))
 
             async def all_wait() -> bool:

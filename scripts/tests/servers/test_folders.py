@@ -10,7 +10,8 @@ from servers.base import Missing, Server
 from servers.kafka import Kafka
 from servers.mongo import Mongo
 from servers.redis import Redis
-from testkit import eventually, free_port
+from testkit import eventually
+from testkit.ports import free_port_pair
 
 # Within Latin-1, beyond it, beyond the Basic Multilingual Plane; a blank, and what .properties files give a meaning to.
 NAME = "Büro ☕ 𝛑 = a:b #1 !"
@@ -33,7 +34,7 @@ async def run_once(server: Server) -> None:
 async def test_a_server_starts_twice_in_a_folder_with_any_letters(tmp_path: Path, kind: type[Server]) -> None:
     folder = tmp_path / NAME
     for _ in range(2):
-        await run_once(kind(folder / "server", free_port()))
+        await run_once(kind(folder / "server", free_port_pair()))
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
     assert {path.name for path in folder.iterdir()} == {"server", "log"}
     assert any((folder / "server").iterdir())

@@ -38,12 +38,18 @@ async def _lock(arena: Arena, service: str, statement: str, *values: object) -> 
 
 
 @asynccontextmanager
-async def table_locked(arena: Arena, service: str, table: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
-    """Lock a table against every statement. Yields a function that counts the sessions that wait."""
+async def table_locked(
+    arena: Arena, service: str, table: str, besides: str = ""
+) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """Lock a table against every statement. Yields a function that counts the sessions that wait.
+
+    Statements with the text `besides` do not count: those of a loop that may run at any time.
+    """
     async with _lock(arena, service, f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE") as connection:
 
         async def waiters() -> int:
-            return int(await connection.fetchval(f"SELECT count(*) {_ANY_WAITERS}"))
+            counted = "($1 = '' OR strpos(query, $1) = 0)"
+            return int(await connection.fetchval(f"SELECT count(*) {_ANY_WAITERS} AND {counted}", besides))
 
         yield waiters
 
