@@ -31,6 +31,7 @@ QUIET = {
     ("Redis", "limit"): "Redis counts all limits",
     ("Not acknowledged", ""): "Kafka acknowledges everything",
     ("Collector: lost", ""): "no collector runs here",
+    ("Collector: part of the queue that is taken", ""): "no collector runs here",
     ("Audit: violations", ""): "fc audit runs without node-exporter here",
     ("Audit: age of the last run", ""): "fc audit runs without node-exporter here",
     ("Runs of messages", ""): "a run needs messages that wait",
