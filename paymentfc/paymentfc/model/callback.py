@@ -119,7 +119,7 @@ def decide(payment: Payment, callback: Callback, *, stray: bool = False) -> Deci
         return _anomaly(AnomalyKind.UNKNOWN_INVOICE, str(payment.invoice_id), f"{callback.invoice_id} {word}")
     if word not in KNOWN_WORDS:
         return _anomaly(AnomalyKind.UNKNOWN_STATUS, ", ".join(sorted(KNOWN_WORDS)), word)
-    further = (paid_twice(payment, callback),) if _is_further(payment, callback) else ()
+    further = (paid_twice(payment, callback),) if is_further(payment, callback) else ()
     if contradictions := further or _mismatches(payment, callback):
         return Decision(Outcome.ANOMALY, contradictions)
     adopt = payment.invoice_id is None and word != PENDING_WORD
@@ -137,7 +137,7 @@ def _anomaly(kind: AnomalyKind, expected: str, received: str) -> Decision:
     return Decision(Outcome.ANOMALY, (Anomaly(kind, expected, received),))
 
 
-def _is_further(payment: Payment, callback: Callback) -> bool:
+def is_further(payment: Payment, callback: Callback) -> bool:
     """Whether the callback is about another payment of the invoice than the one that was taken."""
     return (
         callback.says_paid

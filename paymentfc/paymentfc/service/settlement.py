@@ -15,6 +15,7 @@ from paymentfc.model.callback import (
     Decision,
     Outcome,
     decide,
+    is_further,
     paid_twice,
 )
 from paymentfc.model.invoices import Invoice
@@ -118,13 +119,14 @@ async def _record_further(tx: Tx, payment: Payment, callback: Callback, other: R
 async def apply_end(tx: Tx, payment: Payment, invoice: Invoice, actor: str) -> Applied:
     """Apply the state of an invoice whose time is over. Money of a wrong amount is given back, and closes the payment.
 
-    Beside money that was taken it is only recorded: Xendit shows one payment of an invoice.
+    A further payment has its own refund already.
     """
-    applied = await apply_callback(tx, payment, invoice.as_callback(payment.currency), actor)
-    if applied.outcome is not Outcome.ANOMALY or invoice.id != payment.invoice_id or payment.was_paid:
+    callback = invoice.as_callback(payment.currency)
+    applied = await apply_callback(tx, payment, callback, actor)
+    if applied.outcome is not Outcome.ANOMALY or invoice.id != payment.invoice_id or is_further(payment, callback):
         return applied
     if invoice.shows_money:
-        money = wrong_money(invoice.as_callback(payment.currency))
+        money = wrong_money(callback)
         return Applied(Outcome.ANOMALY, await close_disputed(tx, payment, money, actor))
     if invoice.status == EXPIRED_WORD:
         events = await close(tx, payment, Status.EXPIRED, Reason.EXPIRED, actor, at_gateway=True)
