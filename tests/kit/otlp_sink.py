@@ -9,10 +9,11 @@ from tests.kit.spans import Span, read_protobuf
 
 
 class OtlpSink:
-    """A server on a free port of the loopback address; `spans` grows as they arrive."""
+    """A server on a free port of the loopback address; `spans` and `bodies` grow as they arrive."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.bodies: list[bytes] = []
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -20,6 +21,7 @@ class OtlpSink:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
+                sink.bodies.append(body)
                 sink.spans += read_protobuf(body)
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")

@@ -15,11 +15,13 @@ from aiokafka.structs import OffsetAndMetadata
 
 from chassis.config.settings import ServiceSettings, load
 from chassis.db.database import Database
+from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Message
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
 from chassis.kafka.topics import ensure_topics
 from chassis.loops import Task
+from testkit.databases import create_tables
 from testkit.proxy import Proxy
 
 from . import bounds_server, web_app
@@ -181,6 +183,18 @@ async def join(topic: Topic, proxy: Proxy) -> AsyncIterator[Join]:
 async def database(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
     """Return an empty database."""
     opened = Database(load(ServiceSettings, **await make_database("chassis")))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def db(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
+    """Return a database that has nothing but an outbox."""
+    settings = ServiceSettings(**await make_database("chassis"))
+    metadata = metadata_factory()
+    outbox_table(metadata)
+    await create_tables(settings, metadata)
+    opened = Database(settings)
     yield opened
     await opened.close()
 

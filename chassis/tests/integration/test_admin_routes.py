@@ -125,8 +125,7 @@ async def test_a_page_that_few_rows_fit_ends_after_a_bounded_number_of_rows_and_
     await admin.change("parked_at = now()", events[10])
 
     async def page(after_id: int | None) -> outbox_admin.Page:
-        wanted = {"topic": None, "state": Unsent.PARKED, "after_id": after_id}
-        return await outbox_admin.page(admin.db, **wanted, limit=3, scan=5)  # type: ignore[arg-type]
+        return await outbox_admin.page(admin.db, topic=None, state=Unsent.PARKED, after_id=after_id, limit=3, scan=5)
 
     pages, after = [], None
     for _ in range(3):

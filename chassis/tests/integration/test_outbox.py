@@ -1,30 +1,13 @@
 """The size of an event is that of what is sent, however short its text was."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
-
 import pytest
 
-from chassis.config.settings import ServiceSettings
 from chassis.db import outbox_queue
 from chassis.db.database import Database
 from chassis.db.outbox import MAX_RECORD_BYTES
-from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event, wire_headers
-from testkit.databases import create_tables
 
 LINES = ",".join(f'{{"product_id":{n},"quantity":1}}' for n in range(1_000_001, 1_027_001))
-
-
-@pytest.fixture
-async def db(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
-    settings = ServiceSettings(**await make_database("chassis"))
-    metadata = metadata_factory()
-    outbox_table(metadata)
-    await create_tables(settings, metadata)
-    opened = Database(settings)
-    yield opened
-    await opened.close()
 
 
 async def publish(db: Database, event: Event) -> None:

@@ -1,32 +1,16 @@
 """What an administrator reads of the outbox while events leave it, and of the events of one key."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
 
 from chassis.admin.retry_event import retry_event
-from chassis.config.settings import ServiceSettings
 from chassis.db import outbox_admin
 from chassis.db.database import Database
 from chassis.db.outbox_admin import Page, Retry, Unsent
 from chassis.db.pool import PooledConnection
-from chassis.db.schema import metadata_factory, outbox_table
 from chassis.events import Event
-from testkit.databases import create_tables
-
-
-@pytest.fixture
-async def db(make_database: Callable[[str], Awaitable[dict[str, Any]]]) -> AsyncIterator[Database]:
-    settings = ServiceSettings(**await make_database("chassis"))
-    metadata = metadata_factory()
-    outbox_table(metadata)
-    await create_tables(settings, metadata)
-    opened = Database(settings)
-    yield opened
-    await opened.close()
 
 
 async def publish(db: Database, *places: tuple[str, str]) -> list[UUID]:
