@@ -48,7 +48,8 @@ class Rehearsal(Database):
 
     async def rehearse(self, work: Work) -> float:
         """Run the work and return the seconds that it took."""
-        rolled_back = self.session.transaction()
+        # The admin API reads a page at one moment: asyncpg nests no transaction into one of another isolation.
+        rolled_back = self.session.transaction(isolation="repeatable_read")
         await rolled_back.start()
         began = time.perf_counter()
         await work(self)
