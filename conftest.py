@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 import chassis
+import console
 import fc
 import orderfc
 import paymentfc
@@ -19,7 +20,18 @@ import testkit
 import userfc
 import xendit_sim
 
-__all__ = ["chassis", "fc", "orderfc", "paymentfc", "productfc", "servers", "testkit", "userfc", "xendit_sim"]
+__all__ = [
+    "chassis",
+    "console",
+    "fc",
+    "orderfc",
+    "paymentfc",
+    "productfc",
+    "servers",
+    "testkit",
+    "userfc",
+    "xendit_sim",
+]
 
 # The longest begin, so that the processes end at nearly the same time.
 LONGEST = ("tests/chaos", "tests")

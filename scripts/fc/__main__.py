@@ -20,6 +20,7 @@ from fc.demo import stories
 from fc.demo.seed import seed
 from fc.ops import dlq, outbox
 from fc.ops.capacity import capacity
+from fc.ops.order import order
 from fc.ops.stuck import stuck
 from fc.ops.topics import topics
 from fc.ops.trace import trace
@@ -133,6 +134,7 @@ def run_seed() -> None:
 
 app.command()(audit)
 app.command()(topics)
+app.command()(order)
 app.command()(stuck)
 app.command()(trace)
 app.command()(capacity)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from fc.demo.shop import Shop
 from fc.ops import dlq, outbox
 from fc.ops.log import Log
+from fc.ops.order import order
 from fc.ops.stuck import stuck
 from fc.ops.trace import trace
 from fc.platform.sources import Sources
@@ -48,6 +49,7 @@ def fc(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
     app = typer.Typer()
     app.add_typer(dlq.app, name="dlq")
     app.add_typer(outbox.app, name="outbox")
+    app.command()(order)
     app.command()(stuck)
     app.command()(trace)
 

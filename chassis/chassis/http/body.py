@@ -12,6 +12,7 @@ MAX_BODY_BYTES = 1024 * KIB
 DEFAULT_MAX_BODY_BYTES = 64 * KIB
 # The body of a request that has one, in its scope.
 BODY = "chassis.body"
+FORM = b"application/x-www-form-urlencoded"
 
 
 CLIENT_GONE = 499
@@ -33,6 +34,9 @@ class Body:
     The route sets its limit before anything is read. Content type and coding are checked when the body is delivered, so
     that a handler can refuse the caller first.
     """
+
+    # Whether it is an HTML form, and not JSON.
+    is_form = False
 
     def __init__(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, slot: Slot) -> None:
         self._scope = scope
@@ -94,8 +98,9 @@ class Body:
             return await self._receive()
         body = await self.read()
         self._delivered = True
-        if body and not self._is_json():
-            raise HTTPException(415, "Content-Type must be application/json")
+        if body and not (self._content_type == FORM if self.is_form else self._is_json()):
+            wanted = FORM.decode() if self.is_form else "application/json"
+            raise HTTPException(415, f"Content-Type must be {wanted}")
         if body and self._coding != b"identity":
             raise HTTPException(415, "The body must not be compressed", {"Accept-Encoding": "identity"})
         return {"type": "http.request", "body": body, "more_body": False}

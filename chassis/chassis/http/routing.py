@@ -20,21 +20,27 @@ Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _MAX_BODY = "max_body_bytes"
 _BEFORE = "before_body"
+_FORM = "form_body"
 
 
 def accepts(
-    *, max_body: int = DEFAULT_MAX_BODY_BYTES, before: Before | None = None, direct: Direct | None = None
+    *,
+    max_body: int = DEFAULT_MAX_BODY_BYTES,
+    before: Before | None = None,
+    direct: Direct | None = None,
+    form: bool = False,
 ) -> Callable[[E], E]:
     """Bound the body of an endpoint to `max_body` bytes, and call `before` before anything of it is read.
 
     `before` refuses by raising an AppError, for example because the caller's address has asked too often. `direct`
-    answers the usual request; see `DirectRoute`.
+    answers the usual request; see `DirectRoute`. With `form` the body is that of an HTML form, and not JSON.
     """
 
     def mark(endpoint: E) -> E:
         setattr(endpoint, _MAX_BODY, max_body)
         setattr(endpoint, _BEFORE, before)
         setattr(endpoint, DIRECT, direct)
+        setattr(endpoint, _FORM, form)
         return endpoint
 
     return mark
@@ -63,6 +69,7 @@ class Route(RepeatedRoute):
         handle = super().get_route_handler()
         max_body: int = getattr(self.endpoint, _MAX_BODY, DEFAULT_MAX_BODY_BYTES)
         before: Before | None = getattr(self.endpoint, _BEFORE, None)
+        is_form: bool = getattr(self.endpoint, _FORM, False)
 
         async def bounded(request: Request) -> Response:
             if request.scope["query_string"]:
@@ -72,6 +79,8 @@ class Route(RepeatedRoute):
             if (body := body_of(request.scope)) is None:
                 return await handle(request)
             await body.limit(max_body)
+            if is_form:
+                body.is_form = True
             return await handle(_ExactRequest(request.scope, request.receive))
 
         return bounded

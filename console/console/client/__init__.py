@@ -1,0 +1,1 @@
+"""What the console asks: the admin API of the services, and Kafka."""

@@ -1,0 +1,78 @@
+"""The admin API of the services, asked with the person's own token: each service decides for itself."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import httpx2
+
+TIMEOUT_S = 2.0
+# Of the events of one order that have not left.
+MAX_UNSENT = 100
+# So many identities may one question about an inbox have.
+MAX_IDENTITIES = 100
+
+
+class NoAnswer(Exception):
+    """A source did not answer, or not as it should; the text says how."""
+
+
+class Refused(Exception):
+    """A service does not accept the person's token (401), or the person has no right (403)."""
+
+    def __init__(self, service: str, status: int) -> None:
+        super().__init__(f"{service} answers {status}")
+        self.status = status
+
+
+class AdminApi:
+    """Asks each service within TIMEOUT_S. Raises NoAnswer and Refused."""
+
+    def __init__(self, http: httpx2.AsyncClient, urls: Mapping[str, str], token: str) -> None:
+        self._http = http
+        self._urls = urls
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def order(self, order_id: int) -> Any | None:
+        return await self._get("orderfc", f"orders/{order_id}")
+
+    async def dossier(self, order_id: int) -> Any | None:
+        return await self._get("paymentfc", f"payments/orders/{order_id}")
+
+    async def stock(self, order_id: int) -> list[dict[str, Any]]:
+        found = await self._get("productfc", f"stock/orders/{order_id}")
+        return list(found["rows"]) if found else []
+
+    async def unsent(self, service: str, order_id: int) -> list[dict[str, Any]]:
+        """List the events about an order that have not left the outbox of a service."""
+        found = await self._get(service, "outbox", key=f"order-{order_id}", limit=MAX_UNSENT)
+        return list(found["items"]) if found else []
+
+    async def applied(self, service: str, identities: Sequence[UUID]) -> dict[tuple[str, UUID], datetime]:
+        """Return when a service has applied events, by service and identity."""
+        result: dict[tuple[str, UUID], datetime] = {}
+        for begin in range(0, len(identities), MAX_IDENTITIES):
+            ids = ",".join(map(str, identities[begin : begin + MAX_IDENTITIES]))
+            found = await self._get(service, "inbox", event_ids=ids)
+            for row in found["items"] if found else ():
+                result[service, UUID(row["event_id"])] = datetime.fromisoformat(row["received_at"])
+        return result
+
+    async def _get(self, service: str, path: str, **query: Any) -> Any | None:
+        """Return the JSON of an answer, None for 404."""
+        url = f"{self._urls[service]}/v1/admin/{path}"
+        try:
+            answer = await self._http.get(url, params=query, headers=self._headers, timeout=TIMEOUT_S)
+            if answer.status_code == 404:
+                return None
+            if answer.status_code in (401, 403):
+                raise Refused(service, answer.status_code)
+            answer.raise_for_status()
+            return answer.json()
+        except httpx2.TimeoutException:
+            raise NoAnswer(f"no answer in {TIMEOUT_S:g} s") from None
+        except httpx2.HTTPStatusError as error:
+            raise NoAnswer(f"it answers {error.response.status_code}") from None
+        except (httpx2.HTTPError, ValueError) as error:
+            raise NoAnswer(type(error).__name__) from None

@@ -1,0 +1,32 @@
+"""The settings of the console: those of a process, and where the four services are."""
+
+from typing import ClassVar
+
+from pydantic_settings import SettingsConfigDict
+
+from chassis.config.addresses import Url
+from chassis.config.declare import Port, setting
+from chassis.config.settings import ProcessSettings
+
+
+class Settings(ProcessSettings):
+    """It has no database: there is no DB_* setting."""
+
+    model_config = SettingsConfigDict(defer_build=True)
+
+    service: ClassVar[str] = "console"
+
+    http_port: Port = setting("app.port", 28084)
+    user_host: Url = setting("user.host", "http://localhost:28080")
+    product_host: Url = setting("product.host", "http://localhost:28081")
+    order_host: Url = setting("order.host", "http://localhost:28082")
+    payment_host: Url = setting("payment.host", "http://localhost:28083")
+
+    def urls(self) -> dict[str, str]:
+        """Return the address of each service."""
+        return {
+            "userfc": self.user_host,
+            "productfc": self.product_host,
+            "orderfc": self.order_host,
+            "paymentfc": self.payment_host,
+        }

@@ -1,0 +1,1 @@
+"""The wire: pages, the log-in, the files of the pages."""

@@ -1,0 +1,55 @@
+"""Who looks at a page: the person's own token in a cookie, checked as every service checks it."""
+
+import hmac
+from hashlib import sha256
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi import Request, Response
+
+from chassis.auth.tokens import LIFETIME_S, Principal, TokenVerifier
+from chassis.config.declare import plain
+from chassis.errors import Unauthenticated
+from console.errors import NotThisForm
+
+COOKIE = "console_session"
+# Before there is a session, the form is bound to this cookie.
+FORM_COOKIE = "console_form"
+
+
+async def person(request: Request) -> Principal | None:
+    """Return the signed-in administrator or user; None without a session, or when it has ended or was logged out."""
+    token = request.cookies.get(COOKIE)
+    verifier: TokenVerifier = request.app.state.verifier
+    if not token:
+        return None
+    try:
+        return await verifier.verify(token, mutating=request.method == "POST")
+    except Unauthenticated:
+        return None
+
+
+def token_of(request: Request) -> str:
+    return request.cookies.get(COOKIE, "")
+
+
+def form_token(request: Request, of: str) -> str:
+    """Return what a form must carry that belongs to the cookie value `of`."""
+    secret = plain(request.app.state.settings.jwt_secret)
+    return hmac.new(secret.encode(), f"console form {of}".encode(), sha256).hexdigest()
+
+
+async def form(request: Request, of: str) -> dict[str, str]:
+    """Read the fields of a form. Raises NotThisForm unless it was made for the cookie value `of`, on this site."""
+    fields = dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True, max_num_fields=20))
+    origin = urlsplit(request.headers.get("origin", ""))
+    if not of or origin.netloc != request.headers.get("host", "") or origin.scheme not in ("http", "https"):
+        raise NotThisForm
+    if not hmac.compare_digest(fields.get("form", "").encode(), form_token(request, of).encode()):
+        raise NotThisForm
+    return fields
+
+
+def remember(request: Request, response: Response, name: str, value: str, seconds: int = LIFETIME_S) -> None:
+    """Set a cookie that no script reads and no other site sends; over plain HTTP on this machine only."""
+    local = (request.url.hostname or "") in ("localhost", "127.0.0.1", "::1") and request.url.scheme == "http"
+    response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="strict", secure=not local)

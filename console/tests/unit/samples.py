@@ -1,0 +1,134 @@
+"""Answers of the services and of Kafka about one order, as the tests of the timeline use them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from chassis.events import identity
+from console.model.facts import Facts, Record
+from console.model.saga import CONSUMERS, PRODUCERS
+
+BEGIN = datetime(2026, 11, 25, 14, 2, 11, tzinfo=UTC)
+
+
+def at(ms: float) -> datetime:
+    return BEGIN + timedelta(milliseconds=ms)
+
+
+def text(ms: float) -> str:
+    return at(ms).isoformat().replace("+00:00", "Z")
+
+
+def event_id(topic: str) -> str:
+    return str(identity("test", topic, "id"))
+
+
+def record(topic: str, ms: float, offset: int = 7, **fields: Any) -> Record:
+    known = {"partition": 3, "committed_at": at(ms), "published_at": at(ms + 4), **fields}
+    return Record(topic, event_id(topic), identity(PRODUCERS[topic], topic, event_id(topic)), offset=offset, **known)
+
+
+def applied(topic: str, ms: float) -> dict[tuple[str, UUID], datetime]:
+    found = identity(PRODUCERS[topic], topic, event_id(topic))
+    return {(consumer, found): at(ms) for consumer in CONSUMERS[topic]}
+
+
+def order(*steps: tuple[str, str, float]) -> dict[str, Any]:
+    """Make an order that was created at BEGIN, with further steps: status, cause, milliseconds."""
+    history = [("created", "checkout", 0.0), *steps]
+    return {
+        "order_id": 42,
+        "status": history[-1][0],
+        "created_at": text(0),
+        "history": [{"status": status, "cause": cause, "timestamp": text(ms)} for status, cause, ms in history],
+    }
+
+
+def payment(status: str = "PENDING", **fields: Any) -> dict[str, Any]:
+    known = {
+        "status": status,
+        "amount": 90000,
+        "currency": "IDR",
+        "reason": None,
+        "user_email": "alice@example.com",
+        "invoice_id": "inv-1",
+        "invoice_time": text(18),
+        "paid_at": None,
+        "late_paid_at": None,
+        "create_time": text(6),
+        "update_time": text(2300),
+    }
+    return known | fields
+
+
+def dossier(paid: dict[str, Any] | None, **parts: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {"callbacks": [], "anomalies": [], "closings": [], "request": None}
+    return {"payment": paid, **empty, **parts}
+
+
+def callback(number: int, outcome: str, ms: float, status: str = "PAID") -> dict[str, Any]:
+    return {"id": number, "status": status, "outcome": outcome, "deliveries": 1, "create_time": text(ms)}
+
+
+def ledger(state: str, product: int, created: float, updated: float) -> dict[str, Any]:
+    return {
+        "product_id": product,
+        "quantity": 2,
+        "state": state,
+        "created_at": text(created),
+        "updated_at": text(updated),
+    }
+
+
+def completed() -> Facts:
+    """A paid order, all of whose events are applied."""
+    topics = {"order.created": 0, "stock.updated": 0, "payment.success": 2310}
+    received: dict[tuple[str, UUID], datetime] = {}
+    for topic, ms in topics.items():
+        received |= applied(topic, ms + 9)
+    return Facts(
+        42,
+        at(10_000),
+        order(("completed", "paid", 2319)),
+        dossier(payment("PAID", paid_at=text(2308)), callbacks=[callback(1, "paid", 2302)]),
+        [ledger("TAKEN", 2, 9, 9), ledger("TAKEN", 1, 9, 9)],
+        records=[record(topic, ms, offset) for offset, (topic, ms) in enumerate(topics.items())],
+        applied=received,
+    )
+
+
+def compensated() -> Facts:
+    """An order that expired: its stock was given back, and money came afterwards."""
+    topics = {
+        "order.created": 0,
+        "stock.updated": 0,
+        "payment.failed": 2300,
+        "stock.rollback": 2310,
+        "payment.success": 9000,
+    }
+    received: dict[tuple[str, UUID], datetime] = {}
+    for topic, ms in topics.items():
+        received |= applied(topic, ms + 9)
+    return Facts(
+        42,
+        at(10_000),
+        order(("cancelled", "payment_failed", 2309), ("failed", "paid", 9009)),
+        dossier(
+            payment("EXPIRED", reason="expired", late_paid_at=text(8999)),
+            callbacks=[callback(1, "expired", 2298, "EXPIRED"), callback(2, "paid_after_close", 8990)],
+            anomalies=[
+                {
+                    "id": 1,
+                    "kind": "paid_after_close",
+                    "expected": "EXPIRED",
+                    "received": "PAID",
+                    "note": None,
+                    "resolved_at": None,
+                    "create_time": text(8999),
+                }
+            ],
+        ),
+        [ledger("RELEASED", 1, 9, 2319)],
+        records=[record(topic, ms, offset) for offset, (topic, ms) in enumerate(topics.items())],
+        applied=received,
+    )

@@ -1,0 +1,240 @@
+"""The pages: who may see them, what a form must carry, and that a source that is away empties none of them."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+import pytest
+
+from chassis.auth.tokens import TokenVerifier, encode_token
+from chassis.config.settings import load
+from console.app import SERVICE
+from console.client.admin_api import NoAnswer
+from console.config import Settings
+from console.handler.session import COOKIE
+from console.model.facts import Record
+from testkit import free_port
+
+from .samples import completed
+
+ORIGIN = "http://localhost:28084"
+HOSTILE = "<script>alert(1)</script>\"'&"
+
+
+@dataclass
+class Platform:
+    """The services and Kafka, as the console sees them; `away` do not answer."""
+
+    facts: Any = field(default_factory=completed)
+    away: set[str] = field(default_factory=set)
+    statuses: dict[str, int] = field(default_factory=dict)
+    asked: list[httpx2.Request] = field(default_factory=list)
+    token: str = ""
+
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(request)
+        service, path = request.url.host, request.url.path
+        if service in self.away:
+            raise httpx2.ConnectError("away")
+        if service in self.statuses:
+            return httpx2.Response(self.statuses[service], json={"error": "no"})
+        if path == "/v1/login":
+            right = b"right" in request.content
+            return httpx2.Response(200 if right else 401, json={"token": self.token} if right else {"error": "wrong"})
+        answers: dict[str, Any] = {
+            "/v1/admin/orders/42": {"user_id": 7, "total_amount": 90000, "currency": "IDR", **(self.facts.order or {})},
+            "/v1/admin/payments/orders/42": self.facts.dossier,
+            "/v1/admin/stock/orders/42": {"rows": self.facts.stock},
+            "/v1/admin/outbox": {"items": []},
+            "/v1/admin/inbox": {"items": self._received(service)},
+            "/v1/logout": {"message": "Logged out"},
+        }
+        return httpx2.Response(200, json=answers[path]) if path in answers else httpx2.Response(404, json={})
+
+    def _received(self, service: str) -> list[dict[str, str]]:
+        applied = self.facts.applied.items()
+        return [
+            {"event_id": str(identity), "received_at": time.isoformat()}
+            for (consumer, identity), time in applied
+            if consumer == service
+        ]
+
+    async def of_order(self, order_id: int, _since: datetime) -> list[Record]:
+        if "kafka" in self.away:
+            raise NoAnswer("KafkaConnectionError")
+        return list(self.facts.records) if order_id == 42 else []
+
+
+@dataclass
+class Browser:
+    """A client of the console, with its cookies, and what stands behind the console."""
+
+    http: httpx2.AsyncClient
+    platform: Platform
+    settings: Settings
+
+    def token(self, role: str = "admin") -> str:
+        return encode_token(self.settings.jwt_secret, user_id=9, email="admin@example.com", role=role)
+
+    def sign_in(self, role: str = "admin") -> None:
+        self.http.cookies.set(COOKIE, self.token(role), domain="localhost.local")
+
+    async def get(self, path: str) -> httpx2.Response:
+        return await self.http.get(path)
+
+    async def post(self, path: str, origin: str | None = ORIGIN, **fields: str) -> httpx2.Response:
+        headers = {"content-type": "application/x-www-form-urlencoded"} | ({"origin": origin} if origin else {})
+        return await self.http.post(path, content=urlencode(fields), headers=headers)
+
+    async def form(self, path: str = "/login") -> str:
+        found = re.search(r'name="form" value="(\w+)"', (await self.get(path)).text)
+        assert found is not None
+        return found[1]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    urls = {f"{name}_host": f"http://{name}fc" for name in ("user", "product", "order", "payment")}
+    settings = load(Settings, environment="development", redis_port=free_port(), **urls)
+    process = await SERVICE.open(settings, workers=True)
+    platform, state = Platform(), process.app.state
+    await state.http.aclose()
+    state.http, state.log = httpx2.AsyncClient(transport=httpx2.MockTransport(platform)), platform
+    state.verifier = TokenVerifier(settings.jwt_secret)
+    transport = httpx2.ASGITransport(app=process.app)
+    async with state.http, httpx2.AsyncClient(transport=transport, base_url=ORIGIN, timeout=15) as http:
+        opened = Browser(http, platform, settings)
+        platform.token = opened.token()
+        yield opened
+    for close in process.close:
+        await close()
+
+
+async def test_without_a_session_each_page_leads_to_the_log_in_and_back(browser: Browser) -> None:
+    answer = await browser.get("/orders/42")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/orders/42")
+    form = await browser.form("/login?next=/orders/42")
+    fields = {"form": form, "email": "admin@example.com", "password": "right", "next": "/orders/42"}
+    signed_in = await browser.post("/login", **fields)
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/orders/42")
+    cookie = signed_in.headers["set-cookie"]
+    assert {"HttpOnly", "Path=/", "SameSite=strict"} <= set(cookie.split("; "))
+    assert (await browser.get("/orders/42")).status_code == 200
+
+
+async def test_a_wrong_password_is_said_and_gives_no_session(browser: Browser) -> None:
+    form = await browser.form()
+    answer = await browser.post("/login", form=form, email="a@example.com", password="other")
+    assert (answer.status_code, COOKIE in answer.headers.get("set-cookie", "")) == (401, False)
+    assert 'role="alert">wrong' in answer.text
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
+async def test_the_log_in_leads_to_no_other_site(browser: Browser, target: str) -> None:
+    form = await browser.form()
+    answer = await browser.post("/login", form=form, email="a", password="right", next=target)
+    assert answer.headers["location"] == "/"
+
+
+async def test_a_form_of_another_site_or_session_changes_nothing(browser: Browser) -> None:
+    form = await browser.form()
+    for origin, token in [
+        ("http://evil.example", form),
+        (None, form),
+        ("null", form),
+        (ORIGIN, ""),
+        (ORIGIN, "0" * 64),
+    ]:
+        answer = await browser.post("/login", origin, form=token, email="a", password="right")
+        assert answer.status_code == 403, (origin, token)
+    browser.sign_in()
+    assert (await browser.post("/logout", form=form)).status_code == 403
+    assert not browser.platform.asked
+
+
+async def test_the_log_out_is_told_to_userfc_and_forgets_the_session(browser: Browser) -> None:
+    browser.sign_in()
+    answer = await browser.post("/logout", form=await browser.form("/"))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert browser.platform.asked[-1].url.path == "/v1/logout"
+    assert 'console_session=""' in answer.headers["set-cookie"]
+
+
+async def test_the_page_of_an_order_shows_its_timeline_and_asks_with_the_persons_own_token(browser: Browser) -> None:
+    browser.sign_in()
+    answer = await browser.get("/orders/42")
+    assert answer.status_code == 200
+    for text in ("Order 42", "payment.success", "stock taken", "admin@example.com"):
+        assert text in answer.text
+    assert "not applied" not in answer.text
+    assert "did not answer" not in answer.text
+    given = {request.headers["authorization"] for request in browser.platform.asked}
+    assert given == {f"Bearer {browser.http.cookies[COOKIE]}"}
+
+
+async def test_every_page_forbids_code_and_frames_and_is_kept_nowhere(browser: Browser) -> None:
+    browser.sign_in()
+    for path in ("/login", "/", "/orders/42", "/orders/43"):
+        answer = await browser.get(path)
+        policy = answer.headers["content-security-policy"]
+        for rule in ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"):
+            assert rule in policy, path
+        assert answer.headers["cache-control"] == "no-store"
+        assert not re.search(r"<script|style=|\son\w+=", answer.text), path
+    style = await browser.get("/static/console.css")
+    assert (style.status_code, style.headers["content-type"]) == (200, "text/css; charset=utf-8")
+    for path in ("/static/..%2fapp.py", "/static/base.html", "/static/x.css"):
+        assert (await browser.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("source", ["orderfc", "productfc", "paymentfc", "kafka"])
+async def test_a_source_that_is_away_leaves_a_line_and_the_rest_of_the_page(browser: Browser, source: str) -> None:
+    browser.sign_in()
+    browser.platform.away = {source}
+    answer = await browser.get("/orders/42")
+    assert answer.status_code == 200
+    assert f"{source} did not answer" in answer.text
+    assert "order.created" in answer.text
+
+
+async def test_with_every_source_away_the_page_still_says_so(browser: Browser) -> None:
+    browser.sign_in()
+    browser.platform.away = {"orderfc", "productfc", "paymentfc", "kafka"}
+    answer = await browser.get("/orders/42")
+    assert answer.status_code == 200
+    assert answer.text.count("did not answer") == 4
+
+
+@pytest.mark.parametrize(("status", "expected"), [(401, 303), (403, 403), (500, 200)])
+async def test_what_a_service_refuses_is_not_shown(browser: Browser, status: int, expected: int) -> None:
+    browser.sign_in("user")
+    browser.platform.statuses = dict.fromkeys(("orderfc", "paymentfc", "productfc"), status)
+    answer = await browser.get("/orders/42")
+    assert answer.status_code == expected
+    assert "90000" not in answer.text
+
+
+async def test_what_came_from_outside_is_text(browser: Browser) -> None:
+    browser.sign_in()
+    facts = completed()
+    order, paid = dict(facts.order or {}), dict(facts.dossier or {})
+    order["currency"] = HOSTILE
+    paid["payment"] = {**paid["payment"], "user_email": HOSTILE, "invoice_id": HOSTILE}
+    browser.platform.facts = type(facts)(42, facts.now, order, paid, facts.stock, records=facts.records)
+    answer = await browser.get("/orders/42")
+    assert "<script" not in answer.text
+    assert answer.text.count("&lt;script&gt;") >= 3
+
+
+async def test_an_unknown_order_is_404_and_the_search_box_takes_a_number_or_a_key(browser: Browser) -> None:
+    browser.sign_in()
+    browser.platform.statuses = dict.fromkeys(("orderfc", "paymentfc"), 404)
+    assert (await browser.get("/orders/43")).status_code == 404
+    for typed in ("42", " order-42 "):
+        answer = await browser.http.get("/", params={"order": typed})
+        assert answer.headers["location"] == "/orders/42"
+    assert "named by its number" in (await browser.http.get("/", params={"order": "abc"})).text
