@@ -8,7 +8,7 @@ from chassis.resources import Connections, Parts
 from chassis.service import Service
 from console.client.event_log import EventLog
 from console.config import Settings
-from console.handler import pages
+from console.handler import login, order
 
 
 async def build(settings: Settings) -> Parts:
@@ -24,4 +24,4 @@ async def build(settings: Settings) -> Parts:
     )
 
 
-SERVICE = Service("console", Settings, build, routers=[pages.router], description="Pages for operators.")
+SERVICE = Service("console", Settings, build, routers=[login.router, order.router], description="Pages for operators.")

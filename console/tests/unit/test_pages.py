@@ -211,7 +211,7 @@ async def test_with_every_source_away_the_page_still_says_so(browser: Browser) -
 
 @pytest.mark.parametrize(("status", "expected"), [(401, 303), (403, 403), (500, 200)])
 async def test_what_a_service_refuses_is_not_shown(browser: Browser, status: int, expected: int) -> None:
-    browser.sign_in("user")
+    browser.sign_in()
     browser.platform.statuses = dict.fromkeys(("orderfc", "paymentfc", "productfc"), status)
     answer = await browser.get("/orders/42")
     assert answer.status_code == expected

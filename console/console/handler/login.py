@@ -1,21 +1,15 @@
-"""The pages: log-in and log-out, and the life of one order. They work without JavaScript."""
+"""Log-in and log-out, and the files that pages load."""
 
 import secrets
-from urllib.parse import quote
 
 import httpx2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from chassis.auth.tokens import Principal
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
-from chassis.ids import PathId
-from console.client.admin_api import AdminApi, Refused
 from console.handler import rendering
-from console.handler.session import COOKIE, FORM_COOKIE, form, form_token, person, remember, token_of
-from console.model.timeline import timeline
-from console.usecase.order_timeline import order_timeline
+from console.handler.session import COOKIE, FORM_COOKIE, form, form_token, remember, token_of
 
 router = Router(include_in_schema=False)
 
@@ -77,51 +71,6 @@ async def logout(request: Request) -> Response:
     except httpx2.HTTPError:
         return rendering.page("message.html", 503, title="Not logged out", text="userfc does not answer", person=None)
     return page
-
-
-@router.get("/")
-async def home(request: Request, order: str = "") -> Response:
-    """Ask which order to show."""
-    who = await person(request)
-    if who is None:
-        return _to_login(request)
-    digits = order.strip().removeprefix("order-")
-    if digits.isascii() and digits.isdigit() and 0 < len(digits) < 19:
-        return RedirectResponse(f"/orders/{int(digits)}", 303)
-    problem = "An order is named by its number, such as 42 or order-42" if order else ""
-    return _page(request, who, "home.html", problem=problem)
-
-
-@router.get("/orders/{order_id}")
-async def order_page(request: Request, order_id: PathId) -> Response:
-    """Show the life of an order. A source that is away leaves a line, and the rest is shown."""
-    who = await person(request)
-    if who is None:
-        return _to_login(request)
-    state = request.app.state
-    try:
-        facts = await order_timeline(AdminApi(state.http, state.urls, token_of(request)), state.log, order_id)
-    except Refused as refusal:
-        return _refused(request, who, refusal)
-    if facts.is_empty:
-        text = f"No service knows order {order_id}."
-        return _page(request, who, "message.html", 404, title="Not found", text=text)
-    return _page(request, who, "order.html", facts=facts, timeline=timeline(facts))
-
-
-def _refused(request: Request, who: Principal, refusal: Refused) -> Response:
-    if refusal.status == 401:
-        return _to_login(request)
-    text = "This needs the role admin."
-    return _page(request, who, "message.html", 403, title="Not allowed", text=text)
-
-
-def _page(request: Request, who: Principal, name: str, status: int = 200, **values: object) -> HTMLResponse:
-    return rendering.page(name, status, person=who, form=form_token(request, token_of(request)), **values)
-
-
-def _to_login(request: Request) -> Response:
-    return RedirectResponse(f"/login?next={quote(_own(request.url.path))}", 303)
 
 
 def _own(target: str) -> str:

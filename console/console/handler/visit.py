@@ -1,0 +1,57 @@
+"""A signed-in person's visit to one page: who it is, what may be asked for them, and how the page is answered."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from chassis.auth.tokens import Principal
+from chassis.errors import Forbidden
+from console.client.admin_api import AdminApi
+from console.handler import rendering
+from console.handler.session import form, form_token, person, token_of
+
+
+class NotSignedIn(HTTPException):
+    """There is no session, or it has ended: the answer leads to the log-in and from there back to the page."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(303, "Log in first", {"Location": f"/login?next={quote(path)}"})
+
+
+class Visit:
+    """One request of a signed-in person."""
+
+    def __init__(self, request: Request, who: Principal) -> None:
+        self.request = request
+        self.state = request.app.state
+        self.who = who
+        self.api = AdminApi(self.state.http, self.state.urls, token_of(request))
+
+    def page(self, name: str, status: int = 200, **values: object) -> HTMLResponse:
+        """Answer with a template. It knows `person` and `form`, the token that each form of the page must carry."""
+        token = form_token(self.request, token_of(self.request))
+        return rendering.page(name, status, person=self.who, form=token, path=self.request.url.path, **values)
+
+    def message(self, title: str, text: str, status: int = 200) -> HTMLResponse:
+        """Answer with a sentence instead of the page."""
+        return self.page("message.html", status, title=title, text=text)
+
+    async def form(self) -> dict[str, str]:
+        """Read the fields of a form of this session. Raises NotThisForm."""
+        return await form(self.request, token_of(self.request))
+
+
+async def visit(request: Request) -> Visit:
+    """Return the visit of an administrator. Raises NotSignedIn, and Forbidden for a user without the role."""
+    who = await person(request)
+    if who is None:
+        raise NotSignedIn(request.url.path)
+    if not who.is_admin:
+        raise Forbidden("This needs the role admin")
+    return Visit(request, who)
+
+
+Visitor = Annotated[Visit, Depends(visit)]
+"""A parameter of this type needs a signed-in administrator."""
