@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx2
@@ -35,18 +36,18 @@ class AdminApi:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def order(self, order_id: int) -> Any | None:
-        return await self._get("orderfc", f"orders/{order_id}")
+        return await self.get("orderfc", f"orders/{order_id}")
 
     async def dossier(self, order_id: int) -> Any | None:
-        return await self._get("paymentfc", f"payments/orders/{order_id}")
+        return await self.get("paymentfc", f"payments/orders/{order_id}")
 
     async def stock(self, order_id: int) -> list[dict[str, Any]]:
-        found = await self._get("productfc", f"stock/orders/{order_id}")
+        found = await self.get("productfc", f"stock/orders/{order_id}")
         return list(found["rows"]) if found else []
 
     async def unsent(self, service: str, order_id: int) -> list[dict[str, Any]]:
         """List the events about an order that have not left the outbox of a service."""
-        found = await self._get(service, "outbox", key=f"order-{order_id}", limit=MAX_UNSENT)
+        found = await self.get(service, "outbox", key=f"order-{order_id}", limit=MAX_UNSENT)
         return list(found["items"]) if found else []
 
     async def applied(self, service: str, identities: Sequence[UUID]) -> dict[tuple[str, UUID], datetime]:
@@ -54,25 +55,34 @@ class AdminApi:
         result: dict[tuple[str, UUID], datetime] = {}
         for begin in range(0, len(identities), MAX_IDENTITIES):
             ids = ",".join(map(str, identities[begin : begin + MAX_IDENTITIES]))
-            found = await self._get(service, "inbox", event_ids=ids)
+            found = await self.get(service, "inbox", event_ids=ids)
             for row in found["items"] if found else ():
                 result[service, UUID(row["event_id"])] = datetime.fromisoformat(row["received_at"])
         return result
 
-    async def _get(self, service: str, path: str, **query: Any) -> Any | None:
-        """Return the JSON of an answer, None for 404."""
-        url = f"{self._urls[service]}/v1/admin/{path}"
+    async def get(self, service: str, path: str, **query: Any) -> Any | None:
+        """Return the JSON of an answer, None for 404. Parameters that are None are left out."""
+        known = {name: value for name, value in query.items() if value is not None}
+        status, found = await self._ask(service, "GET", path, params=known)
+        if status >= 400 and status != 404:
+            raise NoAnswer(f"it answers {status}")
+        return None if status == 404 else found
+
+    async def post(self, service: str, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """Return status and JSON of an action's answer: done, or refused with a sentence in `error`."""
+        return await self._ask(service, "POST", path, json=body)
+
+    async def _ask(self, service: str, method: str, path: str, **sent: Any) -> tuple[int, Any]:
+        url = f"{self._urls[service]}/v1/admin/{quote(path)}"
         try:
-            answer = await self._http.get(url, params=query, headers=self._headers, timeout=TIMEOUT_S)
-            if answer.status_code == 404:
-                return None
-            if answer.status_code in (401, 403):
-                raise Refused(service, answer.status_code)
-            answer.raise_for_status()
-            return answer.json()
+            answer = await self._http.request(method, url, headers=self._headers, timeout=TIMEOUT_S, **sent)
+            found = answer.json() if answer.status_code < 500 else None
         except httpx2.TimeoutException:
             raise NoAnswer(f"no answer in {TIMEOUT_S:g} s") from None
-        except httpx2.HTTPStatusError as error:
-            raise NoAnswer(f"it answers {error.response.status_code}") from None
         except (httpx2.HTTPError, ValueError) as error:
             raise NoAnswer(type(error).__name__) from None
+        if answer.status_code in (401, 403):
+            raise Refused(service, answer.status_code)
+        if answer.status_code >= 500:
+            raise NoAnswer(f"it answers {answer.status_code}")
+        return answer.status_code, found

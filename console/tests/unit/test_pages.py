@@ -1,117 +1,15 @@
 """The pages: who may see them, what a form must carry, and that a source that is away empties none of them."""
 
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
-from urllib.parse import urlencode
 
-import httpx2
 import pytest
 
-from chassis.auth.tokens import TokenVerifier, encode_token
-from chassis.config.settings import load
-from console.app import SERVICE
-from console.client.admin_api import NoAnswer
-from console.config import Settings
 from console.handler.session import COOKIE
-from console.model.facts import Record
-from testkit import free_port
 
+from .browser import ORIGIN, Browser
 from .samples import completed
 
-ORIGIN = "http://localhost:28084"
 HOSTILE = "<script>alert(1)</script>\"'&"
-
-
-@dataclass
-class Platform:
-    """The services and Kafka, as the console sees them; `away` do not answer."""
-
-    facts: Any = field(default_factory=completed)
-    away: set[str] = field(default_factory=set)
-    statuses: dict[str, int] = field(default_factory=dict)
-    asked: list[httpx2.Request] = field(default_factory=list)
-    token: str = ""
-
-    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        self.asked.append(request)
-        service, path = request.url.host, request.url.path
-        if service in self.away:
-            raise httpx2.ConnectError("away")
-        if service in self.statuses:
-            return httpx2.Response(self.statuses[service], json={"error": "no"})
-        if path == "/v1/login":
-            right = b"right" in request.content
-            return httpx2.Response(200 if right else 401, json={"token": self.token} if right else {"error": "wrong"})
-        answers: dict[str, Any] = {
-            "/v1/admin/orders/42": {"user_id": 7, "total_amount": 90000, "currency": "IDR", **(self.facts.order or {})},
-            "/v1/admin/payments/orders/42": self.facts.dossier,
-            "/v1/admin/stock/orders/42": {"rows": self.facts.stock},
-            "/v1/admin/outbox": {"items": []},
-            "/v1/admin/inbox": {"items": self._received(service)},
-            "/v1/logout": {"message": "Logged out"},
-        }
-        return httpx2.Response(200, json=answers[path]) if path in answers else httpx2.Response(404, json={})
-
-    def _received(self, service: str) -> list[dict[str, str]]:
-        applied = self.facts.applied.items()
-        return [
-            {"event_id": str(identity), "received_at": time.isoformat()}
-            for (consumer, identity), time in applied
-            if consumer == service
-        ]
-
-    async def of_order(self, order_id: int, _since: datetime) -> list[Record]:
-        if "kafka" in self.away:
-            raise NoAnswer("KafkaConnectionError")
-        return list(self.facts.records) if order_id == 42 else []
-
-
-@dataclass
-class Browser:
-    """A client of the console, with its cookies, and what stands behind the console."""
-
-    http: httpx2.AsyncClient
-    platform: Platform
-    settings: Settings
-
-    def token(self, role: str = "admin") -> str:
-        return encode_token(self.settings.jwt_secret, user_id=9, email="admin@example.com", role=role)
-
-    def sign_in(self, role: str = "admin") -> None:
-        self.http.cookies.set(COOKIE, self.token(role), domain="localhost.local")
-
-    async def get(self, path: str) -> httpx2.Response:
-        return await self.http.get(path)
-
-    async def post(self, path: str, origin: str | None = ORIGIN, **fields: str) -> httpx2.Response:
-        headers = {"content-type": "application/x-www-form-urlencoded"} | ({"origin": origin} if origin else {})
-        return await self.http.post(path, content=urlencode(fields), headers=headers)
-
-    async def form(self, path: str = "/login") -> str:
-        found = re.search(r'name="form" value="(\w+)"', (await self.get(path)).text)
-        assert found is not None
-        return found[1]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    urls = {f"{name}_host": f"http://{name}fc" for name in ("user", "product", "order", "payment")}
-    settings = load(Settings, environment="development", redis_port=free_port(), **urls)
-    process = await SERVICE.open(settings, workers=True)
-    platform, state = Platform(), process.app.state
-    await state.http.aclose()
-    state.http, state.log = httpx2.AsyncClient(transport=httpx2.MockTransport(platform)), platform
-    state.verifier = TokenVerifier(settings.jwt_secret)
-    transport = httpx2.ASGITransport(app=process.app)
-    async with state.http, httpx2.AsyncClient(transport=transport, base_url=ORIGIN, timeout=15) as http:
-        opened = Browser(http, platform, settings)
-        platform.token = opened.token()
-        yield opened
-    for close in process.close:
-        await close()
 
 
 async def test_without_a_session_each_page_leads_to_the_log_in_and_back(browser: Browser) -> None:
