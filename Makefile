@@ -9,7 +9,8 @@ VENV := .venv
 PYTHON ?=
 BIN := $(VENV)/bin
 SERVICES := userfc productfc orderfc paymentfc
-PACKAGES := chassis $(SERVICES) console
+DEPLOYED := $(SERVICES) console
+PACKAGES := chassis $(DEPLOYED)
 SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_python.py scripts/get_helm.py scripts/fc scripts/servers scripts/testkit scripts/xendit_sim scripts/contracts scripts/mutants scripts/openapi scripts/telemetry scripts/lint scripts/bench scripts/delivery scripts/observability
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
@@ -180,7 +181,7 @@ lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements
 	@compile="$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11"
 	$$compile requirements-dev.in -o requirements-dev.txt
 	# Under the versions of the tests: else a service could be given a newer one for a newer Python.
-	for package in $(SERVICES); do
+	for package in $(DEPLOYED); do
 	  $$compile -c requirements-dev.txt $$package/requirements.in -o $$package/requirements.txt
 	done
 	for part in build simulator; do

@@ -9,6 +9,7 @@ from chassis.service import Service
 from console.client.event_log import EventLog
 from console.config import Settings
 from console.handler import login, order
+from console.handler.refusals import refusal
 
 
 async def build(settings: Settings) -> Parts:
@@ -20,7 +21,7 @@ async def build(settings: Settings) -> Parts:
     return Parts(
         connections,
         connections.verifier(users),
-        state={"urls": settings.urls(), "http": http, "log": log},
+        state={"urls": settings.urls(), "http": http, "log": log, "error_response": refusal},
     )
 
 

@@ -12,7 +12,7 @@ from delivery.sbom import SPEC, differences, locked
 from lint.sources import ROOT
 from lint.versions import sections, unready, version
 
-SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
+SERVICES = ("userfc", "productfc", "orderfc", "paymentfc", "console")
 _RELATIVE = re.compile(r"\]\((?=[\w.])(?![a-z]+:)")
 
 

@@ -22,7 +22,7 @@ PACKAGES: Mapping[str, tuple[str | None, str]] = {
     "chassis": ("chassis/requirements.in", "requirements-dev.txt"),
     **{
         service: (f"{service}/requirements.in", f"{service}/requirements.txt")
-        for service in ("userfc", "productfc", "orderfc", "paymentfc")
+        for service in ("userfc", "productfc", "orderfc", "paymentfc", "console")
     },
     "scripts": (None, "requirements-dev.txt"),
 }
@@ -30,7 +30,7 @@ PACKAGES: Mapping[str, tuple[str | None, str]] = {
 NOT_IMPORTED = {
     ("scripts", "python-multipart"): "FastAPI reads the forms of the simulator's pay page with it.",
 }
-_OWN = {"chassis", "userfc", "productfc", "orderfc", "paymentfc"}
+_OWN = {"chassis", "userfc", "productfc", "orderfc", "paymentfc", "console"}
 # importlib's functions that take the name of a module.
 _BY_NAME = frozenset({"files", "find_spec", "import_module"})
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = ("chassis", "userfc", "productfc", "orderfc", "paymentfc")
+PRODUCT = ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "console")
 GROUPS = ("product", "tools", "tests")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

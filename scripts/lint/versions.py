@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PLACE = Path("chassis/chassis/__init__.py")
-PACKAGES = ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "scripts")
+PACKAGES = ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "console", "scripts")
 CHANGELOG = Path("CHANGELOG.md")
 _VERSION = re.compile(r'^__version__ = "(\d+\.\d+\.\d+)"$', re.MULTILINE)
 _SECTION = re.compile(r"^## \[([^\]]+)\](?: - (\d{4}-\d\d-\d\d))?\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)

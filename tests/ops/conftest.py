@@ -17,6 +17,7 @@ from fc.ops.stuck import stuck
 from fc.ops.trace import trace
 from fc.platform.sources import Sources
 from fc.stack.local import Stack
+from tests.kit.stacks import SECRETS
 
 Run = Callable[..., Awaitable[Result]]
 
@@ -46,6 +47,7 @@ def fc(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("FC_NATIVE", "1")
     monkeypatch.setenv("FC_HOME", str(stack.home))
     monkeypatch.setenv("FC_PORT_OFFSET", str(stack.layout.offset))
+    monkeypatch.setenv("ADMIN_PASSWORD", SECRETS["ADMIN_PASSWORD"])
     app = typer.Typer()
     app.add_typer(dlq.app, name="dlq")
     app.add_typer(outbox.app, name="outbox")

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
@@ -137,6 +136,7 @@ def _fill(app: FastAPI, settings: ProcessSettings, ready: Readiness) -> None:
         settings.trusted_proxies,
     )
     app.state.public_load = app.state.load
+    app.state.error_response = error_response
     app.state.peers = ()
     app.state.metrics = probes.metrics_text(app)
     app.state.shortcuts = Shortcuts()
@@ -152,35 +152,39 @@ def _put_first(app: FastAPI) -> None:
     app.middleware_stack = ChassisMiddleware(stack.app, app.state.load, app.state.shortcuts, _app_error)
 
 
-def _request_id(request: Request) -> str:
-    request_id: str = request.scope.get(REQUEST_ID, "")
-    return request_id
+def _refuse(
+    request: Request, status: int, code: str, sentence: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    answer: Response = request.app.state.error_response(
+        status, code, sentence, request.scope.get(REQUEST_ID, ""), headers
+    )
+    return answer
 
 
-async def _app_error(request: Request, error: AppError) -> JSONResponse:
+async def _app_error(request: Request, error: AppError) -> Response:
     headers = dict(error.headers)
     if error.retry_after is not None:
         headers.setdefault("Retry-After", str(error.retry_after))
     if error.kind is Kind.UNAUTHENTICATED:
         headers.setdefault("WWW-Authenticate", "Bearer")
-    return error_response(STATUS[error.kind], error.code, error.message, _request_id(request), headers)
+    return _refuse(request, STATUS[error.kind], error.code, error.message, headers)
 
 
-async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
     if any(item["loc"][0] == "path" for item in error.errors()) and any(_fitting(request, named=True)):
         # PUT /v1/products/search: the id is not wrong, the address has a route of its own without this method.
         return await _http_error(request, HTTPException(405))
-    return error_response(400, "validation_failed", sentence(error.errors()), _request_id(request))
+    return _refuse(request, 400, "validation_failed", sentence(error.errors()))
 
 
-async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+async def _http_error(request: Request, error: HTTPException) -> Response:
     code, text = _CODES.get(error.status_code, ("internal_error", "Internal server error"))
     if error.status_code in (400, 413, 415, 503) and isinstance(error.detail, str):
         text = error.detail
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = _allowed(request)
-    return error_response(error.status_code, code, text, _request_id(request), headers)
+    return _refuse(request, error.status_code, code, text, headers)
 
 
 _FRAME: dict[str, Any] = {

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 
 import structlog
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from opentelemetry.trace import Span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = "chassis.request_id"
 # Makes the answer to a refusal.
-Refusal = Callable[[Request, AppError], Awaitable[JSONResponse]]
+Refusal = Callable[[Request, AppError], Awaitable[Response]]
 PROBES = frozenset({"/ping", "/health", "/ready", "/metrics"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD"})
@@ -41,8 +41,11 @@ _SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 def error_response(
     status: int, code: str, sentence: str, request_id: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """Make the one shape of an error: `{"error", "code", "request_id"}`."""
+) -> Response:
+    """Make the one shape of an error: `{"error", "code", "request_id"}`.
+
+    An application with pages puts a function of its own with these parameters on `app.state.error_response`.
+    """
     return JSONResponse({"error": sentence, "code": code, "request_id": request_id}, status, dict(headers or {}))
 
 
@@ -223,5 +226,6 @@ class ChassisMiddleware:
         sentence: str,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        answer = error_response(status, code, sentence, exchange.request_id, headers)
+        make = exchange.scope["app"].state.error_response
+        answer: Response = make(status, code, sentence, exchange.request_id, headers)
         await answer(exchange.scope, receive, exchange.send)

@@ -145,6 +145,21 @@ async def test_another_content_type_is_415(http: httpx2.AsyncClient, content_typ
     error(answer, 415, "unsupported_media_type")
 
 
+async def test_a_form_is_taken_where_it_is_expected_and_nothing_else_there(http: httpx2.AsyncClient) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await http.post("/v1/things/form", content=b"a=1", headers=form)
+    assert (answer.status_code, answer.json()) == (200, "a=1")
+    for content_type in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
+        answer = await http.post("/v1/things/form", content=b"{}", headers={"content-type": content_type})
+        said = error(answer, 415, "unsupported_media_type")
+        assert said == "Content-Type must be application/x-www-form-urlencoded"
+    compressed = await http.post(
+        "/v1/things/form", content=gzip.compress(b"a"), headers=form | {"content-encoding": "gzip"}
+    )
+    error(compressed, 415, "unsupported_media_type")
+    error(await http.post("/v1/things/form", content=b"a" * 70_000, headers=form), 413, "payload_too_large")
+
+
 async def test_a_compressed_body_is_415_and_says_so(http: httpx2.AsyncClient) -> None:
     body = b'{"quantity":1,"name":"a"}'
     for coding in ("gzip", "br", "gzip, identity"):

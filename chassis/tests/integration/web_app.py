@@ -48,6 +48,13 @@ async def small(thing: Thing) -> Thing:
     return thing
 
 
+@router.post("/form")
+@accepts(form=True)
+async def form(request: Request) -> str:
+    """Echo the text of an HTML form."""
+    return (await request.body()).decode()
+
+
 @router.get("/large")
 async def large() -> Response:
     """Answer with a MiB."""

@@ -1,17 +1,20 @@
 """More requests than a process can work on are refused at once, and nothing is left of them."""
 
 import asyncio
+from types import SimpleNamespace
 
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis.http.app import _app_error
 from chassis.http.load import MAX_IN_WORK, Load
-from chassis.http.middleware import ChassisMiddleware
+from chassis.http.middleware import ChassisMiddleware, error_response
 from chassis.http.shortcuts import Shortcuts
 
 
 def request(path: str) -> Scope:
-    return {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "http_version": "1.1"}
+    app = SimpleNamespace(state=SimpleNamespace(error_response=error_response))
+    line = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "http_version": "1.1"}
+    return {**line, "app": app}
 
 
 async def test_beyond_the_limit_a_request_is_refused_at_once_and_probes_still_pass() -> None:
