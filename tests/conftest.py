@@ -28,10 +28,11 @@ def sink() -> Iterator[OtlpSink]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, sink: OtlpSink) -> Iterator[Stack]:
-    """Start servers, services and the simulator on free ports."""
+    """Start servers, services, console and the simulator on free ports."""
     started = Stack.for_tests(
         Path(tmp_path_factory.mktemp("stack")),
         {**SECRETS, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "LOG_LEVEL": "DEBUG"},
+        console=True,
     )
     with running(started):
         yield started

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from fc.ops import log_files
-from fc.stack.layout import ROOT, SERVICES, SIMULATOR, Layout
+from fc.stack.layout import DEPLOYED, ROOT, SIMULATOR, Layout
 
 SCHEMA = ROOT / "docs" / "logs.schema.json"
 # More of them say nothing new.
@@ -20,7 +20,7 @@ KINDS = {str: "string", int: "number", float: "number", bool: "boolean", list: "
 # What `python -m orderfc` says when it refuses to start; what gRPC's library in C writes past every logger.
 _PLAIN = re.compile(
     rb"(%s): [^{]+|[IWEF][0-9]{4} [0-9:.]+ +[0-9]+ \S+\.cc:[0-9]+\] .*|WARNING: All log messages before absl.*"
-    % b"|".join(name.encode() for name in SERVICES)
+    % b"|".join(name.encode() for name in DEPLOYED)
 )
 
 
@@ -69,9 +69,9 @@ def _fault_of(line: bytes, kinds: dict[str, str]) -> str | None:
 
 
 def of_stack(layout: Layout) -> list[Path]:
-    """Return the logs of a stack's services and simulator, and those of processes that tests have started."""
+    """Return the logs of a stack's services, console and simulator, and those of processes that tests have started."""
     return [
-        *(layout.log(name) for name in (*SERVICES, SIMULATOR)),
+        *(path for name in (*DEPLOYED, SIMULATOR) if (path := layout.log(name)).exists()),
         *sorted(layout.log(SIMULATOR).parent.glob("*-by-test.log")),
     ]
 

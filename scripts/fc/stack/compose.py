@@ -16,7 +16,7 @@ from fc.stack.accounts import ADMIN, Accounts, accounts_with
 from fc.stack.brokers import COUNTS, NAMES
 from fc.stack.containers import DONE, HEALTHY, SETTLED, STARTING, WAITING, Container, Project, log_end
 from fc.stack.errors import StackError
-from fc.stack.layout import ROOT, Layout
+from fc.stack.layout import CONSOLE, ROOT, Layout
 from fc.stack.programs import developer_settings, refuse_bind_address, settings_class
 from fc.stack.progress import POLL_S, Progress
 
@@ -88,7 +88,7 @@ class Compose:
         return accounts_with({**ADMIN, **developer_settings()})
 
     def observed(self) -> dict[str, str]:
-        return OBSERVED if self._observed else {}
+        return {CONSOLE: self._layout.url(CONSOLE)} | (OBSERVED if self._observed else {})
 
     def up(self, *, observed: bool = False) -> bool:
         """Build and start all containers, with a line for each that is healthy. Returns False when all ran already.

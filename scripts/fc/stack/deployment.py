@@ -53,4 +53,4 @@ def here(console: Console, brokers: int | None = None) -> Deployment:
     layout = Layout.from_environment()
     if brokers is not None:
         choose(layout, brokers)
-    return Native(Stack(layout), console)
+    return Native(Stack(layout, console=True), console)

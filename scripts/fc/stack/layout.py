@@ -12,12 +12,15 @@ from fc.stack.errors import StackError
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout."""
 SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
+CONSOLE = "console"
+DEPLOYED = (*SERVICES, CONSOLE)
 SIMULATOR = "xendit"
 PORTS = {
     "userfc": 28080,
     "productfc": 28081,
     "orderfc": 28082,
     "paymentfc": 28083,
+    CONSOLE: 28084,
     SIMULATOR: 28090,
     "grpc": 50051,
     "postgres": 5433,
@@ -66,7 +69,7 @@ class Layout:
         return _SHIFTED[name] + self.offset if self.offset else (PORTS | OBSERVERS)[name]
 
     def url(self, name: str) -> str:
-        """Return the HTTP address of a service or of the Xendit simulator."""
+        """Return the HTTP address of a service, of the console or of the Xendit simulator."""
         return f"http://localhost:{self.port(name)}"
 
     def urls(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The local stack: servers, simulator and services as supervised processes of this machine."""
+"""The local stack: servers, simulator, services and console as supervised processes of this machine."""
 
 import asyncio
 import shutil
@@ -14,7 +14,7 @@ from fc.stack.accounts import Accounts, accounts_with
 from fc.stack.brokers import choose
 from fc.stack.brokers import folder as brokers_folder
 from fc.stack.errors import StackError
-from fc.stack.layout import SERVICES, SIMULATOR, Layout
+from fc.stack.layout import DEPLOYED, SIMULATOR, Layout
 from fc.stack.lock import locked
 from fc.stack.programs import Programs
 from fc.stack.startup import Report, Startup, silent
@@ -62,9 +62,11 @@ class Stack:
         overrides: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         reach: Mapping[str, int] | None = None,
+        *,
+        console: bool = False,
     ) -> None:
         self.layout = layout
-        self.programs = Programs(layout, overrides, settings, reach)
+        self.programs = Programs(layout, overrides, settings, reach, console=console)
         self.supervisor = Supervisor(layout)
 
     @classmethod
@@ -75,6 +77,7 @@ class Stack:
         between: Callable[[Layout], Mapping[str, int]] | None = None,
         *,
         brokers: int = 1,
+        console: bool = False,
     ) -> Self:
         """Make a stack on free ports with the settings HASTY; `between` puts proxies in front of parts, see Programs.
 
@@ -82,7 +85,8 @@ class Stack:
         """
         layout = Layout(home, ports.free_offset())
         choose(layout, brokers)
-        return cls(layout, {**HASTY, **(overrides or {})}, settings={}, reach=between(layout) if between else None)
+        reach = between(layout) if between else None
+        return cls(layout, {**HASTY, **(overrides or {})}, settings={}, reach=reach, console=console)
 
     @property
     def home(self) -> Path:
@@ -140,7 +144,7 @@ class Stack:
         if any(states.get(name) != "RUNNING" for name in self.programs.names()):
             return False
         start = self._startup()
-        return all(await asyncio.gather(*(start.service_ready(name) for name in SERVICES)))
+        return all(await asyncio.gather(*(start.service_ready(name) for name in self.programs.deployed)))
 
     def status(self) -> list[Part]:
         """List the programs; those that outlive a killed supervisor are `unsupervised`."""
@@ -172,7 +176,7 @@ class Stack:
     def _stop(self) -> bool:
         running = self.supervisor.running
         if running:
-            self.supervisor.stop_all(SERVICES, STOP_SERVICES_S)
+            self.supervisor.stop_all(self.programs.deployed, STOP_SERVICES_S)
             servers = [SIMULATOR, *(each.name for each in (*self.programs.servers, *self.programs.observers))]
             self.supervisor.stop_all(servers, STOP_SERVERS_S)
             self.supervisor.shutdown()
@@ -194,7 +198,7 @@ class Stack:
 
     def _made(self) -> Iterator[Path]:
         """Yield the files and folders that a stack makes: its folder may be one that was there before."""
-        names = [*(server.name for server in self.programs.servers), SIMULATOR, *SERVICES, *observe.NAMES]
+        names = [*(server.name for server in self.programs.servers), SIMULATOR, *DEPLOYED, *observe.NAMES]
         yield from (self.home / "data" / name for name in names)
         yield brokers_folder(self.layout)
         for name in (*names, "supervisord"):

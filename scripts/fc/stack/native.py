@@ -12,6 +12,7 @@ from chassis.config.settings import ServiceSettings
 from fc.stack import doctor, logs, observe
 from fc.stack.accounts import Accounts
 from fc.stack.errors import StackError
+from fc.stack.layout import CONSOLE
 from fc.stack.local import Part, Stack
 
 
@@ -30,7 +31,7 @@ class Native:
         return self._stack.accounts()
 
     def observed(self) -> dict[str, str]:
-        return observe.urls(self._stack.layout)
+        return {CONSOLE: self._stack.layout.url(CONSOLE)} | observe.urls(self._stack.layout)
 
     def up(self, *, observed: bool = False) -> bool:
         """Start the programs that do not run, with a line for each step. Returns False when all ran already."""

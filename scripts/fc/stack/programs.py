@@ -1,4 +1,4 @@
-"""The programs of a stack: the servers, the simulator and the four services, each with its command and environment."""
+"""The programs of a stack: servers, simulator, the four services, the console, each with command and environment."""
 
 import io
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.settings import ProcessSettings, ServiceSettings
 from fc.stack import brokers, observe
 from fc.stack.accounts import ADMIN
 from fc.stack.configuration import Program
 from fc.stack.errors import StackError
-from fc.stack.layout import OBSERVERS, PORTS, ROOT, SERVICES, SIMULATOR, Layout
+from fc.stack.layout import CONSOLE, OBSERVERS, PORTS, ROOT, SERVICES, SIMULATOR, Layout
 from servers.base import Server
 from servers.mongo import Mongo
 from servers.postgres import PASSWORD as DATABASE_PASSWORD
@@ -36,9 +36,10 @@ def settings_class(service: str) -> type[ServiceSettings]:
 
 
 def setting_names(service: str) -> set[str]:
-    """Return the environment variables that a service reads, aliases included."""
+    """Return the environment variables that a service or the console reads, aliases included."""
     names = set()
-    for name, field in settings_class(service).model_fields.items():
+    settings: type[ProcessSettings] = import_module(f"{service}.config").Settings
+    for name, field in settings.model_fields.items():
         extra = field.json_schema_extra
         aliases = extra.get("aliases", []) if isinstance(extra, dict) else []
         names |= {name.upper(), *(str(alias).upper() for alias in (aliases if isinstance(aliases, list) else []))}
@@ -77,7 +78,7 @@ class Programs:
 
     `overrides` are settings of all services; only the addresses that the stack sets win over them. `settings` are the
     developer's, read from the environment and `.env` when None. `reach` maps a part to the port at which services reach
-    it, where that is not the part's own port: a test has put a proxy in front of it.
+    it, where that is not the part's own port: a test has put a proxy in front of it. `console` adds the console.
     """
 
     def __init__(
@@ -86,8 +87,11 @@ class Programs:
         overrides: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         reach: Mapping[str, int] | None = None,
+        *,
+        console: bool = False,
     ) -> None:
         self._layout = layout
+        self.deployed = (*SERVICES, CONSOLE) if console else SERVICES
         self._reach = {name: layout.port(name) for name in PORTS} | dict(reach or {})
         self._settings = {**DEFAULTS, **(developer_settings() if settings is None else settings), **(overrides or {})}
         home = layout.home / "data"
@@ -118,18 +122,18 @@ class Programs:
         return self._settings.get("BIND_ADDRESS")
 
     def names(self) -> list[str]:
-        """Return the names of all programs: servers, simulator, services, observers."""
+        """Return the names of all programs: servers, simulator, services, console, observers."""
         simulator = [SIMULATOR] if self.simulated else []
         return [
             *(server.name for server in self.servers),
             *simulator,
-            *SERVICES,
+            *self.deployed,
             *(each.name for each in self.observers),
         ]
 
     def ports(self) -> set[str]:
         """Return the names of the ports that the programs listen on."""
-        absent = set(brokers.NAMES[len(self.brokers) :])
+        absent = {*brokers.NAMES[len(self.brokers) :], *({CONSOLE} - set(self.deployed))}
         names = {name for name in PORTS if name.removesuffix("_controller") not in absent}
         names |= set(OBSERVERS) if self.observers else set()
         return names if self.simulated else names - {SIMULATOR}
@@ -139,7 +143,7 @@ class Programs:
 
         A proxy that it names is for other machines.
         """
-        settings = set().union({"CONFIG_FILE"}, *(setting_names(service) for service in SERVICES))
+        settings = set().union({"CONFIG_FILE"}, *(setting_names(service) for service in self.deployed))
         # The services read lower-case names too.
         own = {name: value for name, value in os.environ.items() if name.upper() not in settings}
         unproxied = ",".join(filter(None, (own.get("no_proxy") or own.get("NO_PROXY"), *LOOPBACK)))
@@ -170,7 +174,7 @@ class Programs:
             **({"KAFKA_REPLICATION": str(len(self.brokers))} if len(self.brokers) > 1 else {}),
             "MONGO_URI": f"mongodb://{HOST}:{reach['mongo']}",
             "USER_SERVICE_ADDR": f"{HOST}:{reach['grpc']}",
-            "PRODUCT_HOST": f"http://{HOST}:{reach['productfc']}",
+            **{f"{name.removesuffix('fc').upper()}_HOST": f"http://{HOST}:{reach[name]}" for name in SERVICES},
             "XENDIT_BASE_URL": self._settings.get("XENDIT_BASE_URL") or f"http://{HOST}:{reach[SIMULATOR]}",
         }
 
@@ -182,7 +186,7 @@ class Programs:
         ]
         services = [
             Program(service, [sys.executable, "-m", service, "serve"], self.environment(service))
-            for service in SERVICES
+            for service in self.deployed
         ]
         return [*servers, *([self._simulator()] if self.simulated else []), *services]
 

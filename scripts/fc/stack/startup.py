@@ -109,7 +109,7 @@ class Startup:
         began = time.monotonic()
         await make_topics(self._programs)
         self._report("topics exist", time.monotonic() - began)
-        await asyncio.gather(*(self._start_service(name) for name in SERVICES))
+        await asyncio.gather(*(self._start_service(name) for name in self._programs.deployed))
         if self._programs.simulated:
             await self._wait(SIMULATOR, lambda: answers(f"{self._layout.url(SIMULATOR)}/ping"))
 
@@ -134,7 +134,7 @@ class Startup:
         await self._wait(name, lambda: self.service_ready(name))
 
     async def service_ready(self, name: str) -> bool:
-        """Whether a service answers /ready with 200."""
+        """Whether a service or the console answers /ready with 200."""
         return await answers(f"{self._layout.url(name)}/ready")
 
     async def _wait(self, name: str, check: Callable[[], Awaitable[bool]]) -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from fc import __main__ as cli
 from fc.stack import programs
-from fc.stack.layout import SERVICES, Layout
+from fc.stack.layout import DEPLOYED, Layout
 
 Script = Callable[..., Path]
 NAMES = {"CONFIG_FILE", "FC_HOME", "FC_NATIVE", "FC_PORT_OFFSET"}.union(
-    *(programs.setting_names(service) for service in SERVICES)
+    *(programs.setting_names(service) for service in DEPLOYED)
 )
 
 

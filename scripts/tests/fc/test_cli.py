@@ -18,7 +18,7 @@ Fc = Callable[[str], Ended]
 Asked = Callable[[], list[str]]
 
 COMMANDS = ("up", "down", "status", "logs", "doctor", "seed", "topics", "demo")
-PARTS = ("postgres", "redis", "kafka", "mongo", "xendit", "userfc", "productfc", "orderfc", "paymentfc")
+PARTS = ("postgres", "redis", "kafka", "mongo", "xendit", "userfc", "productfc", "orderfc", "paymentfc", "console")
 
 
 def write_log(layout: Layout, name: str, text: str) -> None:

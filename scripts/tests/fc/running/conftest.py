@@ -1,4 +1,4 @@
-"""One real stack for all tests here: four servers, the simulator and four services, on free ports."""
+"""One real stack for all tests here: four servers, the simulator, four services and the console, on free ports."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ import pytest
 from fc.demo.seed import seed
 from fc.demo.shop import Customer, Shop
 from fc.stack import processes
-from fc.stack.layout import SERVICES, Layout
+from fc.stack.layout import DEPLOYED, Layout
 from fc.stack.local import HASTY, Stack
 
 OVERRIDES = {
@@ -31,7 +31,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack as tests have left it."""
     # What matters of its tries to reach a broker that is still starting is said by our own errors.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    stack = Stack.for_tests(tmp_path_factory.mktemp("stack"), OVERRIDES)
+    stack = Stack.for_tests(tmp_path_factory.mktemp("stack"), OVERRIDES, console=True)
     try:
         yield stack
     finally:
@@ -82,8 +82,8 @@ def ready(stack: Stack, service: str) -> bool:
 
 
 def all_ready(stack: Stack) -> bool:
-    """Ask all four services whether they are ready."""
-    return all(ready(stack, service) for service in SERVICES)
+    """Ask the services and the console whether they are ready."""
+    return all(ready(stack, service) for service in DEPLOYED)
 
 
 def pids(stack: Stack) -> dict[str, int]:

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis import Redis
 
 from fc.stack import ports, processes
-from fc.stack.layout import SERVICES
+from fc.stack.layout import DEPLOYED
 from fc.stack.local import Stack
 from servers.redis import PASSWORD
 
@@ -33,7 +33,7 @@ def kill(stack: Stack, name: str) -> int:
     return pid
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_a_killed_service_is_ready_again_by_itself(stack: Stack, service: str) -> None:
     before = pids(stack)
     killed = kill(stack, service)

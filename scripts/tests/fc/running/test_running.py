@@ -11,7 +11,7 @@ import pytest
 from fc.demo.seed import CATALOGUE
 from fc.stack import ports, processes
 from fc.stack.accounts import ACCOUNTS
-from fc.stack.layout import SERVICES
+from fc.stack.layout import DEPLOYED, SERVICES
 from fc.stack.local import Stack
 
 from ..conftest import Ended
@@ -69,7 +69,7 @@ def test_status_shows_every_part_with_its_process_and_port(stack: Stack, fc: Fc)
     said = fc("status")
     assert said.code == 0
     rows = {words[0]: words[1:] for line in said.out.splitlines() if "running" in (words := line.split())}
-    assert list(rows) == ["postgres", "redis", "kafka", "mongo", "xendit", *SERVICES]
+    assert list(rows) == ["postgres", "redis", "kafka", "mongo", "xendit", *DEPLOYED]
     for name, (state, pid, _day, _time, port) in rows.items():
         assert state == "running"
         assert psutil.Process(int(pid)).environ()[processes.MARK] == str(stack.home)

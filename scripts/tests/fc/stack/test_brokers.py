@@ -84,6 +84,6 @@ def test_another_number_is_refused(layout: Layout, count: int) -> None:
 
 def test_the_ports_of_brokers_that_are_not_there_may_be_anybodys(layout: Layout) -> None:
     others = {"kafka-2", "kafka-2_controller", "kafka-3", "kafka-3_controller"}
-    assert Programs(layout, settings={}).ports() == set(PORTS) - others
+    assert Programs(layout, settings={}, console=True).ports() == set(PORTS) - others
     brokers.choose(layout, 3)
-    assert Programs(layout, settings={}).ports() == set(PORTS)
+    assert Programs(layout, settings={}, console=True).ports() == set(PORTS)

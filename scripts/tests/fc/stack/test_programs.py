@@ -7,7 +7,7 @@ import pytest
 
 from fc.stack.accounts import ADMIN
 from fc.stack.errors import StackError
-from fc.stack.layout import SERVICES, SIMULATOR, Layout
+from fc.stack.layout import DEPLOYED, SERVICES, SIMULATOR, Layout
 from fc.stack.programs import Programs, developer_settings, setting_names
 
 PAYMENT_ONLY = {"XENDIT_SECRET_API_KEY", "XENDIT_WEBHOOK_TOKEN", "XENDIT_BASE_URL", "MONGO_URI", "PAYMENT_MAX_TRIES"}
@@ -103,8 +103,8 @@ def test_services_and_simulator_listen_where_bind_address_says_and_servers_stay_
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIND_ADDRESS", "0.0.0.0")
-    programs = {program.name: program for program in Programs(layout).all()}
-    assert {name for name in programs if "0.0.0.0" in str(programs[name])} == {*SERVICES, "xendit"}
+    programs = {program.name: program for program in Programs(layout, console=True).all()}
+    assert {name for name in programs if "0.0.0.0" in str(programs[name])} == {*DEPLOYED, "xendit"}
     monkeypatch.setenv("BIND_ADDRESS", "192.0.2.1")
     with pytest.raises(StackError, match="BIND_ADDRESS must be 127.0.0.1 or 0.0.0.0"):
         Programs(layout).environment("orderfc")
@@ -126,10 +126,10 @@ def test_each_service_opens_its_own_database_as_its_own_role(layout: Layout) -> 
 
 
 def test_a_service_is_told_only_what_it_reads(checkout: Path, layout: Layout) -> None:
-    everything = set().union(*(setting_names(service) for service in SERVICES))
+    everything = set().union(*(setting_names(service) for service in DEPLOYED))
     dotenv(checkout, *(f"{name}=x{number}" for number, name in enumerate(sorted(everything))), "UNRELATED=1")
-    programs = Programs(layout)
-    for service in SERVICES:
+    programs = Programs(layout, console=True)
+    for service in DEPLOYED:
         told = set(programs.environment(service)) - {"PYTHONUNBUFFERED"}
         assert told == setting_names(service), service
 
@@ -142,16 +142,16 @@ def test_a_service_is_told_only_what_it_reads(checkout: Path, layout: Layout) ->
         ("XENDIT_WEBHOOK_TOKEN", {"paymentfc"}),
         ("ADMIN_PASSWORD", {"userfc"}),
         ("PRODUCT_TIMEOUT_S", {"orderfc"}),
-        ("JWT_SECRET", set(SERVICES)),
-        ("JAEGER_ENDPOINT", set(SERVICES)),
+        ("JWT_SECRET", set(DEPLOYED)),
+        ("JAEGER_ENDPOINT", set(DEPLOYED)),
     ],
 )
 def test_a_setting_reaches_its_readers_and_nobody_else(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, name: str, readers: set[str]
 ) -> None:
     monkeypatch.setenv(name, "told")
-    programs = Programs(layout)
-    services = {program: told for program, told in environments(programs).items() if program in SERVICES}
+    programs = Programs(layout, console=True)
+    services = {program: told for program, told in environments(programs).items() if program in DEPLOYED}
     assert {service for service, told in services.items() if told.get(name) == "told"} == readers
     assert name not in programs.base_environment()
 
@@ -159,13 +159,13 @@ def test_a_setting_reaches_its_readers_and_nobody_else(
 def test_no_setting_reaches_a_program_through_the_supervisors_own_environment(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = set().union(*(setting_names(service) for service in SERVICES), {"CONFIG_FILE"})
+    names = set().union(*(setting_names(service) for service in DEPLOYED), {"CONFIG_FILE"})
     for name in names:
         monkeypatch.setenv(name, "x")
         # The services read their names whatever the letters.
         monkeypatch.setenv(name.lower(), "x")
     monkeypatch.setenv("MY_OWN", "stays")
-    base = Programs(layout).base_environment()
+    base = Programs(layout, console=True).base_environment()
     assert not names & {name.upper() for name in base}
     assert base["MY_OWN"] == "stays"
     assert "PATH" in base
@@ -222,14 +222,14 @@ def test_the_simulator_and_paymentfc_are_given_the_same_keys(checkout: Path, lay
 # The whole
 
 
-def test_a_stack_is_four_servers_the_simulator_and_four_services_in_the_order_of_starting(layout: Layout) -> None:
-    names = [program.name for program in Programs(layout).all()]
-    assert names == ["postgres", "redis", "kafka", "mongo", SIMULATOR, *SERVICES]
+def test_a_stack_is_servers_simulator_services_and_console_in_the_order_of_starting(layout: Layout) -> None:
+    names = [program.name for program in Programs(layout, console=True).all()]
+    assert names == ["postgres", "redis", "kafka", "mongo", SIMULATOR, *DEPLOYED]
 
 
 def test_services_are_run_by_the_command_of_their_image(layout: Layout) -> None:
-    commands = {program.name: program.command[1:] for program in Programs(layout).all()}
-    assert {name: commands[name] for name in SERVICES} == {name: ["-m", name, "serve"] for name in SERVICES}
+    commands = {program.name: program.command[1:] for program in Programs(layout, console=True).all()}
+    assert {name: commands[name] for name in DEPLOYED} == {name: ["-m", name, "serve"] for name in DEPLOYED}
 
 
 def test_two_stacks_give_their_programs_no_common_port_or_folder(tmp_path: Path) -> None:
