@@ -28,7 +28,7 @@ from fc.stack import deployment, doctor
 from fc.stack.accounts import ADMIN
 from fc.stack.deployment import Deployment
 from fc.stack.errors import StackError
-from fc.stack.layout import SIMULATOR, Layout
+from fc.stack.layout import CONSOLE, SIMULATOR, Layout
 
 app = typer.Typer(
     help="Go Commerce in Python: the whole platform on this machine.",
@@ -148,7 +148,8 @@ def run_demo() -> None:
     platform = _here()
     _up(platform)
     _seed(platform)
-    failures = asyncio.run(stories.run(platform.urls(), platform.accounts(), console))
+    pages = platform.observed()[CONSOLE]
+    failures = asyncio.run(stories.run(platform.urls(), platform.accounts(), console, pages))
     console.print()
     if failures:
         console.print("[bold red]The demo failed:[/]")
@@ -157,6 +158,7 @@ def run_demo() -> None:
         console.print("`fc logs` shows the logs of the services; `fc down` stops them.")
         raise typer.Exit(1)
     console.print("[bold green]All six stories passed.[/] The stack keeps running; `make down` stops it.")
+    console.print(f"Log in at {pages} as admin, run `make demo` again, and see the stories happen on the overview.")
     _show_addresses(platform)
 
 

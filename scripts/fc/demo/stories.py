@@ -196,8 +196,13 @@ STORIES: list[tuple[str, Scene]] = [
 ]
 
 
-async def run(shop_urls: dict[str, str], accounts: dict[str, Any], console: Console) -> list[str]:
-    """Run all stories against the stack at `shop_urls`; return the claims that are false."""
+async def run(
+    shop_urls: dict[str, str], accounts: dict[str, Any], console: Console, pages: str | None = None
+) -> list[str]:
+    """Run all stories against the stack at `shop_urls`; return the claims that are false.
+
+    `pages` is the address of the console: at the end the page of Alice's last order is named.
+    """
     failures: list[str] = []
     async with Shop.opened(shop_urls, accounts) as shop:
         alice, bob = await shop.login("alice"), await shop.login("bob")
@@ -209,4 +214,6 @@ async def run(shop_urls: dict[str, str], accounts: dict[str, Any], console: Cons
             except (TimeoutError, httpx2.HTTPError, RuntimeError) as error:
                 story.check(False, "the story runs to its end", f"{type(error).__name__}: {error}")
             failures += story.failures
+    if pages and alice.last_order:
+        console.print(f"\nEach step of story 5, on one page of the console: {pages}/orders/{alice.last_order}")
     return failures
