@@ -1,5 +1,6 @@
 """The settings of the console: those of a process, and where the four services are."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic_settings import SettingsConfigDict
@@ -30,3 +31,10 @@ class Settings(ProcessSettings):
             "orderfc": self.order_host,
             "paymentfc": self.payment_host,
         }
+
+    def plaintext(self) -> Iterator[tuple[str, str]]:
+        """Yield also the services without TLS: they are sent passwords and tokens."""
+        yield from super().plaintext()
+        for name in ("user_host", "product_host", "order_host", "payment_host"):
+            if not getattr(self, name).startswith("https://"):
+                yield name, "must begin with https://"

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Gives each service a policy, an AppRole and its secrets in Vault's KV version 2 engine; may be run again at any time.
+# Gives each service and the console a policy, an AppRole and its secrets in Vault's KV version 2 engine; may be run again at any time.
 #
 # Reads VAULT_ADDR, VAULT_TOKEN (one that may administer), the secret id of each AppRole in USERFC_VAULT_SECRET_ID,
-# PRODUCTFC_VAULT_SECRET_ID, ORDERFC_VAULT_SECRET_ID and PAYMENTFC_VAULT_SECRET_ID (role ids are the names of the
-# services), and the secrets DB_PASSWORD, REDIS_PASSWORD, JWT_SECRET, GRPC_CREDENTIALS, XENDIT_SECRET_API_KEY and
+# PRODUCTFC_VAULT_SECRET_ID, ORDERFC_VAULT_SECRET_ID, PAYMENTFC_VAULT_SECRET_ID and CONSOLE_VAULT_SECRET_ID (role ids
+# are the names of the services), and the secrets DB_PASSWORD, REDIS_PASSWORD, JWT_SECRET, GRPC_CREDENTIALS, XENDIT_SECRET_API_KEY and
 # XENDIT_WEBHOOK_TOKEN. Stops with an error that names the first one missing. Secrets go through files that only this
 # user may read: arguments of a process are visible to others.
 set -eu
 
 : "${VAULT_ADDR:?}" "${VAULT_TOKEN:?}"
 : "${USERFC_VAULT_SECRET_ID:?}" "${PRODUCTFC_VAULT_SECRET_ID:?}"
-: "${ORDERFC_VAULT_SECRET_ID:?}" "${PAYMENTFC_VAULT_SECRET_ID:?}"
+: "${ORDERFC_VAULT_SECRET_ID:?}" "${PAYMENTFC_VAULT_SECRET_ID:?}" "${CONSOLE_VAULT_SECRET_ID:?}"
 : "${DB_PASSWORD:?}" "${REDIS_PASSWORD:?}" "${JWT_SECRET:?}" "${GRPC_CREDENTIALS:?}"
 : "${XENDIT_SECRET_API_KEY:?}" "${XENDIT_WEBHOOK_TOKEN:?}"
 
@@ -41,7 +41,6 @@ store() {
   service=$1
   shift
   vault kv put -mount=secret "$service" "$@" \
-    "database.password=@$secrets/database" \
     "redis.password=@$secrets/redis" \
     "jwt_secret=@$secrets/jwt" \
     "grpc_credentials=@$secrets/grpc" > /dev/null
@@ -52,6 +51,7 @@ allow userfc "$USERFC_VAULT_SECRET_ID"
 allow productfc "$PRODUCTFC_VAULT_SECRET_ID"
 allow orderfc "$ORDERFC_VAULT_SECRET_ID"
 allow paymentfc "$PAYMENTFC_VAULT_SECRET_ID"
+allow console "$CONSOLE_VAULT_SECRET_ID"
 
 keep database "$DB_PASSWORD"
 keep redis "$REDIS_PASSWORD"
@@ -59,9 +59,12 @@ keep jwt "$JWT_SECRET"
 keep grpc "$GRPC_CREDENTIALS"
 keep xendit_key "$XENDIT_SECRET_API_KEY"
 keep xendit_token "$XENDIT_WEBHOOK_TOKEN"
-store userfc
-store productfc
-store orderfc
+store userfc "database.password=@$secrets/database"
+store productfc "database.password=@$secrets/database"
+store orderfc "database.password=@$secrets/database"
+store console
+# Compose takes Vault for filled when this one is there.
 store paymentfc \
+  "database.password=@$secrets/database" \
   "xendit.secret_api_key=@$secrets/xendit_key" \
   "xendit.webhook_token=@$secrets/xendit_token"

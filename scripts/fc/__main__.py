@@ -158,7 +158,7 @@ def run_demo() -> None:
         console.print("`fc logs` shows the logs of the services; `fc down` stops them.")
         raise typer.Exit(1)
     console.print("[bold green]All six stories passed.[/] The stack keeps running; `make down` stops it.")
-    console.print(f"Log in at {pages} as admin, run `make demo` again, and see the stories happen on the overview.")
+    console.print(f"Log in at {pages} as admin, run `make demo` again, and see the stories happen.")
     _show_addresses(platform)
 
 

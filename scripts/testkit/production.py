@@ -44,5 +44,5 @@ def with_tls(certificates: "Certificates") -> dict[str, str]:
         "GRPC_TLS_KEY": certificates.key,
         "GRPC_TLS_CA": certificates.ca,
         "MONGO_URI": "mongodb://audit.example.com/?tls=true",
-        "PRODUCT_HOST": "https://products.example.com",
+        **{f"{name}_HOST": f"https://{name.lower()}.example.com" for name in ("USER", "PRODUCT", "ORDER", "PAYMENT")},
     }

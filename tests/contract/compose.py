@@ -15,8 +15,8 @@ from unittest import mock
 import yaml
 
 from chassis.config import vault
-from chassis.config.settings import ServiceSettings, load
-from fc.stack.layout import ROOT, SERVICES
+from chassis.config.settings import ProcessSettings, load
+from fc.stack.layout import DEPLOYED, ROOT
 from testkit.production import SECRETS as STRONG
 from tests.contract.test_env_example import CLASSES, names_of
 
@@ -33,7 +33,7 @@ PRODUCTION = {
     "ENVIRONMENT": "production",
     "ALLOW_PLAINTEXT": "true",
     "VAULT_ADDR": "",
-    **{f"{service.upper()}_VAULT_SECRET_ID": "" for service in SERVICES},
+    **{f"{service.upper()}_VAULT_SECRET_ID": "" for service in DEPLOYED},
     "DB_MIGRATION_PASSWORD": STRONG["DB_PASSWORD"],
     "XENDIT_BASE_URL": "https://api.xendit.co",
 }
@@ -169,13 +169,13 @@ def settings(compose: Compose, service: str, job: str = "") -> Any:
         return load(CLASSES[service])
 
 
-def development_secrets(cls: type[ServiceSettings]) -> dict[str, Any]:
+def development_secrets(cls: type[ProcessSettings]) -> dict[str, Any]:
     """Return a class's secrets with their development values, by their keys in Vault."""
     extras = [field.json_schema_extra for field in cls.model_fields.values()]
     found = [extra for extra in extras if isinstance(extra, dict) and extra["secret"] and extra["dev"]]
     return {str(extra["path"]): extra["dev"] for extra in found}
 
 
-def unread(compose: Compose, service: str, cls: type[ServiceSettings]) -> set[str]:
+def unread(compose: Compose, service: str, cls: type[ProcessSettings]) -> set[str]:
     """Return the environment names of a container that no setting of its service has."""
     return set(environment(compose, service)) - names_of(cls)

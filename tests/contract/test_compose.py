@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from chassis.config.settings import load
-from fc.stack.layout import ROOT, SERVICES
+from fc.stack.layout import CONSOLE, DEPLOYED, ROOT, SERVICES
+from fc.stack.programs import settings_class
 from tests.contract.compose import (
     SECRETS,
     Compose,
@@ -26,6 +27,7 @@ from tests.contract.test_env_example import CLASSES
 
 DATABASE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
 SERVICE_PORTS = {"userfc": [28080, 50051], "productfc": [28081], "orderfc": [28082], "paymentfc": [28083]}
+SERVICE_PORTS[CONSOLE] = [28084]
 
 SERVER_PORTS = {
     "redis": [6379],
@@ -145,10 +147,10 @@ def test_callers_reach_the_services_and_the_services_alone_reach_the_data() -> N
     services = resolved()["services"]
     members = {name: set(one["networks"]) for name, one in services.items()}
     databases = {f"{service}-db" for service in SERVICES}
-    assert {name for name, networks in members.items() if "edge" in networks} == {*SERVICES, "xendit-simulator"}
+    assert {name for name, networks in members.items() if "edge" in networks} == {*DEPLOYED, "xendit-simulator"}
     assert all(members[name] == {"data"} for name in {*databases, "redis", "mongo", "vault", "vault-seed"})
     assert {name for name, networks in members.items() if "tools" in networks} == {
-        *SERVICES,
+        *DEPLOYED,
         "kafka",
         "kafdrop",
         "jaeger",
@@ -166,7 +168,7 @@ def test_an_environment_name_that_no_setting_has_is_found() -> None:
     assert unread(planted, "orderfc", CLASSES["orderfc"]) == {"OUTBOX_MAX_TRIALS"}
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_a_service_has_the_ports_of_the_contract_the_same_inside_and_outside(service: str) -> None:
     compose = resolved()
     assert published(compose, service) == [(port, port) for port in SERVICE_PORTS[service]]
@@ -188,7 +190,7 @@ def test_a_service_has_a_postgresql_server_of_its_own(service: str) -> None:
         assert (migrating.db_user, migrating.db_password) == (found.db_user, found.db_password)
         assert (found.db_migration_user, found.db_migration_password) == (None, None)
     with only({"CONFIG_FILE": os.devnull, "ENVIRONMENT": "development"}):
-        alone = load(CLASSES[service])
+        alone = load(settings_class(service))
     assert (alone.db_name, alone.db_port) == (found.db_name, DATABASE_PORTS[service])
     hosts = [environment(compose, other)["DB_HOST"] for other in SERVICES]
     assert len(set(hosts)) == len(SERVICES)
@@ -198,7 +200,7 @@ def test_the_servers_have_the_ports_of_the_contract() -> None:
     compose = resolved()
     for server, ports in SERVER_PORTS.items():
         assert [outside for outside, _ in published(compose, server)] == ports
-    everything = {*SERVICES, *SERVER_PORTS, *(environment(compose, service)["DB_HOST"] for service in SERVICES)}
+    everything = {*DEPLOYED, *SERVER_PORTS, *(environment(compose, service)["DB_HOST"] for service in SERVICES)}
     jobs = {name for name, service in compose["services"].items() if is_job(service)}
     assert set(compose["services"]) == everything | jobs | {"vault-seed"}
 

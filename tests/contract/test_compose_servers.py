@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from fc.stack.layout import ROOT, SERVICES
+from fc.stack.layout import DEPLOYED, ROOT
 from servers.base import maven
 from servers.kafka import ARTIFACTS, VERSION
 from testkit import eventually, free_port
@@ -70,7 +70,7 @@ def test_the_health_check_of_a_service_is_its_readiness(answering: int) -> None:
     assert refused.stderr.strip() == '503 {"status": "of this test"}'
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_the_health_check_finds_the_port_of_the_service(service: str) -> None:
     command = resolved()["services"][service]["healthcheck"]["test"]
     code = "import healthy; print(healthy.service_port())"

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fc.stack.layout import ROOT, SERVICES
+from fc.stack.layout import DEPLOYED, ROOT, SERVICES
 from tests.contract.compose import (
     PRODUCTION,
     SECRETS,
@@ -22,12 +22,12 @@ from tests.contract.test_env_example import CLASSES, EXAMPLE, entries, names_of
 from xendit_sim.config import Settings as Simulator
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_every_name_in_the_environment_of_a_service_is_one_of_its_settings(service: str) -> None:
     assert unread(resolved(), service, CLASSES[service]) == set()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_what_the_example_of_env_offers_reaches_the_service(service: str) -> None:
     offered = {entry.name for entry in entries(EXAMPLE) if entry.active} & names_of(CLASSES[service])
     given = {name: f"given {name}" for name in [*offered, "XENDIT_BASE_URL"]}
@@ -36,7 +36,7 @@ def test_what_the_example_of_env_offers_reaches_the_service(service: str) -> Non
     assert arrived.get("XENDIT_BASE_URL", "given XENDIT_BASE_URL") == "given XENDIT_BASE_URL"
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_a_service_finds_the_servers_and_its_neighbours(service: str) -> None:
     compose = resolved()
     found = settings(compose, service)
@@ -48,11 +48,15 @@ def test_a_service_finds_the_servers_and_its_neighbours(service: str) -> None:
     assert found.otel_exporter_otlp_endpoint == "http://jaeger:4318"
     if service == "orderfc":
         assert found.product_host == "http://productfc:28081"
+    if service == "console":
+        assert found.urls() == {
+            other: f"http://{other}:{CLASSES[other].model_fields['http_port'].default}" for other in SERVICES
+        }
     if service == "paymentfc":
         assert found.mongo_uri.get_secret_value() == "mongodb://mongo:27017"
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_production_refuses_the_development_secrets_and_takes_those_of_env(service: str) -> None:
     with pytest.raises(SystemExit, match="is the development default"):
         settings(resolved({"ENVIRONMENT": "production"}), service)
@@ -61,7 +65,7 @@ def test_production_refuses_the_development_secrets_and_takes_those_of_env(servi
     assert found.jwt_secret.get_secret_value() == SECRETS["JWT_SECRET"]
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_vault_alone_gives_a_service_its_secrets(service: str) -> None:
     compose = resolved(SECRETS)
     for name in set(SECRETS) - {"ADMIN_PASSWORD"}:
@@ -74,8 +78,8 @@ def test_vault_alone_gives_a_service_its_secrets(service: str) -> None:
 def test_vault_holds_every_secret_of_a_service_and_only_its_own_may_be_read() -> None:
     filled = fill_vault(resolved())
     assert filled.secrets == {service: development_secrets(cls) for service, cls in CLASSES.items()}
-    assert len(set(filled.secret_ids.values())) == len(SERVICES)
-    for service in SERVICES:
+    assert len(set(filled.secret_ids.values())) == len(DEPLOYED)
+    for service in DEPLOYED:
         policy = re.sub(r"(?m)^#.*$", "", filled.policies[service])
         assert "".join(policy.split()) == f'path"secret/data/{service}"{{capabilities=["read"]}}'
 

@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from fc.stack.layout import ROOT, SERVICES
+from fc.stack.layout import DEPLOYED, ROOT
 from tests.contract.dockerfile import DOCKERFILE, DOCKERFILES, ignored, steps, violations
 
 IGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8")
@@ -65,7 +65,7 @@ def test_what_a_dockerfile_copies_exists_and_reaches_the_builder(file: Path) -> 
     for step in steps(file.read_text(encoding="utf-8")):
         if step.name != "COPY" or step.text.startswith("--from"):
             continue
-        for service in SERVICES:
+        for service in DEPLOYED:
             for source in step.text.replace("${SERVICE}", service).split()[:-1]:
                 assert (ROOT / source).exists()
                 assert not ignored(source, IGNORE)

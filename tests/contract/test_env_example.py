@@ -13,15 +13,15 @@ import pytest
 from dotenv import dotenv_values
 
 from chassis.config.declare import setting
-from chassis.config.settings import ServiceSettings, load
+from chassis.config.settings import ProcessSettings, ServiceSettings, load
 from fc.stack.accounts import ADMIN
-from fc.stack.layout import ROOT, SERVICES
-from fc.stack.programs import setting_names, settings_class
+from fc.stack.layout import DEPLOYED, ROOT, SERVICES
+from fc.stack.programs import process_class, setting_names
 from xendit_sim.config import Settings as Simulator
 
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 COMPOSE = re.sub(r"(?m)^\s*#.*$", "", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-CLASSES = {service: settings_class(service) for service in SERVICES}
+CLASSES = {name: process_class(name) for name in DEPLOYED}
 # What a service gets without a `.env`: no file, and the administrator that both stacks make.
 BARE = {**ADMIN, "CONFIG_FILE": os.devnull}
 
@@ -65,14 +65,14 @@ def names_besides_settings() -> set[str]:
     return read | set(re.findall(r"XENDIT_SIM_[A-Z_]+", simulator)) | set(composed)
 
 
-def loaded(cls: type[ServiceSettings], environment: Mapping[str, str]) -> dict[str, Any]:
+def loaded(cls: type[ProcessSettings], environment: Mapping[str, str]) -> dict[str, Any]:
     """Read a settings class in development from this environment alone; a Vault that it names is empty."""
     given = {"ENVIRONMENT": "development", **environment}
     with mock.patch.dict(os.environ, given, clear=True), mock.patch("chassis.config.vault.read", return_value={}):
         return dict(load(cls))
 
 
-def names_of(cls: type[ServiceSettings]) -> set[str]:
+def names_of(cls: type[ProcessSettings]) -> set[str]:
     """Return the environment names of a settings class, aliases included."""
     found = {name.upper() for name in cls.model_fields}
     for field in cls.model_fields.values():
@@ -82,7 +82,7 @@ def names_of(cls: type[ServiceSettings]) -> set[str]:
     return found
 
 
-def problems(text: str, classes: Mapping[str, type[ServiceSettings]], others: set[str]) -> list[str]:
+def problems(text: str, classes: Mapping[str, type[ProcessSettings]], others: set[str]) -> list[str]:
     """Compare the file with the settings classes and with the other names that are read; one line per difference."""
     given = entries(text)
     names = [entry.name for entry in given]
@@ -93,7 +93,7 @@ def problems(text: str, classes: Mapping[str, type[ServiceSettings]], others: se
     return found + [problem for entry in given for problem in _value_problems(entry, classes)]
 
 
-def _value_problems(entry: Entry, classes: Mapping[str, type[ServiceSettings]]) -> list[str]:
+def _value_problems(entry: Entry, classes: Mapping[str, type[ProcessSettings]]) -> list[str]:
     """Name values that are refused or are not the default: of every class when active, of any when commented out."""
     found, others, same = [], [], False
     for service, cls in classes.items():
@@ -177,7 +177,7 @@ def test_a_copy_of_the_example_does_not_lead_to_the_real_xendit() -> None:
     assert not [entry for entry in entries(EXAMPLE) if entry.name == "XENDIT_BASE_URL" and entry.active]
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_the_configuration_file_of_a_service_repeats_its_defaults(service: str) -> None:
     file = ROOT / service / "files" / "config" / "config.yaml"
     cls = CLASSES[service]

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from chassis.db import revisions
-from fc.stack.layout import ROOT, SERVICES
+from fc.stack.layout import CONSOLE, DEPLOYED, ROOT, SERVICES
 from testkit import eventually, free_port
 from tests.contract.dockerfile import DOCKERFILE, copied, exec_form, steps
 
@@ -25,7 +25,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = [word for word in command.partition("pip wheel")[2].split() if word.startswith("--")]
     options.remove("--wheel-dir")
     folder = tmp_path_factory.mktemp("wheels")
-    sources = [f"./{name}" for name in ("chassis", *SERVICES)]
+    sources = [f"./{name}" for name in ("chassis", *DEPLOYED)]
     _run([sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(folder), *sources], cwd=ROOT)
     return folder
 
@@ -89,18 +89,19 @@ def _run(command: list[str], cwd: Path | None = None) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_a_wheel_has_everything_of_its_package(service: str, wheels: Path) -> None:
     [wheel] = wheels.glob(f"{service}-*.whl")
     held = set(ZipFile(wheel).namelist())
     package = ROOT / service / service
-    wanted = {str(file.relative_to(ROOT / service)) for file in package.rglob("*") if file.suffix in (".py", ".mako")}
+    kinds = (".py", ".mako", ".html", ".css", ".js")
+    wanted = {str(file.relative_to(ROOT / service)) for file in package.rglob("*") if file.suffix in kinds}
     assert wanted
     assert wanted <= held
-    assert any(re.fullmatch(rf"{service}/migrations/versions/\d+_\w+\.py", name) for name in held)
+    assert service == CONSOLE or any(re.fullmatch(rf"{service}/migrations/versions/\d+_\w+\.py", name) for name in held)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_an_image_runs_its_own_service(service: str, image: Callable[[str], Image], site: Path) -> None:
     made = image(service)
     code, said = made.run([*made.entrypoint, "no-command"])

@@ -11,7 +11,7 @@ import pytest
 from chassis.config.declare import declaration
 from chassis.config.production import PUBLISHED
 from chassis.config.settings import load
-from fc.stack.layout import SERVICES
+from fc.stack.layout import DEPLOYED, SERVICES
 from testkit.production import PLAINTEXT, SECRETS, with_tls
 from tests.contract.test_env_example import CLASSES, EXAMPLE, entries, names_of
 
@@ -56,6 +56,10 @@ REFUSED = [
     ("TRUSTED_PROXIES", "::ffff:0:0/96", "trusts everybody's X-Forwarded-For"),
     ("PRODUCT_HOST", "http://products.example.com", f"must begin with https:// {UNLESS}"),
     ("PRODUCT_HOST", "", f"must begin with https:// {UNLESS}"),
+    *(
+        (f"{name}_HOST", "http://x.example.com", f"must begin with https:// {UNLESS}")
+        for name in ("USER", "ORDER", "PAYMENT")
+    ),
     ("MONGO_URI", "mongodb://localhost:27017", DEFAULT),
     ("MONGO_URI", " mongodb://localhost:27017 ", DEFAULT),
     ("MONGO_URI", "mongodb://audit.example.com", f"must have tls=true and check certificates {UNLESS}"),
@@ -149,16 +153,16 @@ def weak_values() -> Iterator[tuple[str, str]]:
 
 
 def _is_secret_name(name: str) -> bool:
-    return any(name in secrets_of(service) for service in SERVICES) or name.startswith("XENDIT_SIM_CALLBACK_TOKEN")
+    return any(name in secrets_of(service) for service in DEPLOYED) or name.startswith("XENDIT_SIM_CALLBACK_TOKEN")
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_a_service_starts_with_tls_and_with_leave_to_do_without(service: str, environment: dict[str, str]) -> None:
     assert refusal(service, environment) == ""
     assert refusal(service, dict(PLAINTEXT)) == ""
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_production_refuses_weak_and_published_secrets_by_name(service: str, environment: dict[str, str]) -> None:
     for name in secrets_of(service):
         for value, says in weak_values():
@@ -179,7 +183,7 @@ def test_production_refuses_a_missing_secret_by_name(service: str, name: str, en
 
 @pytest.mark.parametrize(("name", "value", "says"), REFUSED)
 def test_production_refuses_by_name(name: str, value: str, says: str, environment: dict[str, str]) -> None:
-    services = [service for service in SERVICES if name in names_of(CLASSES[service])]
+    services = [service for service in DEPLOYED if name in names_of(CLASSES[service])]
     assert services
     for service in services:
         line = refusal(service, {**environment, name: value})
@@ -190,20 +194,20 @@ def test_production_refuses_by_name(name: str, value: str, says: str, environmen
 
 @pytest.mark.parametrize(("name", "value"), ACCEPTED)
 def test_production_accepts(name: str, value: str, environment: dict[str, str]) -> None:
-    for service in SERVICES:
+    for service in DEPLOYED:
         assert refusal(service, {**environment, name: value}) == ""
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_grpc_without_tls_needs_leave(service: str, environment: dict[str, str]) -> None:
     without = {name: value for name, value in environment.items() if not name.startswith("GRPC_TLS_")}
     assert refusal(service, without).startswith(f"{service}: setting GRPC_TLS_CERT: must be set")
     assert refusal(service, {**without, "ALLOW_PLAINTEXT": "true"}) == ""
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_leave_to_do_without_tls_excuses_nothing_else(service: str) -> None:
-    for name, value in (("VAULT_ADDR", "http://vault:8200"), ("DB_PASSWORD", "admin")):
+    for name, value in (("VAULT_ADDR", "http://vault:8200"), ("REDIS_PASSWORD", "admin")):
         assert f"setting {name}: " in refusal(service, {**PLAINTEXT, name: value})
     if service == "paymentfc":
         assert "setting XENDIT_BASE_URL: " in refusal(service, {**PLAINTEXT, "XENDIT_BASE_URL": "http://xendit:80"})
@@ -225,13 +229,13 @@ def test_no_refusal_shows_a_secret(environment: dict[str, str]) -> None:
 
 def test_every_setting_with_an_address_or_a_certificate_is_judged() -> None:
     judged = {name for name, *_ in REFUSED} | NOT_JUDGED
-    for service in SERVICES:
+    for service in DEPLOYED:
         secrets = set(secrets_of(service))
         names = {name.upper() for name in CLASSES[service].model_fields} - secrets
         assert {name for name in names if name.endswith(JUDGED)} <= judged
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_development_refuses_nothing_of_it(service: str) -> None:
     published = {entry.name: entry.value for entry in entries(EXAMPLE) if entry.active}
     assert refusal(service, published) == ""

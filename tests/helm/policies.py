@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from chassis.config.declare import is_secret
-from fc.stack.programs import settings_class
+from fc.stack.programs import process_class
 from tests.helm.render import Object, environment, labels, of_kind, pods, selects, title, workloads
 
 Lines = Iterator[str]
@@ -171,7 +171,7 @@ def references_resolve(objects: Sequence[Object]) -> Lines:
 def secrets_stay_secret(objects: Sequence[Object]) -> Lines:
     """No secret stands in a ConfigMap or in the specification of a pod, and only `migrate` has that of the owner."""
     for one, _, container in pods(of_kind(objects, "Deployment", "Job")):
-        fields = settings_class(labels(one)["app.kubernetes.io/name"]).model_fields
+        fields = process_class(labels(one)["app.kubernetes.io/name"]).model_fields
         shown = {each["name"] for each in container.get("env", [])}
         for source in of_kind(objects, "ConfigMap"):
             if ("ConfigMap", source["metadata"]["name"]) in set(_references({}, container)):

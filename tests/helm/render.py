@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from fc.stack.layout import ROOT, SERVICES
+from fc.stack.layout import DEPLOYED, ROOT
 
 CHART = ROOT / "deploy/helm/go-commerce"
 HELM = Path(sys.prefix) / "helm/bin/helm"
@@ -19,7 +19,7 @@ RELEASE = "shop"
 Object = dict[str, Any]
 Values = Mapping[str, Any]
 
-_EXISTING = {"services": {name: {"secret": {"existing": name}} for name in SERVICES}} | {
+_EXISTING = {"services": {name: {"secret": {"existing": name}} for name in DEPLOYED}} | {
     "defaults": {"migration": {"user": "owner", "secret": {"existing": "owner"}}}
 }
 _APART = {"defaults": {"worker": {"enabled": True, "autoscaling": {"enabled": True}}, "httpProcesses": 4}}

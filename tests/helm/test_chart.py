@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from chassis import __version__
-from fc.stack.layout import SERVICES
+from fc.stack.layout import CONSOLE, DEPLOYED, SERVICES
 from tests.helm.policies import violations
 from tests.helm.render import CHART, SETS, Object, helm, labels, named, of_kind, rendered
 from tests.helm.schemas import VERSIONS, invalid
@@ -64,9 +64,9 @@ def test_a_service_is_one_deployment_or_two() -> None:
         }
         for name in SETS
     }
-    assert commands["development"] == {service: ["serve"] for service in SERVICES}
+    assert commands["development"] == {name: ["serve"] for name in DEPLOYED}
     apart = {service: ["api"] for service in SERVICES} | {f"{service}-worker": ["worker"] for service in SERVICES}
-    assert commands["development, workers apart"] == apart
+    assert commands["development, workers apart"] == apart | {CONSOLE: ["serve"]}
 
 
 def test_a_version_of_the_chart_alone_starts_no_pod_again() -> None:

@@ -2,7 +2,7 @@
 
 import yaml
 
-from fc.stack.layout import ROOT, SERVICES
+from fc.stack.layout import DEPLOYED, ROOT
 from tests.helm.render import Object, helm, named, of_kind, rendered
 
 RULES = ROOT / "deploy/observability/rules"
@@ -36,4 +36,4 @@ def test_a_service_is_a_job_as_the_rules_expect() -> None:
     monitor = named(rendered("production"), "PodMonitor", "shop")
     assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
     pods = [one["spec"]["template"]["metadata"]["labels"] for one in of_kind(rendered("production"), "Deployment")]
-    assert {labels[monitor["spec"]["jobLabel"]] for labels in pods} == set(SERVICES)
+    assert {labels[monitor["spec"]["jobLabel"]] for labels in pods} == set(DEPLOYED)

@@ -9,8 +9,8 @@ import pytest
 
 from chassis.config import vault
 from chassis.config.declare import declaration, is_secret
-from chassis.config.settings import ServiceSettings, load
-from fc.stack.layout import ROOT, SERVICES
+from chassis.config.settings import ProcessSettings, ServiceSettings, load
+from fc.stack.layout import DEPLOYED, ROOT, SERVICES
 from testkit.certificates import Certificates
 from testkit.production import SECRETS
 from tests.contract import compose
@@ -36,7 +36,7 @@ def settings(service: str, given: dict[str, str]) -> dict[str, Any]:
         return dict(load(CLASSES[service]))
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_in_development_a_service_has_the_settings_of_compose(service: str) -> None:
     objects = rendered("development")
     [one] = deployments(objects, service)
@@ -67,7 +67,7 @@ def test_every_name_in_an_environment_is_a_setting(name: str) -> None:
         assert set(environment(objects, one)) <= names_of(CLASSES[service])
 
 
-def _names(cls: type[ServiceSettings], *, secret: bool) -> set[str]:
+def _names(cls: type[ProcessSettings], *, secret: bool) -> set[str]:
     return {name.upper() for name, field in cls.model_fields.items() if is_secret(field) == secret}
 
 
@@ -82,7 +82,7 @@ def test_the_schema_of_the_values_knows_every_setting_and_every_secret() -> None
             assert known.get(f"{service}{kind}", set()) == own, f"change definitions.{service}{kind} likewise"
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_a_service_has_the_ports_and_the_memory_of_compose(service: str) -> None:
     composed = compose.resolved()
     for name in SETS:
@@ -122,7 +122,7 @@ def test_the_servers_of_development_are_those_of_compose() -> None:
     servers = {one["metadata"]["name"]: one for one in of_kind(objects, "StatefulSet")}
     usual = {name: one for name, one in compose.resolved()["services"].items() if "profiles" not in one}
     everything = {name for name, one in usual.items() if not compose.is_job(one)}
-    assert set(servers) == everything - set(SERVICES) - {"vault", "vault-seed"}
+    assert set(servers) == everything - set(DEPLOYED) - {"vault", "vault-seed"}
     for name, one in servers.items():
         [container] = one["spec"]["template"]["spec"]["containers"]
         assert _composed(name) == {
@@ -147,7 +147,7 @@ def _mounted(given: dict[str, str], certificates: Certificates) -> dict[str, str
     return {name: files.get(value, value) for name, value in given.items()}
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_the_example_of_production_starts_with_its_secrets(service: str, certificates: Certificates) -> None:
     objects = rendered("production")
     for one in deployments(objects, service):
@@ -158,7 +158,7 @@ def test_the_example_of_production_starts_with_its_secrets(service: str, certifi
         assert settings(service, {**given, **hidden, "VAULT_SECRET_ID": ""})["environment"] == "production"
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_the_example_of_vault_starts_with_the_id_of_its_role(service: str, certificates: Certificates) -> None:
     paths = {name.upper(): declaration(field).path for name, field in CLASSES[service].model_fields.items()}
     kept = {path: HIDDEN[name] for name, path in paths.items() if name in HIDDEN}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fc.stack.layout import SERVICES
+from fc.stack.layout import DEPLOYED
 from tests.helm.render import environment, named, of_kind, refused, rendered
 from tests.helm.render import helm as run
 
@@ -19,7 +19,15 @@ def of_orderfc(**values: Any) -> Mapping[str, Any]:
 
 REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "a name that no value has": ({"replicas": 3}, "additional properties 'replicas' not allowed"),
-    "a fifth service": ({"services": {"console": {"port": 28084}}}, "additional properties 'console' not allowed"),
+    "a sixth service": ({"services": {"shipfc": {"port": 28085}}}, "additional properties 'shipfc' not allowed"),
+    "a database for the console": (
+        {"services": {"console": {"settings": {"DB_HOST": "x"}}}},
+        "at '/services/console/settings'",
+    ),
+    "public routes of the console": (
+        {"services": {"console": {"paths": ["/v1/orders"]}}},
+        "at '/services/console/paths'",
+    ),
     "no service": ({"services": {"orderfc": None}}, "missing property 'orderfc'"),
     "a setting that nobody has": ({"settings": {"OUTBOX_MAX_TRIALS": "3"}}, "invalid propertyName 'OUTBOX_MAX_TRIALS'"),
     "a setting of another service": (
@@ -46,6 +54,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "a call of a stranger": (of_orderfc(calls={"redis": "http"}), "invalid propertyName 'redis'"),
     "an empty peer": ({"networkPolicy": {"ingressFrom": [{}]}}, "at '/networkPolicy/ingressFrom/0'"),
     "an ingress without a host": ({"ingress": {"host": ""}}, "at '/ingress/host'"),
+    "a console without a host": ({"consoleIngress": {"host": ""}}, "at '/consoleIngress/host'"),
     # What the templates refuse.
     "no secret": (
         of_orderfc(secret={"existing": ""}),
@@ -102,7 +111,7 @@ def test_processes_and_time_to_stop_come_from_the_values() -> None:
     for one in of_kind(objects, "Deployment"):
         assert environment(objects, one)["HTTP_PROCESSES"] == "4"
     text = run("template", DEVELOPMENT, values).stdout
-    assert text.count("terminationGracePeriodSeconds: 70") == len(SERVICES)
+    assert text.count("terminationGracePeriodSeconds: 70") == len(DEPLOYED)
 
 
 def test_what_a_service_says_itself_wins_also_when_it_is_no() -> None:
@@ -125,5 +134,5 @@ def test_other_settings_start_the_pods_again() -> None:
 
 def test_the_service_leads_to_http_and_never_to_a_worker() -> None:
     objects = rendered("development, workers apart")
-    for service in SERVICES:
+    for service in DEPLOYED:
         assert named(objects, "Service", service)["spec"]["selector"]["app.kubernetes.io/component"] == "http"

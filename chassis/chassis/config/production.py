@@ -21,6 +21,7 @@ PUBLISHED = frozenset(
         "development-webhook-token",
         "development-root-token",
         "development-secret-id",
+        "development-secret-id-console",
         "development-secret-id-orderfc",
         "development-secret-id-paymentfc",
         "development-secret-id-productfc",

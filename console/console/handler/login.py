@@ -1,11 +1,14 @@
 """Log-in and log-out, and the files that pages load."""
 
 import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import httpx2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from chassis.http.address import client_address
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
 from console.handler import rendering
@@ -42,18 +45,43 @@ def _login(request: Request, target: str, problem: str = "", status: int = 200) 
 async def login(request: Request) -> Response:
     """Have userfc check the password; its token becomes the session."""
     fields = await form(request, request.cookies.get(FORM_COOKIE, ""))
-    http: httpx2.AsyncClient = request.app.state.http
-    body = {"email": fields.get("email", ""), "password": fields.get("password", "")}
     target = _own(fields.get("next", "/"))
     try:
-        answer = await http.post(f"{request.app.state.urls['userfc']}/v1/login", json=body, timeout=LOGIN_S)
-    except httpx2.HTTPError:
-        return _login(request, target, "userfc does not answer", 503)
-    if answer.status_code != 200:
-        return _login(request, target, answer.json().get("error", "refused"), answer.status_code)
-    page = RedirectResponse(target, 303)
-    remember(request, page, COOKIE, answer.json()["token"])
-    return page
+        token = await _token(request, fields.get("email", ""), fields.get("password", ""))
+    except NoToken as refused:
+        page = _login(request, target, refused.sentence, refused.status)
+        page.headers.update(refused.headers)
+        return page
+    answer = RedirectResponse(target, 303)
+    remember(request, answer, COOKIE, token)
+    return answer
+
+
+class NoToken(Exception):
+    """userfc refuses to log a person in, or does not answer; `headers` belong to the answer."""
+
+    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.headers = headers
+
+
+async def _token(request: Request, email: str, password: str) -> str:
+    """Have userfc check the password. Raises NoToken."""
+    http: httpx2.AsyncClient = request.app.state.http
+    url, body = f"{request.app.state.urls['userfc']}/v1/login", {"email": email, "password": password}
+    # userfc counts tries by address, if it trusts this console's (TRUSTED_PROXIES).
+    address = client_address(request, request.app.state.settings.trusted_proxies).partition("/")[0]
+    try:
+        answer = await http.post(url, json=body, headers={"X-Forwarded-For": address}, timeout=LOGIN_S)
+        said = answer.json()
+        if answer.status_code == 200:
+            return str(said["token"])
+        kept = {name: value for name in ("Retry-After",) if (value := answer.headers.get(name))}
+        raise NoToken(answer.status_code, str(said["error"]), kept)
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+        raise NoToken(503, "userfc does not answer", {"Retry-After": "2"}) from None
 
 
 @router.post("/logout")

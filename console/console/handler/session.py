@@ -50,6 +50,7 @@ async def form(request: Request, of: str) -> dict[str, str]:
 
 
 def remember(request: Request, response: Response, name: str, value: str, seconds: int = LIFETIME_S) -> None:
-    """Set a cookie that no script reads and no other site sends; over plain HTTP on this machine only."""
-    local = (request.url.hostname or "") in ("localhost", "127.0.0.1", "::1") and request.url.scheme == "http"
+    """Set a cookie that no script reads and no other site sends; over plain HTTP on a developer's machine only."""
+    is_own = (request.url.hostname or "") in ("localhost", "127.0.0.1", "::1") and request.url.scheme == "http"
+    local = is_own and request.app.state.settings.environment != "production"
     response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="strict", secure=not local)

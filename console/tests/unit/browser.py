@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
+from fastapi import FastAPI
 
 from chassis.auth.tokens import encode_token
 from console.client.admin_api import NoAnswer
@@ -26,6 +27,7 @@ class Platform:
     facts: Any = field(default_factory=completed)
     away: set[str] = field(default_factory=set)
     statuses: dict[str, int] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     asked: list[httpx2.Request] = field(default_factory=list)
     token: str = ""
 
@@ -35,7 +37,7 @@ class Platform:
         if service in self.away:
             raise httpx2.ConnectError("away")
         if service in self.statuses:
-            return httpx2.Response(self.statuses[service], json={"error": "no"})
+            return httpx2.Response(self.statuses[service], json={"error": "no"}, headers=self.headers)
         if path == "/v1/login":
             right = b"right" in request.content
             return httpx2.Response(200 if right else 401, json={"token": self.token} if right else {"error": "wrong"})
@@ -70,6 +72,7 @@ class Browser:
     http: httpx2.AsyncClient
     platform: Platform
     settings: Settings
+    app: FastAPI
 
     def token(self, role: str = "admin") -> str:
         return encode_token(self.settings.jwt_secret, user_id=9, email="admin@example.com", role=role)

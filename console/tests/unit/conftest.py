@@ -25,7 +25,7 @@ async def browser() -> AsyncIterator[Browser]:
     state.verifier = TokenVerifier(settings.jwt_secret)
     transport = httpx2.ASGITransport(app=process.app)
     async with state.http, httpx2.AsyncClient(transport=transport, base_url=ORIGIN, timeout=15) as http:
-        opened = Browser(http, platform, settings)
+        opened = Browser(http, platform, settings, process.app)
         platform.token = opened.token()
         yield opened
     for close in process.close:

@@ -31,6 +31,37 @@ async def test_a_wrong_password_is_said_and_gives_no_session(browser: Browser) -
     assert 'role="alert">wrong' in answer.text
 
 
+async def test_a_log_in_that_userfc_limits_is_limited_here_too(browser: Browser) -> None:
+    form = await browser.form()
+    browser.platform.statuses, browser.platform.headers = {"userfc": 429}, {"retry-after": "17"}
+    answer = await browser.post("/login", form=form, email="a", password="right")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "17")
+    assert "text/html" in answer.headers["content-type"]
+    assert COOKIE not in answer.headers.get("set-cookie", "")
+    [asked] = browser.platform.asked
+    assert asked.headers["x-forwarded-for"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("status", [200, 502])
+async def test_an_answer_that_is_not_userfcs_is_no_log_in(browser: Browser, status: int) -> None:
+    form = await browser.form()
+    browser.platform.statuses = {"userfc": status}
+    answer = await browser.post("/login", form=form, email="a", password="right")
+    assert answer.status_code == (503 if status == 200 else 502)
+    browser.platform.away = {"userfc"}
+    assert (await browser.post("/login", form=form, email="a", password="right")).status_code == 503
+
+
+@pytest.mark.parametrize(("environment", "is_secure"), [("development", False), ("production", True)])
+async def test_in_production_the_session_is_never_sent_without_tls(
+    browser: Browser, environment: str, is_secure: bool
+) -> None:
+    form = await browser.form()
+    browser.app.state.settings = browser.settings.model_copy(update={"environment": environment})
+    answer = await browser.post("/login", form=form, email="a", password="right")
+    assert ("; Secure" in answer.headers["set-cookie"]) is is_secure
+
+
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
 async def test_the_log_in_leads_to_no_other_site(browser: Browser, target: str) -> None:
     form = await browser.form()

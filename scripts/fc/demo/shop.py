@@ -36,7 +36,6 @@ class Customer:
         self._client = client
         self._urls = urls
         self.headers = {"Authorization": f"Bearer {token}"}
-        self.last_order: int | None = None
 
     async def checkout(self, product: dict[str, Any], quantity: int, key: str | None = None) -> int:
         """Order one product and return the order id. Raises HTTPStatusError for a refusal."""
@@ -50,8 +49,7 @@ class Customer:
             },
         )
         answer.raise_for_status()
-        self.last_order = int(answer.json()["order_id"])
-        return self.last_order
+        return int(answer.json()["order_id"])
 
     async def checkout_until_answered(self, product: dict[str, Any], quantity: int, key: str) -> int:
         """Repeat a checkout with the same key until it is answered, as a client does when the connection breaks."""

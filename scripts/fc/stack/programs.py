@@ -35,11 +35,16 @@ def settings_class(service: str) -> type[ServiceSettings]:
     return settings
 
 
+def process_class(name: str) -> type[ProcessSettings]:
+    """Return the settings class of a service or of the console."""
+    settings: type[ProcessSettings] = import_module(f"{name}.config").Settings
+    return settings
+
+
 def setting_names(service: str) -> set[str]:
     """Return the environment variables that a service or the console reads, aliases included."""
     names = set()
-    settings: type[ProcessSettings] = import_module(f"{service}.config").Settings
-    for name, field in settings.model_fields.items():
+    for name, field in process_class(service).model_fields.items():
         extra = field.json_schema_extra
         aliases = extra.get("aliases", []) if isinstance(extra, dict) else []
         names |= {name.upper(), *(str(alias).upper() for alias in (aliases if isinstance(aliases, list) else []))}

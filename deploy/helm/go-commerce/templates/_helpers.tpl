@@ -29,7 +29,29 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- define "go-commerce.settings" -}}
 {{- $own := dict "HTTP_PORT" (.s.port | toString) "MANAGEMENT_PORT" (.root.Values.managementPort | toString) "HTTP_PROCESSES" (.s.httpProcesses | toString) }}
 {{- if .s.grpcPort }}{{- $_ := set $own "GRPC_PORT" (.s.grpcPort | toString) }}{{- end }}
-{{- mergeOverwrite (deepCopy .root.Values.settings) .s.settings $own | toYaml }}
+{{- include "go-commerce.read" (dict "s" .s "given" (mergeOverwrite (deepCopy .root.Values.settings) .s.settings $own)) }}
+{{- end }}
+
+{{- define "go-commerce.secrets" -}}
+{{- include "go-commerce.read" (dict "s" .s "given" .s.secret.values) }}
+{{- end }}
+
+{{/* What a service reads of the values that are given to all: without a database nothing about one. */}}
+{{- define "go-commerce.read" -}}
+{{- $read := dict }}
+{{- range $name, $value := .given }}
+{{- if or $.s.database (not (or (hasPrefix "DB_" $name) (has $name (list "OUTBOX_KEEP_DAYS" "INBOX_KEEP_DAYS")))) }}
+{{- $_ := set $read $name $value }}
+{{- end }}
+{{- end }}
+{{- toYaml $read }}
+{{- end }}
+
+{{/* The ports of a call: a name, or a list of names. */}}
+{{- define "go-commerce.ports" -}}
+{{- range kindIs "slice" . | ternary . (list .) }}
+- {port: {{ . }}}
+{{- end }}
 {{- end }}
 
 {{- define "go-commerce.secret" -}}
