@@ -110,6 +110,9 @@ async def ask(browser: Browser, method: str, path: str, token: str | None = None
 
 
 def leads_to_login(answer: httpx2.Response) -> bool:
+    """Whether a page leads to the log-in; a stream of a page says 401, because nobody would see where it leads."""
+    if answer.request.url.path.startswith("/live/"):
+        return answer.status_code == 401
     return answer.status_code == 303 and answer.headers["location"].startswith("/login?next=")
 
 
