@@ -86,7 +86,7 @@ def spoiled(browser: Browser) -> Iterator[tuple[str, str]]:
     assert TokenVerifier(secret).decode(good).is_admin
     yield "made up", "x.y.z"
     yield "signed by another", encode_token("s" * 32, user_id=9, email="a", role="admin")
-    yield "unsigned", jwt.encode(dict(claims), None, algorithm="none")
+    yield "unsigned", jwt.encode(dict(claims), "", algorithm="none")
     yield "expired", jwt.encode({**claims, "iat": now - 7200, "exp": now - 3600}, secret)
     yield "of another issuer", jwt.encode({**claims, "iss": "console"}, secret)
     yield "cut", good[:-4]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from console.model import saga
 from console.model.facts import Facts
+from console.model.row import Row
 from console.model.text import lines
-from console.model.timeline import Row, Timeline, as_json, timeline
+from console.model.timeline import Timeline, as_json, timeline
 from contracts import topics
 
 from .samples import applied, at, callback, compensated, completed, dossier, ledger, order, payment, record, text
