@@ -7,7 +7,6 @@ from typing import Annotated
 import httpx2
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from console.client.admin_api import AdminApi, Refused
 from console.client.event_log import EventLog
@@ -36,8 +35,7 @@ def order(
     if as_json:
         output.put_json([timeline_json(shown)])
         return
-    for line in text.lines(shown):
-        output.say(escape(line))
+    output.put_lines(text.lines(shown))
 
 
 async def _gather(order_id: int) -> Facts:

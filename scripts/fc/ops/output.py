@@ -39,6 +39,12 @@ def put_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     console.print(table, soft_wrap=False)
 
 
+def put_lines(lines: Iterable[str]) -> None:
+    """Print text as it is, for a person or a pipe."""
+    for line in lines:
+        sys.stdout.write(clean(line) + "\n")
+
+
 def say(text: str) -> None:
     """Print a remark beside the rows: on the terminal, or on standard error when the rows go into a pipe."""
     (console if console.is_terminal else Console(stderr=True, highlight=False, soft_wrap=True)).print(text)
