@@ -22,7 +22,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "a sixth service": ({"services": {"shipfc": {"port": 28085}}}, "additional properties 'shipfc' not allowed"),
     "a database for the console": (
         {"services": {"console": {"settings": {"DB_HOST": "x"}}}},
-        "at '/services/console/settings'",
+        "invalid propertyName 'DB_HOST'",
     ),
     "public routes of the console": (
         {"services": {"console": {"paths": ["/v1/orders"]}}},
