@@ -8,7 +8,7 @@ from chassis.resources import Connections, Parts
 from chassis.service import Service
 from console.client.event_log import EventLog
 from console.config import Settings
-from console.handler import login, order
+from console.handler import files, login, order
 from console.handler.refusals import refusal
 
 
@@ -25,4 +25,10 @@ async def build(settings: Settings) -> Parts:
     )
 
 
-SERVICE = Service("console", Settings, build, routers=[login.router, order.router], description="Pages for operators.")
+SERVICE = Service(
+    "console",
+    Settings,
+    build,
+    routers=[files.router, login.router, order.router],
+    description="Pages for operators.",
+)

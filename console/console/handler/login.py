@@ -1,4 +1,4 @@
-"""Log-in and log-out, and the files that pages load."""
+"""Log-in and log-out."""
 
 import secrets
 from collections.abc import Mapping
@@ -17,12 +17,6 @@ from console.handler.session import COOKIE, FORM_COOKIE, form, form_token, remem
 router = Router(include_in_schema=False)
 
 LOGIN_S = 10.0
-
-
-@router.get("/static/{name}")
-async def static(name: str) -> Response:
-    """Give a file that the pages load."""
-    return rendering.file(name)
 
 
 @router.get("/login")

@@ -1,47 +1,49 @@
-"""Pages from templates, with the headers that forbid code and framing, and the files that they load."""
+"""Pages from templates, with the headers that forbid code and framing."""
 
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from fastapi import HTTPException, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-_HERE = Path(__file__).parent.parent
+from console.handler import files
+from console.handler.formats import FILTERS
+
+# Each page of the navigation: its address and its name. A page below the address marks it as the current one.
+NAVIGATION = (("/", "Overview"),)
+
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
-_TYPES = {".css": "text/css; charset=utf-8"}
 
 
 @cache
 def _templates() -> Environment:
+    folder = Path(__file__).parent.parent / "templates"
     environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["clock"] = _clock
+    environment.filters.update(FILTERS)
+    environment.globals.update(navigation=NAVIGATION, asset=files.address, has_asset=files.exists)
+    environment.tests["current"] = _is_current
     return environment
 
 
-def _clock(time: datetime | None) -> str:
-    return f"{time:%H:%M:%S}.{time.microsecond // 1000:03}" if time else "-"
+def _is_current(address: str, path: str) -> bool:
+    """Say whether the page at `path` is the one at `address`, or below it."""
+    return path == address or (address != "/" and path.startswith(f"{address}/"))
+
+
+def text(name: str, **values: object) -> str:
+    """Fill a template: a page, or a part of one."""
+    return _templates().get_template(name).render(values)
 
 
 def page(name: str, status: int = 200, **values: object) -> HTMLResponse:
-    return HTMLResponse(_templates().get_template(name).render(values), status, headers=_HEADERS)
-
-
-def file(name: str) -> Response:
-    """Give a file of the folder `static`. Raises HTTPException 404 for any other."""
-    files = _files()
-    if name not in files:
-        raise HTTPException(404)
-    return Response(files[name], media_type=_TYPES[Path(name).suffix], headers={"Cache-Control": "max-age=3600"})
-
-
-@cache
-def _files() -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (_HERE / "static").iterdir() if path.suffix in _TYPES}
+    return HTMLResponse(text(name, **values), status, headers=_HEADERS)

@@ -1,0 +1,63 @@
+"""Times and amounts as pages show them. Times come as datetimes, or as the text of a service's answer."""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+Time = datetime | str | None
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def moment(time: Time) -> datetime | None:
+    """Return the time in UTC. Raises ValueError for text that is no time."""
+    if not time:
+        return None
+    known = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return known.astimezone(UTC)
+
+
+def clock(time: Time) -> str:
+    """Write the time of day in UTC, with milliseconds."""
+    known = moment(time)
+    return f"{known:%H:%M:%S}.{known.microsecond // 1000:03}" if known else "-"
+
+
+def exact(time: Time) -> str:
+    """Write date and time in UTC, with milliseconds."""
+    known = moment(time)
+    return f"{known:%Y-%m-%d} {clock(known)} UTC" if known else "-"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a number of seconds in its two greatest units: `3 s`, `2 min 5 s`, `4 d 3 h`."""
+    if seconds is None:
+        return "-"
+    left, parts = int(max(seconds, 0)), []
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
+def ago(time: Time) -> str:
+    """Write how long ago a time was, or how far ahead it is."""
+    known = moment(time)
+    if known is None:
+        return "-"
+    seconds = (datetime.now(UTC) - known).total_seconds()
+    return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
+
+
+def amount(value: object) -> str:
+    """Write an amount with thousands grouped; what is no number is shown as it came."""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return str(value)
+    return f"{number.normalize() if number != number.to_integral() else number.to_integral():,f}"
+
+
+FILTERS = {"clock": clock, "exact": exact, "ago": ago, "duration": duration, "amount": amount}
