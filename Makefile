@@ -27,7 +27,7 @@ help: ## Print this list
 
 setup: $(INSTALLED) ## Make the virtual environment and install all that is needed (the other targets do it too)
 
-$(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(package)/pyproject.toml)
+$(INSTALLED): requirements-dev.txt console/package-lock.json $(foreach package,$(PACKAGES) scripts,$(package)/pyproject.toml)
 	@echo 'Setting up $(VENV) (only the first time, and when requirements change) ...'
 	# pip is the last thing that venv makes: an environment whose making was interrupted has a python and no pip.
 	if [ ! -x $(BIN)/pip ]; then
@@ -38,6 +38,12 @@ $(INSTALLED): requirements-dev.txt $(foreach package,$(PACKAGES) scripts,$(packa
 	fi
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(foreach package,$(PACKAGES) scripts,-e $(package))
+	# The scripts of the console's pages, which read and work without them.
+	if ! command -v npm >/dev/null; then
+	  echo 'Node is not installed: the pages of the console will not change by themselves, but when they are loaded again.'
+	else
+	  console/assets.sh || echo 'npm did not get the scripts of the console: its pages change when they are loaded again.'
+	fi
 	touch $@
 
 # The pay page is tested in a real browser, invoices are read by poppler, and faketime gives a process a wrong clock.

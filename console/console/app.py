@@ -10,6 +10,7 @@ from console.client.event_log import EventLog
 from console.config import Settings
 from console.handler import files, login, order
 from console.handler.refusals import refusal
+from console.handler.watches import Watches
 
 
 async def build(settings: Settings) -> Parts:
@@ -18,10 +19,12 @@ async def build(settings: Settings) -> Parts:
     users = connections.add("userfc", UserClient.of(settings))
     log, http = EventLog(**connection(settings), client_id="console"), httpx2.AsyncClient()
     connections.close += [log.close, http.aclose]
+    live = Watches()
     return Parts(
         connections,
         connections.verifier(users),
-        state={"urls": settings.urls(), "http": http, "log": log, "error_response": refusal},
+        state={"urls": settings.urls(), "http": http, "log": log, "live": live, "error_response": refusal},
+        api_loops=[live],
     )
 
 

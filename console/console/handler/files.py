@@ -19,6 +19,8 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+# One request instead of three: what makes a page live.
+LIVE_SCRIPTS = ("htmx.min.js", "hx-sse.min.js", "console.js")
 # Without the hash in the address, a browser asks again after an hour.
 _BRIEFLY = {"Cache-Control": "max-age=3600", "Vary": "Accept-Encoding"}
 
@@ -34,13 +36,17 @@ class _File:
 @cache
 def _files() -> dict[str, _File]:
     """Read all files of the folder `static`; those of libraries, in `vendor`, by their name as well."""
-    found = {}
-    for path in sorted(_STATIC.rglob("*")):
-        if path.suffix in _TYPES:
-            content = path.read_bytes()
-            digest = sha256(content).hexdigest()[:12]
-            found[path.name] = _File(_TYPES[path.suffix], content, gzip.compress(content, 9, mtime=0), digest)
+    paths = {path.name: path for path in sorted(_STATIC.rglob("*")) if path.suffix in _TYPES}
+    found = {name: _file(path.suffix, path.read_bytes()) for name, path in paths.items()}
+    if all(name in paths for name in LIVE_SCRIPTS):
+        content = b"\n".join(paths[name].read_bytes() for name in LIVE_SCRIPTS)
+        found["live.js"] = _file(".js", content)
     return found
+
+
+def _file(suffix: str, content: bytes) -> _File:
+    digest = sha256(content).hexdigest()[:12]
+    return _File(_TYPES[suffix], content, gzip.compress(content, 9, mtime=0), digest)
 
 
 def exists(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Pages from templates, with the headers that forbid code and framing."""
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,19 @@ from console.handler.formats import FILTERS
 
 # Each page of the navigation: its address and its name. A page below the address marks it as the current one.
 NAVIGATION = (("/", "Overview"),)
+
+# No addresses are kept, nothing is evaluated, no style is added; what a person has opened stays open.
+HTMX_CONFIG = json.dumps(
+    {
+        "prefix": "data-hx-",
+        "metaCharacter": "-",
+        "extensions": "sse",
+        "history": False,
+        "includeIndicatorCSS": False,
+        "noSwap": [204, 304, "3xx", "4xx", "5xx"],
+        "morphIgnore": ["data-htmx-powered", "open"],
+    }
+)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -30,7 +44,8 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    environment.globals.update(navigation=NAVIGATION, asset=files.address, has_asset=files.exists)
+    environment.globals.update(navigation=NAVIGATION, htmx_config=HTMX_CONFIG)
+    environment.globals.update(asset=files.address, has_asset=files.exists)
     environment.tests["current"] = _is_current
     return environment
 

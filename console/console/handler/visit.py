@@ -7,10 +7,13 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
 from chassis.auth.tokens import Principal
-from chassis.errors import Forbidden
+from chassis.errors import Forbidden, Unauthenticated
 from console.client.admin_api import AdminApi
 from console.handler import rendering
 from console.handler.session import form, form_token, person, token_of
+
+# Before the address of a page: its stream.
+LIVE = "/live"
 
 
 class NotSignedIn(HTTPException):
@@ -28,11 +31,19 @@ class Visit:
         self.state = request.app.state
         self.who = who
         self.api = AdminApi(self.state.http, self.state.urls, token_of(request))
+        query = request.url.query
+        # Of a stream: that of the page.
+        self.path = request.url.path.removeprefix(LIVE)
+        self.address = f"{self.path}?{query}" if query else self.path
 
-    def page(self, name: str, status: int = 200, **values: object) -> HTMLResponse:
-        """Answer with a template. It knows `person` and `form`, the token that each form of the page must carry."""
-        token = form_token(self.request, token_of(self.request))
-        return rendering.page(name, status, person=self.who, form=token, path=self.request.url.path, **values)
+    def page(self, name: str, status: int = 200, part: str = "", **values: object) -> HTMLResponse:
+        """Answer with a template. It knows `person` and `form`, the token that each form of the page must carry.
+
+        `part` is the template of what changes while the page is looked at, and the value `says` a sentence that tells of
+        it to who can't see it.
+        """
+        known = {"person": self.who, "form": form_token(self.request, token_of(self.request)), "path": self.path}
+        return rendering.page(name, status, part=part, address=self.address, **known, **values)
 
     def message(self, title: str, text: str, status: int = 200) -> HTMLResponse:
         """Answer with a sentence instead of the page."""
@@ -46,6 +57,8 @@ class Visit:
 async def visit(request: Request) -> Visit:
     """Return the visit of an administrator. Raises NotSignedIn, and Forbidden for a user without the role."""
     who = await person(request)
+    if who is None and request.url.path.startswith(f"{LIVE}/"):
+        raise Unauthenticated("Log in first")
     if who is None:
         raise NotSignedIn(request.url.path)
     if not who.is_admin:

@@ -1,0 +1,137 @@
+"""Pages that change while they are looked at: `/live/<page>` is a stream of the changing part of a page.
+
+Who shows a page writes no code for that; see docs/console.md, "Live pages".
+"""
+
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from markupsafe import escape
+
+from chassis.errors import AppError
+from console.handler import rendering
+from console.handler.session import form_token, person, token_of
+from console.handler.visit import LIVE, Visit
+from console.handler.watches import Gone, Seen, Viewer, Watches
+
+Page = Callable[..., Awaitable[Response]]
+P = TypeVar("P", bound=Page)
+
+# A screen reader is told at most one sentence in this time.
+SENTENCE_S = 5.0
+RETRY_S = "5"
+# The name of the last event of a stream whose session has ended: the browser then does not ask again.
+ENDED = "ended"
+
+
+def page(router: APIRouter, path: str) -> Callable[[P], P]:
+    """Serve a page at `path`, and its changing part as a stream under `/live`.
+
+    The function takes `visit: Visitor` and what else it needs, and answers with `visit.page(..., part="parts/x.html")`.
+    Its template has `{% include "live.html" %}` where the part belongs.
+    """
+
+    def add(function: P) -> P:
+        router.get(path)(function)
+        places = [Depends(_place)]
+        router.get(LIVE + path, response_class=EventSourceResponse, dependencies=places)(_stream(function))
+        return function
+
+    return add
+
+
+class _Look(Visit):
+    """A visit that is made again and again: it keeps what the page would show, and renders nothing."""
+
+    seen: Seen | None = None
+
+    def page(self, name: str, status: int = 200, part: str = "", **values: object) -> HTMLResponse:  # noqa: ARG002
+        self.seen = Seen(part, values, str(values.get("says", ""))) if part and status == 200 else None
+        return HTMLResponse(status_code=status)
+
+
+def _stream(function: Page) -> Callable[..., AsyncIterator[ServerSentEvent]]:
+    async def stream(visit: Visit, **given: Any) -> AsyncIterator[ServerSentEvent]:
+        request = visit.request
+        watches: Watches = visit.state.live
+        look = _Look(request, visit.who)
+
+        async def ask() -> Seen:
+            try:
+                await function(visit=look, **given)
+            except (AppError, HTTPException) as error:
+                raise Gone from error
+            if look.seen is None:
+                raise Gone
+            return look.seen
+
+        viewer = Viewer(ask)
+        watches.join(visit.address, viewer)
+        try:
+            async for event in _events(request, viewer, watches):
+                yield event
+        finally:
+            await watches.leave(visit.address, viewer)
+
+    # FastAPI reads the parameters of a page from here, and so checks them for the stream as it does for the page.
+    stream.__signature__ = inspect.signature(function).replace(  # type: ignore[attr-defined]
+        return_annotation=AsyncIterator[ServerSentEvent]
+    )
+    return stream
+
+
+async def _events(request: Request, viewer: Viewer, watches: Watches) -> AsyncIterator[ServerSentEvent]:
+    """Yield the part as often as it changes, until the process stops, the session ends, or the page is gone."""
+    shown, said = request.headers.get("last-event-id"), _Sentences()
+    while True:
+        await viewer.news.wait()
+        viewer.news.clear()
+        if watches.stopping:
+            return
+        who = None if viewer.is_gone else await person(request)
+        if who is None:
+            yield ServerSentEvent(event=ENDED, raw_data=ENDED)
+            return
+        if viewer.seen is None:
+            continue
+        form = form_token(request, token_of(request))
+        text = rendering.text(viewer.seen.part, person=who, form=form, **viewer.seen.values)
+        sentence, digest = said.next(viewer.seen.says), sha256(text.encode()).hexdigest()[:16]
+        if digest != shown or sentence:
+            shown = digest
+            yield ServerSentEvent(raw_data=text + sentence, id=digest)
+
+
+class _Sentences:
+    """What one viewer is told: each new sentence, but not the one that the page began with."""
+
+    def __init__(self) -> None:
+        self._known: str | None = None
+        self._told_at = 0.0
+
+    def next(self, says: str) -> str:
+        """Return the element that says the sentence, or nothing."""
+        now = time.monotonic()
+        if self._known is None:
+            self._known = says
+        if says == self._known or now - self._told_at < SENTENCE_S:
+            return ""
+        self._known, self._told_at = says, now
+        return f'<hx-partial hx-target="#said" hx-swap="textContent">{escape(says)}</hx-partial>'
+
+
+async def _place(request: Request) -> AsyncIterator[None]:
+    """Hold one of the places for streams. Raises HTTPException 503 when all are taken."""
+    watches: Watches = request.app.state.live
+    if not watches.take_place():
+        raise HTTPException(503, "Too many pages are live", {"Retry-After": RETRY_S})
+    try:
+        yield
+    finally:
+        watches.leave_place()

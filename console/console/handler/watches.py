@@ -1,0 +1,151 @@
+"""What is looked at now: each page is asked for once, however many look at it, and not at all when nobody does."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from chassis.loops import wait_any
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S = 2.0
+# After news of an event: its consumers apply it a moment later.
+SOON_S = (0.15, 0.6)
+# Woken all the time, as by a burst of orders, a page is not asked for more often than this.
+SHORTEST_S = 0.1
+MAX_VIEWERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a page shows now: its changing part, the values of that template, and a sentence for who can't see it."""
+
+    part: str
+    values: Mapping[str, Any]
+    says: str = ""
+
+
+class Gone(Exception):
+    """A page can't be shown to this viewer any more: the session has ended, or there is nothing to show."""
+
+
+@dataclass(eq=False)
+class Viewer:
+    """One who looks at a page. `look` asks for it with the rights of that person and raises Gone; `news` is set."""
+
+    look: Callable[[], Awaitable[Seen]]
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    seen: Seen | None = None
+    is_gone: bool = False
+
+
+class Watches:
+    """The pages that are looked at. A part of the process: when that stops, all streams end at once."""
+
+    name = "live"
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._taken = 0
+        self._watches: dict[str, _Watch] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """End all streams when the process is to stop."""
+        await stop.wait()
+        self.stopping = True
+        for watch in list(self._watches.values()):
+            watch.tell()
+
+    def take_place(self) -> bool:
+        """Take a place for a stream; False when all are taken."""
+        if self._taken >= MAX_VIEWERS or self.stopping:
+            return False
+        self._taken += 1
+        return True
+
+    def leave_place(self) -> None:
+        self._taken -= 1
+
+    def join(self, address: str, viewer: Viewer) -> None:
+        """Look at the page of an address; the first one who does starts the asking."""
+        watch = self._watches.get(address)
+        if watch is None:
+            watch = self._watches[address] = _Watch(address)
+        watch.join(viewer)
+
+    async def leave(self, address: str, viewer: Viewer) -> None:
+        """Look no more; the last one who does ends the asking."""
+        watch = self._watches[address]
+        if watch.leave(viewer):
+            del self._watches[address]
+            await watch.close()
+
+    def wake(self, address: str) -> None:
+        """Have the page of an address asked for at once, if somebody looks at it."""
+        if watch := self._watches.get(address):
+            watch.wake.set()
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The pages that somebody looks at."""
+        return frozenset(self._watches)
+
+
+class _Watch:
+    """Asks for one page, with the rights of the viewer who came last, and tells all viewers."""
+
+    def __init__(self, address: str) -> None:
+        self.wake = asyncio.Event()
+        self._address = address
+        self._viewers: list[Viewer] = []
+        self._task = asyncio.create_task(self._run(), name=f"live {address}")
+
+    def join(self, viewer: Viewer) -> None:
+        self._viewers.append(viewer)
+        self.wake.set()
+
+    def leave(self, viewer: Viewer) -> bool:
+        """Return whether nobody is left."""
+        with suppress(ValueError):
+            self._viewers.remove(viewer)
+        return not self._viewers
+
+    def tell(self, seen: Seen | None = None) -> None:
+        for viewer in self._viewers:
+            viewer.seen = seen or viewer.seen
+            viewer.news.set()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        soon: list[float] = []
+        while True:
+            if self.wake.is_set():
+                self.wake.clear()
+                soon = list(SOON_S)
+            begun = time.monotonic()
+            await self._ask()
+            await asyncio.sleep(max(0.0, SHORTEST_S - (time.monotonic() - begun)))
+            await wait_any(soon.pop(0) if soon else INTERVAL_S, self.wake)
+
+    async def _ask(self) -> None:
+        viewer = next((viewer for viewer in reversed(self._viewers) if not viewer.is_gone), None)
+        if viewer is None:
+            return
+        try:
+            self.tell(await viewer.look())
+        except Gone:
+            viewer.is_gone = True
+            viewer.news.set()
+            self.wake.set()
+        except Exception as error:
+            # A defect of one page must not end the process; the page itself shows it when it is loaded again.
+            log.error("a live page failed", address=self._address, exc_info=error)
