@@ -11,6 +11,8 @@ import httpx2
 TIMEOUT_S = 2.0
 # Of the events of one order that have not left.
 MAX_UNSENT = 100
+# Of the audit log of one order.
+MAX_ENTRIES = 100
 # So many identities may one question about an inbox have.
 MAX_IDENTITIES = 100
 
@@ -60,8 +62,16 @@ class AdminApi:
                 result[service, UUID(row["event_id"])] = datetime.fromisoformat(row["received_at"])
         return result
 
+    async def audit_log(self, order_id: int) -> list[dict[str, Any]]:
+        """List what was recorded about the payment of an order, the newest MAX_ENTRIES, oldest first."""
+        found = await self.get("paymentfc", "/v1/payments/audit-logs", order_id=order_id, page_size=MAX_ENTRIES)
+        return list(reversed(found["items"])) if found else []
+
     async def get(self, service: str, path: str, **query: Any) -> Any | None:
-        """Return the JSON of an answer, None for 404. Parameters that are None are left out."""
+        """Return the JSON of an answer, None for 404. Parameters that are None are left out.
+
+        A path is one of the admin API, or a whole one that begins with `/`.
+        """
         known = {name: value for name, value in query.items() if value is not None}
         status, found = await self._ask(service, "GET", path, params=known)
         if status >= 400 and status != 404:
@@ -73,7 +83,7 @@ class AdminApi:
         return await self._ask(service, "POST", path, json=body)
 
     async def _ask(self, service: str, method: str, path: str, **sent: Any) -> tuple[int, Any]:
-        url = f"{self._urls[service]}/v1/admin/{quote(path)}"
+        url = f"{self._urls[service]}{quote(path if path.startswith('/') else f'/v1/admin/{path}')}"
         try:
             answer = await self._http.request(method, url, headers=self._headers, timeout=TIMEOUT_S, **sent)
             found = answer.json() if answer.status_code < 500 else None

@@ -51,6 +51,17 @@ def ago(time: Time) -> str:
     return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
 
 
+def after(time: Time, begin: Time) -> str:
+    """Write how much later than `begin` a time is: `+6 ms`, `+2.3 s`, `+4 min 5 s`."""
+    known, first = moment(time), moment(begin)
+    if known is None or first is None:
+        return "-"
+    ms = (known - first).total_seconds() * 1000
+    if abs(ms) < 1000:
+        return f"{ms:+.0f} ms"
+    return f"{ms / 1000:+.1f} s" if abs(ms) < 60_000 else f"+{duration(ms / 1000)}"
+
+
 def amount(value: object) -> str:
     """Write an amount with thousands grouped; what is no number is shown as it came."""
     try:
@@ -60,4 +71,4 @@ def amount(value: object) -> str:
     return f"{number.normalize() if number != number.to_integral() else number.to_integral():,f}"
 
 
-FILTERS = {"clock": clock, "exact": exact, "ago": ago, "duration": duration, "amount": amount}
+FILTERS = {"after": after, "clock": clock, "exact": exact, "ago": ago, "duration": duration, "amount": amount}

@@ -39,8 +39,8 @@ class Visit:
     def page(self, name: str, status: int = 200, part: str = "", **values: object) -> HTMLResponse:
         """Answer with a template. It knows `person` and `form`, the token that each form of the page must carry.
 
-        `part` is the template of what changes while the page is looked at, and the value `says` a sentence that tells of
-        it to who can't see it.
+        `part` is the template of what changes while the page is looked at. The value `says` is a sentence that tells of
+        it to those who can't see it.
         """
         known = {"person": self.who, "form": form_token(self.request, token_of(self.request)), "path": self.path}
         return rendering.page(name, status, part=part, address=self.address, **known, **values)

@@ -48,6 +48,8 @@ def _reported(dossier: Json) -> Iterable[Row]:
             open_,
             causes=frozenset({("payment",)}),
         )
+    for refund in dossier.get("refunds", ()):
+        yield from _of_refund(refund)
     for closing in dossier["closings"]:
         detail = closing["step"] + (f"; {closing['last_error']}" if closing["last_error"] else "")
         yield Row(
@@ -58,6 +60,45 @@ def _reported(dossier: Json) -> Iterable[Row]:
             detail,
             closing["step"] == "expire",
             causes=frozenset({("payment",)}),
+        )
+
+
+def _of_refund(refund: Json) -> Iterable[Row]:
+    """Yield when money was found to be given back, when Xendit was asked, and how that ended."""
+    number, money = str(refund["id"]), f"{refund['amount']} {refund['currency']}"
+    ended = refund["status"] in ("SUCCEEDED", "SETTLED")
+    asked_at = refund.get("requested_at")
+    detail = f"{money}; {refund['cause']}" + ("" if ended or asked_at else "; waits for a person")
+    due = Row(
+        ("refund", number, "due"),
+        "paymentfc",
+        "refund due",
+        moment(refund["create_time"]),
+        detail,
+        refund["status"] in ("DUE", "MANUAL"),
+        causes=frozenset({("settled",), ("anomaly",)}),
+    )
+    yield due
+    if asked_at is not None:
+        failure = f"; {refund['failure_code']}" if refund["failure_code"] else ""
+        yield Row(
+            ("refund", number, "asked"),
+            "xendit",
+            "refund asked for",
+            moment(asked_at),
+            f"{money}, {refund['attempts']} tries{failure}",
+            refund["status"] == "REQUESTED",
+            causes=frozenset({due.key}),
+        )
+    if ended or refund["status"] == "FAILED":
+        yield Row(
+            ("refund", number, "ended"),
+            "paymentfc",
+            f"refund {refund['status'].lower()}",
+            moment(refund["update_time"]),
+            refund["note"] or money,
+            not ended,
+            causes=frozenset({due.key, ("refund", number, "asked")}),
         )
 
 

@@ -16,7 +16,19 @@ from console.model.row import Row, moment
 from console.model.saga import PRODUCERS
 
 # Rows of the same moment, in the order of the steps of an order.
-_KINDS = ("order", "event", "payment", "request", "invoice", "stock", "callback", "settled", "anomaly", "closing")
+_KINDS = (
+    "order",
+    "event",
+    "payment",
+    "request",
+    "invoice",
+    "stock",
+    "callback",
+    "settled",
+    "anomaly",
+    "refund",
+    "closing",
+)
 
 
 @dataclass(frozen=True, slots=True)

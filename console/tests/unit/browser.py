@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import httpx2
 from fastapi import FastAPI
 
-from chassis.auth.tokens import encode_token
+from chassis.auth.tokens import TokenVerifier, encode_token
 from console.client.admin_api import NoAnswer
 from console.config import Settings
 from console.handler.session import COOKIE
@@ -73,6 +73,10 @@ class Browser:
     platform: Platform
     settings: Settings
     app: FastAPI
+
+    def revoke(self) -> None:
+        """Have no token accepted any more."""
+        self.app.state.verifier = TokenVerifier("another secret than that of the tokens so far")
 
     def token(self, role: str = "admin") -> str:
         return encode_token(self.settings.jwt_secret, user_id=9, email="admin@example.com", role=role)

@@ -40,6 +40,7 @@ def order(*steps: tuple[str, str, float]) -> dict[str, Any]:
         "order_id": 42,
         "status": history[-1][0],
         "created_at": text(0),
+        "lines": [{"product_id": 1, "name": "Ceramic Mug", "quantity": 2, "price": 45000}],
         "history": [{"status": status, "cause": cause, "timestamp": text(ms)} for status, cause, ms in history],
     }
 
@@ -57,12 +58,20 @@ def payment(status: str = "PENDING", **fields: Any) -> dict[str, Any]:
         "late_paid_at": None,
         "create_time": text(6),
         "update_time": text(2300),
+        "expires_at": text(86_400_000),
     }
     return known | fields
 
 
 def dossier(paid: dict[str, Any] | None, **parts: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {"callbacks": [], "anomalies": [], "closings": [], "request": None}
+    empty: dict[str, Any] = {
+        "callbacks": [],
+        "confirmations": [],
+        "anomalies": [],
+        "refunds": [],
+        "closings": [],
+        "request": None,
+    }
     return {"payment": paid, **empty, **parts}
 
 

@@ -1,0 +1,170 @@
+"""Live pages: one asks for all who look, nobody asks when nobody looks, and a stream ends when it must."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+
+from console.handler import watches
+from console.handler.session import COOKIE
+from console.handler.watches import Gone, Seen, Viewer, Watches
+from testkit import eventually
+from testkit.asgi import serving
+
+from .browser import Browser
+
+
+class Page:
+    """A page that counts how often it is asked for, by whom."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.gone: set[str] = set()
+
+    def viewer(self, name: str) -> Viewer:
+        async def look() -> Seen:
+            self.asked.append(name)
+            if name in self.gone:
+                raise Gone
+            return Seen("part.html", {"count": len(self.asked)})
+
+        return Viewer(look)
+
+
+async def test_a_page_is_asked_for_once_for_all_its_viewers_and_not_after_the_last_has_left() -> None:
+    page, live = Page(), Watches()
+    first, second = page.viewer("first"), page.viewer("second")
+    live.join("/x", first)
+    live.join("/x", second)
+    await eventually(lambda: first.seen is not None and first.seen is second.seen)
+    assert set(page.asked) == {"second"}
+    await live.leave("/x", second)
+    live.wake("/x")
+    await eventually(lambda: "first" in page.asked)
+    await live.leave("/x", first)
+    asked = len(page.asked)
+    live.wake("/x")
+    await asyncio.sleep(0)
+    assert (live.addresses, len(page.asked)) == (frozenset(), asked)
+
+
+async def test_a_viewer_whose_session_has_ended_is_told_and_another_one_asks_on() -> None:
+    page, live = Page(), Watches()
+    first, second = page.viewer("first"), page.viewer("second")
+    page.gone.add("second")
+    live.join("/x", first)
+    live.join("/x", second)
+    await eventually(lambda: second.is_gone and first.seen is not None)
+    assert not first.is_gone
+    for viewer in (first, second):
+        await live.leave("/x", viewer)
+
+
+async def test_a_page_that_fails_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(watches, "SOON_S", ())
+    live, asked = Watches(), []
+
+    async def look() -> Seen:
+        asked.append(1)
+        if len(asked) < 2:
+            raise RuntimeError("a defect")
+        return Seen("part.html", {})
+
+    viewer = Viewer(look)
+    live.join("/x", viewer)
+    await eventually(lambda: viewer.seen is not None)
+    await live.leave("/x", viewer)
+
+
+async def test_there_are_places_for_a_bounded_number_of_streams() -> None:
+    live = Watches()
+    taken = [live.take_place() for _ in range(watches.MAX_VIEWERS + 1)]
+    assert (taken.count(True), taken[-1]) == (watches.MAX_VIEWERS, False)
+    live.leave_place()
+    assert live.take_place()
+
+
+@asynccontextmanager
+async def stream(browser: Browser, path: str, **headers: str) -> AsyncIterator[AsyncIterator[str]]:
+    """Open a stream over real HTTP. Yields its events, each as its lines."""
+    headers["Cookie"] = f"{COOKIE}={browser.http.cookies[COOKIE]}"
+    async with httpx2.AsyncClient(timeout=15) as http, http.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code == 200, await answer.aread()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield _events(answer)
+
+
+async def _events(answer: httpx2.Response) -> AsyncIterator[str]:
+    lines: list[str] = []
+    async for line in answer.aiter_lines():
+        if line:
+            lines.append(line)
+        elif lines:
+            yield "\n".join(lines)
+            lines = []
+
+
+@pytest.fixture
+async def address(browser: Browser) -> AsyncIterator[str]:
+    """The console over real HTTP, with a signed-in administrator."""
+    browser.sign_in()
+    async with serving(browser.app) as url:
+        yield url
+
+
+async def test_an_order_that_changes_is_shown_without_a_reload(browser: Browser, address: str) -> None:
+    browser.platform.away = {"productfc"}
+    async with stream(browser, f"{address}/live/orders/42") as events:
+        assert "productfc did not answer" in await anext(events)
+        browser.platform.away = set()
+        browser.app.state.live.wake("/orders/42")
+        later = await anext(events)
+        while "productfc did not answer" in later:
+            later = await anext(events)
+        assert "stock taken" in later
+        assert "<html" not in later
+    await eventually(lambda: not browser.app.state.live.addresses)
+
+
+async def test_a_browser_that_comes_back_is_not_sent_what_it_has(browser: Browser, address: str) -> None:
+    async with stream(browser, f"{address}/live/orders/42") as events:
+        [known] = [line[4:] for line in (await anext(events)).splitlines() if line.startswith("id: ")]
+    async with stream(browser, f"{address}/live/orders/42", **{"Last-Event-ID": known}) as events:
+        browser.platform.away = {"productfc"}
+        browser.app.state.live.wake("/orders/42")
+        assert "productfc did not answer" in await anext(events)
+
+
+async def test_a_stream_ends_when_its_person_logs_out(browser: Browser, address: str) -> None:
+    async with stream(browser, f"{address}/live/orders/42") as events:
+        await anext(events)
+        browser.revoke()
+        browser.app.state.live.wake("/orders/42")
+        rest = [event async for event in events]
+        assert rest[-1].splitlines()[0] == "event: ended"
+
+
+async def test_all_streams_end_when_the_process_stops(browser: Browser, address: str) -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(browser.app.state.live.run(stop))
+    async with stream(browser, f"{address}/live/orders/42") as events:
+        await anext(events)
+        stop.set()
+        assert [event async for event in events if event.startswith("event: ended")] == []
+    await running
+
+
+async def test_who_is_not_signed_in_gets_no_stream(browser: Browser, address: str) -> None:
+    async with httpx2.AsyncClient() as http:
+        assert (await http.get(f"{address}/live/orders/42")).status_code == 401
+        user = {"Cookie": f"{COOKIE}={browser.token('user')}"}
+        assert (await http.get(f"{address}/live/orders/42", headers=user)).status_code == 403
+        own = {"Cookie": f"{COOKIE}={browser.token()}"}
+        assert (await http.get(f"{address}/live/orders/none", headers=own)).status_code == 400
+        for _ in range(watches.MAX_VIEWERS):
+            browser.app.state.live.take_place()
+        full = await http.get(f"{address}/live/orders/42", headers=own)
+        assert (full.status_code, full.headers["retry-after"]) == (503, "5")
