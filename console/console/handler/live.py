@@ -7,12 +7,12 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
+from html import escape
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from markupsafe import escape
 
 from chassis.errors import AppError
 from console.handler import rendering
