@@ -7,6 +7,7 @@ from chassis.kafka.connection import connection
 from chassis.resources import Connections, Parts
 from chassis.service import Service
 from console.client.event_log import EventLog
+from console.client.tail import Tail
 from console.config import Settings
 from console.handler import files, login, order
 from console.handler.refusals import refusal
@@ -20,11 +21,12 @@ async def build(settings: Settings) -> Parts:
     log, http = EventLog(**connection(settings), client_id="console"), httpx2.AsyncClient()
     connections.close += [log.close, http.aclose]
     live = Watches()
+    tail = Tail(live.orders, live.news, **connection(settings), client_id="console-tail")
     return Parts(
         connections,
         connections.verifier(users),
         state={"urls": settings.urls(), "http": http, "log": log, "live": live, "error_response": refusal},
-        api_loops=[live],
+        api_loops=[live, tail],
     )
 
 

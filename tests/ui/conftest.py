@@ -1,32 +1,22 @@
 """A real Chromium, a simulator on a free port, and a merchant that records the callbacks it gets."""
 
 import json
-import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from testkit import eventually, free_port
 from testkit.asgi import serving
+from tests.kit import chromium
 from xendit_sim.app import create_app
 from xendit_sim.config import Settings
 
 KEY, TOKEN = "xnd_development_ui", "token-of-the-ui-test"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-
-
-def chromium(installed: str = "/usr/bin/chromium") -> str:
-    """Return the path of a Chromium; without one the test fails and names the command that installs it."""
-    path = shutil.which("chromium") or installed
-    if not Path(path).exists():
-        pytest.fail("This test needs a browser and there is no Chromium here: `make setup` installs it.", pytrace=False)
-    return path
 
 
 @dataclass
@@ -78,11 +68,8 @@ class PayPage:
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One browser for all tests."""
-    path = chromium()
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    async with chromium.launched() as started:
         yield started
-        await started.close()
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from testkit import eventually
-from tests.ui.conftest import PayPage, chromium
+from tests.kit import chromium
+from tests.ui.conftest import PayPage
 
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 
@@ -149,5 +150,5 @@ async def test_nothing_sticks_out_of_the_card(pay_page: PayPage, width: int, act
 
 def test_without_a_browser_the_failure_says_what_installs_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(pytest.fail.Exception, match="`make setup` installs it"):
-        chromium("/nowhere/chromium")
+    with pytest.raises(pytest.fail.Exception, match="`make tools` installs it"):
+        chromium.path("/nowhere/chromium")

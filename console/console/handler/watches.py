@@ -19,6 +19,8 @@ SOON_S = (0.15, 0.6)
 # Woken all the time, as by a burst of orders, a page is not asked for more often than this.
 SHORTEST_S = 0.1
 MAX_VIEWERS = 64
+# The addresses of the pages of single orders begin so.
+ORDERS = "/orders/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Watches:
 
     def __init__(self) -> None:
         self.stopping = False
+        # Set while somebody looks at an order, which is what news of events are for.
+        self.orders = asyncio.Event()
         self._taken = 0
         self._watches: dict[str, _Watch] = {}
 
@@ -76,6 +80,7 @@ class Watches:
         watch = self._watches.get(address)
         if watch is None:
             watch = self._watches[address] = _Watch(address)
+            self._note()
         watch.join(viewer)
 
     async def leave(self, address: str, viewer: Viewer) -> None:
@@ -83,12 +88,23 @@ class Watches:
         watch = self._watches[address]
         if watch.leave(viewer):
             del self._watches[address]
+            self._note()
             await watch.close()
 
     def wake(self, address: str) -> None:
         """Have the page of an address asked for at once, if somebody looks at it."""
         if watch := self._watches.get(address):
             watch.wake.set()
+
+    def news(self, key: str) -> None:
+        """Take the key of an event, such as `order-42`, as news of that order."""
+        self.wake(f"{ORDERS}{key.removeprefix('order-')}")
+
+    def _note(self) -> None:
+        if any(address.startswith(ORDERS) for address in self._watches):
+            self.orders.set()
+        else:
+            self.orders.clear()
 
     @property
     def addresses(self) -> frozenset[str]:

@@ -1,0 +1,14 @@
+"""All pages that the tests of the look go to: those of the navigation, and one of each kind below them."""
+
+from console.handler.rendering import NAVIGATION
+
+ADDRESSES = tuple(address for address, _ in NAVIGATION)
+
+
+def addresses(order: int) -> tuple[str, ...]:
+    """Return the addresses of all pages; `order` is one that exists."""
+    return (*ADDRESSES, f"/orders/{order}", "/orders/999999999999")
+
+
+def status(address: str) -> int:
+    return 404 if address.endswith("/999999999999") else 200
