@@ -190,7 +190,7 @@ lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements
 	for package in $(DEPLOYED); do
 	  $$compile -c requirements-dev.txt $$package/requirements.in -o $$package/requirements.txt
 	done
-	for part in build simulator; do
+	for part in build simulator assets; do
 	  $$compile -c requirements-dev.txt deploy/$$part-requirements.in -o deploy/$$part-requirements.txt
 	done
 	$$compile -c requirements-dev.txt scripts/delivery/requirements.in -o scripts/delivery/requirements.txt
