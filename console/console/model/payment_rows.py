@@ -25,7 +25,8 @@ def of_payment(dossier: Json) -> Iterable[Row]:
 def _reported(dossier: Json) -> Iterable[Row]:
     """Yield what Xendit said, and what is open at Xendit or for an administrator."""
     for callback in dossier["callbacks"]:
-        detail = f"{callback['outcome']}, came {callback['deliveries']} times"
+        times = callback["deliveries"]
+        detail = f"{callback['outcome']}, came {'once' if times == 1 else f'{times} times'}"
         yield Row(
             ("callback", str(callback["id"])),
             "xendit",
@@ -86,7 +87,7 @@ def _of_refund(refund: Json) -> Iterable[Row]:
             "xendit",
             "refund asked for",
             moment(asked_at),
-            f"{money}, {refund['attempts']} tries{failure}",
+            f"{money}, attempt {refund['attempts']}{failure}",
             refund["status"] == "REQUESTED",
             causes=frozenset({due.key}),
         )
