@@ -43,7 +43,8 @@ class Visit:
         it to those who can't see it.
         """
         known = {"person": self.who, "form": form_token(self.request, token_of(self.request)), "path": self.path}
-        return rendering.page(name, status, part=part, address=self.address, **known, **values)
+        pack = "gzip" in self.request.headers.get("accept-encoding", "")
+        return rendering.page(name, status, pack=pack, part=part, address=self.address, **known, **values)
 
     def message(self, title: str, text: str, status: int = 200) -> HTMLResponse:
         """Answer with a sentence instead of the page."""
