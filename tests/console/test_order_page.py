@@ -25,7 +25,7 @@ async def test_an_order_is_followed_to_its_end_without_a_reload(
     order = await payer.checkout(await back_office.product(3), 1)
     payment = await payer.invoice(order)
     await operator.open(f"/orders/{order}")
-    await operator.until("customer")
+    await operator.until("invoice made")
     await operator.page.evaluate("window.loadedOnce = true")
     await shop.pay(payment["invoice_id"])
     await operator.until("payment.success")
