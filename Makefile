@@ -15,11 +15,12 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/$(package)) scripts/choose_p
 TESTS := $(foreach package,$(PACKAGES) scripts,$(package)/tests) tests
 INSTALLED := $(VENV)/.installed
 HELM := $(VENV)/helm/.installed
+VNU := $(VENV)/vnu/node_modules/vnu-jar/build/dist/vnu.jar
 # The tools of a release have an environment of their own: no test needs them.
 DELIVERY := $(VENV)/delivery
 ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools tools-helm tools-prometheus observe require-tools check helm-check test test-containers test-compose test-observe faults mutants museum chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
+.PHONY: help bench profile growth setup tools tools-helm tools-html tools-prometheus observe require-tools check helm-check test test-containers test-compose test-observe faults mutants museum chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -76,6 +77,15 @@ $(HELM): scripts/get_helm.py deploy/helm/tools.txt | $(INSTALLED)
 tools-prometheus: $(INSTALLED) ## Get Prometheus and promtool for the tests of the alerts (make test does it too)
 	@$(BIN)/python -m servers.prometheus >/dev/null
 
+tools-html: $(VNU) ## Get the Nu HTML checker for the tests of the console (make test does it too)
+
+$(VNU): tests/console/vnu/package-lock.json | $(INSTALLED)
+	@echo 'Getting the HTML checker (only the first time) ...'
+	mkdir -p $(VENV)/vnu
+	cp tests/console/vnu/package.json tests/console/vnu/package-lock.json tests/console/vnu/.npmrc $(VENV)/vnu
+	cd $(VENV)/vnu && npm ci --ignore-scripts --silent
+	touch node_modules/vnu-jar/build/dist/vnu.jar
+
 observe: $(INSTALLED) ## Build the log store and the collector of `fc up --observe` by Go, once (minutes)
 	@$(BIN)/python -m servers.observe
 
@@ -106,7 +116,7 @@ check: $(INSTALLED) ## Lint, format, types, layers, generated files, the project
 helm-check: $(INSTALLED) $(HELM) ## Check the Helm chart: lint, schemas of Kubernetes, rules, settings (no cluster, no servers)
 	@$(BIN)/pytest -n0 tests/helm $(ARGS)
 
-test: require-tools check $(HELM) tools-prometheus ## Run all checks, then every test that needs no Docker, on real servers
+test: require-tools check $(HELM) $(VNU) tools-prometheus ## Run all checks, then every test that needs no Docker, on real servers
 	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: $(INSTALLED) require-tools ## Run the integration tests against servers in containers (needs a Docker engine)

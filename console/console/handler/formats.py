@@ -28,6 +28,12 @@ def exact(time: Time) -> str:
     return f"{known:%Y-%m-%d} {clock(known)} UTC" if known else "-"
 
 
+def iso(time: Time) -> str:
+    """Write a time as HTML has it, which knows no parts of milliseconds."""
+    known = moment(time)
+    return known.isoformat(timespec="milliseconds").replace("+00:00", "Z") if known else ""
+
+
 def duration(seconds: float | None) -> str:
     """Write a number of seconds in its two greatest units: `3 s`, `2 min 5 s`, `4 d 3 h`."""
     if seconds is None:
@@ -71,4 +77,12 @@ def amount(value: object) -> str:
     return f"{number.normalize() if number != number.to_integral() else number.to_integral():,f}"
 
 
-FILTERS = {"after": after, "clock": clock, "exact": exact, "ago": ago, "duration": duration, "amount": amount}
+FILTERS = {
+    "after": after,
+    "iso": iso,
+    "clock": clock,
+    "exact": exact,
+    "ago": ago,
+    "duration": duration,
+    "amount": amount,
+}
