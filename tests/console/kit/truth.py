@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
 from chassis.events import identity
 from contracts.topics import CONSUMERS
 from fc.platform.snapshot import Snapshot
@@ -41,7 +43,7 @@ async def truth(sources: Sources, bus: Bus, orders: Sequence[int]) -> dict[int, 
     return found
 
 
-def _add_stock(rows: Rows, row: Mapping[str, Any]) -> None:
+def _add_stock(rows: Rows, row: asyncpg.Record) -> None:
     states = {row["state"]: row["updated_at"]}
     if row["state"] in ("TAKEN", "RELEASED"):
         states["TAKEN"] = row["created_at"]
