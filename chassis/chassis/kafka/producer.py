@@ -15,6 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from chassis.config.settings import ProcessSettings
 from chassis.kafka import sent
+from chassis.kafka.answer_times import bound_connections
 from chassis.kafka.connection import connection
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.topics import MAX_REQUEST_BYTES
@@ -80,10 +81,13 @@ class Producer:
                     acks="all",
                     linger_ms=0,
                     request_timeout_ms=REQUEST_TIMEOUT_MS,
+                    # As of consumers: partitions that are added are used by both soon.
+                    metadata_max_age_ms=30_000,
                     retry_backoff_ms=100,
                     max_batch_size=BATCH_BYTES,
                     max_request_size=MAX_REQUEST_BYTES,
                 )
+                bound_connections(producer.client, REQUEST_TIMEOUT_MS / 1000)
                 try:
                     async with asyncio.timeout(START_TIMEOUT_S):
                         await producer.start()

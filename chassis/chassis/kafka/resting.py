@@ -5,6 +5,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from chassis.kafka.answer_times import FETCH_S, BoundedAnswers, bound_connections
+
 # How long the broker may hold a fetch that finds nothing; it answers at once when a message comes. A partition that was
 # left out of a fetch, because its messages were not taken yet, waits for the end of that fetch. So a consumer that has
 # messages keeps aiokafka's own time.
@@ -18,6 +20,8 @@ class RestingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships
     def __init__(self, **options: Any) -> None:
         super().__init__(fetch_max_wait_ms=BUSY_MS, **options)
         self._last_message = time.monotonic()
+        bound_connections(self._client, FETCH_S)
+        self._client.send = BoundedAnswers(self._client)
 
     async def getmany(self, *partitions: TopicPartition, **options: Any) -> dict[TopicPartition, list[Any]]:
         found: dict[TopicPartition, list[Any]] = await super().getmany(*partitions, **options)

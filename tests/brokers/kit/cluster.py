@@ -1,5 +1,7 @@
-"""The state of the brokers: which partitions lack a copy, and which broker answers."""
+"""The state of the brokers: which partitions lack a copy, who leads, and a broker that gets an empty folder."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,3 +52,20 @@ async def up_again(arena: Arena, name: str) -> None:
     """Wait until a broker answers."""
     [broker] = [each for each in arena.stack.programs.brokers if each.name == name]
     await poll(broker.ready, f"{name} is back", 60, 0.1)
+
+
+async def replace_by_an_empty_one(arena: Arena, name: str) -> None:
+    """Stop a broker, delete its folder, and start it as one that has never run."""
+    [broker] = [each for each in arena.stack.programs.brokers if each.name == name]
+    await asyncio.to_thread(arena.stack.supervisor.stop, name)
+    shutil.rmtree(broker.home)
+    await asyncio.to_thread(broker.prepare)
+    arena.stack.supervisor.start(name)
+    await up_again(arena, name)
+
+
+async def restart(arena: Arena, name: str) -> None:
+    """Stop a broker by SIGTERM and start it again."""
+    await asyncio.to_thread(arena.stack.supervisor.stop, name)
+    arena.stack.supervisor.start(name)
+    await up_again(arena, name)
