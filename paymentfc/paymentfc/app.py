@@ -26,6 +26,7 @@ from paymentfc.repository.requests import Claim
 from paymentfc.usecase.check_invoices import CheckInvoices
 from paymentfc.usecase.confirm_callbacks import ConfirmCallbacks
 from paymentfc.usecase.count_anomalies import count_anomalies
+from paymentfc.usecase.count_refunds import count_refunds
 from paymentfc.usecase.create_invoice import CreateInvoice
 from paymentfc.usecase.deliver_audit import deliver_audit
 from paymentfc.usecase.note_retry import note_retry
@@ -37,7 +38,7 @@ from paymentfc.warm_up import WarmUp
 
 # More than in other loops: in a burst, invoices that are made together share the statements that claim and store them.
 NEW_INVOICES = 16
-ANOMALIES_S = 30.0
+COUNTED_S = 30.0
 
 
 async def build(settings: Settings) -> Parts:
@@ -106,7 +107,8 @@ def refund_loops(due: DueWork, db: Database, sending: SendRefunds) -> list[Task]
     The last one writes the refunds that the version before has left out.
     """
     return [
-        Loop("count anomalies", ANOMALIES_S, partial(count_anomalies, db)),
+        Loop("count anomalies", COUNTED_S, partial(count_anomalies, db)),
+        Loop("count refunds", COUNTED_S, partial(count_refunds, db)),
         ClaimLoop("refunds", sending.claim, sending.send, due.refunds.wake, note=due.noted),
         Loop("anomalies without refund", UNASKED_S, partial(take_over_anomalies, db)),
     ]

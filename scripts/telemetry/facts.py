@@ -15,6 +15,7 @@ from orderfc.model import Status as OrderStatus
 from paymentfc.client.xendit import CALLS as XENDIT_CALLS
 from paymentfc.model.callback import AnomalyKind
 from paymentfc.model.payment import Reason, Status
+from paymentfc.model.refund import SETTLEABLE
 
 # The version of the conventions, which is that of the installed OpenTelemetry.
 CONVENTIONS_VERSION = list(Schemas)[-1].value.rpartition("/")[2]
@@ -70,6 +71,7 @@ LABELS: Mapping[str, Sequence[str] | str] = {
         | {"connection_evicted", "overloaded", "slow_reader"}
     ),
     "gocommerce_payment_transitions_total.reason": ["", *(reason.value for reason in Reason)],
+    "gocommerce_payment_refunds_open.status": [status.value for status in SETTLEABLE],
     "status": [status.value for status in Status if status is not Status.PENDING],
     "kind": [kind.value for kind in AnomalyKind],
     "to": [status.wire for status in OrderStatus],
@@ -105,6 +107,7 @@ SHOWN_BY: Mapping[str, Sequence[str]] = {
     "gocommerce_event_delay_seconds": _CONSUMERS,
     "gocommerce_consumer_lag_messages": _CONSUMERS,
     "gocommerce_consumer_retrying": _CONSUMERS,
+    "gocommerce_kafka_replicas_missing": _CONSUMERS,
     "gocommerce_consumer_runs_total": _CONSUMERS,
     "gocommerce_dead_letters_total": _CONSUMERS,
     "gocommerce_rate_limit_skipped_total": ["userfc", "orderfc"],

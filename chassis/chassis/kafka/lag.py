@@ -1,4 +1,4 @@
-"""The gauges of the consumer: lag and tries, for the partitions that this process works on."""
+"""The gauges of the consumer: lag and tries, for the partitions that this process works on, and missing replicas."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from prometheus_client import Gauge
 
+from chassis.kafka import replicas
 from chassis.kafka.partition import PartitionWorker
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class LagReporter:
             await asyncio.sleep(REPORT_S)
 
     async def _report(self) -> None:
+        replicas.report(self._consumer)
         running = [partition for partition, worker in self._workers.items() if worker.is_running]
         for partition in running:
             RETRYING.labels(partition.topic, str(partition.partition)).set(self._workers[partition].retrying)

@@ -58,6 +58,14 @@ async def test_a_partition_without_work_has_a_lag_of_0(topic: Topic, join: Join)
     assert again.handled == []
 
 
+async def test_a_member_exports_how_many_copies_its_topics_lack(topic: Topic, join: Join) -> None:
+    def missing() -> float | None:
+        return REGISTRY.get_sample_value("gocommerce_kafka_replicas_missing", {"topic": topic.name})
+
+    join()
+    await eventually(lambda: missing() == 0, 20)
+
+
 async def test_a_member_exports_no_lag_of_a_partition_that_was_revoked(topic: Topic, join: Join) -> None:
     member = join()
     await topic.send(b"1")

@@ -1,5 +1,6 @@
 """The rows of `refunds`: money to be given back, one row for each money, and one for each request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -37,6 +38,12 @@ _ONE = f"SELECT {FIELDS} FROM refunds WHERE id = $1"
 _SETTLE = f"""
 UPDATE refunds SET status = 'SETTLED', settled_at = now(), update_time = now(), note = concat_ws('; ', note, $2::text)
 WHERE id = $1 AND status IN ({", ".join(f"'{status}'" for status in SETTLEABLE)}) RETURNING {FIELDS}
+"""
+# Along the index of status and id, no further than the limit.
+COUNTED = """
+SELECT status, (
+  SELECT count(*) FROM (SELECT FROM refunds AS r WHERE r.status = asked.status ORDER BY r.id LIMIT $2) AS first) AS n
+FROM unnest($1::text[]) AS asked (status)
 """
 # Of several refunds all of the money, and the status that is furthest from an end.
 _OF_ORDER = """
@@ -120,6 +127,13 @@ async def of_order(db: Database, order_id: int) -> Sum | None:
     async with db.driver() as connection:
         row = await connection.fetchrow(_OF_ORDER, order_id)
     return Sum(RefundStatus(row["status"]), row["amount"]) if row else None
+
+
+async def counted(db: Database, statuses: Sequence[RefundStatus], limit: int) -> dict[RefundStatus, int]:
+    """Count the refunds in each of these statuses, up to `limit`."""
+    async with db.driver() as connection:
+        rows = await connection.fetch(COUNTED, [status.value for status in statuses], limit)
+    return {RefundStatus(row["status"]): row["n"] for row in rows}
 
 
 async def page(

@@ -72,6 +72,12 @@ DASHBOARD = Dashboard(
             ("ConsumerStuck",),
         ),
         Panel(
+            "Copies of partitions that are away or behind",
+            "short",
+            (Query("max by (topic) (gocommerce_kafka_replicas_missing)", "{{topic}}"),),
+            ("ReplicasMissing",),
+        ),
+        Panel(
             "Dead letters",
             "short",
             (Query("sum by (topic, reason) (gocommerce_dead_letters_total)", "{{topic}} {{reason}}"),),

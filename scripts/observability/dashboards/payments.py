@@ -32,6 +32,12 @@ DASHBOARD = Dashboard(
             ("RefundDue",),
         ),
         Panel(
+            "Refunds that wait for a person",
+            "short",
+            (Query("max by (status) (gocommerce_payment_refunds_open)", "{{status}}"),),
+            ("RefundByHand",),
+        ),
+        Panel(
             "Callbacks of Xendit",
             "reqps",
             (
