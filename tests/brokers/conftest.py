@@ -16,6 +16,9 @@ from tests.kit.bus import opened_bus
 from tests.kit.selection import first_cases
 from tests.kit.stacks import running
 
+# Each wait of a test has a deadline, and all together have more than 180 s.
+TEST_S = 600
+
 
 @pytest.fixture(scope="package")
 def three_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -41,4 +44,8 @@ async def arena(three_brokers: Stack) -> AsyncIterator[Arena]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    first_cases(config, items, Path(__file__).parent)
+    here = Path(__file__).parent
+    first_cases(config, items, here)
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TEST_S))

@@ -55,7 +55,6 @@ async def test_a_broker_that_hangs_for_long_is_soon_left_by_all(arena: Arena, na
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 async def test_a_broker_that_is_replaced_by_an_empty_one_copies_everything_and_takes_its_part(arena: Arena) -> None:
     await whole(arena)
     async with orders_at(arena) as orders:
@@ -71,7 +70,6 @@ async def test_a_broker_that_is_replaced_by_an_empty_one_copies_everything_and_t
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 async def test_all_brokers_are_restarted_one_after_the_other_under_load(arena: Arena) -> None:
     await whole(arena)
     async with orders_at(arena) as orders:

@@ -82,7 +82,6 @@ async def ended(arena: Arena, topics: set[str]) -> Counter[TopicPartition]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 async def test_three_of_each_service_share_the_work_and_one_of_each_may_be_killed(arena: Arena) -> None:
     await whole(arena)
     async with AsyncExitStack() as exits:
