@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import structlog
 from prometheus_client import Counter
 
+from chassis import clock
 from chassis.errors import is_transient
 
 log = structlog.get_logger(__name__)
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 RUNS = Counter("gocommerce_loop_runs_total", "Runs of background loops by outcome", ["loop", "outcome"])
 OUTAGE_CAP_S = 5.0
 MIGRATION_POLL_S = 0.5
+CLOCK_LOOK_S = 0.2
 
 
 class LastRun(NamedTuple):
@@ -46,6 +48,8 @@ class Task(Protocol):
 class Loop:
     """Periodic work: `work` runs each `interval_s` seconds (jittered by a tenth), and whenever `wake` is set.
 
+    A clock that is moved wakes it too.
+
     A truthy result of `work` means that there is more to do at once. `name` is also the label of the metric. Without
     `wakes_in_outage` nothing ends the wait after an outage: who wakes the loop knows nothing of its dependency.
     """
@@ -66,6 +70,7 @@ class Loop:
         while not stop.is_set():
             if self.wake is not None:
                 self.wake.clear()
+            moved = clock.moved()
             try:
                 more = await self.work()
                 RUNS.labels(self.name, "done").inc()
@@ -80,7 +85,18 @@ class Loop:
                 log.warning("background work waits for a dependency", loop=self.name, error=str(error))
                 outages += 1
                 wait = backoff(outages, 0.2, OUTAGE_CAP_S)
-            await wait_any(wait, stop, self.wake if self.wakes_in_outage or not outages else None)
+            await wait_any(wait, stop, moved, self.wake if self.wakes_in_outage or not outages else None)
+
+
+class ClockWatch:
+    """Notices that the clock was moved, which wakes what waits for a time. A part of processes that follow a clock."""
+
+    name = "clock"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            clock.notice()
+            await wait_any(CLOCK_LOOK_S, stop)
 
 
 def backoff(failures: int, first_s: float, cap_s: float) -> float:

@@ -13,7 +13,7 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from grpc import aio
 
-from chassis import failpoint, logging, process_metrics, processes, telemetry
+from chassis import clock, failpoint, logging, process_metrics, processes, telemetry
 from chassis.admin import routes as admin
 from chassis.admin.inside import Inside
 from chassis.config import vault
@@ -27,7 +27,7 @@ from chassis.jobs import run_once
 from chassis.kafka.consumer import ConsumerRunner
 from chassis.kafka.producer import Producer
 from chassis.kafka.relay import Relay
-from chassis.loops import Task, start_after, wait_until_migrated
+from chassis.loops import ClockWatch, Task, start_after, wait_until_migrated
 from chassis.processes import ALONE, Group
 from chassis.resources import CLOSE_TIMEOUT_S, Close, Parts, close_all, start_tracing
 
@@ -105,6 +105,8 @@ class Service:
                 last, inside = [relay], Inside(consumer, relay)
             else:
                 tasks.append(hints.loop(db))
+        if clock.moved():
+            tasks.append(ClockWatch())
         if settings.vault_addr and group.is_first:
             tasks.append(vault.Watch(vault_session(settings), settings.vault_watch_interval_s))
         app = self.application(settings, ready.joined(group.peers))
@@ -137,6 +139,7 @@ def run_cli(service: Service) -> None:
             sys.exit(f"{service.name}: {refusal}")
     else:
         failpoint.arm(settings.failpoints)
+        clock.follow(settings.clock_file)
         group = processes.fork(settings) if settings.http_processes > 1 and command != "worker" else ALONE
         try:
             stopped_well = uvloop.run(_run(service, settings, command, group))

@@ -1,10 +1,11 @@
 """The events that orderfc publishes, and the fields that it reads of other services' events."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import BaseModel
 
+from chassis import clock
 from chassis.events import Event
 from chassis.ids import PositiveId
 from chassis.money import Money
@@ -79,12 +80,12 @@ class OrderCancelled(BaseModel):
 def rollback(order_id: int, lines: Iterable[tuple[int, int]]) -> Event:
     """Return the event that has (product id, quantity) pairs returned."""
     products = [StockQuantity(product_id=product_id, quantity=quantity) for product_id, quantity in lines]
-    payload = StockRollback(order_id=order_id, products=products, event_time=datetime.now(UTC))
+    payload = StockRollback(order_id=order_id, products=products, event_time=clock.now())
     return Event.of(STOCK_ROLLBACK, order_key(order_id), payload)
 
 
 def cancelled(order_id: int, reason: str) -> Event:
-    payload = OrderCancelled(order_id=order_id, reason=reason, event_time=datetime.now(UTC))
+    payload = OrderCancelled(order_id=order_id, reason=reason, event_time=clock.now())
     return Event.of(ORDER_CANCELLED, order_key(order_id), payload)
 
 

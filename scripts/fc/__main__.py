@@ -18,7 +18,7 @@ from rich.table import Table
 from fc.audit.cli import audit
 from fc.demo import stories
 from fc.demo.seed import seed
-from fc.ops import dlq, outbox
+from fc.ops import clock, dlq, outbox
 from fc.ops.capacity import capacity
 from fc.ops.order import order
 from fc.ops.stuck import stuck
@@ -138,6 +138,7 @@ app.command()(order)
 app.command()(stuck)
 app.command()(trace)
 app.command()(capacity)
+app.add_typer(clock.app, name="clock")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(outbox.app, name="outbox")
 

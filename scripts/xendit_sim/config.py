@@ -13,7 +13,7 @@ class Settings:
     """Where to listen, what callers must know, where callbacks go.
 
     `retry_scale` is how long a simulated second lasts, in real seconds; `data` is a SQLite file, None keeps all in
-    memory.
+    memory; `clock_file` is the file of the local stack's clock.
     """
 
     host: str = "127.0.0.1"
@@ -22,6 +22,7 @@ class Settings:
     callback_url: str = "http://localhost:28083/v1/payments/xendit/webhook"
     callback_token: str = "development-webhook-token"
     data: str | None = None
+    clock_file: str | None = None
     public_url: str = "http://localhost:28090"
     retry_scale: float = 1 / 900
     hosts: frozenset[str] = frozenset()
@@ -52,6 +53,7 @@ class Settings:
             callback_url=_url("XENDIT_SIM_CALLBACK_URL", text(cls.callback_url, "XENDIT_SIM_CALLBACK_URL")),
             callback_token=_token(text(cls.callback_token, "XENDIT_SIM_CALLBACK_TOKEN", "XENDIT_WEBHOOK_TOKEN")),
             data=text("", "XENDIT_SIM_DATA") or None,
+            clock_file=text("", "XENDIT_SIM_CLOCK_FILE") or None,
             public_url=_url(
                 "XENDIT_SIM_PUBLIC_URL", text(f"http://localhost:{port}", "XENDIT_SIM_PUBLIC_URL").rstrip("/")
             ),

@@ -45,7 +45,7 @@ async def kept_after_expiry_s(arena: Arena, who: Customer) -> float:
         left_s: float = await client.ttl(key(claims["jti"]))
     finally:
         await client.aclose()
-    return time.time() + left_s - float(claims["exp"])
+    return arena.stack.programs.clock.now().timestamp() + left_s - float(claims["exp"])
 
 
 @pytest.mark.fault(71)

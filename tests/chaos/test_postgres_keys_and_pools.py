@@ -48,7 +48,7 @@ async def test_the_key_of_a_request_that_died_is_held_for_its_lease_and_then_doe
         assert await running.exit_code() == -signal.SIGKILL
     assert (await checkout(arena, (product, 1), key=key)).json()["code"] == "request_in_progress"
     # End the lease of 30 s.
-    await arena.sql("orderfc", "UPDATE idempotency_keys SET leased_until = now() WHERE key = $1", key)
+    await arena.sql("orderfc", "UPDATE idempotency_keys SET leased_until = statement_timestamp() WHERE key = $1", key)
     answers = await together(checkout(arena, (product, 1), key=key) for _ in range(5))
     assert {answer.status_code for answer in answers} <= {201, 409}
     [order] = {answer.json()["order_id"] for answer in answers if answer.status_code == 201}

@@ -19,7 +19,7 @@ from tests.contract.test_env_example import CLASSES, names_of
 from tests.helm.render import CHART, SETS, deployments, environment, labels, named, of_kind, rendered
 
 # Set by the chart from other values, by the image, or refused by production.
-ELSEWHERE = {"HTTP_PORT", "GRPC_PORT", "MANAGEMENT_PORT", "HTTP_PROCESSES", "HTTP_HOST", "FAILPOINTS"}
+ELSEWHERE = {"HTTP_PORT", "GRPC_PORT", "MANAGEMENT_PORT", "HTTP_PROCESSES", "HTTP_HOST", "FAILPOINTS", "CLOCK_FILE"}
 OWNER = {"DB_MIGRATION_USER", "DB_MIGRATION_PASSWORD"}
 HIDDEN = {
     **SECRETS,

@@ -1,6 +1,5 @@
 """Bearer tokens (HS256): made by userfc, checked in every service, with the role of their user."""
 
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
+from chassis import clock
 from chassis.auth.revocation import Revocations, TokenRevoked
 from chassis.config.declare import plain
 from chassis.errors import Forbidden, Unauthenticated
@@ -46,10 +46,15 @@ class Principal:
     def is_admin(self) -> bool:
         return self.role == ADMIN
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its token has, by the rule of PyJWT."""
+        return self.exp <= clock.time() - LEEWAY_S
+
 
 def encode_token(secret: str | SecretStr, *, user_id: int, email: str, role: str, now: float | None = None) -> str:
     """Make a token that is valid for an hour from `now` (seconds since 1970; default: the current time)."""
-    issued = int(time.time() if now is None else now)
+    issued = int(clock.time() if now is None else now)
     claims = {
         "user_id": user_id,
         "email": email,
@@ -75,8 +80,7 @@ class KnownTokens:
         principal = self._principals.get(token)
         if principal is None:
             return None
-        # The rule of PyJWT.
-        if principal.exp <= time.time() - LEEWAY_S:
+        if principal.has_ended:
             self.forget(token)
             return None
         self._principals.move_to_end(token)
@@ -104,6 +108,9 @@ class TokenVerifier:
         principal = self.known.get(token)
         if principal is None:
             principal = self._decode(token)
+            # PyJWT reads the machine's clock.
+            if principal.has_ended:
+                raise _invalid()
             self.known.add(token, principal)
         return principal
 
@@ -161,7 +168,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
 
 def _is_in_the_past(iat: object) -> bool:
     """Return whether `iat` is a number in the past, allowing for clocks that differ by CLOCKS_DIFFER_S."""
-    return isinstance(iat, int | float) and iat <= time.time() + CLOCKS_DIFFER_S + LEEWAY_S
+    return isinstance(iat, int | float) and iat <= clock.time() + CLOCKS_DIFFER_S + LEEWAY_S
 
 
 def _is_storable(text: str) -> bool:

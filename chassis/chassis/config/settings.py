@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from chassis import failpoint
+from chassis import clock, failpoint
 from chassis.config import production, vault
 from chassis.config.addresses import Url
 from chassis.config.connections import ConnectionSettings, DatabaseSettings
@@ -65,6 +65,7 @@ class ProcessSettings(ConnectionSettings):
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = setting("currency", "IDR")
     allow_plaintext: bool = setting("allow_plaintext", False)
     failpoints: Annotated[str, AfterValidator(failpoint.check)] = setting("failpoints", "")
+    clock_file: Annotated[str, AfterValidator(clock.check)] = setting("clock.file", "")
 
     outbox_max_tries: PositiveInt = setting("kafka.outbox_max_tries", 12)
     consumer_max_tries: PositiveInt = setting("kafka.consumer_max_tries", 5)
@@ -122,8 +123,9 @@ class ProcessSettings(ConnectionSettings):
                 yield name, problem
         if self.vault_addr and not self.vault_addr.startswith("https://"):
             yield "vault_addr", "must begin with https:// in production"
-        if self.failpoints:
-            yield "failpoints", "is refused in production"
+        for name in ("failpoints", "clock_file"):
+            if getattr(self, name):
+                yield name, "is refused in production"
         if not self.allow_plaintext:
             yield from ((name, f"{must} in production, unless ALLOW_PLAINTEXT=true") for name, must in self.plaintext())
 

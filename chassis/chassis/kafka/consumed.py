@@ -9,6 +9,7 @@ from typing import Final
 from opentelemetry.trace import Span
 from prometheus_client import Counter
 
+from chassis import clock
 from chassis.errors import InvalidMessage
 from chassis.events import Message
 from chassis.metrics import DELAYS, Histogram, not_negative
@@ -52,7 +53,7 @@ class Consumed:
         else:
             self._processed.observe(duration)
         self._applied.inc(len(messages))
-        self._delay.observe_all(not_negative(ages(messages, time.time())))
+        self._delay.observe_all(not_negative(ages(messages, clock.time())))
 
     def failed(self, error: Exception, started: float) -> None:
         """Record a try that raised."""

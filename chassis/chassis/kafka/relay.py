@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from chassis import clock
 from chassis.config.settings import ProcessSettings
 from chassis.db import backlog, hints, outbox_queue
 from chassis.db.database import Database
@@ -179,7 +180,7 @@ class Relay:
 
     async def _rest(self, stop: asyncio.Event, session: Session) -> None:
         """Wait for an event of this process, a hint, the end of a send, or what a look at the outbox finds due."""
-        ends = (stop, self._db.relay_wake, self._in_flight.finished)
+        ends = tuple(filter(None, (stop, self._db.relay_wake, self._in_flight.finished, clock.moved())))
         # What has failed just now is due before the next poll.
         wait_s = 0.0 if self._results.take_put_off() else POLL_S
         await wait_any(wait_s, *ends)

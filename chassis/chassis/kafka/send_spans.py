@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from opentelemetry.trace import SpanKind
 
-from chassis import telemetry
+from chassis import clock, telemetry
 from chassis.db.outbox_queue import OutboxRow
 from chassis.kafka.producer import Place
 from chassis.trace_context import extract, is_sampled
@@ -24,7 +24,7 @@ def add(rows: Sequence[OutboxRow], stored: Place) -> None:
 
 
 def _add(row: OutboxRow, stored: Place) -> None:
-    began_ns = int(row.created_at.timestamp() * 1e9)
+    began_ns = int((row.created_at.timestamp() - clock.ahead_s()) * 1e9)
     span = telemetry.tracing.tracer.start_span(
         f"send {row.topic}",
         context=extract(row.headers),

@@ -1,12 +1,12 @@
 """The metrics of sent messages: how many, and how long events wait in the outbox until Kafka has them."""
 
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 
 from prometheus_client import Counter
 
+from chassis import clock
 from chassis.metrics import DELAYS, Histogram, Series, not_negative
 
 SENT = Counter(
@@ -42,5 +42,5 @@ def failed(topic: str, count: int, error: Exception) -> None:
 
 def published(topic: str, committed: Iterable[datetime]) -> None:
     """Record events of a topic that Kafka has acknowledged just now."""
-    now = time.time()
+    now = clock.time()
     _delay(topic).observe_all(not_negative([now - at.timestamp() for at in committed]))

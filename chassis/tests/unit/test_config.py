@@ -166,6 +166,20 @@ def test_production_refuses_failpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal() == "shopfc: setting FAILPOINTS: is refused in production"
 
 
+def test_production_refuses_a_clock_that_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    file.write_bytes(bytes(8))
+    monkeypatch.setenv("CLOCK_FILE", str(file))
+    assert load(Shop).clock_file == str(file)
+    production(monkeypatch)
+    assert refusal() == "shopfc: setting CLOCK_FILE: is refused in production"
+
+
+def test_a_clock_without_its_file_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOCK_FILE", "/nowhere/clock")
+    assert refusal().startswith("shopfc: setting CLOCK_FILE: must be the file that `fc up` makes (")
+
+
 def test_an_unknown_key_in_the_file_is_named(tmp_path: Path) -> None:
     write(tmp_path, "database: {hots: x}\n")
     assert refusal() == "shopfc: setting database.hots in config.yaml: unknown key"

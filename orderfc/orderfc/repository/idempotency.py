@@ -9,11 +9,12 @@ import asyncpg
 from chassis.db.database import Database
 
 # On a conflict the statement waits for the row's last writer. It takes the key over when its lease has expired (the
-# holder crashed), and otherwise writes it unchanged, so that it always returns a row: the one after the update.
-_EXPIRED = "k.order_id IS NULL AND k.leased_until < now()"
+# holder crashed), and otherwise writes it unchanged, so that it always returns a row: the one after the update. A lease
+# is as long as a request may take, whatever the clock of the platform does meanwhile.
+_EXPIRED = "k.order_id IS NULL AND k.leased_until < statement_timestamp()"
 _RESERVE = f"""
 INSERT INTO idempotency_keys AS k (user_id, key, request_hash, lease_token, leased_until)
-SELECT user_id, key, request_hash, lease_token, now() + $5 * interval '1 second'
+SELECT user_id, key, request_hash, lease_token, statement_timestamp() + $5 * interval '1 second'
 FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::uuid[]) WITH ORDINALITY
   AS asked (user_id, key, request_hash, lease_token, place)
 ORDER BY place
@@ -28,7 +29,8 @@ _FREE = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND lease_
 _PURGE = """
 DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM idempotency_keys
-  WHERE created_at < now() - $1 * interval '1 hour' AND leased_until < now() ORDER BY created_at LIMIT $2))
+  WHERE created_at < now() - $1 * interval '1 hour' AND (order_id IS NOT NULL OR leased_until < statement_timestamp())
+  ORDER BY created_at LIMIT $2))
 """
 
 

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 
-from chassis import logging, telemetry
+from chassis import clock, logging, telemetry
 from chassis.auth.limits import Limit
 from chassis.batching import Batches
 from chassis.db.database import Database
@@ -161,6 +160,6 @@ def _payloads(draft: Draft) -> Payloads:
     )
     updated = events.StockUpdated(
         products=[events.StockQuantity(product_id=line.product_id, quantity=line.quantity) for line in draft.lines],
-        event_time=datetime.now(UTC),
+        event_time=clock.now(),
     )
     return Payloads(created.model_dump_json(), updated.model_dump_json(), telemetry.inject({}))

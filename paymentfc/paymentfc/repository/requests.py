@@ -40,8 +40,12 @@ class Claim:
     lines: str
 
 
-_TAKE = "lease_until = now() + $2 * interval '1 second', lease_token = $3, attempts = attempts + 1, update_time = now()"
-FREE = "(lease_until IS NULL OR lease_until <= now())"
+# A lease lasts as long as the call to Xendit may take, whatever the clock of the platform does meanwhile.
+_TAKE = (
+    "lease_until = statement_timestamp() + $2 * interval '1 second', lease_token = $3, attempts = attempts + 1,"
+    " update_time = now()"
+)
+FREE = "(lease_until IS NULL OR lease_until <= statement_timestamp())"
 _ADD = "INSERT INTO payment_requests (payment_id, order_id, attempts) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 _CLAIMED = f"""
 WITH claimed AS ({{update}} RETURNING id, payment_id, order_id, status, attempts, tries, lease_token)

@@ -1,10 +1,10 @@
 """Applies stock.updated: takes the order's products from stock, all or nothing, or publishes stock.rejected."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from prometheus_client import Counter
 
+from chassis import clock
 from chassis.db.database import Database
 from chassis.db.inbox import first_times
 from chassis.events import Event, Message
@@ -40,6 +40,6 @@ async def take_stock(db: Database, cache: ProductCache, run: Sequence[tuple[Mess
 
 def _rejected(message: Message, claim: Claim, reason: str) -> Event:
     products = [RejectedLine(product_id=line.product_id, quantity=line.quantity) for line in claim.lines]
-    payload = StockRejected(order_id=claim.order_id, products=products, reason=reason, event_time=datetime.now(UTC))
+    payload = StockRejected(order_id=claim.order_id, products=products, reason=reason, event_time=clock.now())
     with message_scope(message):
         return Event.of(STOCK_REJECTED, order_key(claim.order_id), payload)

@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
@@ -70,7 +70,7 @@ def _print_rule(report: Report, code: str, show: int) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     for finding in [finding for finding in report.findings if finding.rule == code][:show]:
         values = (finding.subject, f"expected {finding.expected}", f"found {finding.found}")
-        table.add_row(*map(escape, values), f"[dim]since {_moment(finding.since)}[/]")
+        table.add_row(*map(escape, values), f"[dim]since {_moment(finding.since, report.now)}[/]")
     console.print(table)
     if count > show:
         console.print(f"    [dim]and {count - show} more[/]")
@@ -87,8 +87,7 @@ def _print_totals(report: Report) -> None:
     console.print(f"[bold {COLOURS[report.exit_code]}]{', '.join(totals)}[/] [dim]({scope})[/]")
 
 
-def _moment(since: datetime | None) -> str:
+def _moment(since: datetime | None, now: datetime) -> str:
     if since is None:
         return "unknown"
-    age = datetime.now(UTC) - since
-    return f"{since:%Y-%m-%d %H:%M:%S} UTC ({str(age).split('.', maxsplit=1)[0]} ago)"
+    return f"{since:%Y-%m-%d %H:%M:%S} UTC ({str(now - since).split('.', maxsplit=1)[0]} ago)"

@@ -19,7 +19,7 @@ _UNSENT = "SELECT count(*) FROM outbox WHERE published_at IS NULL AND parked_at 
 _PAYMENT_WORK = {
     "payment requests": """
         SELECT count(*) FROM payment_requests WHERE status IN ('PENDING', 'FAILED', 'VERIFY')
-          AND (next_attempt_at <= now() OR lease_until > now())""",
+          AND (next_attempt_at <= now() OR lease_until > statement_timestamp())""",
     "callbacks to confirm": """
         SELECT count(*) FROM payment_confirmations WHERE due_at <= now() OR last_error IS NULL""",
     "invoices to close": """

@@ -122,6 +122,7 @@ class _Audit:
             committed = await self._try(KAFKA, broker.committed) if broker else None
             cached = await self._try(REDIS, lambda: read_cache(self._sources.redis or ""))
             snapshot = await stack.enter_async_context(Snapshot.taken(self._sources.databases))
+            self._report.now = snapshot.now
             context = Context(snapshot.now, self._stuck, committed=committed or {})
             scan = Scan()
             if broker:

@@ -126,7 +126,6 @@ class Shop:
         self._client = client
         self._urls = urls
         self._accounts = dict(accounts)
-        self._admin: Customer | None = None
 
     @classmethod
     @asynccontextmanager
@@ -171,10 +170,9 @@ class Shop:
         await poll(reached, f"stock {stock} of {name}")
 
     async def set_stock(self, name: str, stock: int) -> None:
-        self._admin = self._admin or await self.login("admin")
-        product = await self.product(name)
+        admin, product = await self.login("admin"), await self.product(name)
         answer = await self._client.put(
-            f"{self._urls['productfc']}/v1/products/{product['id']}", headers=self._admin.headers, json={"stock": stock}
+            f"{self._urls['productfc']}/v1/products/{product['id']}", headers=admin.headers, json={"stock": stock}
         )
         answer.raise_for_status()
 
@@ -191,7 +189,7 @@ class Shop:
 
     async def refund_of(self, order_id: int) -> dict[str, Any]:
         """Wait until an order has a refund, and return it as administrators see it."""
-        self._admin = admin = self._admin or await self.login("admin")
+        admin = await self.login("admin")
         url = f"{self._urls['paymentfc']}/v1/payments/refunds?order_id={order_id}"
 
         async def listed() -> dict[str, Any] | None:
@@ -202,9 +200,9 @@ class Shop:
 
     async def approve(self, refund_id: int) -> None:
         """Have the provider give money back."""
-        self._admin = self._admin or await self.login("admin")
+        admin = await self.login("admin")
         url = f"{self._urls['paymentfc']}/v1/payments/refunds/{refund_id}/approve"
-        (await self._client.post(url, headers=self._admin.headers)).raise_for_status()
+        (await self._client.post(url, headers=admin.headers)).raise_for_status()
 
     async def expire(self, invoice_id: str) -> None:
         await self._provider(invoice_id, "expire")

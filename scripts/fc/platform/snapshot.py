@@ -22,6 +22,7 @@ SESSION = {
     "jit": "off",
     "timezone": "UTC",
 }
+_CLOCKS = "SELECT now(), statement_timestamp()"
 _APPLIED = "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])"
 
 
@@ -69,10 +70,12 @@ async def connected(service: str, address: Address) -> AsyncIterator[asyncpg.Con
 class Snapshot:
     """One repeatable-read transaction per service. A connection serves one statement at a time."""
 
-    def __init__(self, connections: Mapping[str, asyncpg.Connection], now: datetime) -> None:
+    def __init__(self, connections: Mapping[str, asyncpg.Connection], now: datetime, machine_now: datetime) -> None:
         self._connections = connections
         self.now = now
         """The latest of the four databases' clocks."""
+        self.machine_now = machine_now
+        """The same without what `fc clock` has added: what records of Kafka are compared with."""
 
     @classmethod
     @asynccontextmanager
@@ -86,8 +89,8 @@ class Snapshot:
             for connection in connections.values():
                 await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
             # A snapshot begins with the first statement.
-            clocks = await asyncio.gather(*(connection.fetchval("SELECT now()") for connection in connections.values()))
-            yield cls(connections, max(clocks))
+            clocks = await asyncio.gather(*(connection.fetchrow(_CLOCKS) for connection in connections.values()))
+            yield cls(connections, *map(max, zip(*clocks, strict=True)))
 
     async def fetch(self, service: str, sql: str, *values: Any) -> list[asyncpg.Record]:
         """Run a statement that returns few rows."""

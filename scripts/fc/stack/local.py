@@ -200,7 +200,7 @@ class Stack:
         """Yield the files and folders that a stack makes: its folder may be one that was there before."""
         names = [*(server.name for server in self.programs.servers), SIMULATOR, *DEPLOYED, *observe.NAMES]
         yield from (self.home / "data" / name for name in names)
-        yield brokers_folder(self.layout)
+        yield from (brokers_folder(self.layout), self.programs.clock.path)
         for name in (*names, "supervisord"):
             log = self.layout.log(name)
             yield from log.parent.glob(f"{log.name}*")

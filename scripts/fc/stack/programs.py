@@ -14,6 +14,7 @@ from dotenv.parser import parse_stream
 from chassis.config.settings import ProcessSettings, ServiceSettings
 from fc.stack import brokers, observe
 from fc.stack.accounts import ADMIN
+from fc.stack.clock import StackClock
 from fc.stack.configuration import Program
 from fc.stack.errors import StackError
 from fc.stack.layout import CONSOLE, OBSERVERS, PORTS, ROOT, SERVICES, SIMULATOR, Layout
@@ -101,6 +102,7 @@ class Programs:
         self._settings = {**DEFAULTS, **(developer_settings() if settings is None else settings), **(overrides or {})}
         home = layout.home / "data"
         self.postgres = Postgres(home / Postgres.name, layout.port(Postgres.name))
+        self.clock = StackClock(layout, self.postgres)
         self.brokers = brokers.of(layout)
         self.servers: list[Server] = [
             self.postgres,
@@ -119,6 +121,11 @@ class Programs:
         """Whether the simulator stands in for Xendit: it does unless XENDIT_BASE_URL names another address."""
         base_url = self._settings.get("XENDIT_BASE_URL")
         return not base_url or base_url == self._layout.url(SIMULATOR)
+
+    @property
+    def in_production(self) -> bool:
+        """Whether the services run as in production, where no clock can be moved."""
+        return self._settings["ENVIRONMENT"] == "production"
 
     @property
     def _bind_address(self) -> str | None:
@@ -167,6 +174,7 @@ class Programs:
             **grpc,
             **({"HTTP_HOST": self._bind_address} if self._bind_address else {}),
             "HTTP_PORT": str(self._layout.port(service)),
+            **({} if self.in_production else {"CLOCK_FILE": str(self.clock.path)}),
             "DB_HOST": HOST,
             "DB_PORT": str(reach["postgres"]),
             "DB_NAME": service,
@@ -204,6 +212,7 @@ class Programs:
             **({"XENDIT_SIM_HOST": self._bind_address} if self._bind_address else {}),
             "XENDIT_SIM_PORT": str(layout.port(SIMULATOR)),
             "XENDIT_SIM_CALLBACK_URL": f"{layout.url('paymentfc')}/v1/payments/xendit/webhook",
+            "XENDIT_SIM_CLOCK_FILE": str(self.clock.path),
             "XENDIT_SIM_DATA": str(data / "invoices.sqlite"),
             "XENDIT_SIM_PUBLIC_URL": layout.url(SIMULATOR),
             "PYTHONUNBUFFERED": "1",

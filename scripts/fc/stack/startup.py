@@ -93,6 +93,7 @@ class Startup:
     async def prepare(self) -> None:
         """Make data folders and configuration of all servers at once; only the first time takes long."""
         began = time.monotonic()
+        self._programs.clock.make()
         try:
             servers = (*self._programs.servers, *self._programs.observers)
             await asyncio.gather(*(asyncio.to_thread(server.prepare) for server in servers))
@@ -118,6 +119,7 @@ class Startup:
         await self._wait(server.name, server.ready)
         if server is self._programs.postgres:
             await self._programs.postgres.make_databases()
+            await self._programs.clock.install()
             await self._migrate()
 
     async def _migrate(self) -> None:

@@ -90,6 +90,14 @@ class Arena:
         """Return the statuses of an order, oldest first."""
         return [step["status"] for step in (await (who or self.alice).order(order))["history"]]
 
+    # Time
+
+    async def advance(self, seconds: int) -> None:
+        """Let so many seconds pass at once, for the whole stack, and log everybody in again."""
+        await self.stack.programs.clock.advance(seconds)
+        await self.login()
+        self.back_office = BackOffice(self.stack, self.shop, self.client)
+
     # Faults
 
     @asynccontextmanager

@@ -15,7 +15,7 @@ from tests.kit.back_office import BackOffice
 LIVE_S = 10
 IDLE = """
 SELECT pid, application_name, query FROM pg_stat_activity
-WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '2 seconds'
+WHERE state LIKE 'idle in transaction%' AND state_change < statement_timestamp() - interval '2 seconds'
 """
 LOST_SIGNS = ("exception was never retrieved", "was never awaited", "Unclosed ")
 """What asyncio and its libraries log when an exception, a coroutine or a connection was dropped."""

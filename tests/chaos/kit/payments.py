@@ -119,6 +119,11 @@ async def requests_of(arena: Arena, orders: Sequence[int]) -> list[asyncpg.Recor
     return await arena.sql("paymentfc", "SELECT * FROM payment_requests WHERE order_id = ANY($1::bigint[])", orders)
 
 
+async def retried(arena: Arena, order: int, times: int = 1) -> bool:
+    """Whether so many tries to make the invoice of an order have failed."""
+    return any(row["retry_count"] >= times for row in await requests_of(arena, [order]))
+
+
 async def callbacks(arena: Arena, order: int) -> list[tuple[str, str, int]]:
     """Return (status, outcome, deliveries) of each distinct callback of an order, in the order of arrival."""
     sql = "SELECT status, outcome, deliveries FROM payment_callbacks WHERE external_id = $1 ORDER BY id"

@@ -31,7 +31,7 @@ async def message_faults(
     for gap in scan.unreadable:
         yield "event_unreadable", Fault("records", gap.cause, gap.time, gap.place), None
     for (group, topic, partition), (count, oldest) in sorted(scan.waiting.items()):
-        if count > 0 and oldest < context.now - context.stuck:
+        if count > 0 and oldest < snapshot.machine_now - context.stuck:
             subject = f"group {group} on {topic}[{partition}]"
             yield "consumer_stuck", Fault("consumed", f"{count} messages wait", oldest, subject), None
 

@@ -1,0 +1,58 @@
+"""`fc clock`: shows by how much the clock of the local stack is ahead, and moves it forward."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from chassis.auth.tokens import LIFETIME_S
+from fc.ops import output
+from fc.stack import compose
+from fc.stack.clock import StackClock, seconds
+from fc.stack.errors import StackError
+from fc.stack.layout import Layout
+from fc.stack.local import Stack
+from fc.stack.lock import locked
+
+app = typer.Typer(help="Show the clock of the local stack in development, or move it forward: it is never set back.")
+
+
+def _stack() -> Stack:
+    """Return the local stack. Raises StackError where it has no clock of its own."""
+    if compose.engine():
+        raise StackError("containers have the clock of their machine: `fc clock` is for a stack of FC_NATIVE=1")
+    return Stack(Layout.from_environment())
+
+
+def _refuse(stack: Stack) -> None:
+    """Raise StackError unless everything that runs would follow the clock."""
+    if stack.programs.in_production:
+        raise StackError("ENVIRONMENT=production is set: the clock moves in development only")
+    if not stack.programs.simulated:
+        raise StackError("XENDIT_BASE_URL is set, and that Xendit has a clock of its own: only the simulator follows")
+    if not stack.supervisor.running:
+        raise StackError("the stack does not run: `fc up` starts it")
+
+
+def _state(clock: StackClock) -> str:
+    ahead = f"{timedelta(seconds=clock.ahead_s)} ahead of the machine's" if clock.ahead_s else "the machine's"
+    return f"The clock of this stack is {ahead}: {clock.now():%Y-%m-%d %H:%M:%S} UTC."
+
+
+@app.callback(invoke_without_command=True)
+def show(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        output.console.print(_state(_stack().programs.clock))
+
+
+@app.command()
+def advance(by: Annotated[str, typer.Argument(metavar="TIME", help="1s to 90d, for example 30m, 24h or 7d.")]) -> None:
+    """Let so much time pass at once: invoices expire, what waits is tried again, and what is old is deleted."""
+    by_s, stack = seconds(by), _stack()
+    with locked(stack.home):
+        _refuse(stack)
+        asyncio.run(stack.programs.clock.advance(by_s))
+    output.console.print(_state(stack.programs.clock))
+    if by_s > LIFETIME_S:
+        output.say("Tokens that were given before have ended: log in again.")
