@@ -20,7 +20,7 @@ VNU := $(VENV)/vnu/node_modules/vnu-jar/build/dist/vnu.jar
 DELIVERY := $(VENV)/delivery
 ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools tools-helm tools-html tools-prometheus observe require-tools check helm-check test test-containers test-compose test-observe faults mutants museum chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
+.PHONY: help bench profile growth setup tools tools-helm tools-html tools-prometheus observe require-tools check helm-check test test-containers test-compose test-observe faults mutants museum screenshots console-figures chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -140,6 +140,12 @@ mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, a
 
 museum: $(INSTALLED) ## Show defect EXHIBIT (1 to 12) of the Go original, or of a port, on a throw-away stack, and what the audit says
 	@$(BIN)/python -m mutants.museum $(EXHIBIT)
+
+screenshots: $(INSTALLED) require-tools ## Take the pictures of docs/console on a stack of its own (ARGS="login order-dark" for some)
+	@$(BIN)/python -m tests.console.screenshots $(ARGS)
+
+console-figures: $(INSTALLED) require-tools ## Measure the times of the console on a stack of its own (a minute)
+	@$(BIN)/python -m tests.console.measure
 
 chaos: $(INSTALLED) ## Faults drawn from SEED (COUNT seeds, at most MINUTES) under a load of orders, then the audit
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --count $(or $(COUNT),1) --minutes $(or $(MINUTES),60)

@@ -20,8 +20,8 @@ def path(installed: str = "/usr/bin/chromium") -> str:
 
 
 @asynccontextmanager
-async def launched() -> AsyncIterator[Browser]:
+async def launched(*arguments: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path(), args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=path(), args=[*ARGUMENTS, *arguments])
         yield browser
         await browser.close()
