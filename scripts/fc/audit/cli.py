@@ -12,6 +12,7 @@ from rich.markup import escape
 from fc.audit import textfile
 from fc.audit.output import errors, print_json, print_report, print_rules, progress_bar
 from fc.audit.patience import Limits
+from fc.audit.publish import publish
 from fc.audit.report import Finding, Report
 from fc.audit.rules import RULES
 from fc.audit.rules.rule import KAFKA, MONGO, REDIS, XENDIT
@@ -23,6 +24,7 @@ from fc.stack.errors import StackError
 COULD_NOT_CHECK = 2
 # A year.
 MAX_S = 31_536_000
+_PUBLISH = typer.Option("--publish", help="Put the report on the topic operations.audits, for the console.")
 _TEXTFILE = typer.Option("--textfile", help="Write metrics here, for node-exporter's textfile collector.")
 
 
@@ -45,6 +47,7 @@ def audit(
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not check this rule.")] = None,
     show: Annotated[int, typer.Option(min=1, help="Number of findings shown per rule.")] = 20,
     file: Annotated[Path | None, _TEXTFILE] = None,
+    to_console: Annotated[bool, _PUBLISH] = False,
     list_rules: Annotated[bool, typer.Option("--rules", help="List the rules and exit.")] = False,
 ) -> None:
     """Check that all stores agree about every order; changes nothing.
@@ -57,18 +60,24 @@ def audit(
     if unknown := sorted(set(ignore or []) - set(RULES)):
         raise typer.BadParameter(f"no rule is called {', '.join(unknown)}; --rules lists them")
     try:
-        sources = _without(Sources.here(), skip or [])
-        report = _run(sources, quiesce, Limits(grace, webhook, stuck), ignore or [], as_json=as_json)
+        limits, sources = Limits(grace, webhook, stuck), _without(Sources.here(), skip or [])
+        report = _run(sources, quiesce, limits, ignore or [], as_json=as_json)
         print_json({"summary": report.summary()}) if as_json else print_report(report, show)
         if file is not None and report.exit_code != COULD_NOT_CHECK:
             textfile.write(file, report, ignore or [])
+        if to_console:
+            asyncio.run(publish(sources.kafka, report))
     except (CouldNotCheck, StackError) as error:
-        if as_json:
-            print_json({"summary": {"error": str(error), "exit_code": COULD_NOT_CHECK}})
-        else:
-            errors.print(f"[bold red]fc audit:[/] {escape(str(error))}")
+        _print_failure(str(error), as_json=as_json)
         raise typer.Exit(COULD_NOT_CHECK) from None
     raise typer.Exit(report.exit_code)
+
+
+def _print_failure(text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"summary": {"error": text, "exit_code": COULD_NOT_CHECK}})
+    else:
+        errors.print(f"[bold red]fc audit:[/] {escape(text)}")
 
 
 def _without(sources: Sources, skip: list[str]) -> Sources:

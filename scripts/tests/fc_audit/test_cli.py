@@ -96,6 +96,12 @@ def test_a_file_that_can_not_be_written_is_said_and_ends_with_2(fc: Command, tmp
     assert "the metrics are not written" in done.stderr
 
 
+def test_without_kafka_a_report_is_not_published_and_that_ends_with_2(fc: Command) -> None:
+    done = fc("--publish")
+    assert done.exit_code == 2
+    assert "the report is not published" in done.stderr
+
+
 def test_json_is_one_object_per_finding_and_then_the_summary(fc: Command, spoiled: int) -> None:
     finding, last = fc.lines()
     assert (finding["rule"], finding["order_id"], finding["expected"], finding["found"]) == (
