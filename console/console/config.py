@@ -22,6 +22,10 @@ class Settings(ProcessSettings):
     product_host: Url = setting("product.host", "http://localhost:28081")
     order_host: Url = setting("order.host", "http://localhost:28082")
     payment_host: Url = setting("payment.host", "http://localhost:28083")
+    user_management_host: Url | None = setting("user.management_host", None)
+    product_management_host: Url | None = setting("product.management_host", None)
+    order_management_host: Url | None = setting("order.management_host", None)
+    payment_management_host: Url | None = setting("payment.management_host", None)
 
     def urls(self) -> dict[str, str]:
         """Return the address of each service."""
@@ -30,6 +34,19 @@ class Settings(ProcessSettings):
             "productfc": self.product_host,
             "orderfc": self.order_host,
             "paymentfc": self.payment_host,
+        }
+
+    def management_urls(self) -> dict[str, str]:
+        """Return the address at which each service shows its metrics: its own, unless it has a port for them."""
+        return self.urls() | {
+            service: url
+            for service, url in {
+                "userfc": self.user_management_host,
+                "productfc": self.product_management_host,
+                "orderfc": self.order_management_host,
+                "paymentfc": self.payment_management_host,
+            }.items()
+            if url
         }
 
     def plaintext(self) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import pytest
 from chassis.config import vault
 from chassis.config.declare import declaration, is_secret
 from chassis.config.settings import ProcessSettings, ServiceSettings, load
-from fc.stack.layout import DEPLOYED, ROOT, SERVICES
+from fc.stack.layout import CONSOLE, DEPLOYED, ROOT, SERVICES
 from testkit.certificates import Certificates
 from testkit.production import SECRETS
 from tests.contract import compose
@@ -44,7 +44,12 @@ def test_in_development_a_service_has_the_settings_of_compose(service: str) -> N
     there = dict(compose.settings(compose.resolved(), service))
     differs = {name: value for name, value in here.items() if value != there[name]}
     vaults = {name: None for name in differs if name.startswith("vault_")}
-    assert differs == {"management_port": 9090} | vaults
+    looked_at = {name: url for name, url in differs.items() if name.endswith("_management_host")}
+    assert differs == {"management_port": 9090} | vaults | looked_at
+    assert looked_at == {
+        f"{name.removesuffix('fc')}_management_host": f"http://{name}-management:9090"
+        for name in (SERVICES if service == CONSOLE else ())
+    }
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -3,7 +3,6 @@
 import json
 
 from fastapi import Response
-from fastapi.responses import RedirectResponse
 
 from chassis.errors import Forbidden
 from chassis.http.routing import Router
@@ -15,16 +14,6 @@ from console.model.timeline import as_json
 from console.usecase.order_case import Case, dossier, order_case
 
 router = Router(include_in_schema=False)
-
-
-@router.get("/")
-async def home(visit: Visitor, order: str = "") -> Response:
-    """Ask which order to show."""
-    digits = order.strip().removeprefix("order-")
-    if digits.isascii() and digits.isdigit() and 0 < len(digits) < 19:
-        return RedirectResponse(f"/orders/{int(digits)}", 303)
-    problem = "An order is named by its number, such as 42 or order-42" if order else ""
-    return visit.page("home.html", problem=problem)
 
 
 # Before the page: its pattern also fits this address.

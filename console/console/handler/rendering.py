@@ -10,9 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from console.handler import files
 from console.handler.formats import FILTERS
+from console.model import written
 
 # Each page of the navigation: its address and its name. A page below the address marks it as the current one.
-NAVIGATION = (("/", "Overview"),)
+NAVIGATION = (("/", "Overview"), ("/services", "Services"), ("/audits", "Audits"))
 
 # No addresses are kept, nothing is evaluated, no style is added; what a person has opened stays open.
 HTMX_CONFIG = json.dumps(
@@ -47,7 +48,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update(FILTERS, whole=written.whole, seconds=written.seconds)
     environment.globals.update(navigation=NAVIGATION, htmx_config=HTMX_CONFIG)
     environment.globals.update(asset=files.address, has_asset=files.exists)
     environment.tests["current"] = _is_current

@@ -7,7 +7,7 @@ ADDRESSES = tuple(address for address, _ in NAVIGATION)
 
 def addresses(order: int) -> tuple[str, ...]:
     """Return the addresses of all pages; `order` is one that exists."""
-    return (*ADDRESSES, f"/orders/{order}", "/orders/999999999999")
+    return (*ADDRESSES, "/services/orderfc", "/metrics-explorer", f"/orders/{order}", "/orders/999999999999")
 
 
 def status(address: str) -> int:

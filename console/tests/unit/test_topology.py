@@ -1,0 +1,135 @@
+"""The map of the platform, the counts beside it, and the states that they are made from."""
+
+from typing import Any
+
+import pytest
+
+from console.model import layout
+from console.model.overview import anomalies_tile, outbox_tile
+from console.model.readings import Readings
+from console.model.standing import Standing, read, worst
+from console.model.topology import SERVICES, WORKERS, topology
+from console.model.written import seconds
+
+from .looks import Shown, all_ready, readings
+
+
+def nothing() -> dict[str, Readings]:
+    return {name: readings() for name in SERVICES}
+
+
+def test_every_part_and_edge_of_the_graph_has_its_place() -> None:
+    drawn = topology(all_ready(), nothing())
+    assert drawn.nodes.keys() == layout.BOXES.keys()
+    assert drawn.edges.keys() == layout.ARROWS.keys()
+    boxes = list(layout.BOXES.values())
+    assert all(box.x >= 0 and box.x + box.width <= layout.WIDTH for box in boxes)
+    assert all(box.y >= 0 and box.y + box.height <= layout.HEIGHT for box in boxes)
+    apart = [
+        one.x + one.width <= other.x
+        or other.x + other.width <= one.x
+        or one.y + one.height <= other.y
+        or other.y + other.height <= one.y
+        for number, one in enumerate(boxes)
+        for other in boxes[number + 1 :]
+    ]
+    assert all(apart)
+
+
+def test_a_dependency_is_what_those_who_use_it_say() -> None:
+    standings = all_ready()
+    assert topology(standings, nothing()).nodes["kafka"].kind == "good"
+    standings["orderfc"] = Standing("degraded", {"kafka": "degraded: unreachable", "database": "ok"})
+    partly = topology(standings, nothing()).nodes["kafka"]
+    assert (partly.kind, partly.note) == ("warn", "to orderfc")
+    for name in WORKERS:
+        standings[name] = Standing("degraded", {"kafka": "degraded: unreachable", "database": "ok"})
+    assert topology(standings, nothing()).nodes["kafka"].kind == "bad"
+    for name in WORKERS:
+        standings[name] = Standing("away")
+    assert topology(standings, nothing()).nodes["kafka"].kind == "off"
+    assert topology(standings, nothing()).nodes["orderfc-db"].text == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("pending", "parked", "oldest", "kind"),
+    [(0, 0, 0, "off"), (3, 0, 2, "off"), (3, 0, 11, "warn"), (3, 0, 61, "bad"), (1, 1, 0, "bad")],
+)
+def test_the_edge_to_kafka_tells_of_the_outbox(pending: int, parked: int, oldest: float, kind: str) -> None:
+    shown = Shown()
+    shown.pending.set(pending)
+    shown.parked.set(parked)
+    shown.oldest.set(oldest)
+    known = nothing() | {"orderfc": readings(shown.text, shown.text)}
+    edge = topology(all_ready(), known).edges["orderfc-kafka"]
+    assert edge.kind == kind
+    assert edge.waiting == ("" if not pending else f"{pending} waiting, {seconds(oldest)}")
+    assert edge.failures == ("1 parked" if parked else "")
+
+
+def test_an_edge_has_its_rate_and_what_fails() -> None:
+    shown = Shown()
+    before = shown.text
+    for status in ("200", "200", "200", "503"):
+        error = "503" if status == "503" else ""
+        shown.calls.labels("xendit", "POST", "/v2/invoices", status, error).observe(0.02)
+    shown.calls.labels("productfc", "GET", "/v1/products", "200", "").observe(0.02)
+    known = nothing() | {"paymentfc": readings(before, shown.text)}
+    edge = topology(all_ready(), known).edges["paymentfc-xendit"]
+    assert (edge.kind, edge.rate, edge.failures) == ("bad", "0.8/s", "25% fail")
+    assert topology(all_ready(), known).nodes["xendit"].text == "25% fail"
+
+
+def test_a_consumer_tells_of_its_lag_and_of_dead_letters() -> None:
+    shown = Shown()
+    shown.lag.labels("order.created", "0").set(4)
+    shown.lag.labels("order.created", "1").set(3)
+    before = shown.text
+    known = nothing() | {"paymentfc": readings(before, before)}
+    edge = topology(all_ready(), known).edges["kafka-paymentfc"]
+    assert (edge.kind, edge.waiting) == ("warn", "lag 7")
+    shown.letters.labels("order.created", "invalid_json").inc()
+    known["paymentfc"] = readings(before, shown.text)
+    edge = topology(all_ready(), known).edges["kafka-paymentfc"]
+    assert (edge.kind, edge.failures) == ("bad", "1 dead letters")
+
+
+def test_the_tile_of_the_outboxes() -> None:
+    shown = Shown()
+    known = {name: readings(shown.text) for name in WORKERS}
+    assert outbox_tile(known).kind == "good"
+    assert outbox_tile(nothing()).kind == "off"
+    shown.pending.set(2)
+    shown.oldest.set(90)
+    known["orderfc"] = readings(shown.text)
+    known["productfc"] = readings()
+    tile = outbox_tile(known)
+    assert (tile.number, tile.kind, tile.text) == ("2", "bad", "oldest 2 min")
+    assert tile.notes == ["orderfc: 2 pending, 0 parked", "not known of productfc"]
+
+
+def test_the_tile_of_money_says_what_is_due_first() -> None:
+    shown = Shown()
+    shown.anomalies.labels("paid_twice").set(1)
+    shown.anomalies.labels("unconfirmed").set(0)
+    found = readings(shown.text)
+    assert (anomalies_tile(found, None).kind, anomalies_tile(found, None).number) == ("warn", "1")
+    assert anomalies_tile(found, None).notes == ["1 paid twice"]
+    assert anomalies_tile(found, 2).text == "2 refunds due"
+    assert anomalies_tile(readings(), None).kind == "off"
+
+
+def test_the_state_of_a_service_is_read_from_ready() -> None:
+    assert read({"status": "ready", "checks": {"database": "ok"}, "migrations": "ok"}).state == "ready"
+    degraded = read({"status": "ready", "checks": {"kafka": "degraded: unreachable"}, "migrations": "ok"})
+    assert (degraded.state, degraded.degraded) == ("degraded", {"kafka": "degraded: unreachable"})
+    behind = read({"status": "not_ready", "checks": {}, "migrations": "failed: not current"})
+    assert (behind.state, behind.checks) == ("not ready", {"migrations": "failed: not current"})
+    assert read({"status": "ready"}).state == "ready"
+    assert read({"status": "other"}).state == "unknown"
+    wrongs: tuple[Any, ...] = ([], {}, {"status": 3}, "ready")
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match="ready"):
+            read(wrong)
+    assert worst([Standing("ready"), Standing("away"), Standing("degraded")]).state == "away"
+    assert worst([]).state == "unknown"
