@@ -8,12 +8,26 @@ from chassis.resources import Connections, Parts
 from chassis.service import Service
 from console.client.audit_log import AuditLog
 from console.client.event_log import EventLog
+from console.client.letter_box import Bounds, LetterBox
+from console.client.log import Log
 from console.client.metrics import Watch
 from console.client.tail import Tail
 from console.config import Settings
-from console.handler import audits, files, login, metrics_explorer, order, overview, services
+from console.handler import (
+    audits,
+    dead_letters,
+    files,
+    letter_actions,
+    login,
+    metrics_explorer,
+    order,
+    outbox,
+    overview,
+    services,
+)
 from console.handler.refusals import refusal
 from console.handler.watches import Watches
+from console.usecase.letter_runs import LetterRuns
 
 
 async def build(settings: Settings) -> Parts:
@@ -22,7 +36,9 @@ async def build(settings: Settings) -> Parts:
     users = connections.add("userfc", UserClient.of(settings))
     kafka = {**connection(settings), "client_id": "console"}
     log, http = EventLog(**kafka), httpx2.AsyncClient()
-    connections.close += [log.close, http.aclose]
+    letters = LetterBox(Log("console-letters", **connection(settings)), Bounds())
+    runs = LetterRuns(letters)
+    connections.close += [letters.close, log.close, http.aclose]
     live = Watches()
     tail = Tail(live.orders, live.news, **kafka | {"client_id": "console-tail"})
     watch = Watch(http, settings.management_urls(), lambda: live.wake("/"))
@@ -30,8 +46,8 @@ async def build(settings: Settings) -> Parts:
     return Parts(
         connections,
         connections.verifier(users),
-        state={**state, "watch": watch, "live": live, "error_response": refusal},
-        api_loops=[live, tail, watch],
+        state={**state, "letters": letters, "runs": runs, "watch": watch, "live": live, "error_response": refusal},
+        api_loops=[letters, live, runs, tail, watch],
     )
 
 
@@ -41,10 +57,13 @@ SERVICE = Service(
     build,
     routers=[
         audits.router,
+        dead_letters.router,
         files.router,
+        letter_actions.router,
         login.router,
         metrics_explorer.router,
         order.router,
+        outbox.router,
         overview.router,
         services.router,
     ],

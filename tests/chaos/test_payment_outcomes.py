@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from console.model.journal import TOPIC as JOURNAL
 from fc.demo.shop import poll
-from fc.ops.journal import TOPIC as JOURNAL
 from fc.platform.topics import DEAD_LETTERS
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.locks import payment_locked, wait_for_waiters

@@ -6,11 +6,15 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from console.client.letter_box import LetterBox
+from console.model import journal
+from console.model.items import Item
+from console.model.journal import Action
+from console.model.letters import Letter
+from console.usecase.handle_letters import Order, carry_out
 from fc.demo.shop import poll
-from fc.ops import connections, dead_letters, journal
-from fc.ops.dead_letters import Item, Order
-from fc.ops.journal import Action
-from fc.ops.letters import Letter
+from fc.ops import connections
+from fc.ops.dlq import operator
 from fc.ops.log import Log
 from fc.platform.sources import Sources
 from tests.kit.back_office import BackOffice
@@ -24,7 +28,7 @@ async def dead(log: Log, topic: str, key: str, deadline_s: float = 20) -> Item:
     """Wait for the newest open letter with a key."""
 
     async def found() -> Item | None:
-        items = await dead_letters.find(log, [topic])
+        items = (await LetterBox(log).look([topic])).items
         return next((item for item in reversed(items) if item.letter.key == key.encode()), None)
 
     item = await poll(found, f"dead letter of {key}", deadline_s)
@@ -109,7 +113,7 @@ async def test_who_acts_is_the_systems_user_unless_said_otherwise(
     assert (await fc("dlq", "discard", letter.topic, letter.place, "--reason", WHY, "--yes")).exit_code == 0
     row = await listed(fc, letter, "--all")
     assert row is not None
-    assert row["handled"]["by"] == journal.operator()
+    assert row["handled"]["by"] == operator()
 
 
 async def test_all_letters_of_a_topic_are_handled_at_once_and_those_of_others_stay(
@@ -133,7 +137,7 @@ async def test_a_record_in_the_journal_that_is_no_entry_hides_nothing(
     await log.make(journal.TOPIC, "payment.failed.dlq", journal.CONFIGS)
     for value in (b"junk", b"[]", b'{"topic": "payment.failed"}', None):
         await log.send(journal.TOPIC, b"payment.failed.dlq/" + letter.place.encode(), value)
-    assert (await dead_letters.pick(log, letter.topic, letter.place)).handled is None
+    assert (await LetterBox(log).pick(letter.topic, letter.place)).handled is None
 
 
 async def test_an_event_that_came_before_its_order_is_applied_once_when_it_is_replayed(
@@ -147,9 +151,11 @@ async def test_an_event_that_came_before_its_order_is_applied_once_when_it_is_re
     assert item.letter.reason == "not_yet"
     async with connections.database("orderfc", sources.databases["orderfc"]) as database:
         await _restore(database, order)
+        box = LetterBox(log)
         for _ in range(2):
-            replay = Order(Action.REPLAYED, "ann", WHY, force=True, dry=False)
-            await dead_letters.carry_out(log, [item], replay)
+            seen = await box.pick(item.letter.topic, item.letter.place)
+            steps = [step async for step in carry_out(box, [seen], Order(Action.REPLAYED, "ann", WHY, force=True))]
+            assert [step.refusal for step in steps] == [None]
             await bus.consumed()
         applied = await database.fetchval(
             "SELECT count(*) FROM order_history WHERE order_id = $1 AND status = 3", order

@@ -1,19 +1,20 @@
 """What a replay sends, and when it is refused."""
 
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from chassis.errors import NotYet
+from chassis.errors import Invalid, NotYet
 from chassis.events import Message
+from chassis.kafka import consumed
 from chassis.kafka.dead_letter import forms
-from fc.ops.dead_letters import Item, Order, carry_out
-from fc.ops.journal import Action
-from fc.ops.letters import Letter, read_place, source_topic
-from fc.ops.log import Log
-from fc.stack.errors import StackError
+from console.model import letters
+from console.model.items import Item
+from console.model.journal import Action, Entry
+from console.model.letters import Letter, read_place, source_topic
+from console.usecase.handle_letters import Order, carry_out
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FAILURE = {
@@ -90,18 +91,29 @@ def test_a_letter_without_its_content_is_never_replayed(smaller: int) -> None:
 async def test_a_letter_without_its_content_ends_no_replay_of_those_around_it(force: bool) -> None:
     sent: list[str] = []
 
-    class Sent:
-        async def send(self, topic: str, *_parts: object) -> None:
-            sent.append(topic)
+    class Box:
+        async def pick(self, _topic: str, _place: str) -> Item:
+            return Item.of(letter())
 
-        async def make(self, *_parts: object) -> None:
-            """The journal is there."""
+        async def claim(self, _item: Item, _by: str, _why: str) -> None:
+            """Nobody else is there."""
+
+        async def send(self, dead: Letter, _headers: Any) -> None:
+            sent.append(dead.topic)
+
+        async def note(self, entry: Entry) -> int:
+            sent.append(entry.action)
+            return 0
 
     empty = letter(x_reason="handler_failed", x_value_sha256="0" * 64)
-    items = [Item(letter(), None), Item(empty, None), Item(letter(), None)]
-    steps = await carry_out(cast("Log", Sent()), items, Order(Action.REPLAYED, "ann", "why", force, dry=False))
+    items = [Item.of(dead) for dead in (letter(), empty, letter())]
+    steps = [step async for step in carry_out(Box(), items, Order(Action.REPLAYED, "ann", "why", force))]
     assert [step.refusal is None for step in steps] == [True, False, True]
-    assert sent == ["payment.success", "operations.journal"] * 2
+    assert sent == ["payment.success", Action.REPLAYED] * 2
+
+
+def test_consumers_and_operators_know_a_replay_by_the_same_header() -> None:
+    assert letters.REPLAYED_AT == consumed.REPLAYED_AT
 
 
 def test_each_replay_is_counted_and_the_fourth_is_refused() -> None:
@@ -122,11 +134,11 @@ def test_what_time_or_a_repair_can_cure_is_replayed(reason: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "1:", ":2", "-1:2", "1:2:3", "a:b", "\u0661:2"])
 def test_a_place_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(StackError, match="PARTITION:OFFSET"):
+    with pytest.raises(Invalid, match="PARTITION:OFFSET"):
         read_place(text)
 
 
 def test_a_topic_may_be_named_with_and_without_its_suffix() -> None:
     assert source_topic("payment.failed.dlq") == source_topic("payment.failed") == "payment.failed"
-    with pytest.raises(StackError, match=r"payments.*there are order\.created"):
+    with pytest.raises(Invalid, match=r"payments.*there are order\.created"):
         source_topic("payments")

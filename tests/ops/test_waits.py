@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from console.model.letters import Letter
 from fc.ops.facts import Facts
-from fc.ops.letters import Letter
 from fc.ops.waits import Step, Wait, waits
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

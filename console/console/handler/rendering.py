@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from console.handler.formats import FILTERS
 from console.model import written
 
 # Each page of the navigation: its address and its name. A page below the address marks it as the current one.
-NAVIGATION = (("/", "Overview"), ("/services", "Services"), ("/audits", "Audits"))
+NAVIGATION = (
+    ("/", "Overview"),
+    ("/dead-letters", "Dead letters"),
+    ("/outbox", "Outbox"),
+    ("/services", "Services"),
+    ("/audits", "Audits"),
+)
 
 # No addresses are kept, nothing is evaluated, no style is added; what a person has opened stays open.
 HTMX_CONFIG = json.dumps(
@@ -28,6 +35,7 @@ HTMX_CONFIG = json.dumps(
     }
 )
 
+_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -47,12 +55,18 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_visible,
     )
     environment.filters.update(FILTERS, whole=written.whole, seconds=written.seconds)
     environment.globals.update(navigation=NAVIGATION, htmx_config=HTMX_CONFIG)
     environment.globals.update(asset=files.address, has_asset=files.exists)
     environment.tests["current"] = _is_current
     return environment
+
+
+def _visible(value: object) -> object:
+    """Return text without the signs that no page may have, such as NUL, or half of a character: as they are escaped."""
+    return _UNSHOWN.sub(lambda found: repr(found[0])[1:-1], value) if type(value) is str else value
 
 
 def _is_current(address: str, path: str) -> bool:

@@ -8,10 +8,13 @@ import pytest
 from chassis.auth.tokens import TokenVerifier
 from chassis.config.settings import load
 from console.app import SERVICE
+from console.client.letter_box import Bounds, LetterBox
 from console.config import Settings
+from console.usecase.letter_runs import LetterRuns
 from testkit import free_port
 
 from .browser import ORIGIN, Browser, Platform
+from .kafka import MemoryLog
 
 
 @pytest.fixture
@@ -30,3 +33,13 @@ async def browser() -> AsyncIterator[Browser]:
         yield opened
     for close in process.close:
         await close()
+
+
+@pytest.fixture
+def log(browser: Browser) -> MemoryLog:
+    """Dead letters of a Kafka that is in memory, as a signed-in administrator sees them."""
+    browser.sign_in()
+    kept = MemoryLog()
+    browser.app.state.letters = LetterBox(kept, Bounds())
+    browser.app.state.runs = LetterRuns(browser.app.state.letters)
+    return kept

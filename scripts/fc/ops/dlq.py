@@ -1,6 +1,8 @@
 """`fc dlq`: lists, shows, replays and discards dead letters; the journal keeps the operator and the reason."""
 
 import asyncio
+import getpass
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -10,11 +12,16 @@ import typer
 from rich.markup import escape
 
 from chassis import telemetry
+from chassis.errors import AppError
+from console.client.admin_api import NoAnswer
+from console.client.letter_box import LetterBox
+from console.model.items import Item
+from console.model.journal import Action
+from console.model.letters import as_json as letter_json
+from console.model.letters import source_topic
+from console.usecase.handle_letters import Order, Step, carry_out, plan
 from contracts.topics import PRODUCERS
-from fc.ops import dead_letters, output
-from fc.ops.dead_letters import Item, Order, Step
-from fc.ops.journal import Action, operator
-from fc.ops.letters import source_topic
+from fc.ops import output
 from fc.ops.log import Log
 from fc.platform.sources import Sources
 from fc.stack.errors import StackError
@@ -38,8 +45,17 @@ Force = Annotated[bool, typer.Option("--force", help="Include letters that are p
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without --yes the letters are only listed.")]
 
 
-def run(work: Callable[[Log], Awaitable[T]]) -> T:
-    """Run `work` with a connection to Kafka, and with its spans recorded. Raises StackError."""
+def operator() -> str:
+    """Return the name of the user of the operating system."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # The user of a container may have a number and no name.
+        return f"uid {os.getuid()}"
+
+
+def run(work: Callable[[LetterBox], Awaitable[T]]) -> T:
+    """Run `work` with the letters in Kafka, and with its spans recorded. Raises StackError."""
 
     async def connected() -> T:
         sources = Sources.here()
@@ -47,7 +63,9 @@ def run(work: Callable[[Log], Awaitable[T]]) -> T:
         provider = telemetry.setup("fc", sources.spans, 1.0, environment=environment)
         try:
             async with Log.opened(sources.kafka) as log:
-                return await work(log)
+                return await work(LetterBox(log))
+        except (AppError, NoAnswer) as error:
+            raise StackError(str(error)) from error
         finally:
             await telemetry.shut_down(provider, SPANS_S)
             telemetry.setup("fc", None, 0.0)
@@ -64,8 +82,11 @@ def list_letters(
     as_json: Json = False,
 ) -> None:
     """List the dead letters that are not handled, oldest first."""
-    topics = [source_topic(topic)] if topic else list(PRODUCERS)
-    items = run(lambda log: dead_letters.find(log, topics, handled=everything))
+
+    async def listed(box: LetterBox) -> list[Item]:
+        return (await box.look([source_topic(topic)] if topic else PRODUCERS, handled=everything)).items
+
+    items = run(listed)
     if as_json:
         output.put_json(_json(item) for item in items)
         return
@@ -75,7 +96,7 @@ def list_letters(
 
 
 def _row(item: Item, *, handled: bool) -> list[object]:
-    fields = item.letter.as_json()
+    fields = letter_json(item.letter)
     fields["failed at"] = output.moment(_time(fields["failed_at"]))
     row = [fields["order_id"] if column == "order" else fields[column] for column in COLUMNS]
     if not handled:
@@ -92,7 +113,7 @@ def _time(text: str) -> datetime | None:
 
 
 def _json(item: Item) -> dict[str, Any]:
-    return item.letter.as_json() | {"handled": item.handled.as_json() if item.handled else None}
+    return letter_json(item.letter) | {"handled": item.handled.as_json() if item.handled else None}
 
 
 @app.command("show")
@@ -102,7 +123,7 @@ def show_letter(
     as_json: Json = False,
 ) -> None:
     """Show the key, headers and value of a dead letter, and whether it is handled."""
-    item = run(lambda log: dead_letters.pick(log, source_topic(topic), place))
+    item = run(lambda box: box.pick(source_topic(topic), place))
     letter = item.letter
     key, value = (None if part is None else part.decode("utf-8", "replace") for part in (letter.key, letter.value))
     headers = [(name, data.decode("utf-8", "replace")) for name, data in letter.headers]
@@ -130,8 +151,8 @@ def replay(
     yes: Yes = False,
 ) -> None:
     """Send dead letters to their topic again with their event id, so that none is applied twice."""
-    order = Order(Action.REPLAYED, by or operator(), reason, force, dry=not yes)
-    _carry_out(order, topic, place, of if every else None)
+    order = Order(Action.REPLAYED, by or operator(), reason, force)
+    _carry_out(order, topic, place, of if every else None, dry=not yes)
 
 
 @app.command()
@@ -146,28 +167,27 @@ def discard(
     yes: Yes = False,
 ) -> None:
     """Mark dead letters as handled: they stay in Kafka and in the journal, and `ls` no longer lists them."""
-    order = Order(Action.DISCARDED, by or operator(), reason, force, dry=not yes)
-    _carry_out(order, topic, place, of if every else None)
+    order = Order(Action.DISCARDED, by or operator(), reason, force)
+    _carry_out(order, topic, place, of if every else None, dry=not yes)
 
 
-def _carry_out(order: Order, topic: str | None, place: str | None, all_of: str | None) -> None:
+def _carry_out(order: Order, topic: str | None, place: str | None, all_of: str | None, *, dry: bool) -> None:
     if not order.why.strip():
         raise StackError("--reason is empty: the journal needs a reason")
     if (topic is None or place is None) == (all_of is None):
         raise StackError("name one letter as TOPIC PARTITION:OFFSET, or all of a topic with --all --topic TOPIC")
 
-    async def work(log: Log) -> list[Step]:
+    async def work(box: LetterBox) -> list[Step]:
         if all_of is not None:
-            items = await dead_letters.find(log, [source_topic(all_of)])
+            items = (await box.look([source_topic(all_of)])).items
         else:
-            items = [await dead_letters.pick(log, source_topic(topic or ""), place or "")]
-        return await dead_letters.carry_out(log, items, order)
+            items = [await box.pick(source_topic(topic or ""), place or "")]
+        return plan(items, order) if dry else [step async for step in carry_out(box, items, order)]
 
-    _report(run(work), order)
+    _report(run(work), f"would be {order.action}" if dry else str(order.action), dry=dry)
 
 
-def _report(steps: list[Step], order: Order) -> None:
-    verb = f"would be {order.action}" if order.dry else str(order.action)
+def _report(steps: list[Step], verb: str, *, dry: bool) -> None:
     rows = []
     for step in steps:
         letter = step.letter
@@ -176,8 +196,6 @@ def _report(steps: list[Step], order: Order) -> None:
     output.put_rows(("topic", "place", "order", "reason", "result"), rows)
     counts = Counter(step.refusal is None for step in steps)
     refused = f", {counts[False]} refused (--force overrides)" if counts[False] else ""
-    output.say(
-        f"[bold]{counts[True]} {verb}[/]{refused}" + (". Nothing was changed: --yes does it." if order.dry else "")
-    )
+    output.say(f"[bold]{counts[True]} {verb}[/]{refused}" + (". Nothing was changed: --yes does it." if dry else ""))
     if counts[False] and not counts[True]:
         raise typer.Exit(1)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from console.client.letter_box import LetterBox
+from console.model.letters import Letter
 from contracts.topics import CONSUMERS
-from fc.ops import dead_letters
 from fc.ops.connections import as_stack_errors
-from fc.ops.letters import Letter
 from fc.ops.log import Log
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources
@@ -101,7 +101,7 @@ async def gather(sources: Sources) -> Facts:
 async def _letters(sources: Sources) -> tuple[list[Letter], str | None]:
     try:
         async with Log.opened(sources.kafka) as log:
-            return [item.letter for item in await dead_letters.find(log)], None
+            return [item.letter for item in (await LetterBox(log).look()).items], None
     except StackError as error:
         return [], str(error)
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from chassis.events import Message
 from chassis.kafka.topics import dlq
+from console.model.letters import Letter
 from contracts.topics import CONSUMERS, PRODUCERS
-from fc.ops.letters import Letter
 from fc.ops.log import Log
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources

@@ -4,8 +4,15 @@ import asyncio
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+from console.client.admin_api import AdminApi
+from console.model.unsent import UnsentEvent
+from console.usecase.list_unsent import list_unsent
+from console.usecase.retry_events import retry_events
 from fc.ops import output, unsent
+from fc.ops.administrator import admin_api
+from fc.ops.origin import Origin
 from fc.platform.sources import Sources
 from fc.platform.topics import PUBLISHERS
 from fc.stack.errors import StackError
@@ -14,32 +21,63 @@ app = typer.Typer(help="Events that are committed and not published yet.", no_ar
 COLUMNS = ("service", "id", "topic", "key", "age", "state", "attempts", "next try", "last error")
 
 Service = Annotated[str | None, typer.Option("--service", metavar="SERVICE", help="Only the outbox of this service.")]
+From = Annotated[Origin, typer.Option("--from", help="Read the databases, or ask the services as the console does.")]
 
 
-def _put(rows: list[unsent.Row], *, as_json: bool = False) -> None:
+def _put(events: list[UnsentEvent], *, as_json: bool = False) -> None:
     if as_json:
-        output.put_json(row.as_json() for row in rows)
+        output.put_json(event.as_json() for event in events)
         return
-    output.put_rows(COLUMNS, map(_cells, rows))
+    output.put_rows(COLUMNS, map(_cells, events))
 
 
-def _cells(row: unsent.Row) -> tuple[object, ...]:
-    age, next_try = output.age(row.created_at, row.seen_at), output.moment(row.next_attempt_at)
-    return row.service, row.id, row.topic, row.key, age, row.state, row.attempts, next_try, row.last_error
+def _cells(event: UnsentEvent) -> tuple[object, ...]:
+    age, next_try = output.age(event.created_at, event.seen_at), output.moment(event.next_attempt_at)
+    return (
+        event.service,
+        event.id,
+        event.topic,
+        event.key,
+        age,
+        event.state,
+        event.attempts,
+        next_try,
+        event.last_error,
+    )
 
 
 @app.command("ls")
 def list_rows(
     service: Service = None,
+    origin: From = Origin.DATABASES,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """List the unpublished events, by service and age."""
     services = [unsent.publisher(service)] if service else PUBLISHERS
-    rows = asyncio.run(unsent.find(Sources.here(), services))
-    _put(rows, as_json=as_json)
+    if origin is Origin.DATABASES:
+        events = asyncio.run(unsent.find(Sources.here(), services))
+    else:
+        events = asyncio.run(_asked(*services))
+    _put(events, as_json=as_json)
     if not as_json:
-        parked = sum(row.parked_at is not None for row in rows)
-        output.say(f"[bold]{len(rows) - parked} pending, {parked} parked[/]")
+        parked = sum(event.parked_at is not None for event in events)
+        output.say(f"[bold]{len(events) - parked} pending, {parked} parked[/]")
+
+
+async def _asked(*services: str) -> list[UnsentEvent]:
+    async with admin_api() as api:
+        return await _listed(api, *services)
+
+
+async def _listed(api: AdminApi, *services: str) -> list[UnsentEvent]:
+    """Ask the services. Raises StackError when one does not answer."""
+    outboxes = await list_unsent(api, services)
+    for outbox in outboxes:
+        if outbox.problem:
+            raise StackError(f"{outbox.service} did not answer: {outbox.problem}; `fc status` shows what runs")
+        if outbox.more:
+            output.say(f"[yellow]{outbox.service} has more; the first of each state are shown[/]")
+    return [event for outbox in outboxes for event in sorted(outbox.events, key=lambda event: event.id)]
 
 
 @app.command()
@@ -47,15 +85,36 @@ def retry(
     service: Annotated[str, typer.Option("--service", metavar="SERVICE", help="The service that owns the outbox.")],
     row_id: Annotated[int | None, typer.Option("--id", min=1, help="One row.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All rows that are parked or backing off.")] = False,
+    origin: From = Origin.DATABASES,
+    reason: Annotated[str, typer.Option("--reason", help="The reason, for the record of the service.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Without --yes the rows are only listed.")] = False,
 ) -> None:
     """Make parked and backing-off events due now, so that the relay publishes them at once."""
     if (row_id is None) != every:
         raise StackError("name one row with --id N, or all waiting rows with --all")
-    rows = asyncio.run(unsent.retry(Sources.here(), unsent.publisher(service), row_id, dry=not yes))
-    if row_id is not None and not rows:
+    publisher = unsent.publisher(service)
+    if origin is Origin.DATABASES:
+        events = asyncio.run(unsent.retry(Sources.here(), publisher, row_id, dry=not yes))
+    else:
+        events = asyncio.run(_retry_by_service(publisher, row_id, reason.strip(), dry=not yes))
+    if row_id is not None and not events:
         raise StackError(
             f"row {row_id} of {service} neither is parked nor backs off; `fc outbox ls` lists the rows that wait"
         )
-    _put(rows)
-    output.say(f"[bold]{len(rows)} due now[/]" if yes else f"[bold]{len(rows)} would be due now[/]. --yes does it.")
+    _put(events)
+    output.say(f"[bold]{len(events)} due now[/]" if yes else f"[bold]{len(events)} would be due now[/]. --yes does it.")
+
+
+async def _retry_by_service(service: str, row_id: int | None, reason: str, *, dry: bool) -> list[UnsentEvent]:
+    if not reason:
+        raise StackError("--from services needs --reason: the service records it")
+    async with admin_api() as api:
+        waiting = [event for event in await _listed(api, service) if event.waits and row_id in (None, event.id)]
+        if dry:
+            return waiting
+        done = await retry_events(api, service, [event.id for event in waiting], reason)
+    for each in done:
+        if each.refusal:
+            output.say(f"[yellow]{each.row_id} is not due now:[/] {escape(each.refusal)}")
+    due = {each.row_id for each in done if not each.refusal}
+    return [event for event in waiting if event.id in due]

@@ -3,11 +3,18 @@
 from console.handler.rendering import NAVIGATION
 
 ADDRESSES = tuple(address for address, _ in NAVIGATION)
+BELOW = (
+    "/dead-letters/journal",
+    "/dead-letters/plan?action=replay",
+    "/metrics-explorer",
+    "/outbox/retry?service=orderfc",
+    "/services/orderfc",
+)
 
 
 def addresses(order: int) -> tuple[str, ...]:
     """Return the addresses of all pages; `order` is one that exists."""
-    return (*ADDRESSES, "/services/orderfc", "/metrics-explorer", f"/orders/{order}", "/orders/999999999999")
+    return (*ADDRESSES, *BELOW, f"/orders/{order}", "/orders/999999999999")
 
 
 def status(address: str) -> int:

@@ -1,0 +1,124 @@
+"""The connections to Kafka that operators share: made when they are first used, and closed together."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from chassis.kafka.batches import make_consumer
+from chassis.kafka.topics import MAX_REQUEST_BYTES
+from console.client.admin_api import NoAnswer
+
+REQUEST_MS = 10_000
+
+Readers = tuple[AIOKafkaConsumer, AIOKafkaAdminClient]
+
+
+class KafkaClients:
+    """A consumer that joins no group, an admin client and a producer. Each call raises NoAnswer when Kafka fails."""
+
+    def __init__(self, client_id: str, **connection: Any) -> None:
+        self._connection = {**connection, "client_id": client_id}
+        self._connecting: asyncio.Task[Readers] | None = None
+        self._writing: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def connect(self) -> None:
+        """Connect for reading, unless it is connected."""
+        await self._readers()
+
+    async def disconnect(self) -> None:
+        """End the connection for reading, or a try that is not done; what is being sent goes on."""
+        connecting, self._connecting = self._connecting, None
+        if connecting is None:
+            return
+        connecting.cancel()
+        with suppress(asyncio.CancelledError, NoAnswer):
+            consumer, admin = await connecting
+            await _close(admin.close, consumer.stop)
+
+    async def close(self) -> None:
+        await self.disconnect()
+        writer, self._writing = self._writing, None
+        if writer is not None:
+            await _close(writer.stop)
+
+    async def _readers(self) -> Readers:
+        # Who can't wait any longer leaves the connection to be made for the next one.
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect(), name="connect to Kafka")
+        connecting = self._connecting
+        try:
+            return await asyncio.shield(connecting)
+        except NoAnswer:
+            if self._connecting is connecting:
+                self._connecting = None
+            raise
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connecting is not None and self._connecting.done()
+
+    async def _connect(self) -> Readers:
+        consumer = _consumer(self._connection)
+        admin = AIOKafkaAdminClient(**self._connection, request_timeout_ms=REQUEST_MS)
+        try:
+            with self._failures():
+                await consumer.start()
+                await admin.start()
+        except BaseException:
+            await _close(consumer.stop, admin.close)
+            raise
+        return consumer, admin
+
+    async def _writer(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._writing is None:
+                producer = _producer(self._connection)
+                try:
+                    with self._failures():
+                        await producer.start()
+                except BaseException:
+                    await _close(producer.stop)
+                    raise
+                self._writing = producer
+            return self._writing
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise NoAnswer(str(error) or type(error).__name__) from error
+
+
+async def _close(*closes: Any) -> None:
+    for close in closes:
+        with suppress(KafkaError, OSError, TimeoutError):
+            await close()
+
+
+def _consumer(connection: Mapping[str, Any]) -> AIOKafkaConsumer:
+    return make_consumer(
+        **connection,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=REQUEST_MS,
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=MAX_REQUEST_BYTES,
+    )
+
+
+def _producer(connection: Mapping[str, Any]) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        **connection,
+        acks="all",
+        linger_ms=0,
+        request_timeout_ms=REQUEST_MS,
+        max_request_size=MAX_REQUEST_BYTES,
+    )

@@ -1,0 +1,51 @@
+"""Lists what has not left the outboxes, by the admin API of each service."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from console.client.admin_api import AdminApi, NoAnswer
+from console.model.saga import PUBLISHERS
+from console.model.unsent import UnsentEvent
+
+# Of one service and state, so many are listed.
+MAX_LISTED = 100
+PARKED, PENDING = "parked", "pending"
+
+
+@dataclass(slots=True)
+class Outbox:
+    """The events of a service that have not left, parked ones first; `problem` says why they could not be read."""
+
+    service: str
+    events: list[UnsentEvent] = field(default_factory=list)
+    more: bool = False
+    problem: str = ""
+
+    @property
+    def parked(self) -> int:
+        return sum(event.parked_at is not None for event in self.events)
+
+    @property
+    def pending(self) -> int:
+        return len(self.events) - self.parked
+
+
+async def list_unsent(api: AdminApi, services: Sequence[str] = PUBLISHERS) -> list[Outbox]:
+    """Ask the services at the same time. Raises Refused when one refuses the token."""
+    return list(await asyncio.gather(*(_outbox(api, service) for service in services)))
+
+
+async def _outbox(api: AdminApi, service: str) -> Outbox:
+    found = Outbox(service)
+    try:
+        for state in (PARKED, PENDING):
+            page = await api.get(service, "outbox", state=state, limit=MAX_LISTED)
+            now = datetime.now(UTC)
+            rows = sorted(page["items"] if page else (), key=lambda row: int(row["id"]))
+            found.events += [UnsentEvent.of_answer(service, row, now) for row in rows]
+            found.more = found.more or bool(page and page["next_after_id"])
+    except NoAnswer as error:
+        found.problem = str(error)
+    return found

@@ -1,0 +1,91 @@
+"""The pages of dead letters: who sees them, what they show, and that it is text whatever it is."""
+
+from urllib.parse import quote
+
+import pytest
+
+from .browser import Browser
+from .kafka import MemoryLog
+from .test_letter_actions import confirmed, planned, sent
+
+HOSTILE = "<script>alert(1)</script>\"'&"
+
+PAGES = [
+    "/dead-letters",
+    "/dead-letters/groups/0123456789abcdef",
+    "/dead-letters/letters/payment.success/0:0",
+    "/dead-letters/plan?action=replay",
+    "/dead-letters/runs/0123456789abcdef",
+    "/dead-letters/journal",
+    "/outbox",
+    "/outbox/retry?service=orderfc",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_only_an_administrator_sees_letters_and_outboxes(browser: Browser, log: MemoryLog, path: str) -> None:
+    log.letter(42)
+    browser.sign_in("user")
+    assert (await browser.get(path)).status_code == 403
+    browser.http.cookies.clear()
+    assert (await browser.get(path)).status_code == 303
+
+
+async def test_a_letter_shows_what_it_is_and_what_its_order_is_now(browser: Browser, log: MemoryLog) -> None:
+    name = log.letter(42, value=b'{"order_id": "42", "status": "PAID"}')
+    page = (await browser.get(f"/dead-letters/letters/{name}")).text
+    for text in ("payment.success.dlq 0:0", "order 42 is not known", "x-source-offset"):
+        assert text in page
+    assert 'class="status completed"' in page
+    browser.platform.away = {"orderfc"}
+    page = (await browser.get(f"/dead-letters/letters/{name}")).text
+    assert "orderfc did not answer" in page
+    assert "payment.success.dlq 0:0" in page
+
+
+@pytest.mark.parametrize("value", [HOSTILE.encode(), b"\x00\xff\xfe\x1b[31m", b"[" * 100_000, b"", b"x" * 2_000_000])
+async def test_what_a_stranger_has_written_is_text(browser: Browser, log: MemoryLog, value: bytes) -> None:
+    name = log.letter(
+        42, value=value, x_error=HOSTILE, x_handler=HOSTILE, x_reason=HOSTILE, ce_id=HOSTILE, extra="\x00"
+    )
+    for path in (
+        f"/dead-letters/letters/{name}",
+        "/dead-letters",
+        f"/dead-letters/plan?{quote(name)}=on&action=replay",
+    ):
+        answer = await browser.get(path)
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.text
+        assert "\x00" not in answer.text
+        assert "\x1b" not in answer.text
+        assert len(answer.text) < 200_000
+
+
+async def test_an_unreadable_letter_and_one_without_key_are_shown(browser: Browser, log: MemoryLog) -> None:
+    offset = log.put("payment.failed.dlq", None, None, [])
+    page = await browser.get(f"/dead-letters/letters/payment.failed/0:{offset}")
+    assert page.status_code == 200
+    assert "without its content" in page.text
+
+
+@pytest.mark.parametrize("path", ["nothing/0:0", "payment.success/0:99", "payment.success/x", "payment.success/0:1e3"])
+async def test_a_letter_that_is_not_there_is_404(browser: Browser, log: MemoryLog, path: str) -> None:
+    log.letter(42)
+    assert (await browser.get(f"/dead-letters/letters/{path}")).status_code == 404
+
+
+async def test_without_kafka_each_page_says_so(browser: Browser, log: MemoryLog) -> None:
+    name = log.letter(42)
+    dry = await planned(browser, "replay", name)
+    log.fails = {"partitions"}
+    for path in (
+        "/dead-letters",
+        "/dead-letters/journal",
+        f"/dead-letters/letters/{name}",
+        "/dead-letters/groups/0" + "a" * 15,
+    ):
+        answer = await browser.get(path)
+        assert (answer.status_code, "Kafka did not answer" in answer.text) == (200, True), path
+    answer = await confirmed(browser, dry)
+    assert (answer.status_code, "Kafka did not answer" in answer.text) == (200, True)
+    assert not sent(log)
