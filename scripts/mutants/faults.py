@@ -474,4 +474,31 @@ SAGA = [
     ),
 ]
 
-FAULTS = (*AUDITED, *CONTRACT, *SAGA)
+_LETTERS = "console/console/usecase/handle_letters.py"
+_LETTER_BOX = "console/tests/unit/test_letter_box.py"
+LETTERS = [
+    Fault(
+        "a letter that can't be applied is replayed without being forced",
+        _LETTERS,
+        "return letter.refusal() if replaying else None",
+        "return None",
+        "console/tests/unit/test_letter_actions.py::test_a_dry_run_says_what_is_refused_and_changes_nothing",
+    ),
+    Fault(
+        "a replay is noted before it is sent",
+        _LETTERS,
+        "            await box.send(",
+        "            await box.note(Entry.about(letter, order.action, order.by, now, order.why))\n"
+        "            await box.send(",
+        f"{_LETTER_BOX}::test_a_replay_goes_out_before_it_is_noted_and_after_it_is_claimed",
+    ),
+    Fault(
+        "two operators replay one letter at the same time",
+        "console/console/client/letter_box.py",
+        "return None if first[0] == offset else",
+        "return None if True else",
+        f"{_LETTER_BOX}::test_of_many_who_replay_one_letter_at_once_one_does",
+    ),
+]
+
+FAULTS = (*AUDITED, *CONTRACT, *SAGA, *LETTERS)

@@ -98,10 +98,7 @@ class LetterBox:
         return Item.of(Letter.of(record)).with_journal(self.journal, datetime.now(UTC))
 
     async def claim(self, item: Item, by: str, why: str) -> str | None:
-        """Say in the journal that `by` is about to handle a letter; return why it must not, if so.
-
-        It must not when somebody else has handled it since `item` was read, or has claimed it before.
-        """
+        """Claim a letter in the journal. Return why not, if it was handled since `item` was read, or claimed before."""
         now = datetime.now(UTC)
         offset = await self.note(Entry.about(item.letter, Action.CLAIMED, by, now, why))
         async with self._asking(ACTION_S):

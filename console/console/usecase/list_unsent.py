@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
+from chassis import clock
 from console.client.admin_api import AdminApi, NoAnswer
 from console.model.saga import PUBLISHERS
 from console.model.unsent import UnsentEvent
@@ -42,7 +42,7 @@ async def _outbox(api: AdminApi, service: str) -> Outbox:
     try:
         for state in (PARKED, PENDING):
             page = await api.get(service, "outbox", state=state, limit=MAX_LISTED)
-            now = datetime.now(UTC)
+            now = clock.now()
             rows = sorted(page["items"] if page else (), key=lambda row: int(row["id"]))
             found.events += [UnsentEvent.of_answer(service, row, now) for row in rows]
             found.more = found.more or bool(page and page["next_after_id"])
