@@ -11,6 +11,7 @@ from console.client.event_log import EventLog
 from console.client.letter_box import Bounds, LetterBox
 from console.client.log import Log
 from console.client.metrics import Watch
+from console.client.shared_log import SharedLog
 from console.client.tail import Tail
 from console.config import Settings
 from console.handler import (
@@ -42,7 +43,7 @@ async def build(settings: Settings) -> Parts:
     live = Watches()
     tail = Tail(live.orders, live.news, **kafka | {"client_id": "console-tail"})
     watch = Watch(http, settings.management_urls(), lambda: live.wake("/"))
-    state = {"urls": settings.urls(), "http": http, "log": log, "audits": AuditLog(**kafka)}
+    state = {"urls": settings.urls(), "http": http, "log": SharedLog(log), "audits": AuditLog(**kafka)}
     return Parts(
         connections,
         connections.verifier(users),

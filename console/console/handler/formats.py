@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
+from chassis.clock import now
+
 Time = datetime | str | None
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -53,7 +55,7 @@ def ago(time: Time) -> str:
     known = moment(time)
     if known is None:
         return "-"
-    seconds = (datetime.now(UTC) - known).total_seconds()
+    seconds = (now() - known).total_seconds()
     return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
 
 

@@ -3,10 +3,11 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from chassis.clock import now
 from console.client.admin_api import AdminApi, NoAnswer
 from console.model.facts import Facts, Record
 from console.model.saga import CONSUMERS, PUBLISHERS
@@ -36,7 +37,7 @@ async def order_timeline(api: AdminApi, log: EventLog, order_id: int) -> Facts:
     applied = await _applied(asked, api, found)
     return Facts(
         order_id,
-        datetime.now(UTC),
+        now(),
         known,
         paid,
         held,
@@ -68,7 +69,7 @@ async def _records(
     if known is None and (answer := await dossier) is not None:
         payment = answer["payment"]
     text = known["created_at"] if known else payment["create_time"] if payment else None
-    since = datetime.fromisoformat(text) if text else datetime.now(UTC) - KEPT
+    since = datetime.fromisoformat(text) if text else now() - KEPT
     return await asked.of("kafka", log.of_order(order_id, since), [])
 
 

@@ -1,0 +1,37 @@
+"""One reading of an order's records for all who ask for it at the same moment."""
+
+import asyncio
+from datetime import datetime
+from typing import Protocol
+
+from console.model.facts import Record
+
+
+class Log(Protocol):
+    """Reads the records about an order."""
+
+    async def of_order(self, order_id: int, since: datetime) -> list[Record]:
+        """Read the records about an order since it was placed. Raises NoAnswer."""
+
+
+class SharedLog:
+    """Who asks while an order is being read gets that answer. Readings take turns: a queue of them would be slow."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._under_way: dict[int, asyncio.Task[list[Record]]] = {}
+
+    async def of_order(self, order_id: int, since: datetime) -> list[Record]:
+        """Read the records about an order since it was placed. Raises NoAnswer."""
+        reading = self._under_way.get(order_id)
+        if reading is None:
+            reading = self._under_way[order_id] = asyncio.create_task(self._log.of_order(order_id, since))
+            reading.add_done_callback(lambda done: self._ended(order_id, done))
+        # Who leaves must not end it for the others.
+        return await asyncio.shield(reading)
+
+    def _ended(self, order_id: int, reading: asyncio.Task[list[Record]]) -> None:
+        del self._under_way[order_id]
+        # When all who asked have left, nobody else takes note of a failure.
+        if not reading.cancelled():
+            reading.exception()
