@@ -4,6 +4,7 @@ Who shows a page writes no code for that; see docs/console.md, "Live pages".
 """
 
 import inspect
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
@@ -26,6 +27,8 @@ P = TypeVar("P", bound=Page)
 # A screen reader is told at most one sentence in this time.
 SENTENCE_S = 5.0
 RETRY_S = "5"
+# Stands for the token of forms, which is each viewer's own. No text from outside can have it.
+_FORM = secrets.token_hex(32)
 # The name of the last event of a stream whose session has ended: the browser then does not ask again.
 ENDED = "ended"
 
@@ -47,12 +50,14 @@ def page(router: APIRouter, path: str) -> Callable[[P], P]:
 
 
 class _Look(Visit):
-    """A visit that is made again and again: it keeps what the page would show, and renders nothing."""
+    """A visit that is made again and again, for all viewers: it makes the changing part of the page only."""
 
     seen: Seen | None = None
 
     def page(self, name: str, status: int = 200, part: str = "", **values: object) -> HTMLResponse:  # noqa: ARG002
-        self.seen = Seen(part, values, str(values.get("says", ""))) if part and status == 200 else None
+        self.seen = None
+        if part and status == 200:
+            self.seen = Seen(rendering.text(part, form=_FORM, **values), str(values.get("says", "")))
         return HTMLResponse(status_code=status)
 
 
@@ -94,14 +99,12 @@ async def _events(request: Request, viewer: Viewer, watches: Watches) -> AsyncIt
         viewer.news.clear()
         if watches.stopping:
             return
-        who = None if viewer.is_gone else await person(request)
-        if who is None:
+        if viewer.is_gone or await person(request) is None:
             yield ServerSentEvent(event=ENDED, raw_data=ENDED)
             return
         if viewer.seen is None:
             continue
-        form = form_token(request, token_of(request))
-        text = rendering.text(viewer.seen.part, person=who, form=form, **viewer.seen.values)
+        text = viewer.seen.text.replace(_FORM, form_token(request, token_of(request)))
         sentence, digest = said.next(viewer.seen.says), sha256(text.encode()).hexdigest()[:16]
         if digest != shown or sentence:
             shown = digest

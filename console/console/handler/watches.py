@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 
@@ -25,10 +24,9 @@ ORDERS = "/orders/"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a page shows now: its changing part, the values of that template, and a sentence for who can't see it."""
+    """What a page shows now: the text of its changing part, and a sentence for who can't see it."""
 
-    part: str
-    values: Mapping[str, Any]
+    text: str
     says: str = ""
 
 
