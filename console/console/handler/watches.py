@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -89,14 +89,15 @@ class Watches:
             self._note()
             await watch.close()
 
-    def wake(self, address: str) -> None:
-        """Have the page of an address asked for at once, if somebody looks at it."""
+    def wake(self, address: str, *, again: Sequence[float] = ()) -> None:
+        """Have the page of an address asked for at once, if somebody looks at it, and again after so many seconds."""
         if watch := self._watches.get(address):
+            watch.soon = list(again)
             watch.wake.set()
 
     def news(self, key: str) -> None:
         """Take the key of an event, such as `order-42`, as news of that order."""
-        self.wake(f"{ORDERS}{key.removeprefix('order-')}")
+        self.wake(f"{ORDERS}{key.removeprefix('order-')}", again=SOON_S)
 
     def _note(self) -> None:
         if any(address.startswith(ORDERS) for address in self._watches):
@@ -115,6 +116,7 @@ class _Watch:
 
     def __init__(self, address: str) -> None:
         self.wake = asyncio.Event()
+        self.soon: list[float] = []
         self._address = address
         self._viewers: list[Viewer] = []
         self._task = asyncio.create_task(self._run(), name=f"live {address}")
@@ -140,15 +142,12 @@ class _Watch:
             await self._task
 
     async def _run(self) -> None:
-        soon: list[float] = []
         while True:
-            if self.wake.is_set():
-                self.wake.clear()
-                soon = list(SOON_S)
+            self.wake.clear()
             begun = time.monotonic()
             await self._ask()
             await asyncio.sleep(max(0.0, SHORTEST_S - (time.monotonic() - begun)))
-            await wait_any(soon.pop(0) if soon else INTERVAL_S, self.wake)
+            await wait_any(self.soon.pop(0) if self.soon else INTERVAL_S, self.wake)
 
     async def _ask(self) -> None:
         viewer = next((viewer for viewer in reversed(self._viewers) if not viewer.is_gone), None)

@@ -64,7 +64,6 @@ async def test_a_viewer_whose_session_has_ended_is_told_and_another_one_asks_on(
 
 async def test_a_page_that_fails_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watches, "INTERVAL_S", 0.01)
-    monkeypatch.setattr(watches, "SOON_S", ())
     live, asked = Watches(), []
 
     async def look() -> Seen:
