@@ -40,11 +40,17 @@ async def _take(desk: Desk, story: Story, shot: Shot) -> None:
         await operator.page.screenshot(path=FOLDER / f"{shot.name}.png")
 
 
+def programs(stack: Stack, away: Sequence[str]) -> list[str]:
+    """Return the names of the programs; `kafka` are all of its brokers."""
+    brokers = [broker.name for broker in stack.programs.brokers]
+    return [each for name in away for each in (brokers if name == "kafka" else [name])]
+
+
 async def _all(stack: Stack, desk: Desk, story: Story, shots: Sequence[Shot]) -> None:
     for away in dict.fromkeys(shot.away for shot in shots):
         async with AsyncExitStack() as exits:
             if away:
-                await exits.enter_async_context(processes.stopped(stack, *away))
+                await exits.enter_async_context(processes.stopped(stack, *programs(stack, away)))
                 await story.wait()
             for shot in shots:
                 if shot.away == away:
