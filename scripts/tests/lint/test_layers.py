@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-DEPLOYED = ("chassis", "userfc", "productfc", "orderfc", "paymentfc")
+DEPLOYED = ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "console")
 TOOLS = ("fc", "servers", "testkit", "xendit_sim", "contracts", "openapi", "telemetry", "mutants", "lint")
 
 
