@@ -24,6 +24,7 @@ from console.handler import (
     order,
     outbox,
     overview,
+    renewal,
     services,
 )
 from console.handler.refusals import refusal
@@ -66,6 +67,7 @@ SERVICE = Service(
         order.router,
         outbox.router,
         overview.router,
+        renewal.router,
         services.router,
     ],
     description="Pages for operators.",

@@ -1,22 +1,18 @@
 """Log-in and log-out."""
 
 import secrets
-from collections.abc import Mapping
-from types import MappingProxyType
 
 import httpx2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from chassis.http.address import client_address
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
+from console.client.log_in import LOGIN_S, NoToken
 from console.handler import rendering
-from console.handler.session import COOKIE, FORM_COOKIE, form, form_token, remember, token_of
+from console.handler.session import COOKIE, FORM_COOKIE, form, form_token, remember, token_of, user_token
 
 router = Router(include_in_schema=False)
-
-LOGIN_S = 10.0
 
 
 @router.get("/login")
@@ -41,7 +37,7 @@ async def login(request: Request) -> Response:
     fields = await form(request, request.cookies.get(FORM_COOKIE, ""))
     target = _own(fields.get("next", "/"))
     try:
-        token = await _token(request, fields.get("email", ""), fields.get("password", ""))
+        token = await user_token(request, fields.get("email", ""), fields.get("password", ""))
     except NoToken as refused:
         page = _login(request, target, refused.sentence, refused.status)
         page.headers.update(refused.headers)
@@ -49,33 +45,6 @@ async def login(request: Request) -> Response:
     answer = RedirectResponse(target, 303)
     remember(request, answer, COOKIE, token)
     return answer
-
-
-class NoToken(Exception):
-    """userfc refuses to log a person in, or does not answer; `headers` belong to the answer."""
-
-    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
-        self.headers = headers
-
-
-async def _token(request: Request, email: str, password: str) -> str:
-    """Have userfc check the password. Raises NoToken."""
-    http: httpx2.AsyncClient = request.app.state.http
-    url, body = f"{request.app.state.urls['userfc']}/v1/login", {"email": email, "password": password}
-    # userfc counts tries by address, if it trusts this console's (TRUSTED_PROXIES).
-    address = client_address(request, request.app.state.settings.trusted_proxies).partition("/")[0]
-    try:
-        answer = await http.post(url, json=body, headers={"X-Forwarded-For": address}, timeout=LOGIN_S)
-        said = answer.json()
-        if answer.status_code == 200:
-            return str(said["token"])
-        kept = {name: value for name in ("Retry-After",) if (value := answer.headers.get(name))}
-        raise NoToken(answer.status_code, str(said["error"]), kept)
-    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
-        raise NoToken(503, "userfc does not answer", {"Retry-After": "2"}) from None
 
 
 @router.post("/logout")

@@ -9,6 +9,8 @@ from fastapi import Request, Response
 from chassis.auth.tokens import LIFETIME_S, Principal, TokenVerifier
 from chassis.config.declare import plain
 from chassis.errors import Unauthenticated
+from chassis.http.address import client_address
+from console.client.log_in import log_in
 from console.errors import NotThisForm
 
 COOKIE = "console_session"
@@ -47,6 +49,13 @@ async def form(request: Request, of: str) -> dict[str, str]:
     if not hmac.compare_digest(fields.get("form", "").encode(), form_token(request, of).encode()):
         raise NotThisForm
     return fields
+
+
+async def user_token(request: Request, email: str, password: str) -> str:
+    """Have userfc check a password, and return its token. Raises NoToken."""
+    state = request.app.state
+    address = client_address(request, state.settings.trusted_proxies).partition("/")[0]
+    return await log_in(state.http, state.urls["userfc"], address, email, password)
 
 
 def remember(request: Request, response: Response, name: str, value: str, seconds: int = LIFETIME_S) -> None:

@@ -1,0 +1,32 @@
+"""A session that is renewed before it ends, while the page stays: session.js asks for the password."""
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
+from chassis.auth.tokens import TokenVerifier
+from chassis.errors import Forbidden
+from chassis.http.body import KIB
+from chassis.http.routing import Router, accepts
+from console.client.log_in import NoToken
+from console.handler.session import COOKIE, form_token, remember, user_token
+from console.handler.visit import Visitor
+
+router = Router(include_in_schema=False)
+
+
+@router.post("/session")
+@accepts(max_body=8 * KIB, form=True)
+async def renew(visit: Visitor) -> Response:
+    """Give the same person a new session: its end in seconds since 1970, and the token for the forms of the page."""
+    fields = await visit.form()
+    try:
+        token = await user_token(visit.request, visit.who.email, fields.get("password", ""))
+    except NoToken as refused:
+        return JSONResponse({"error": refused.sentence}, refused.status, dict(refused.headers))
+    verifier: TokenVerifier = visit.state.verifier
+    who = await verifier.verify(token)
+    if who.user_id != visit.who.user_id:
+        raise Forbidden("This is the session of another person")
+    answer = JSONResponse({"form": form_token(visit.request, token), "ends": who.exp})
+    remember(visit.request, answer, COOKIE, token)
+    return answer
