@@ -20,7 +20,7 @@ _TYPES = {
 }
 _KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 # One request instead of three: what makes a page live.
-LIVE_SCRIPTS = ("htmx.min.js", "hx-sse.min.js", "console.js")
+LIVE_SCRIPTS = ("htmx.min.js", "hx-sse.min.js", "console.js", "session.js")
 # Without the hash in the address, a browser asks again after an hour.
 _BRIEFLY = {"Cache-Control": "max-age=3600", "Vary": "Accept-Encoding"}
 

@@ -1,7 +1,8 @@
 """A signed-in person's visit to one page: who it is, what may be asked for them, and how the page is answered."""
 
+import time
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
@@ -19,8 +20,8 @@ LIVE = "/live"
 class NotSignedIn(HTTPException):
     """There is no session, or it has ended: the answer leads to the log-in and from there back to the page."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(303, "Log in first", {"Location": f"/login?next={quote(path)}"})
+    def __init__(self, address: str) -> None:
+        super().__init__(303, "Log in first", {"Location": f"/login?next={quote(address)}"})
 
 
 class Visit:
@@ -43,8 +44,11 @@ class Visit:
         it to those who can't see it.
         """
         known = {"person": self.who, "form": form_token(self.request, token_of(self.request)), "path": self.path}
+        left_s = max(round(self.who.exp - time.time()), 0)
         pack = "gzip" in self.request.headers.get("accept-encoding", "")
-        return rendering.page(name, status, pack=pack, part=part, address=self.address, **known, **values)
+        return rendering.page(
+            name, status, pack=pack, part=part, address=self.address, left_s=left_s, **known, **values
+        )
 
     def message(self, title: str, text: str, status: int = 200) -> HTMLResponse:
         """Answer with a sentence instead of the page."""
@@ -55,13 +59,19 @@ class Visit:
         return await form(self.request, token_of(self.request))
 
 
+def _back(request: Request) -> str:
+    """Return the address to come back to: that of the page, or of the page whose form was sent."""
+    parts = urlsplit(str(request.url) if request.method == "GET" else request.headers.get("referer", ""))
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
 async def visit(request: Request) -> Visit:
     """Return the visit of an administrator. Raises NotSignedIn, and Forbidden for a user without the role."""
     who = await person(request)
     if who is None and request.url.path.startswith(f"{LIVE}/"):
         raise Unauthenticated("Log in first")
     if who is None:
-        raise NotSignedIn(request.url.path)
+        raise NotSignedIn(_back(request))
     if not who.is_admin:
         raise Forbidden("This needs the role admin")
     return Visit(request, who)

@@ -24,6 +24,13 @@ async def test_without_a_session_each_page_leads_to_the_log_in_and_back(browser:
     assert (await browser.get("/orders/42")).status_code == 200
 
 
+async def test_the_log_in_leads_back_to_the_question_that_a_page_was_asked(browser: Browser) -> None:
+    assert (await browser.get("/?order=x")).headers["location"] == "/login?next=/%3Forder%3Dx"
+    headers = {"origin": ORIGIN, "referer": f"{ORIGIN}/?order=x", "content-type": "application/x-www-form-urlencoded"}
+    answer = await browser.http.post("/session", content=b"form=x", headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/%3Forder%3Dx")
+
+
 async def test_a_wrong_password_is_said_and_gives_no_session(browser: Browser) -> None:
     form = await browser.form()
     answer = await browser.post("/login", form=form, email="a@example.com", password="other")
