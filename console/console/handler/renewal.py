@@ -1,5 +1,7 @@
 """A session that is renewed before it ends, while the page stays: session.js asks for the password."""
 
+import time
+
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
@@ -17,7 +19,7 @@ router = Router(include_in_schema=False)
 @router.post("/session")
 @accepts(max_body=8 * KIB, form=True)
 async def renew(visit: Visitor) -> Response:
-    """Give the same person a new session: its end in seconds since 1970, and the token for the forms of the page."""
+    """Give the same person a new session: how long it lasts, and the token for the forms of the page."""
     fields = await visit.form()
     try:
         token = await user_token(visit.request, visit.who.email, fields.get("password", ""))
@@ -27,6 +29,7 @@ async def renew(visit: Visitor) -> Response:
     who = await verifier.verify(token)
     if who.user_id != visit.who.user_id:
         raise Forbidden("This is the session of another person")
-    answer = JSONResponse({"form": form_token(visit.request, token), "ends": who.exp})
+    left_s = round(who.exp - time.time())
+    answer = JSONResponse({"form": form_token(visit.request, token), "left_s": left_s})
     remember(visit.request, answer, COOKIE, token)
     return answer

@@ -20,7 +20,7 @@
     box.hidden = true;
     form.reset();
     follow();
-    askIn(told.ends - Date.now() / 1000);
+    askIn(told.left_s);
   };
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -16,6 +16,7 @@ async def test_the_right_password_gives_a_new_session_and_its_token_for_the_form
     after = browser.platform.token
     assert f"{COOKIE}={after}" in answer.headers["set-cookie"]
     assert after != before
+    assert 3590 < answer.json()["left_s"] <= 3600
     asked = browser.platform.asked[-1]
     assert (asked.url.path, b"admin@example.com" in asked.content) == ("/v1/login", True)
     browser.http.cookies.clear()
