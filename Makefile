@@ -20,7 +20,7 @@ VNU := $(VENV)/vnu/node_modules/vnu-jar/build/dist/vnu.jar
 DELIVERY := $(VENV)/delivery
 ACTIONLINT := v1.7.12
 
-.PHONY: help bench profile growth setup tools tools-helm tools-html tools-prometheus observe require-tools check helm-check test test-containers test-compose test-observe faults mutants museum screenshots console-figures chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
+.PHONY: help bench profile growth setup tools tools-helm tools-html tools-prometheus observe require-tools check helm-check test test-containers test-compose test-kind test-observe faults mutants museum screenshots console-figures chaos soak siege measure format up down status logs seed topics doctor demo lock protos lint-workflows sbom release-check release-notes clean
 
 help: ## Print this list
 	@printf 'Go Commerce in Python\n\n'
@@ -128,6 +128,10 @@ test-compose: $(INSTALLED) ## Test the whole platform in containers, 15 minutes 
 	docker compose pull --quiet --ignore-buildable --policy missing
 	docker compose build --quiet
 	TEST_COMPOSE=1 COMPOSE_RECORD=$(if $(RECORD),docs/evidence/compose.md) $(BIN)/pytest -n0 --session-timeout 900 tests/compose $(ARGS)
+
+test-kind: $(INSTALLED) ## Install, upgrade and roll back the chart in the cluster of kubectl's context, under orders (needs the images in it)
+	@kubectl cluster-info >/dev/null 2>&1 || { echo 'make test-kind needs kubectl and a cluster, and none answers: docs/deploying.md.'; exit 1; }
+	TEST_KIND=1 $(BIN)/pytest -n0 --timeout 1500 tests/kind $(ARGS)
 
 test-observe: observe require-tools ## Run the pipeline of log lines for real (make test does it too where it is built)
 	@$(BIN)/pytest -n0 tests/observe $(ARGS)

@@ -15,8 +15,8 @@ from tests.kit.bus import Bus, opened_bus
 from tests.kit.otlp_sink import OtlpSink
 from tests.kit.stacks import SECRETS, running
 
-# They need a Docker engine: `make test-compose`.
-collect_ignore = [] if os.environ.get("TEST_COMPOSE") == "1" else ["compose"]
+# They need a Docker engine, or a cluster: `make test-compose`, `make test-kind`.
+collect_ignore = [name for name in ("compose", "kind") if os.environ.get(f"TEST_{name.upper()}") != "1"]
 
 
 @pytest.fixture(scope="session")

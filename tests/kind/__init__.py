@@ -1,0 +1,1 @@
+"""The chart in a real cluster of Kubernetes."""
