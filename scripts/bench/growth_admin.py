@@ -12,7 +12,7 @@ from chassis.ids import uuid7
 from orderfc.model import Status
 from orderfc.repository import admin_orders
 from orderfc.repository.admin_orders import Filter
-from paymentfc.repository import dossiers
+from paymentfc.repository import dossiers, open_items
 from paymentfc.repository.dossiers import Place, Step
 from productfc.repository import stock_books
 from userfc.repository import users
@@ -47,6 +47,7 @@ def admin_work_of(order: int) -> dict[str, dict[str, Callable[[Database], Awaita
             "admin, order of an invoice": lambda db: dossiers.order_of_invoice(db, "invoice-7"),
             "admin, order of an external id": lambda db: dossiers.order_of_external(db, "order-7"),
             **{f"admin, payments that wait: {step}": partial(_waiting, step=step) for step in Step},
+            "admin, open items": lambda db: open_items.read(db, PAGE),
         },
         "productfc": {
             "admin, stock of an order": lambda db: stock_books.of_order(db, order),

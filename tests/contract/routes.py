@@ -189,6 +189,7 @@ ADMINISTRATION = [
     Route("orderfc", "GET", f"{ADMIN}/orders/{{order_id}}", admins()),
     Route("paymentfc", "GET", f"{ADMIN}/payments", admins(404, "not_found"), query="external_id=order-0"),
     Route("paymentfc", "GET", f"{ADMIN}/payments/waiting", admins(), query="step=invoice"),
+    Route("paymentfc", "GET", f"{ADMIN}/payments/open-items", admins()),
     Route("paymentfc", "GET", f"{ADMIN}/payments/orders/{{order_id}}", admins()),
 ]
 

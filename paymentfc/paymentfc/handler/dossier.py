@@ -12,8 +12,10 @@ from chassis.http.dependencies import Db
 from chassis.http.routing import Router
 from chassis.ids import PathId
 from paymentfc.errors import PaymentNotFound
-from paymentfc.handler.dossier_schemas import Dossier, LookUp, WaitingPage, WaitingQuery
-from paymentfc.repository import dossiers
+from paymentfc.handler.dossier_schemas import Dossier, LookUp
+from paymentfc.handler.open_item_schemas import OpenItems, OpenItemsQuery
+from paymentfc.handler.waiting_schemas import WaitingPage, WaitingQuery
+from paymentfc.repository import dossiers, open_items
 
 router = Router(prefix="/v1/admin/payments", tags=["administration"])
 
@@ -37,6 +39,12 @@ async def list_waiting(_: AdminUser, db: Db, query: Annotated[WaitingQuery, Quer
     A payment that is worked on meanwhile gets a later turn, and may come again on a later page.
     """
     return WaitingPage.of(await dossiers.waiting(db, query.step, query.place(), query.limit), query.limit)
+
+
+@router.get("/open-items", responses=errors(403), summary="List what is open besides unpaid orders")
+async def list_open_items(_: AdminUser, db: Db, query: Annotated[OpenItemsQuery, Query()]) -> OpenItems:
+    """List callbacks that wait, anomalies, refunds and invoices to be expired, each oldest first."""
+    return OpenItems.model_validate_json(await open_items.read(db, query.limit))
 
 
 @router.get("/orders/{order_id}", responses=errors(403, 404), summary="Read all that is known of an order's payment")

@@ -1,24 +1,19 @@
 """The queries and answers of the routes that show an administrator what is stored about payments."""
 
-import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from chassis.ids import Text, digits
+from chassis.ids import Text
 from chassis.money import Money
 from chassis.times import UtcTime
 from paymentfc.model.callback import AnomalyKind, Outcome
-from paymentfc.model.payment import MAX_ID, Status
+from paymentfc.model.payment import Status
 from paymentfc.model.refund import Cause, RefundStatus
-from paymentfc.repository.dossiers import Place, Step
 from paymentfc.repository.requests import RequestStatus
 
 INVOICE = "6748105a77f16ebe0cc583a7"
 TIME = "2026-11-25T08:30:01Z"
-_PLACE = re.compile(r"([0-9]{1,17})-([0-9]{1,19})", re.ASCII)
 
 ByText = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
 
@@ -34,68 +29,6 @@ class LookUp(BaseModel):
         if (self.invoice_id is None) == (self.external_id is None):
             raise ValueError("Give either invoice_id or external_id")
         return self
-
-
-def _place(text: str) -> str:
-    found = _PLACE.fullmatch(text)
-    if found is None or int(found[2]) > MAX_ID:
-        raise ValueError("should be `next_after` of the page before")
-    return text
-
-
-class WaitingQuery(BaseModel):
-    """The query of GET /v1/admin/payments/waiting."""
-
-    step: Step = Field(
-        description="`invoice`: none was made yet. `customer`: it can be paid. `expiry`: it has ended without a result"
-    )
-    after: (
-        Annotated[str, AfterValidator(_place), Field(json_schema_extra={"pattern": f"^{_PLACE.pattern}$"})] | None
-    ) = Field(None, description="`next_after` of the page before")
-    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(digits)] = 20
-
-    def place(self) -> Place:
-        if self.after is None:
-            return Place()
-        microseconds, _, row_id = self.after.partition("-")
-        seconds, rest = divmod(int(microseconds), 1_000_000)
-        return Place(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest), int(row_id))
-
-
-class WaitingPayment(BaseModel):
-    """An open payment that waits; `request` and what follows it are null once there is an invoice."""
-
-    order_id: int = Field(examples=[1001])
-    user_id: int = Field(examples=[7])
-    amount: Money = Field(examples=[90000])
-    currency: str = Field(examples=["IDR"])
-    moment: UtcTime = Field(description="The next try, or the end of the invoice", examples=["2026-11-26T08:30:01Z"])
-    invoice_id: str | None = Field(examples=[INVOICE])
-    expires_at: UtcTime | None = Field(examples=["2026-11-26T08:30:01Z"])
-    create_time: UtcTime = Field(examples=[TIME])
-    request: RequestStatus | None
-    attempts: int | None = Field(examples=[1])
-    tries: int | None = Field(description="Refusals of Xendit", examples=[0])
-    last_error: str | None = Field(examples=["Xendit does not answer"])
-
-
-class WaitingPage(BaseModel):
-    """Payments that wait for one step, those first whose turn comes first."""
-
-    items: list[WaitingPayment]
-    next_after: str | None = Field(
-        description="Where the next page begins; null at the end", examples=["1795681801000000-12"]
-    )
-
-    @classmethod
-    def of(cls, rows: Sequence[Any], limit: int) -> Self:
-        following = _text(rows[-1]) if len(rows) == limit else None
-        return cls(items=[WaitingPayment.model_validate(dict(row)) for row in rows], next_after=following)
-
-
-def _text(row: Any) -> str:
-    moment: datetime = row["moment"]
-    return f"{int(moment.timestamp()) * 1_000_000 + moment.microsecond}-{row['id']}"
 
 
 class PaymentFacts(BaseModel):
@@ -213,6 +146,7 @@ class RefundFacts(BaseModel):
     last_error: str | None = Field(examples=[None])
     due_at: UtcTime = Field(description="The next try or look", examples=[TIME])
     note: str | None = Field(examples=[None])
+    requested_at: UtcTime | None = Field(examples=[None])
     create_time: UtcTime = Field(examples=[TIME])
     update_time: UtcTime = Field(examples=[TIME])
 

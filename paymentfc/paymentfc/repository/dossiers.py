@@ -7,6 +7,7 @@ from enum import StrEnum
 import asyncpg
 
 from chassis.db.database import Database
+from paymentfc.model.callback import WRONG_MONEY
 from paymentfc.model.payment import external_id
 from paymentfc.repository.payments import OPEN
 from paymentfc.repository.requests import AGAIN, NEW
@@ -22,14 +23,16 @@ invoice_url, invoice_time, expires_at, paid_at, late_paid_at, receipt, retry_cou
 check_after, create_time, update_time
 """
 _REQUEST = "status, attempts, tries, last_error, next_attempt_at, lease_until, create_time, update_time"
-_CALLBACK = "id, invoice_id, status, amount, currency, outcome, deliveries, receipt, create_time, applied_time"
-_ANOMALY = """
+CALLBACK = "id, invoice_id, status, amount, currency, outcome, deliveries, receipt, create_time, applied_time"
+ANOMALY = """
 id, invoice_id, kind, expected, received, currency, paid, action, resolved_at, note, create_time
 """
-_REFUND = """
+REFUND = """
 id, invoice_id, amount, currency, cause, status, failure_code, gateway_id, attempts, last_error, due_at, note,
-create_time, update_time
+requested_at, create_time, update_time
 """
+CONFIRMATION = "invoice_id, looks, last_error, due_at, create_time"
+CLOSING = "invoice_id, step, attempts, last_error, due_at, done_at, create_time"
 
 
 def _rows(select: str, order: str) -> str:
@@ -48,15 +51,14 @@ SELECT json_build_object(
   'callbacks', {
     _rows(
         f'''
-    SELECT {_CALLBACK} FROM payment_callbacks WHERE invoice_id = (SELECT invoice_id FROM own) AND external_id = $2
-    UNION SELECT {_CALLBACK} FROM payment_callbacks WHERE outcome = 'waiting' AND external_id = $2''',
+    SELECT {CALLBACK} FROM payment_callbacks WHERE invoice_id = (SELECT invoice_id FROM own) AND external_id = $2
+    UNION SELECT {CALLBACK} FROM payment_callbacks WHERE outcome = 'waiting' AND external_id = $2''',
         "id",
     )
 },
   'confirmations', {
     _rows(
-        '''
-    SELECT invoice_id, looks, last_error, due_at, create_time FROM payment_confirmations WHERE external_id = $2''',
+        f"SELECT {CONFIRMATION} FROM payment_confirmations WHERE external_id = $2",
         "create_time",
     )
 },
@@ -71,19 +73,17 @@ SELECT json_build_object(
   'anomalies', {
     _rows(
         f'''
-    SELECT {_ANOMALY} FROM payment_anomalies WHERE invoice_id = (SELECT invoice_id FROM own)
-    UNION SELECT {_ANOMALY} FROM (
+    SELECT {ANOMALY} FROM payment_anomalies WHERE invoice_id = (SELECT invoice_id FROM own)
+    UNION SELECT {ANOMALY} FROM (
       SELECT * FROM payment_anomalies WHERE resolved_at IS NULL ORDER BY id DESC LIMIT {MAX_OPEN}) AS open_ones
     WHERE order_id = $1 OR external_id = $2''',
         "id",
     )
 },
-  'refunds', {_rows(f"SELECT {_REFUND} FROM refunds WHERE order_id = $1", "id")},
+  'refunds', {_rows(f"SELECT {REFUND} FROM refunds WHERE order_id = $1", "id")},
   'closings', {
     _rows(
-        '''
-    SELECT invoice_id, step, attempts, last_error, due_at, done_at, create_time FROM invoice_closings
-    WHERE invoice_id = (SELECT invoice_id FROM own)''',
+        f"SELECT {CLOSING} FROM invoice_closings WHERE invoice_id = (SELECT invoice_id FROM own)",
         "create_time",
     )
 })::text
@@ -91,7 +91,17 @@ SELECT json_build_object(
 _ORDER_OF_INVOICE = "SELECT order_id FROM payments WHERE invoice_id = $1"
 _ORDER_OF_EXTERNAL = "SELECT order_id FROM payments WHERE external_id = $1"
 
-_WAITING = "p.order_id, p.user_id, p.amount, p.currency, p.invoice_id, p.expires_at, p.create_time"
+# Money of a wrong amount holds its order until the invoice ends, also when its anomaly is resolved.
+_WRONG_MONEY = f"""
+(SELECT row_to_json(a)::text FROM (
+  SELECT {ANOMALY} FROM payment_anomalies
+  WHERE invoice_id = p.invoice_id AND paid AND kind IN ({", ".join(f"'{kind}'" for kind in WRONG_MONEY)})
+  ORDER BY id LIMIT 1) AS a) AS wrong_money
+"""
+_WAITING = f"""
+p.order_id, p.user_id, p.amount, p.currency, p.invoice_id, p.invoice_url, p.invoice_time, p.expires_at, p.sweep_after,
+p.create_time, {_WRONG_MONEY}
+"""
 _ASKED = """
 SELECT id, payment_id, status AS request, attempts, tries, last_error, next_attempt_at AS moment FROM payment_requests
 WHERE {status} AND (next_attempt_at, id) > ($1::timestamptz, $2::bigint) ORDER BY next_attempt_at, id LIMIT $3
