@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from console.model.steps import Step
+from console.model.waits import waits
 from fc.demo.shop import poll
 from fc.ops import facts
-from fc.ops.waits import Step, waits
 from fc.platform.sources import Sources
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.outboxes import event_counts

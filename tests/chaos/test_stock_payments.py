@@ -9,11 +9,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis.config.settings import load
+from console.model.steps import Step
+from console.model.waits import waits
 from fc.audit.rules.rule import Level
 from fc.audit.run import run_audit
 from fc.demo.shop import poll
 from fc.ops import facts
-from fc.ops.waits import Step, waits
 from fc.platform.sources import Sources
 from orderfc.config import Settings
 from tests.chaos.kit.arena import Arena

@@ -3,9 +3,10 @@
 import re
 from importlib import import_module
 
+from console.model.steps import GUIDES, Step
 from fc.audit.rules import RULES
-from fc.ops.waits import Step
 from fc.stack.layout import ROOT, SERVICES
+from lint.markdown import anchors
 
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 CODE = re.findall(r"`([^`\n]+)`", TEXT)
@@ -27,6 +28,11 @@ def test_every_metric_that_an_alert_names_is_exported() -> None:
 
 def test_every_step_of_fc_stuck_is_explained() -> None:
     assert {step.value for step in Step} <= set(CODE)
+
+
+def test_every_step_has_a_section_of_this_page() -> None:
+    assert GUIDES.keys() == set(Step)
+    assert {guide.runbook for guide in GUIDES.values()} <= anchors(TEXT)
 
 
 def test_every_rule_that_is_to_be_verified_exists() -> None:

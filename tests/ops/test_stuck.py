@@ -4,9 +4,11 @@ import asyncio
 
 import httpx2
 
+from console.model.steps import Step
+from console.model.wait import Wait
+from console.model.waits import waits
 from fc.demo.shop import Customer, Shop, poll
 from fc.ops import facts
-from fc.ops.waits import Step, Wait, waits
 from fc.platform.sources import Sources
 from fc.stack.local import Stack
 from tests.kit.back_office import BackOffice

@@ -13,6 +13,8 @@ TIMEOUT_S = 2.0
 MAX_UNSENT = 100
 # Of the audit log of one order.
 MAX_ENTRIES = 100
+# Of a list.
+MAX_PAGE = 100
 # So many identities may one question about an inbox have.
 MAX_IDENTITIES = 100
 
@@ -78,21 +80,46 @@ class AdminApi:
             raise NoAnswer(f"it answers {status}")
         return None if status == 404 else found
 
+    async def pages(self, service: str, path: str, place: str, most: int, **query: Any) -> tuple[list[Any], bool]:
+        """Read up to `most` pages of a list that goes on from `place`; and whether there are more."""
+        items: list[Any] = []
+        following = None
+        for _ in range(most):
+            found = await self.get(service, path, limit=MAX_PAGE, **{place: following}, **query)
+            items += found["items"] if found else []
+            following = found and found[f"next_{place}"]
+            if following is None:
+                return items, False
+        return items, True
+
     async def post(self, service: str, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """Return status and JSON of an action's answer: done, or refused with a sentence in `error`."""
         return await self._ask(service, "POST", path, json=body)
 
+    async def file(self, service: str, path: str) -> bytes | None:
+        """Return the content of a file, None for 404."""
+        answer = await self._send(service, "GET", path)
+        if answer.status_code not in (200, 404):
+            raise NoAnswer(f"it answers {answer.status_code}")
+        return answer.content if answer.status_code == 200 else None
+
     async def _ask(self, service: str, method: str, path: str, **sent: Any) -> tuple[int, Any]:
+        answer = await self._send(service, method, path, **sent)
+        try:
+            return answer.status_code, answer.json()
+        except ValueError as error:
+            raise NoAnswer(type(error).__name__) from None
+
+    async def _send(self, service: str, method: str, path: str, **sent: Any) -> httpx2.Response:
         url = f"{self._urls[service]}{quote(path if path.startswith('/') else f'/v1/admin/{path}')}"
         try:
             answer = await self._http.request(method, url, headers=self._headers, timeout=TIMEOUT_S, **sent)
-            found = answer.json() if answer.status_code < 500 else None
         except httpx2.TimeoutException:
             raise NoAnswer(f"no answer in {TIMEOUT_S:g} s") from None
-        except (httpx2.HTTPError, ValueError) as error:
+        except httpx2.HTTPError as error:
             raise NoAnswer(type(error).__name__) from None
         if answer.status_code in (401, 403):
             raise Refused(service, answer.status_code)
         if answer.status_code >= 500:
             raise NoAnswer(f"it answers {answer.status_code}")
-        return answer.status_code, found
+        return answer

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from chassis.events import Message
 from chassis.kafka.batches import make_consumer
 from chassis.kafka.topic_settings import DLQ_SUFFIX, dlq
 from console.client.admin_api import NoAnswer
+from console.client.backlog import Offsets, committed_offsets
 from console.model.facts import Record
 from console.model.saga import PRODUCERS
 
@@ -59,7 +60,7 @@ class EventLog:
         places = await _places(admin, key)
         # Learns the leaders of all topics at once; the questions would do it topic by topic, 0.1 s each.
         consumer.assign(places)
-        ends = await consumer.end_offsets(places)
+        ends, done = await asyncio.gather(consumer.end_offsets(places), _done(admin))
         begins = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in places})
         starts = {place: found.offset for place, found in begins.items() if found and found.offset < ends[place]}
         consumer.assign(list(starts))
@@ -71,7 +72,7 @@ class EventLog:
         try:
             while left and time.monotonic() < deadline:
                 for records in (await consumer.getmany(*left, timeout_ms=POLL_MS)).values():
-                    found += [_record(record) for record in records if record.key == key]
+                    found += [_record(record, done) for record in records if record.key == key]
                 left = {place for place in left if await consumer.position(place) < last[place]}
         finally:
             # Else it goes on fetching.
@@ -117,7 +118,15 @@ async def _places(admin: AIOKafkaAdminClient, key: bytes) -> list[TopicPartition
     ]
 
 
-def _record(record: Any) -> Record:
+async def _done(admin: AIOKafkaAdminClient) -> Mapping[str, Offsets]:
+    """Return what each group has committed; nothing while a broker looks for a group's coordinator."""
+    try:
+        return await committed_offsets(admin)
+    except KafkaError:
+        return {}
+
+
+def _record(record: Any, done: Mapping[str, Offsets]) -> Record:
     headers = [(name, value or b"") for name, value in record.headers]
     named = {name.lower(): value.decode("utf-8", "replace") for name, value in headers}
     topic: str = record.topic.removesuffix(DLQ_SUFFIX)
@@ -131,7 +140,7 @@ def _record(record: Any) -> Record:
     with suppress(ValueError):
         committed = datetime.fromisoformat(named.get("ce_time", "")).astimezone(UTC)
     published = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-    is_letter = record.topic != topic
+    is_letter, place = record.topic != topic, TopicPartition(record.topic, record.partition)
     return Record(
         topic,
         message.event_id,
@@ -143,4 +152,5 @@ def _record(record: Any) -> Record:
         named.get("x-reason", "unknown") if is_letter else None,
         named.get("x-error") if is_letter else None,
         named.get("x-handler") if is_letter else None,
+        frozenset(group for group in done if record.offset < done[group].get(place, 0)),
     )

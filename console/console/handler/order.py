@@ -49,7 +49,7 @@ async def order_page(visit: Visitor, order_id: PathId) -> Response:
 async def _case(visit: Visit, order_id: int) -> Case:
     """Ask all sources. Raises NotSignedIn and Forbidden when a service refuses the person's token."""
     try:
-        return await order_case(visit.api, visit.state.log, order_id)
+        return await order_case(visit.api, visit.state.log, visit.state.letters, order_id)
     except Refused as refusal:
         if refusal.status == 401:
             raise NotSignedIn(visit.path) from None
@@ -59,6 +59,5 @@ async def _case(visit: Visit, order_id: int) -> Case:
 def _sentence(case: Case) -> str:
     """Say what there is to see, for who can't see it change."""
     status = case.facts.order["status"] if case.facts.order else "of unknown status"
-    waits = f"; {case.timeline.waits[0]}" if case.timeline.waits else ""
-    # Without the age, which changes all the time.
-    return f"Order {case.facts.order_id} is {status}{waits.rpartition(', ')[0] or waits}"
+    waits = f"; it waits for {case.timeline.waits[0].what}" if case.timeline.waits else ""
+    return f"Order {case.facts.order_id} is {status}{waits}"

@@ -13,7 +13,8 @@ Json = Mapping[str, Any]
 class Record:
     """A record on a topic. Times: `committed_at` is the database's clock (`ce_time`), `published_at` the producer's.
 
-    A dead letter has the topic that it came from, and the `reason` and `error` of its failure.
+    A dead letter has the topic that it came from, and the `reason` and `error` of its failure. `done_by` are the
+    consumers whose groups have committed an offset behind it.
     """
 
     topic: str
@@ -26,6 +27,7 @@ class Record:
     reason: str | None = None
     error: str | None = None
     handler: str | None = None
+    done_by: frozenset[str] = frozenset()
 
     @property
     def place(self) -> str:
@@ -37,7 +39,7 @@ class Facts:
     """The answers. `order`, `payment` and `stock` are those of the admin API; `unsent` rows are of the outboxes.
 
     `applied` has when a consumer has applied an event, by consumer and identity. `unread` names the sources that did
-    not answer, each with the reason.
+    not answer, each with the reason. `handled` has what was done with dead letters, by topic and place.
     """
 
     order_id: int
@@ -49,6 +51,7 @@ class Facts:
     records: Sequence[Record] = ()
     applied: Mapping[tuple[str, UUID], datetime] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    handled: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def payment(self) -> Json | None:

@@ -5,15 +5,17 @@ A pure function: the same answers give the same timeline, in whatever order thei
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from console.model.events import OrderEvent, events_of
 from console.model.facts import Facts, Json
+from console.model.order_waits import waits_of
 from console.model.payment_rows import of_payment
 from console.model.row import Row, moment
 from console.model.saga import PRODUCERS
+from console.model.wait import Wait
 
 # Rows of the same moment, in the order of the steps of an order.
 _KINDS = (
@@ -38,7 +40,7 @@ class Timeline:
     order_id: int
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
-    waits: tuple[str, ...] = field(default=())
+    waits: tuple[Wait, ...] = ()
 
 
 def timeline(facts: Facts) -> Timeline:
@@ -53,7 +55,7 @@ def timeline(facts: Facts) -> Timeline:
     notes = tuple(
         f"{name} did not answer ({reason}): its rows are missing" for name, reason in sorted(facts.unread.items())
     )
-    return Timeline(facts.order_id, shown, notes, tuple(_waits(shown, facts.now)))
+    return Timeline(facts.order_id, shown, notes, tuple(waits_of(facts)))
 
 
 def _rows(facts: Facts, events: Iterable[OrderEvent]) -> Iterable[Row]:
@@ -179,35 +181,11 @@ def _place(row: Row) -> tuple[bool, float, int]:
     return row.at is None, row.at.timestamp() if row.at else 0.0, _KINDS.index(row.key[0])
 
 
-def _waits(rows: Iterable[Row], now: datetime) -> Iterable[str]:
-    """Say what the order waits for, in the order of the rows."""
-    for row in rows:
-        if row.event is not None:
-            yield from _event_waits(row.event, row.detail, now)
-        elif row.hollow:
-            yield f"{row.lane}: {row.title}, {row.detail}{_since(row.at, now)}"
-
-
-def _event_waits(event: OrderEvent, detail: str, now: datetime) -> Iterable[str]:
-    if event.state in ("pending", "parked", "missing"):
-        yield f"outbox: {event.topic} is {detail}{_since(event.committed_at, now)}"
-    elif event.letters and event.is_hollow:
-        yield f"dead letter: {event.letters[-1]}"
-    elif event.state == "published":
-        late = [hop.consumer for hop in event.hops if hop.applied_at is None]
-        since = _since(event.published_at, now)
-        yield from (f"{each}: {event.topic} was published and {each} has not applied it{since}" for each in late)
-
-
-def _since(begin: datetime | None, now: datetime) -> str:
-    return f", {max((now - begin).total_seconds(), 0):.0f} s" if begin else ""
-
-
 def as_json(shown: Timeline) -> dict[str, Any]:
     """Return the timeline as JSON values, for pages, tests and scripts."""
     return {
         "order_id": shown.order_id,
-        "waits": list(shown.waits),
+        "waits": [wait.as_json() for wait in shown.waits],
         "notes": list(shown.notes),
         "rows": [_row_json(row) for row in shown.rows],
     }

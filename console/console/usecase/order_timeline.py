@@ -4,15 +4,15 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from uuid import UUID
 
 from chassis.clock import now
-from console.client.admin_api import AdminApi, NoAnswer
+from console.client.admin_api import AdminApi
+from console.client.letter_box import LetterBox
 from console.model.facts import Facts, Record
 from console.model.saga import CONSUMERS, PUBLISHERS
-
-T = TypeVar("T")
+from console.usecase.asked import Asked
 
 # Where nobody says when the order was placed, its records are looked for since then.
 KEPT = timedelta(days=7)
@@ -25,16 +25,19 @@ class EventLog(Protocol):
         """Read the records about an order since it was placed. Raises NoAnswer."""
 
 
-async def order_timeline(api: AdminApi, log: EventLog, order_id: int) -> Facts:
-    """Gather what the services and Kafka know of an order. Raises Refused when a service refuses the token."""
-    asked = _Asked()
+async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: LetterBox | None = None) -> Facts:
+    """Gather what the services and Kafka know of an order. Raises Refused when a service refuses the token.
+
+    Without `letters` nobody is known to have handled a dead letter.
+    """
+    asked = Asked()
     dossier = asyncio.ensure_future(asked.of("paymentfc", api.dossier(order_id), None))
     order = asyncio.ensure_future(asked.of("orderfc", api.order(order_id), None))
     stock = asked.of("productfc", api.stock(order_id), [])
     outboxes = [asked.of(service, api.unsent(service, order_id), []) for service in PUBLISHERS]
     records = _records(asked, log, order_id, order, dossier)
     held, found, known, paid, *unsent = await asyncio.gather(stock, records, order, dossier, *outboxes)
-    applied = await _applied(asked, api, found)
+    applied, handled = await asyncio.gather(_applied(asked, api, found), _handled(asked, letters, found))
     return Facts(
         order_id,
         now(),
@@ -45,25 +48,12 @@ async def order_timeline(api: AdminApi, log: EventLog, order_id: int) -> Facts:
         found,
         applied,
         asked.unread,
+        handled,
     )
 
 
-class _Asked:
-    """The sources that did not answer; each is asked on, and named once."""
-
-    def __init__(self) -> None:
-        self.unread: dict[str, str] = {}
-
-    async def of(self, name: str, answer: Awaitable[T], otherwise: T) -> T:
-        try:
-            return await answer
-        except NoAnswer as error:
-            self.unread[name] = str(error)
-            return otherwise
-
-
 async def _records(
-    asked: _Asked, log: EventLog, order_id: int, order: Awaitable[Any], dossier: Awaitable[Any]
+    asked: Asked, log: EventLog, order_id: int, order: Awaitable[Any], dossier: Awaitable[Any]
 ) -> list[Record]:
     known, payment = await order, None
     if known is None and (answer := await dossier) is not None:
@@ -73,7 +63,7 @@ async def _records(
     return await asked.of("kafka", log.of_order(order_id, since), [])
 
 
-async def _applied(asked: _Asked, api: AdminApi, records: list[Record]) -> dict[tuple[str, UUID], datetime]:
+async def _applied(asked: Asked, api: AdminApi, records: list[Record]) -> dict[tuple[str, UUID], datetime]:
     identities: dict[str, set[UUID]] = defaultdict(set)
     for record in records:
         for consumer in CONSUMERS.get(record.topic, ()):
@@ -87,3 +77,17 @@ async def _applied(asked: _Asked, api: AdminApi, records: list[Record]) -> dict[
         )
     )
     return {key: time for answer in answers for key, time in answer.items()}
+
+
+async def _handled(asked: Asked, letters: LetterBox | None, records: list[Record]) -> dict[tuple[str, str], str]:
+    """Return what was done with the dead letters among the records, by topic and place."""
+    dead = {(record.topic, record.place) for record in records if record.reason is not None}
+    if not dead or letters is None:
+        return {}
+    topics = sorted({topic for topic, _ in dead})
+    contents = await asked.of("kafka", letters.look(topics, handled=True), None)
+    return {
+        (item.letter.topic, item.letter.place): item.handled.action.value
+        for item in (contents.items if contents else ())
+        if item.handled is not None and (item.letter.topic, item.letter.place) in dead
+    }

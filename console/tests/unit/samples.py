@@ -53,30 +53,87 @@ def payment(status: str = "PENDING", **fields: Any) -> dict[str, Any]:
         "reason": None,
         "user_email": "alice@example.com",
         "invoice_id": "inv-1",
+        "invoice_url": "https://checkout.example/inv-1",
         "invoice_time": text(18),
+        "expires_at": text(86_400_000),
+        "sweep_after": None,
         "paid_at": None,
         "late_paid_at": None,
         "create_time": text(6),
         "update_time": text(2300),
-        "expires_at": text(86_400_000),
     }
     return known | fields
 
 
 def dossier(paid: dict[str, Any] | None, **parts: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {
-        "callbacks": [],
-        "confirmations": [],
-        "anomalies": [],
-        "refunds": [],
-        "closings": [],
-        "request": None,
-    }
-    return {"payment": paid, **empty, **parts}
+    empty: dict[str, Any] = dict.fromkeys(
+        ("callbacks", "confirmations", "receipts", "anomalies", "refunds", "closings"), []
+    )
+    return {"payment": paid, "request": None, "rejection": None, **empty, **parts}
 
 
 def callback(number: int, outcome: str, ms: float, status: str = "PAID") -> dict[str, Any]:
-    return {"id": number, "status": status, "outcome": outcome, "deliveries": 1, "create_time": text(ms)}
+    known = {"id": number, "invoice_id": "inv-1", "status": status, "outcome": outcome}
+    return {**known, "deliveries": 1, "create_time": text(ms)}
+
+
+def anomaly(kind: str, ms: float, **fields: Any) -> dict[str, Any]:
+    known = {
+        "id": 1,
+        "invoice_id": "inv-1",
+        "kind": kind,
+        "expected": "EXPIRED",
+        "received": "PAID",
+        "currency": "IDR",
+        "paid": True,
+        "action": None,
+        "note": None,
+        "resolved_at": None,
+        "create_time": text(ms),
+    }
+    return known | fields
+
+
+def refund(status: str, ms: float, **fields: Any) -> dict[str, Any]:
+    known = {
+        "id": 4,
+        "invoice_id": "inv-1",
+        "amount": 90000,
+        "currency": "IDR",
+        "cause": "paid_after_close",
+        "status": status,
+        "failure_code": None,
+        "attempts": 0,
+        "last_error": None,
+        "due_at": text(ms),
+        "note": None,
+        "requested_at": None,
+        "create_time": text(ms),
+        "update_time": text(ms),
+    }
+    return known | fields
+
+
+def request(**fields: Any) -> dict[str, Any]:
+    """Make a request for an invoice that Xendit has not answered yet."""
+    known = {"attempts": 1, "tries": 0, "last_error": None, "next_attempt_at": text(2000), "create_time": text(6)}
+    return known | fields
+
+
+def unsent(topic: str, ms: float, **fields: Any) -> dict[str, Any]:
+    known = {
+        "id": 5,
+        "event_id": event_id(topic),
+        "topic": topic,
+        "key": "order-42",
+        "state": "pending",
+        "created_at": text(ms),
+        "attempts": 0,
+        "next_attempt_at": None,
+        "parked_at": None,
+        "last_error": None,
+    }
+    return known | fields
 
 
 def ledger(state: str, product: int, created: float, updated: float) -> dict[str, Any]:
@@ -125,17 +182,8 @@ def compensated() -> Facts:
         dossier(
             payment("EXPIRED", reason="expired", late_paid_at=text(8999)),
             callbacks=[callback(1, "expired", 2298, "EXPIRED"), callback(2, "paid_after_close", 8990)],
-            anomalies=[
-                {
-                    "id": 1,
-                    "kind": "paid_after_close",
-                    "expected": "EXPIRED",
-                    "received": "PAID",
-                    "note": None,
-                    "resolved_at": None,
-                    "create_time": text(8999),
-                }
-            ],
+            anomalies=[anomaly("paid_after_close", 8999)],
+            refunds=[refund("DUE", 8999)],
         ),
         [ledger("RELEASED", 1, 9, 2319)],
         records=[record(topic, ms, offset) for offset, (topic, ms) in enumerate(topics.items())],

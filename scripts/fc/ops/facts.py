@@ -1,21 +1,21 @@
-"""The data from which `fc stuck` derives why orders wait: open orders, their events, payments and dead letters."""
+"""What is not finished, read from the databases: open orders, their events and payments, and the dead letters."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection
 from typing import Any
 
 from console.client.letter_box import LetterBox
+from console.model.items import Item
+from console.model.journal import Action
 from console.model.letters import Letter
+from console.model.unfinished import Row, Unfinished
 from contracts.topics import CONSUMERS
 from fc.ops.connections import as_stack_errors
 from fc.ops.log import Log
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources
-from fc.platform.topics import PUBLISHERS, event_identity, order_in
+from fc.platform.topics import PUBLISHERS, event_identity
 from fc.stack.errors import StackError
-
-Record = Any
 
 _OPEN = "SELECT id, created_at FROM orders WHERE status IN (0, 1) ORDER BY id"
 # Unpublished events matter for every order; these two belong to an order that is already cancelled.
@@ -25,8 +25,8 @@ WHERE published_at IS NULL OR key = ANY($1::text[])
   OR topic IN ('stock.rollback', 'order.cancelled') ORDER BY id
 """
 _PAYMENTS = """
-SELECT p.order_id, p.status, p.invoice_url, p.invoice_time, p.expires_at, p.create_time, p.update_time,
-  r.status AS request, r.attempts, r.tries, r.next_attempt_at, r.last_error
+SELECT p.order_id, p.status, p.invoice_url, p.invoice_time, p.expires_at, p.sweep_after, p.create_time, p.update_time,
+  r.attempts, r.tries, r.next_attempt_at, r.last_error
 FROM payments p LEFT JOIN payment_requests r ON r.payment_id = p.id WHERE p.order_id = ANY($1::bigint[])
 """
 _CALLBACKS = "SELECT invoice_id, external_id, status, create_time FROM payment_callbacks WHERE outcome = 'waiting'"
@@ -52,89 +52,80 @@ WHERE step = 'expire' ORDER BY create_time
 """
 
 
-@dataclass(slots=True)
-class Facts:
-    """The data about the orders that may wait; `now` is the latest of the databases' clocks.
-
-    `unapplied` has (event, service) for events that are published and not in the inbox of that service; `unread` is the
-    reason why the dead letters could not be read, if so.
-    """
-
-    now: datetime
-    orders: dict[int, datetime]
-    unsent: list[tuple[str, Record]] = field(default_factory=list)
-    unapplied: list[tuple[Record, str]] = field(default_factory=list)
-    payments: dict[int, Record] = field(default_factory=dict)
-    callbacks: list[Record] = field(default_factory=list)
-    confirmations: list[Record] = field(default_factory=list)
-    anomalies: list[Record] = field(default_factory=list)
-    refunds: list[Record] = field(default_factory=list)
-    closings: list[Record] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
-    unread: str | None = None
-
-
-async def gather(sources: Sources) -> Facts:
+async def gather(sources: Sources) -> Unfinished:
     """Read the databases of the three services that keep the saga, and the dead letters. Raises StackError.
 
     A failure of Kafka only leaves the dead letters out: it may be the reason why orders wait.
     """
-    letters, unread = await _letters(sources)
+    items, unread = await _letters(sources)
+    letters = [item.letter for item in items if item.handled is None]
+    discarded = {_event_of(item.letter) for item in items if item.handled and item.handled.action is Action.DISCARDED}
     addresses = {service: sources.databases[service] for service in PUBLISHERS}
     with as_stack_errors():
         async with Snapshot.taken(addresses) as snapshot:
             open_ = {row["id"]: row["created_at"] for row in await snapshot.fetch("orderfc", _OPEN)}
-            facts = Facts(snapshot.now, open_, unread=unread)
-            await _read_events(snapshot, facts)
-            ids = list(open_)
-            payments = await snapshot.fetch("paymentfc", _PAYMENTS, ids)
-            facts.payments = {row["order_id"]: row for row in payments}
-            facts.callbacks = await snapshot.fetch("paymentfc", _CALLBACKS)
-            facts.confirmations = await snapshot.fetch("paymentfc", _CONFIRMATIONS)
-            facts.anomalies = await snapshot.fetch("paymentfc", _ANOMALIES)
-            facts.refunds = await snapshot.fetch("paymentfc", _REFUNDS)
-            facts.closings = await snapshot.fetch("paymentfc", _CLOSINGS)
-            facts.letters = await _not_applied(snapshot, letters)
-    return facts
+            known = Unfinished(snapshot.now, open_, unread=unread)
+            await _read_events(snapshot, known, discarded)
+            payments = {row["order_id"]: row for row in await _rows(snapshot, "paymentfc", _PAYMENTS, list(open_))}
+            known.payments = {order_id: payments.get(order_id) for order_id in open_}
+            known.callbacks = await _rows(snapshot, "paymentfc", _CALLBACKS)
+            known.confirmations = await _rows(snapshot, "paymentfc", _CONFIRMATIONS)
+            known.anomalies = await _rows(snapshot, "paymentfc", _ANOMALIES)
+            known.refunds = await _rows(snapshot, "paymentfc", _REFUNDS)
+            known.closings = await _rows(snapshot, "paymentfc", _CLOSINGS)
+            known.letters = await _not_applied(snapshot, letters)
+    return known
 
 
-async def _letters(sources: Sources) -> tuple[list[Letter], str | None]:
+async def _letters(sources: Sources) -> tuple[list[Item], dict[str, str]]:
     try:
         async with Log.opened(sources.kafka) as log:
-            return [item.letter for item in (await LetterBox(log).look()).items], None
+            return (await LetterBox(log).look(handled=True)).items, {}
     except StackError as error:
-        return [], str(error)
+        return [], {"kafka": str(error)}
 
 
-async def _read_events(snapshot: Snapshot, facts: Facts) -> None:
-    keys = [f"order-{order}" for order in facts.orders]
-    published: dict[str, list[Record]] = defaultdict(list)
+def _event_of(letter: Letter) -> tuple[str, str, str]:
+    return letter.topic, letter.event_id, _consumer_of(letter)
+
+
+def _consumer_of(letter: Letter) -> str:
+    consumers = CONSUMERS[letter.topic]
+    return letter.consumer if letter.consumer in consumers else consumers[0]
+
+
+async def _rows(snapshot: Snapshot, service: str, sql: str, *values: Any) -> list[Row]:
+    return [dict(row) for row in await snapshot.fetch(service, sql, *values)]
+
+
+async def _read_events(snapshot: Snapshot, known: Unfinished, discarded: Collection[tuple[str, str, str]]) -> None:
+    keys = [f"order-{order}" for order in known.orders]
+    published: dict[str, list[Row]] = defaultdict(list)
+    unsent: list[tuple[str, Row]] = []
+    unapplied: list[tuple[Row, str]] = []
     for service in PUBLISHERS:
-        for row in await snapshot.fetch(service, _EVENTS, keys):
+        for row in await _rows(snapshot, service, _EVENTS, keys):
             if row["published_at"] is None:
-                facts.unsent.append((service, row))
+                unsent.append((service, row))
                 continue
             for consumer in CONSUMERS.get(row["topic"], ()):
-                published[consumer].append(row)
+                # Nobody waits for what a person has discarded.
+                if (row["topic"], str(row["event_id"]), consumer) not in discarded:
+                    published[consumer].append(row)
     for consumer, rows in published.items():
         events = {event_identity(row["topic"], row["event_id"]): row for row in rows}
         applied = await snapshot.applied(consumer, {each: str(row["event_id"]) for each, row in events.items()})
-        facts.unapplied += [(row, consumer) for each, row in events.items() if each not in applied]
+        unapplied += [(row, consumer) for each, row in events.items() if each not in applied]
+    known.unsent, known.unapplied = unsent, unapplied
 
 
 async def _not_applied(snapshot: Snapshot, letters: list[Letter]) -> list[Letter]:
     """Leave out the letters whose event was applied since."""
     by_service: dict[str, list[Letter]] = defaultdict(list)
     for letter in letters:
-        service = letter.consumer if letter.consumer in CONSUMERS[letter.topic] else CONSUMERS[letter.topic][0]
-        by_service[service].append(letter)
+        by_service[_consumer_of(letter)].append(letter)
     left = []
     for service, theirs in by_service.items():
         applied = await snapshot.applied(service, {letter.identity: letter.event_id for letter in theirs})
         left += [letter for letter in theirs if letter.identity not in applied]
     return left
-
-
-def order_of(row: Record) -> int | None:
-    """Return the order id in a row's `external_id`."""
-    return order_in(row["external_id"])

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from console.client.event_log import EventLog
+from console.client.letter_box import LetterBox
+from console.client.log import Log
 from console.model import text
 from console.model.facts import Facts
 from console.model.timeline import as_json as timeline_json
@@ -34,10 +36,12 @@ def order(
 
 
 async def _gather(order_id: int) -> Facts:
-    kafka = Sources.here().kafka
-    log = EventLog(bootstrap_servers=kafka or "localhost:29092", client_id=f"fc-order-{os.getpid()}")
+    kafka, client_id = Sources.here().kafka or "localhost:29092", f"fc-order-{os.getpid()}"
+    log = EventLog(bootstrap_servers=kafka, client_id=client_id)
+    letters = LetterBox(Log(client_id, bootstrap_servers=kafka))
     try:
         async with admin_api() as api:
-            return await order_timeline(api, log, order_id)
+            return await order_timeline(api, log, order_id, letters)
     finally:
+        await letters.close()
         await log.close()

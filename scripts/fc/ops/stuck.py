@@ -2,39 +2,74 @@
 
 import asyncio
 from collections import Counter
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from console.client.backlog import Backlog
+from console.client.kafka import KafkaReader
+from console.client.letter_box import LetterBox
+from console.client.log import Log
+from console.model.steps import Step
+from console.model.unfinished import Unfinished
+from console.model.waits import waits
+from console.usecase.list_waits import list_waits
 from fc.ops import facts, output
-from fc.ops.waits import Step, waits
+from fc.ops.administrator import admin_api
+from fc.ops.log import CLIENT_ID
 from fc.platform.sources import Sources
 
 COLUMNS = ("order", "step", "for", "because", "next")
 OLDER_THAN_S = 30.0
 
 
+class Origin(StrEnum):
+    """Where the facts are read: in the databases, or through the admin API and Kafka as the console does."""
+
+    DATABASES = "databases"
+    SERVICES = "services"
+
+
 def stuck(
     older_than: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Leave out orders that have waited for less.")
     ] = OLDER_THAN_S,
+    origin: Annotated[
+        Origin, typer.Option("--from", help="Read the databases, or ask the services as the console does.")
+    ] = Origin.DATABASES,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """List the orders that wait, the step that each waits for, and what to do; changes nothing."""
-    state = asyncio.run(facts.gather(Sources.here()))
-    waiting = waits(state, older_than)
+    known = asyncio.run(facts.gather(Sources.here()) if origin is Origin.DATABASES else _asked())
+    waiting = waits(known, older_than)
     if as_json:
-        output.put_json(wait.as_json(state.now) for wait in waiting)
+        output.put_json(wait.as_json() for wait in waiting)
     else:
         output.put_rows(
             COLUMNS,
             [
-                (wait.order_id, wait.step, output.age(wait.since, state.now), wait.because, wait.next)
+                (wait.order_id, wait.step, output.age(wait.since, known.now), wait.because, wait.next)
                 for wait in waiting
             ],
         )
         counts = Counter(wait.step is Step.CUSTOMER for wait in waiting)
         output.say(f"[bold]{counts[False]} need attention, {counts[True]} wait for their customers[/]")
-    if state.unread:
-        output.say(f"[yellow]Without dead letters:[/] {escape(state.unread)}")
+    for source, reason in sorted(known.unread.items()):
+        output.say(f"[yellow]Without {source}:[/] {escape(reason)}")
+    for line in known.cut:
+        output.say(f"[yellow]{escape(line)}[/]")
+
+
+async def _asked() -> Unfinished:
+    """Ask the services as the console does."""
+    kafka = Sources.here().kafka or "localhost:29092"
+    reader = KafkaReader(bootstrap_servers=kafka, client_id=CLIENT_ID)
+    letters = LetterBox(Log(CLIENT_ID, bootstrap_servers=kafka))
+    try:
+        async with admin_api() as api:
+            return await list_waits(api, Backlog(reader), letters)
+    finally:
+        await letters.close()
+        await reader.close()
