@@ -137,7 +137,7 @@ test-observe: observe require-tools ## Run the pipeline of log lines for real (m
 	@$(BIN)/pytest -n0 tests/observe $(ARGS)
 
 faults: $(INSTALLED) require-tools ## Every case of every fault, and restarts under 1,000 orders (make test leaves the long ones out)
-	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos tests/brokers $(ARGS)
+	@FAULTS=all ORDERS=1000 $(BIN)/pytest tests/chaos tests/brokers tests/console/test_waits.py $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults in a copy of the project, one at a time, and see each caught by its test
 	@$(BIN)/python -m mutants $(ARGS)

@@ -7,7 +7,9 @@ from chassis.kafka.connection import connection
 from chassis.resources import Connections, Parts
 from chassis.service import Service
 from console.client.audit_log import AuditLog
+from console.client.backlog import Backlog
 from console.client.event_log import EventLog
+from console.client.kafka import KafkaReader
 from console.client.letter_box import Bounds, LetterBox
 from console.client.log import Log
 from console.client.metrics import Watch
@@ -21,11 +23,15 @@ from console.handler import (
     letter_actions,
     login,
     metrics_explorer,
+    money,
     order,
+    orders,
     outbox,
     overview,
     renewal,
+    search,
     services,
+    waiting,
 )
 from console.handler.refusals import refusal
 from console.handler.watches import Watches
@@ -40,11 +46,13 @@ async def build(settings: Settings) -> Parts:
     log, http = EventLog(**kafka), httpx2.AsyncClient()
     letters = LetterBox(Log("console-letters", **connection(settings)), Bounds())
     runs = LetterRuns(letters)
-    connections.close += [letters.close, log.close, http.aclose]
+    reader = KafkaReader(**kafka)
+    connections.close += [letters.close, log.close, reader.close, http.aclose]
     live = Watches()
     tail = Tail(live.orders, live.news, **kafka | {"client_id": "console-tail"})
     watch = Watch(http, settings.management_urls(), lambda: live.wake("/"))
-    state = {"urls": settings.urls(), "http": http, "log": SharedLog(log), "audits": AuditLog(**kafka)}
+    shared = {"log": SharedLog(log), "audits": AuditLog(**kafka), "backlog": Backlog(reader)}
+    state = {"urls": settings.urls(), "http": http, **shared}
     return Parts(
         connections,
         connections.verifier(users),
@@ -64,11 +72,15 @@ SERVICE = Service(
         letter_actions.router,
         login.router,
         metrics_explorer.router,
+        money.router,
         order.router,
+        orders.router,
         outbox.router,
         overview.router,
         renewal.router,
+        search.router,
         services.router,
+        waiting.router,
     ],
     description="Pages for operators.",
 )

@@ -501,4 +501,29 @@ LETTERS = [
     ),
 ]
 
-FAULTS = (*AUDITED, *CONTRACT, *SAGA, *LETTERS)
+WAITS = [
+    Fault(
+        "what a consumer has applied is said to wait",
+        "console/console/usecase/list_waits.py",
+        "return {key for answer in answers for key in answer}",
+        "return set()",
+        "console/tests/unit/test_waiting.py::"
+        "test_what_a_consumer_has_applied_is_not_waited_for_though_its_group_has_not_committed",
+    ),
+    Fault(
+        "an order waits for what a stopped service has done",
+        "console/console/model/order_waits.py",
+        "return consumer in facts.unread and any(consumer in one.done_by for one in same)",
+        "return False",
+        "console/tests/unit/test_order_waits.py::test_of_a_service_that_is_away_its_group_says_what_is_done",
+    ),
+    Fault(
+        "a refund that stays due is not told",
+        "console/console/usecase/handle_money.py",
+        'still_due=bool(due and due["total"])',
+        "still_due=False",
+        "console/tests/unit/test_money.py::test_an_anomaly_is_resolved_with_a_note_and_a_refund_that_stays_due_is_told",
+    ),
+]
+
+FAULTS = (*AUDITED, *CONTRACT, *SAGA, *LETTERS, *WAITS)

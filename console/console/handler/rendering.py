@@ -16,8 +16,11 @@ from console.model import written
 # Each page of the navigation: its address and its name. A page below the address marks it as the current one.
 NAVIGATION = (
     ("/", "Overview"),
+    ("/orders", "Orders"),
+    ("/waiting", "Waiting"),
     ("/dead-letters", "Dead letters"),
     ("/outbox", "Outbox"),
+    ("/money", "Money"),
     ("/services", "Services"),
     ("/audits", "Audits"),
 )
@@ -60,13 +63,19 @@ def _templates() -> Environment:
     environment.filters.update(FILTERS, whole=written.whole, seconds=written.seconds)
     environment.globals.update(navigation=NAVIGATION, htmx_config=HTMX_CONFIG)
     environment.globals.update(asset=files.address, has_asset=files.exists)
-    environment.tests["current"] = _is_current
+    environment.tests.update(current=_is_current, page=is_page)
     return environment
 
 
 def _visible(value: object) -> object:
     """Return text without the signs that no page may have, such as NUL, or half of a character: as they are escaped."""
     return _UNSHOWN.sub(lambda found: repr(found[0])[1:-1], value) if type(value) is str else value
+
+
+def is_page(address: str) -> bool:
+    """Say whether there is a page at an address."""
+    path = address.partition("?")[0]
+    return any(_is_current(page, path) for page, _ in NAVIGATION)
 
 
 def _is_current(address: str, path: str) -> bool:

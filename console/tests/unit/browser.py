@@ -30,6 +30,8 @@ class Platform:
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[httpx2.Request] = field(default_factory=list)
     token: str = ""
+    # Further answers, by service and path; a function is called with the request.
+    more: dict[str, Any] = field(default_factory=dict)
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(request)
@@ -49,6 +51,9 @@ class Platform:
             "/v1/admin/inbox": {"items": self._received(service)},
             "/v1/logout": {"message": "Logged out"},
         }
+        found = self.more.get(f"{service}{path}")
+        if found is not None:
+            return httpx2.Response(200, json=found(request) if callable(found) else found)
         return httpx2.Response(200, json=answers[path]) if path in answers else httpx2.Response(404, json={})
 
     def _received(self, service: str) -> list[dict[str, str]]:

@@ -33,7 +33,7 @@ OPEN = {
     "GET /docs": 200,
     "GET /openapi.json": 200,
 }
-VALUES = {"order_id": "42"}
+VALUES = {"order_id": "42", "anomaly_id": "3", "refund_id": "4"}
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -1,0 +1,43 @@
+"""The orders that wait, grouped by step and cause."""
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from chassis.http.routing import Router
+from console.handler import live
+from console.handler.asking import asking
+from console.handler.visit import Visitor
+from console.model.steps import GUIDES, Step
+from console.model.wait import groups
+from console.model.waits import waits
+from console.usecase.list_waits import list_waits
+
+router = Router(include_in_schema=False)
+
+# Of a group, so many orders are shown.
+SHOWN = 20
+# Younger ones are on their way.
+OLDER_THAN_S = 1.0
+
+
+@live.page(router, "/waiting")
+async def waiting_page(visit: Visitor, step: Annotated[Step | None, Query()] = None) -> Response:
+    """Show the orders that wait, or those that wait for one step."""
+    with asking(visit):
+        known = await list_waits(visit.api, visit.state.backlog, visit.state.letters)
+    found = waits(known, OLDER_THAN_S)
+    counts = {each: sum(wait.step is each for wait in found) for each in Step}
+    attention = len(found) - counts[Step.CUSTOMER]
+    return visit.page(
+        "waiting.html",
+        part="parts/waiting.html",
+        groups=groups((wait for wait in found if step in (None, wait.step)), SHOWN),
+        counts=counts,
+        total=len(found),
+        attention=attention,
+        chosen=step,
+        guides=GUIDES,
+        known=known,
+        says=f"{attention} orders need attention, {counts[Step.CUSTOMER]} wait for their customers",
+    )

@@ -1,0 +1,83 @@
+"""Finds what an id means: an order, an invoice, an event, a trace, a customer. Each look-up goes by a unique key."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from console.client.admin_api import AdminApi
+from console.model.keys import order_in
+from console.model.saga import PUBLISHERS
+from console.usecase.asked import Asked
+
+_ORDER = re.compile(r"(?:order-)?0*([1-9][0-9]{0,17})", re.ASCII | re.IGNORECASE)
+_INVOICE = re.compile(r"[0-9a-f]{24}", re.ASCII | re.IGNORECASE)
+_HEX32 = re.compile(r"[0-9a-f]{32}", re.ASCII | re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+# As the services take it from the header X-Request-ID.
+_REQUEST = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+MAX_TEXT = 320
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The addresses where something of that name is, each with what it is; and what was tried in vain.
+
+    `request` is the text where it may be the id of a request: log lines are looked for on a page of their own.
+    """
+
+    places: tuple[tuple[str, str], ...] = ()
+    tried: tuple[str, ...] = ()
+    request: str = ""
+
+
+async def find_anything(api: AdminApi, text: str) -> Found:
+    """Find what a text names. Raises Refused when a service refuses the token."""
+    asked, text = Asked(), text.strip()
+    if "@" in text:
+        found = await _customer(api, asked, text)
+    elif order := _ORDER.fullmatch(text):
+        found = Found(((f"/orders/{order[1]}", f"Order {order[1]}"),), ())
+    elif _INVOICE.fullmatch(text):
+        found = await _invoice(api, asked, text.lower())
+    elif _UUID.fullmatch(text):
+        found = await _event(api, asked, UUID(text))
+    elif _HEX32.fullmatch(text):
+        found = Found(((f"/traces/{text.lower()}", f"Trace {text.lower()}"),), request=text)
+    else:
+        found = await _invoice(api, asked, text)
+        found = replace(found, request="" if found.places or not _REQUEST.fullmatch(text) else text)
+    away = tuple(f"{name} did not answer ({reason})" for name, reason in sorted(asked.unread.items()))
+    return replace(found, tried=(*found.tried, *away))
+
+
+async def _customer(api: AdminApi, asked: Asked, address: str) -> Found:
+    found = await asked.of("userfc", api.get("userfc", "users", email=address), None)
+    accounts = found["items"] if found else []
+    if not accounts:
+        return Found((), (f"an account with the e-mail address {address}",))
+    return Found(((f"/orders?customer={quote(accounts[0]['email'])}", f"Orders of {accounts[0]['email']}"),), ())
+
+
+async def _invoice(api: AdminApi, asked: Asked, invoice_id: str) -> Found:
+    found = await asked.of("paymentfc", api.get("paymentfc", "payments", invoice_id=invoice_id), None)
+    if found is None or found["payment"] is None:
+        return Found((), (f"an invoice {invoice_id} of Xendit",))
+    return Found((_order(found["payment"]["order_id"]),), ())
+
+
+async def _event(api: AdminApi, asked: Asked, event_id: UUID) -> Found:
+    answers = await asyncio.gather(
+        *(asked.of(service, api.get(service, "outbox", event_id=str(event_id)), None) for service in PUBLISHERS)
+    )
+    rows: list[Mapping[str, Any]] = [row for answer in answers if answer for row in answer["items"]]
+    orders = [order for row in rows if (order := order_in(row["key"])) is not None]
+    tried = tuple(f"an event {event_id} in the outbox of {service}" for service in PUBLISHERS)
+    return Found(tuple(_order(order) for order in orders), () if orders else tried)
+
+
+def _order(order_id: int) -> tuple[str, str]:
+    return f"/orders/{order_id}", f"Order {order_id}"

@@ -1,0 +1,98 @@
+"""The money that a person has to look at: anomalies, refunds, payments that failed, callbacks without a payment."""
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from console.client.admin_api import AdminApi
+from console.usecase.asked import Asked
+
+PAGE = 20
+MAX_ITEMS = 100
+# Refunds of these statuses wait for somebody.
+OPEN_REFUNDS = ("DUE", "REQUESTED", "FAILED", "MANUAL")
+REFUND_STATUSES = (*OPEN_REFUNDS, "SUCCEEDED", "SETTLED")
+
+
+class Tab(StrEnum):
+    """The lists of the page."""
+
+    ANOMALIES = "anomalies"
+    REFUNDS = "refunds"
+    FAILED = "failed"
+    CALLBACKS = "callbacks"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which list, and which page of it; `status` is that of refunds, `resolved` chooses anomalies."""
+
+    tab: Tab = Tab.ANOMALIES
+    status: str = "DUE"
+    resolved: bool = False
+    page: int = 1
+
+
+@dataclass(slots=True)
+class Money:
+    """One list with the number of its rows, and the number of what is open in the others.
+
+    `due` has the orders on this page for which a refund is still due.
+    """
+
+    rows: list[Any] = field(default_factory=list)
+    total: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    due: frozenset[int] = frozenset()
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+async def list_money(api: AdminApi, question: Question) -> Money:
+    """Read a list and the counts of all. Raises Refused when paymentfc refuses the token."""
+    asked = Asked()
+    found, open_items, *totals = await asyncio.gather(
+        asked.of("paymentfc", _list(api, question), None),
+        asked.of("paymentfc", api.get("paymentfc", "payments/open-items", limit=MAX_ITEMS), None),
+        *(asked.of("paymentfc", _total(api, status), 0) for status in OPEN_REFUNDS),
+        asked.of("paymentfc", _open_anomalies(api), 0),
+    )
+    money = Money(unread=asked.unread)
+    money.counts = dict(zip((*OPEN_REFUNDS, "anomalies"), totals, strict=True))
+    callbacks = open_items["callbacks"] if open_items else []
+    money.counts["callbacks"] = len(callbacks)
+    if open_items:
+        money.due = frozenset(row["order_id"] for row in open_items["refunds"] if row["status"] == "DUE")
+    if question.tab is Tab.CALLBACKS:
+        money.rows, money.total = callbacks, len(callbacks)
+    elif found is not None:
+        money.rows, money.total = _rows(found)
+    return money
+
+
+async def _list(api: AdminApi, question: Question) -> Any:
+    paged = {"page": question.page, "page_size": PAGE}
+    if question.tab is Tab.ANOMALIES:
+        resolved = str(question.resolved).lower()
+        return await api.get("paymentfc", "/v1/payments/anomalies", resolved=resolved, **paged)
+    if question.tab is Tab.REFUNDS:
+        return await api.get("paymentfc", "/v1/payments/refunds", status=question.status, **paged)
+    if question.tab is Tab.FAILED:
+        return await api.get("paymentfc", "/v1/payments/failed", **paged)
+    return None
+
+
+def _rows(found: Any) -> tuple[list[Any], int]:
+    if "payment_list" in found:
+        return found["payment_list"], found["total_failed_payments"]
+    return found["items"], found["total"]
+
+
+async def _total(api: AdminApi, status: str) -> int:
+    found = await api.get("paymentfc", "/v1/payments/refunds", status=status, page_size=1)
+    return int(found["total"]) if found else 0
+
+
+async def _open_anomalies(api: AdminApi) -> int:
+    found = await api.get("paymentfc", "/v1/payments/anomalies", resolved="false", page_size=1)
+    return int(found["total"]) if found else 0
