@@ -151,18 +151,19 @@ async def test_a_wrong_amount_gives_the_stock_back_when_its_invoice_ends_or_a_pe
 
 @pytest.mark.fault(91)
 async def test_an_order_is_paid_although_userfc_is_away_until_the_end_and_xendit_takes_no_email(arena: Arena) -> None:
-    product = await arena.back_office.product(stock=5)
+    # An address that was asked for within a minute is known.
+    product, payer = await arena.back_office.product(stock=5), await arena.shop.newcomer()
     async with arena.broken("grpc", "refuse"):
-        away = await arena.alice.checkout(product, 1)
+        away = await payer.checkout(product, 1)
         await poll(lambda: retried(arena, away), "an invoice waits for the e-mail", 20)
         await arena.advance(HALF_OF_THE_TIME_S)
-        invoice = await arena.invoice(away)
+        invoice = await arena.invoice(away, payer)
     async with arena.back_office.faults({"refuse_email": True}):
-        refused = await arena.alice.checkout(product, 1)
-        await arena.invoice(refused)
+        refused = await payer.checkout(product, 1)
+        await arena.invoice(refused, payer)
     arena.healed()
     for order in (away, refused):
-        await arena.complete(order)
+        await arena.complete(order, payer)
         assert await event_counts(arena, order) == PAID_ORDER
     assert invoice["status"] == "PENDING"
     await arena.exact()
