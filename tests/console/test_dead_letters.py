@@ -63,10 +63,14 @@ async def over(http: httpx2.AsyncClient, run: str) -> str:
 async def planned(http: httpx2.AsyncClient, action: str, *letters: Letter, **more: str) -> dict[str, str]:
     """Open the dry run of letters, and return the fields of its confirmation."""
     names = {f"{letter.topic}/{letter.place}": "on" for letter in letters}
-    page = await http.get("/dead-letters/plan", params=names | {"action": action} | more)
-    hidden = dict(re.findall(r'type="hidden" name="(form|letters|count|force|action)" value="([^"]*)"', page.text))
-    assert hidden["count"] == str(len(letters)), page.text
-    return hidden | {"action": action, "reason": WHY}
+
+    async def seen() -> dict[str, str] | None:
+        # On a busy machine Kafka may not answer in time.
+        page = await http.get("/dead-letters/plan", params=names | {"action": action} | more)
+        hidden = dict(re.findall(r'type="hidden" name="(form|letters|count|force|action)" value="([^"]*)"', page.text))
+        return hidden if hidden.get("count") == str(len(letters)) else None
+
+    return dict(await poll(seen, "the dry run of the letters", 20)) | {"action": action, "reason": WHY}
 
 
 async def choose(operator: Operator, letter: Letter, action: str) -> None:
@@ -113,7 +117,7 @@ async def test_an_order_whose_payment_could_not_be_applied_is_completed_by_a_rep
 async def test_of_a_page_and_the_command_at_once_one_replays(
     desk: Desk, log: Log, bus: Bus, back_office: BackOffice, fc: Run
 ) -> None:
-    for _ in range(3):
+    for _ in range(2):
         letter = await poison(log, bus, back_office)
         async with desk.plain() as http:
             given = await planned(http, "replay", letter, force="on")
@@ -186,13 +190,13 @@ async def many(stack: Stack) -> AsyncIterator[None]:
 async def test_ten_thousand_letters_are_listed_in_time(desk: Desk) -> None:
     async with desk.plain() as http:
 
-        async def all_read() -> str:
+        async def all_read() -> bool:
             began = time.monotonic()
             answer = await http.get("/dead-letters")
             assert (answer.status_code, time.monotonic() - began < ANSWER_S) == (200, True)
-            return answer.text if f"{MANY:,}" in answer.text else ""
+            return f"{MANY:,}" in answer.text and "more letters are not read" not in answer.text
 
-        assert "more letters are not read" not in await poll(all_read, "all letters are read", 10)
+        await poll(all_read, "all letters are read", 10)
         for path in (f"/dead-letters/groups/{CAUSE.name}", f"/dead-letters/plan?group={CAUSE.name}&action=discard"):
             began = time.monotonic()
             answer = await http.get(path)

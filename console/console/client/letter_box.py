@@ -139,9 +139,9 @@ class LetterBox:
         if time.monotonic() - self._since > READ_AGAIN_S:
             self._forget()
         deadline = time.monotonic() + self._bounds.look_s
-        await self._read_journal(await self._log.ends(TOPIC), deadline)
-        begins, ends = await self._log.bounds(await self._log.partitions(*topics))
-        starts = self._shelf.starts(begins, ends)
+        begins, ends = await self._log.bounds(await self._log.partitions(TOPIC, *topics))
+        await self._read_journal(ends, deadline)
+        starts = self._shelf.starts({each: begin for each, begin in begins.items() if each.topic != TOPIC}, ends)
         read_bytes = 0
         async for partition, records, read_to in self._log.records(starts, ends, deadline):
             for record in records:
