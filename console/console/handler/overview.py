@@ -23,8 +23,9 @@ async def overview_page(visit: Visitor, order: str = "") -> Response:
         return RedirectResponse(f"/orders/{int(digits)}", 303)
     problem = "An order is named by its number, such as 42 or order-42" if order else ""
     visit.state.watch.viewed()
+    state = visit.state
     try:
-        shown = await overview(visit.state.watch, visit.api, visit.state.audits)
+        shown = await overview(state.watch, visit.api, state.audits, state.letters)
     except Refused as refusal:
         if refusal.status == 401:
             raise NotSignedIn(visit.path) from None

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from console.model import families as fam
-from console.model.audits import AuditRun
 from console.model.lines import Chart, Line
 from console.model.readings import Readings
 from console.model.standing import Standing
-from console.model.topology import OUTBOX_STUCK_S, SERVICES, WORKERS, Topology
-from console.model.written import per_second, seconds, whole
+from console.model.tiles import Tile
+from console.model.topology import SERVICES, WORKERS, Topology
+from console.model.written import per_second, seconds
 
 CHECKOUT = "/v1/orders/checkout"
 
@@ -27,19 +26,6 @@ class ServiceCard:
     errors: str
     processes: int
     version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One count that somebody should look at: `kind` and `text` are those of its badge."""
-
-    name: str
-    title: str
-    number: str
-    kind: str
-    text: str
-    href: str = ""
-    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -76,53 +62,6 @@ def card(name: str, standing: Standing, readings: Readings, processes: int) -> S
     late = readings.quantile(0.95, fam.REQUESTS, **requests)
     version = ", ".join(readings.values_of(fam.BUILD, "version"))
     return ServiceCard(name, standing, per_second(rate), seconds(late), per_second(failed or 0.0), processes, version)
-
-
-def outbox_tile(readings: Mapping[str, Readings]) -> Tile:
-    """Count the events that have not left, and say where."""
-    pending = {name: readings[name].largest(fam.PENDING) for name in WORKERS}
-    parked = {name: readings[name].largest(fam.PARKED) or 0.0 for name in WORKERS}
-    oldest = max((readings[name].largest(fam.OLDEST) or 0.0 for name in WORKERS), default=0.0)
-    known = [value for value in pending.values() if value is not None]
-    unknown = [f"not known of {name}" for name, value in pending.items() if value is None]
-    busy = [name for name in WORKERS if pending[name]]
-    notes = [f"{name}: {whole(pending[name])} pending, {whole(parked[name])} parked" for name in busy]
-    kind, text = "good", "nothing waits"
-    if not known:
-        kind, text = "off", "unknown"
-    elif any(parked.values()):
-        kind, text = "bad", f"{whole(sum(parked.values()))} parked"
-    elif sum(known):
-        kind, text = ("bad" if oldest > OUTBOX_STUCK_S else "warn"), f"oldest {seconds(oldest)}"
-    number = whole(sum(known)) if known else "-"
-    return Tile("outbox", "Events in outboxes", number, kind, text, "/outbox", [*notes, *unknown])
-
-
-def anomalies_tile(payments: Readings, refunds: int | None) -> Tile:
-    """Count the open anomalies of payments, and the refunds that wait for a person."""
-    names = payments.values_of(fam.ANOMALIES, "kind")
-    kinds = {name: payments.largest(fam.ANOMALIES, kind=name) or 0.0 for name in names}
-    open_ones = sum(kinds.values()) if names else None
-    notes = [f"{whole(count)} {name.replace('_', ' ')}" for name, count in kinds.items() if count]
-    if refunds:
-        return Tile("money", "Open anomalies", whole(open_ones), "bad", f"{refunds} refunds due", "/money", notes)
-    kind = "off" if open_ones is None else "warn" if open_ones else "good"
-    text = "unknown" if open_ones is None else "to be resolved" if open_ones else "no money in doubt"
-    return Tile("money", "Open anomalies", whole(open_ones), kind, text, "/money", notes)
-
-
-def audit_tile(runs: Sequence[AuditRun] | None, now: datetime) -> Tile:
-    """Tell of the last run of the auditor; None when nobody can say."""
-    title = "Violations at the last audit"
-    if runs is None:
-        return Tile("audit", title, "-", "off", "unknown", "/audits")
-    if not runs:
-        return Tile("audit", title, "-", "off", "no run yet", "/audits", ["fc audit --publish"])
-    last = runs[0]
-    ended = f"{seconds((now - last.ended_at).total_seconds())} ago, {whole(last.summary['orders'])} orders"
-    return Tile(
-        "audit", title, whole(last.summary["violations"]), last.kind, last.verdict, f"/audits/{last.number}", [ended]
-    )
 
 
 def sparks(readings: Mapping[str, Readings], now: float) -> list[Chart]:

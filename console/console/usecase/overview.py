@@ -1,15 +1,16 @@
 """Asks for what the first page shows: the rings of the metrics, and the newest orders."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from console.client.admin_api import AdminApi, NoAnswer
 from console.model.audits import AuditRun
-from console.model.overview import Overview, anomalies_tile, audit_tile, card, outbox_tile, sparks
+from console.model.overview import Overview, card, sparks
 from console.model.readings import Readings
 from console.model.standing import Standing
+from console.model.tiles import anomalies_tile, audit_tile, letters_tile, outbox_tile
 from console.model.topology import SERVICES, topology
 
 T = TypeVar("T")
@@ -41,11 +42,44 @@ class Audits(Protocol):
         """Return the newest runs, newest first, as they were read at most so long ago. Raises NoAnswer."""
 
 
-async def overview(watch: Watch, api: AdminApi, audits: Audits) -> Overview:
+class Letter(Protocol):
+    """A dead letter."""
+
+    @property
+    def topic(self) -> str:
+        """The topic that its message came from."""
+
+
+class Listed(Protocol):
+    """A dead letter in the list of those that nobody has handled."""
+
+    @property
+    def letter(self) -> Letter:
+        """What failed."""
+
+
+class Contents(Protocol):
+    """The letters that were read."""
+
+    @property
+    def items(self) -> Sequence[Listed]:
+        """Those that nobody has handled."""
+
+
+class Letters(Protocol):
+    """Where the dead letters are read."""
+
+    async def look(self) -> Contents:
+        """Read the letters that nobody has handled. Raises NoAnswer."""
+
+
+async def overview(watch: Watch, api: AdminApi, audits: Audits, letters: Letters) -> Overview:
     """Gather what the first page shows. Raises Refused when a service refuses the token."""
     unread: dict[str, str] = {}
-    orders, runs = await asyncio.gather(
-        _asked("orderfc", _orders(api), [], unread), _asked("kafka", _runs(audits), None, unread)
+    orders, runs, topics = await asyncio.gather(
+        _asked("orderfc", _orders(api), [], unread),
+        _asked("kafka", _runs(audits), None, unread),
+        _asked("kafka", _topics(letters), None, unread),
     )
     readings = {name: watch.readings(name) for name in SERVICES}
     standings = {name: watch.standing(name) for name in SERVICES}
@@ -54,6 +88,7 @@ async def overview(watch: Watch, api: AdminApi, audits: Audits) -> Overview:
         [card(name, standings[name], readings[name], watch.count(name)) for name in SERVICES],
         [
             outbox_tile(readings),
+            letters_tile(topics),
             anomalies_tile(readings["paymentfc"], None),
             audit_tile(runs, datetime.now(UTC)),
         ],
@@ -67,12 +102,16 @@ async def _asked(name: str, answer: Awaitable[T], otherwise: T, unread: dict[str
     try:
         return await answer
     except NoAnswer as error:
-        unread[name] = str(error)
+        unread.setdefault(name, str(error))
         return otherwise
 
 
 async def _runs(audits: Audits) -> list[AuditRun] | None:
     return await audits.runs(AUDITS_S)
+
+
+async def _topics(letters: Letters) -> list[str] | None:
+    return [each.letter.topic for each in (await letters.look()).items]
 
 
 async def _orders(api: AdminApi) -> list[dict[str, Any]]:

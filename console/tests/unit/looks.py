@@ -105,6 +105,15 @@ class NoRuns:
         return []
 
 
+class NoLetters:
+    """Dead letter topics without a letter that nobody has handled."""
+
+    items: Sequence[Any] = ()
+
+    async def look(self) -> "NoLetters":
+        return self
+
+
 def served(browser: Browser, answers: Mapping[str, Any], behind: Behind | None = None) -> Behind:
     """Have the services answer these paths (of any service, or `service/path`), and the watch look at these metrics."""
     platform, behind = browser.platform, behind or Behind()
@@ -120,6 +129,7 @@ def served(browser: Browser, answers: Mapping[str, Any], behind: Behind | None =
     browser.app.state.http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
     browser.app.state.watch = watched(behind)
     browser.app.state.audits = NoRuns()
+    browser.app.state.letters = NoLetters()
     return behind
 
 

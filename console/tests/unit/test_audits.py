@@ -9,9 +9,10 @@ import pytest
 
 from console.client.admin_api import NoAnswer
 from console.model.audits import MAX_BYTES, MAX_OF_RULE, MAX_TEXT, AuditRun, record
-from console.model.overview import audit_tile
+from console.model.tiles import audit_tile
 
 from .browser import Browser
+from .looks import NoLetters
 
 BEGAN = datetime(2026, 11, 28, 8, 0, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>"
@@ -69,7 +70,7 @@ class Kept:
 def kept(browser: Browser) -> Kept:
     browser.sign_in()
     topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "operator")])
-    browser.app.state.audits = topic
+    browser.app.state.audits, browser.app.state.letters = topic, NoLetters()
     return topic
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from console.model import layout
-from console.model.overview import anomalies_tile, outbox_tile
 from console.model.readings import Readings
 from console.model.standing import Standing, read, worst
+from console.model.tiles import anomalies_tile, letters_tile, outbox_tile
 from console.model.topology import SERVICES, WORKERS, topology
 from console.model.written import seconds
 
@@ -117,6 +117,12 @@ def test_the_tile_of_money_says_what_is_due_first() -> None:
     assert anomalies_tile(found, None).notes == ["1 paid twice"]
     assert anomalies_tile(found, 2).text == "2 refunds due"
     assert anomalies_tile(readings(), None).kind == "off"
+
+
+def test_the_tile_of_dead_letters_counts_them_by_topic() -> None:
+    assert (letters_tile(None).kind, letters_tile([]).kind) == ("off", "good")
+    tile = letters_tile(["order.created", "payment.success", "order.created"])
+    assert (tile.number, tile.kind, tile.notes) == ("3", "bad", ["2 of order.created", "1 of payment.success"])
 
 
 def test_the_state_of_a_service_is_read_from_ready() -> None:
