@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from playwright.async_api import expect
+from playwright.async_api import Error, expect
 from rich.console import Console
 
 from fc.demo import stories
@@ -31,7 +31,9 @@ async def _take(desk: Desk, story: Story, shot: Shot) -> None:
     async with desk.operator(viewport=size, color_scheme=theme, reduced_motion="reduce") as operator:
         if shot.address == "/login":
             await operator.page.context.clear_cookies()
-        await operator.page.goto(desk.url + shot.address.format(**story.orders))
+        answer = await operator.page.goto(desk.url + shot.address.format(**story.orders))
+        if answer is None or not answer.ok:
+            raise AssertionError(f"{shot.address} answers {answer and answer.status}")
         if shot.shows:
             await expect(operator.page.locator("main")).to_contain_text(shot.shows, timeout=10_000)
         await operator.page.wait_for_load_state("load")
@@ -46,19 +48,27 @@ def programs(stack: Stack, away: Sequence[str]) -> list[str]:
     return [each for name in away for each in (brokers if name == "kafka" else [name])]
 
 
-async def _all(stack: Stack, desk: Desk, story: Story, shots: Sequence[Shot]) -> None:
+async def _all(stack: Stack, desk: Desk, story: Story, shots: Sequence[Shot]) -> list[str]:
+    """Take the pictures. Returns the names of those that could not be taken, or are too large."""
+    failed = []
     for away in dict.fromkeys(shot.away for shot in shots):
         async with AsyncExitStack() as exits:
             if away:
                 await exits.enter_async_context(processes.stopped(stack, *programs(stack, away)))
                 await story.wait()
-            for shot in shots:
-                if shot.away == away:
-                    await _take(desk, story, shot)
-                    size = (FOLDER / f"{shot.name}.png").stat().st_size
-                    sys.stdout.write(f"{shot.name}.png  {size / 1000:.0f} kB\n")
-                    if size > MAX_BYTES:
-                        sys.exit(f"{shot.name}.png is larger than {MAX_BYTES / 1000:.0f} kB")
+            failed += [shot.name for shot in shots if shot.away == away and not await _told(desk, story, shot)]
+    return failed
+
+
+async def _told(desk: Desk, story: Story, shot: Shot) -> bool:
+    try:
+        await _take(desk, story, shot)
+    except (AssertionError, Error) as error:
+        sys.stdout.write(f"{shot.name}: {str(error).splitlines()[0]}\n")
+        return False
+    size = (FOLDER / f"{shot.name}.png").stat().st_size
+    sys.stdout.write(f"{shot.name}.png  {size / 1000:.0f} kB\n")
+    return size <= MAX_BYTES
 
 
 async def main(names: Sequence[str]) -> None:
@@ -69,19 +79,21 @@ async def main(names: Sequence[str]) -> None:
         stack = Stack.for_tests(Path(home), console=True)
         await asyncio.to_thread(stack.up)
         try:
-            await _run(stack, shots)
+            failed = await _run(stack, shots)
         finally:
             await asyncio.to_thread(stack.down)
+    if failed:
+        sys.exit(f"Not taken, or larger than {MAX_BYTES / 1000:.0f} kB: {', '.join(failed)}")
 
 
-async def _run(stack: Stack, shots: Sequence[Shot]) -> None:
+async def _run(stack: Stack, shots: Sequence[Shot]) -> list[str]:
     await seed(stack.urls(), stack.accounts())
     await stories.run(stack.urls(), stack.accounts(), Console(quiet=True))
     async with Shop.opened(stack.urls(), stack.accounts()) as shop, chromium.launched(*PLAIN_TEXT) as browser:
         story = Story(stack, shop, await shop.login("alice"))
         await story.tell()
         email, password = stack.accounts()["admin"]
-        await _all(stack, await signed_in(browser, stack.layout.url(CONSOLE), email, password), story, shots)
+        return await _all(stack, await signed_in(browser, stack.layout.url(CONSOLE), email, password), story, shots)
 
 
 if __name__ == "__main__":
