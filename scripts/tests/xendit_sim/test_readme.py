@@ -39,7 +39,7 @@ def test_every_setting_is_described() -> None:
     asked = Asked()
     Settings.from_env(asked)
     assert {name for name in asked.names if f"`{name}`" not in README} == set()
-    assert len(asked.names) == 11
+    assert len(asked.names) == 12
 
 
 def test_every_control_route_has_an_example() -> None:
