@@ -13,7 +13,7 @@ from pathlib import Path
 from mutants.faults import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "scripts")
+PACKAGES = ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "console", "scripts")
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".local", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
 TEST_S = 600
 
