@@ -23,6 +23,7 @@ NAVIGATION = (
     ("/money", "Money"),
     ("/services", "Services"),
     ("/audits", "Audits"),
+    ("/runbook", "Runbook"),
 )
 
 # No addresses are kept, nothing is evaluated, no style is added; what a person has opened stays open.
