@@ -179,8 +179,8 @@ format: $(INSTALLED) ## Format the code and mend what can be mended
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
 
-up: $(INSTALLED) ## Start the platform; returns when all four services are ready (BROKERS=3: with three Kafka brokers)
-	@$(BIN)/fc up $(if $(BROKERS),--brokers $(BROKERS))
+up: $(INSTALLED) ## Start the platform; returns when all four services are ready (BROKERS=3: with three Kafka brokers; TRACES=1: with traces)
+	@$(BIN)/fc up $(if $(BROKERS),--brokers $(BROKERS)) $(if $(TRACES),--traces)
 
 down: $(INSTALLED) ## Stop it; the data stays (fc down --wipe removes it)
 	@$(BIN)/fc down
@@ -200,8 +200,8 @@ topics: $(INSTALLED) ## Create the Kafka topics and their dead letter topics
 doctor: $(INSTALLED) ## Show what was found on this machine, and what stands in for what
 	@$(BIN)/fc doctor
 
-demo: $(INSTALLED) ## Start everything and watch orders being placed, paid, completed and compensated
-	@$(BIN)/fc demo
+demo: $(INSTALLED) ## Start everything and watch orders being placed, paid, completed and compensated (TRACES=1: with traces)
+	@$(BIN)/fc demo $(if $(TRACES),--traces)
 
 lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements.txt
 	@compile="$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11"

@@ -19,9 +19,11 @@ from console.config import Settings
 from console.handler import (
     audits,
     dead_letters,
+    events,
     files,
     letter_actions,
     login,
+    logs,
     metrics_explorer,
     money,
     order,
@@ -32,10 +34,12 @@ from console.handler import (
     runbook,
     search,
     services,
+    traces,
     waiting,
 )
 from console.handler.refusals import refusal
 from console.handler.watches import Watches
+from console.sources import sources
 from console.usecase.letter_runs import LetterRuns
 
 
@@ -57,7 +61,15 @@ async def build(settings: Settings) -> Parts:
     return Parts(
         connections,
         connections.verifier(users),
-        state={**state, "letters": letters, "runs": runs, "watch": watch, "live": live, "error_response": refusal},
+        state={
+            **state,
+            **sources(settings, connections, http),
+            "letters": letters,
+            "runs": runs,
+            "watch": watch,
+            "live": live,
+            "error_response": refusal,
+        },
         api_loops=[letters, live, runs, tail, watch],
     )
 
@@ -69,9 +81,11 @@ SERVICE = Service(
     routers=[
         audits.router,
         dead_letters.router,
+        events.router,
         files.router,
         letter_actions.router,
         login.router,
+        logs.router,
         metrics_explorer.router,
         money.router,
         order.router,
@@ -82,6 +96,7 @@ SERVICE = Service(
         runbook.router,
         search.router,
         services.router,
+        traces.router,
         waiting.router,
     ],
     description="Pages for operators.",

@@ -1,7 +1,7 @@
 """The settings of the console: those of a process, and where the four services are."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic_settings import SettingsConfigDict
 
@@ -26,6 +26,11 @@ class Settings(ProcessSettings):
     product_management_host: Url | None = setting("product.management_host", None)
     order_management_host: Url | None = setting("order.management_host", None)
     payment_management_host: Url | None = setting("payment.management_host", None)
+    traces_url: Url | None = setting("traces.url", None)
+    logs_url: Url | None = setting("logs.url", None)
+    logs_kind: Literal["victorialogs", "loki"] = setting("logs.kind", "victorialogs")
+    logs_dir: str | None = setting("logs.dir", None)
+    simulator_url: Url | None = setting("simulator.url", None, dev="http://localhost:28090")
 
     def urls(self) -> dict[str, str]:
         """Return the address of each service."""

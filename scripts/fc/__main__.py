@@ -48,9 +48,9 @@ def _here() -> Deployment:
     return deployment.here(console)
 
 
-def _up(platform: Deployment, *, observed: bool = False) -> None:
+def _up(platform: Deployment, *, observed: bool = False, traced: bool = False) -> None:
     began = time.monotonic()
-    if platform.up(observed=observed):
+    if platform.up(observed=observed, traced=traced):
         seconds = time.monotonic() - began
         console.print(f"[bold green]The stack is up[/], all four services are ready ({seconds:.1f} s).")
 
@@ -76,10 +76,11 @@ def up(
     observed: Annotated[
         bool, typer.Option("--observe", help="Also keep and show logs and metrics; `make observe` prepares it.")
     ] = False,
+    traced: Annotated[bool, typer.Option("--traces", help="Also record traces; the console shows them.")] = False,
 ) -> None:
     """Start the platform; returns when all four services are ready."""
     platform = deployment.here(console, brokers)
-    _up(platform, observed=observed)
+    _up(platform, observed=observed, traced=traced)
     _show_addresses(platform)
 
 
@@ -144,10 +145,12 @@ app.add_typer(outbox.app, name="outbox")
 
 
 @app.command("demo")
-def run_demo() -> None:
+def run_demo(
+    traced: Annotated[bool, typer.Option("--traces", help="Also record traces; the console shows them.")] = False,
+) -> None:
     """Start and seed the platform and run six stories on it, each with checks. Exit code 1 when a check fails."""
     platform = _here()
-    _up(platform)
+    _up(platform, traced=traced)
     _seed(platform)
     pages = platform.observed()[CONSOLE]
     failures = asyncio.run(stories.run(platform.urls(), platform.accounts(), console, pages))

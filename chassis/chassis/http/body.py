@@ -13,6 +13,7 @@ DEFAULT_MAX_BODY_BYTES = 64 * KIB
 # The body of a request that has one, in its scope.
 BODY = "chassis.body"
 FORM = b"application/x-www-form-urlencoded"
+PROTOBUF = b"application/x-protobuf"
 
 
 CLIENT_GONE = 499
@@ -35,8 +36,8 @@ class Body:
     that a handler can refuse the caller first.
     """
 
-    # Whether it is an HTML form, and not JSON.
-    is_form = False
+    # The content type that its route takes; JSON in all its kinds where none is named.
+    wanted = b""
 
     def __init__(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, slot: Slot) -> None:
         self._scope = scope
@@ -98,9 +99,8 @@ class Body:
             return await self._receive()
         body = await self.read()
         self._delivered = True
-        if body and not (self._content_type == FORM if self.is_form else self._is_json()):
-            wanted = FORM.decode() if self.is_form else "application/json"
-            raise HTTPException(415, f"Content-Type must be {wanted}")
+        if body and not (self._content_type == self.wanted if self.wanted else self._is_json()):
+            raise HTTPException(415, f"Content-Type must be {self.wanted.decode() or 'application/json'}")
         if body and self._coding != b"identity":
             raise HTTPException(415, "The body must not be compressed", {"Accept-Encoding": "identity"})
         return {"type": "http.request", "body": body, "more_body": False}

@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.datastructures import QueryParams
 
 from chassis import exact_json
-from chassis.http.body import DEFAULT_MAX_BODY_BYTES, body_of
+from chassis.http.body import DEFAULT_MAX_BODY_BYTES, FORM, PROTOBUF, body_of
 from chassis.http.direct import DIRECT, Direct
 from chassis.http.repeated import RepeatedRoute
 
@@ -20,7 +20,7 @@ Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _MAX_BODY = "max_body_bytes"
 _BEFORE = "before_body"
-_FORM = "form_body"
+_WANTED = "wanted_content_type"
 
 
 def accepts(
@@ -29,18 +29,20 @@ def accepts(
     before: Before | None = None,
     direct: Direct | None = None,
     form: bool = False,
+    protobuf: bool = False,
 ) -> Callable[[E], E]:
     """Bound the body of an endpoint to `max_body` bytes, and call `before` before anything of it is read.
 
     `before` refuses by raising an AppError, for example because the caller's address has asked too often. `direct`
-    answers the usual request; see `DirectRoute`. With `form` the body is that of an HTML form, and not JSON.
+    answers the usual request; see `DirectRoute`. With `form` the body is that of an HTML form, and not JSON;
+    with `protobuf` it is a message of that.
     """
 
     def mark(endpoint: E) -> E:
         setattr(endpoint, _MAX_BODY, max_body)
         setattr(endpoint, _BEFORE, before)
         setattr(endpoint, DIRECT, direct)
-        setattr(endpoint, _FORM, form)
+        setattr(endpoint, _WANTED, FORM if form else PROTOBUF if protobuf else b"")
         return endpoint
 
     return mark
@@ -69,7 +71,7 @@ class Route(RepeatedRoute):
         handle = super().get_route_handler()
         max_body: int = getattr(self.endpoint, _MAX_BODY, DEFAULT_MAX_BODY_BYTES)
         before: Before | None = getattr(self.endpoint, _BEFORE, None)
-        is_form: bool = getattr(self.endpoint, _FORM, False)
+        wanted: bytes = getattr(self.endpoint, _WANTED, b"")
 
         async def bounded(request: Request) -> Response:
             if request.scope["query_string"]:
@@ -79,8 +81,8 @@ class Route(RepeatedRoute):
             if (body := body_of(request.scope)) is None:
                 return await handle(request)
             await body.limit(max_body)
-            if is_form:
-                body.is_form = True
+            if wanted:
+                body.wanted = wanted
             return await handle(_ExactRequest(request.scope, request.receive))
 
         return bounded

@@ -34,8 +34,9 @@ class KafkaReader:
                 try:
                     yield consumer, admin
                 finally:
-                    # Else it would go on fetching, and the next question would wait for that.
-                    consumer.unsubscribe()
+                    # Else it would go on fetching, and the next question would wait for that. To unsubscribe could end
+                    # the consumer's fetching for ever: a fetch that begins then finds no subscription, and fails.
+                    consumer.assign([])
         except TimeoutError:
             raise NoAnswer(f"no answer in {TIMEOUT_S:g} s") from None
         except (KafkaError, OSError) as error:

@@ -21,7 +21,9 @@ NAVIGATION = (
     ("/dead-letters", "Dead letters"),
     ("/outbox", "Outbox"),
     ("/money", "Money"),
+    ("/events", "Events"),
     ("/services", "Services"),
+    ("/traces", "Traces"),
     ("/audits", "Audits"),
     ("/runbook", "Runbook"),
 )
@@ -77,6 +79,11 @@ def is_page(address: str) -> bool:
     """Say whether there is a page at an address."""
     path = address.partition("?")[0]
     return any(_is_current(page, path) for page, _ in NAVIGATION)
+
+
+def navigation(environment: str) -> tuple[tuple[str, str], ...]:
+    """Return the pages to which others lead; production has no lab."""
+    return tuple(page for page in NAVIGATION if environment != "production" or page[0] != "/lab")
 
 
 def _is_current(address: str, path: str) -> bool:

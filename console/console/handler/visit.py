@@ -45,6 +45,7 @@ class Visit:
         """
         known = {"person": self.who, "form": form_token(self.request, token_of(self.request)), "path": self.path}
         left_s = max(round(self.who.exp - time.time()), 0)
+        known["navigation"] = rendering.navigation(self.state.settings.environment)
         pack = "gzip" in self.request.headers.get("accept-encoding", "")
         return rendering.page(
             name, status, pack=pack, part=part, address=self.address, left_s=left_s, **known, **values

@@ -26,6 +26,7 @@ OPEN = {
     "POST /login": 403,
     "POST /logout": 403,
     "GET /static/{name}": 404,
+    "POST /v1/traces": 200,
     "GET /ping": 200,
     "GET /health": 200,
     "GET /ready": 200,

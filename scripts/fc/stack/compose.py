@@ -90,7 +90,7 @@ class Compose:
     def observed(self) -> dict[str, str]:
         return {CONSOLE: self._layout.url(CONSOLE)} | (OBSERVED if self._observed else {})
 
-    def up(self, *, observed: bool = False) -> bool:
+    def up(self, *, observed: bool = False, traced: bool = False) -> bool:  # noqa: ARG002 - it has Jaeger
         """Build and start all containers, with a line for each that is healthy. Returns False when all ran already.
 
         Services that are `observed` send their spans to the collector, else to Jaeger. Raises StackError with the end

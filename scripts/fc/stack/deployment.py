@@ -27,10 +27,10 @@ class Deployment(Protocol):
     def observed(self) -> dict[str, str]:
         """Return the pages that show what the platform does, by name, where they run."""
 
-    def up(self, *, observed: bool = False) -> bool:
+    def up(self, *, observed: bool = False, traced: bool = False) -> bool:
         """Start everything and wait until all four services are ready. Returns False when everything ran already.
 
-        `observed` adds what keeps and shows logs, metrics and traces.
+        `observed` adds what keeps and shows logs, metrics and traces; `traced` has traces shown without that.
         """
 
     def down(self, *, wipe: bool) -> None:

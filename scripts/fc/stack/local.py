@@ -99,16 +99,18 @@ class Stack:
         """Return the accounts of a seeded stack, with the administrator of its settings."""
         return accounts_with(self.programs.environment("userfc"))
 
-    def up(self, report: Report = silent, *, observed: bool = False) -> bool:
+    def up(self, report: Report = silent, *, observed: bool = False, traced: bool = False) -> bool:
         """Start every program that does not run and wait for all four services. Returns False when all ran already.
 
-        A stack that is once `observed` is so until it is stopped; one that runs is started again for it. Raises
-        StackError with the reason and the log that explains it.
+        A stack that is once `observed`, or `traced` by its console, is so until it is stopped; one that runs is started
+        again for it. Raises StackError with the reason and the log that explains it.
         """
         with locked(self.home):
             if observed:
                 observe.want(self.layout)
-            if asyncio.run(self._complete()):
+            if traced:
+                observe.trace(self.layout)
+            if asyncio.run(self._complete()) and not (traced and self.outdated()):
                 return False
             asyncio.run(self._up(report))
             return True

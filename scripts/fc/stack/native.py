@@ -33,11 +33,11 @@ class Native:
     def observed(self) -> dict[str, str]:
         return {CONSOLE: self._stack.layout.url(CONSOLE)} | observe.urls(self._stack.layout)
 
-    def up(self, *, observed: bool = False) -> bool:
+    def up(self, *, observed: bool = False, traced: bool = False) -> bool:
         """Start the programs that do not run, with a line for each step. Returns False when all ran already."""
         doctor.refuse_missing(self._stack.layout)
         with self._spinner():
-            started = self._stack.up(self._report, observed=observed)
+            started = self._stack.up(self._report, observed=observed, traced=traced)
         if not started:
             self._console.print("The stack is already running, all four services are ready.")
             if self._stack.outdated():

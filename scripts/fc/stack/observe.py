@@ -1,6 +1,7 @@
 """What `fc up --observe` adds to a stack: a log store, the collector that fills it, and Prometheus where it is there.
 
-A file in the stack's folder says that they belong to it, until it is stopped.
+A file in the stack's folder says that they belong to it, until it is stopped. Another one says that the services send
+their spans to the console: `fc up --traces`.
 """
 
 import json
@@ -21,8 +22,20 @@ SCRAPE_S = 5
 NAMES = ("victorialogs", "collector", "prometheus")
 
 
-def _mark(layout: Layout) -> Path:
-    return layout.home / "run" / "observe"
+def _mark(layout: Layout, name: str = "observe") -> Path:
+    return layout.home / "run" / name
+
+
+def traced(layout: Layout) -> bool:
+    """Whether the services send their spans to the console."""
+    return _mark(layout, "traces").exists()
+
+
+def trace(layout: Layout) -> None:
+    """Have the services send their spans to the console."""
+    mark = _mark(layout, "traces")
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def wanted(layout: Layout) -> bool:
@@ -41,7 +54,8 @@ def want(layout: Layout) -> None:
 
 
 def forget(layout: Layout) -> None:
-    _mark(layout).unlink(missing_ok=True)
+    for name in ("observe", "traces"):
+        _mark(layout, name).unlink(missing_ok=True)
 
 
 def servers(layout: Layout) -> list[Server]:

@@ -189,7 +189,20 @@ class Programs:
             "USER_SERVICE_ADDR": f"{HOST}:{reach['grpc']}",
             **{f"{name.removesuffix('fc').upper()}_HOST": f"http://{HOST}:{reach[name]}" for name in SERVICES},
             "XENDIT_BASE_URL": self._settings.get("XENDIT_BASE_URL") or f"http://{HOST}:{reach[SIMULATOR]}",
+            **(self._console_sources() if service == CONSOLE else self._spans()),
         }
+
+    def _console_sources(self) -> dict[str, str]:
+        """Return where the console finds log lines and the simulator. Its own spans it would send to itself."""
+        sources = {"LOGS_DIR": str(self._layout.home / "logs"), "SIMULATOR_URL": self._layout.url(SIMULATOR)}
+        return sources | ({"OTEL_TRACES_RATIO": "0"} if observe.traced(self._layout) else {})
+
+    def _spans(self) -> dict[str, str]:
+        """Return where spans go, when the console is to show them and no other place is configured."""
+        own = self._settings.keys() & {"OTEL_EXPORTER_OTLP_ENDPOINT", "JAEGER_ENDPOINT"}
+        if own or CONSOLE not in self.deployed or not observe.traced(self._layout):
+            return {}
+        return {"OTEL_EXPORTER_OTLP_ENDPOINT": self._layout.url(CONSOLE)}
 
     def all(self) -> list[Program]:
         """Return every program in the order of starting."""

@@ -14,7 +14,9 @@ BELOW = (
 
 def addresses(order: int) -> tuple[str, ...]:
     """Return the addresses of all pages; `order` is one that exists."""
-    return (*ADDRESSES, *BELOW, f"/orders/{order}", "/orders/999999999999")
+    of_order = ("", "/logs")
+    records = (f"/events?order={order}", "/events?topic=order.created", "/events/groups")
+    return (*ADDRESSES, *BELOW, *(f"/orders/{order}{each}" for each in of_order), *records, "/orders/999999999999")
 
 
 def status(address: str) -> int:
