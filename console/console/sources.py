@@ -11,13 +11,15 @@ from console.client.groups import Groups
 from console.client.jaeger import Jaeger, NoStore
 from console.client.kafka import KafkaReader
 from console.client.logs import LogFiles, Logs, Loki, NoLogs, VictoriaLogs
+from console.client.poison import PoisonSender
 from console.client.span_ring import SpanRing
 from console.client.topics import Topics
 from console.config import Settings
+from console.handler import lab
 
 
 def sources(settings: Settings, connections: Connections, http: httpx2.AsyncClient) -> dict[str, Any]:
-    """Return what the pages about events, traces, and logs find in `app.state`."""
+    """Return what the pages about events, traces, logs and the lab find in `app.state`."""
     kafka = KafkaReader(**connection(settings), client_id="console-events")
     connections.close.append(kafka.close)
     return {
@@ -25,6 +27,8 @@ def sources(settings: Settings, connections: Connections, http: httpx2.AsyncClie
         "groups": Groups(kafka),
         "traces": _traces(settings, http),
         "logs": _logs(settings, http),
+        "poison": PoisonSender(connection(settings)),
+        "lab": lab.history(),
     }
 
 

@@ -25,6 +25,7 @@ NAVIGATION = (
     ("/services", "Services"),
     ("/traces", "Traces"),
     ("/audits", "Audits"),
+    ("/lab", "Lab"),
     ("/runbook", "Runbook"),
 )
 
