@@ -45,7 +45,10 @@ def test_in_development_a_service_has_the_settings_of_compose(service: str) -> N
     differs = {name: value for name, value in here.items() if value != there[name]}
     vaults = {name: None for name in differs if name.startswith("vault_")}
     looked_at = {name: url for name, url in differs.items() if name.endswith("_management_host")}
-    assert differs == {"management_port": 9090} | vaults | looked_at
+    # The chart brings no Jaeger and no store of log lines.
+    stores = {name: url for name, url in differs.items() if name in ("traces_url", "logs_url", "logs_kind")}
+    assert differs == {"management_port": 9090} | vaults | looked_at | stores
+    assert stores in ({}, {"traces_url": None, "logs_url": None, "logs_kind": "victorialogs"})
     assert looked_at == {
         f"{name.removesuffix('fc')}_management_host": f"http://{name}-management:9090"
         for name in (SERVICES if service == CONSOLE else ())
