@@ -47,7 +47,7 @@ class Platform:
             "/v1/admin/orders/42": {"user_id": 7, "total_amount": 90000, "currency": "IDR", **(self.facts.order or {})},
             "/v1/admin/payments/orders/42": self.facts.dossier,
             "/v1/admin/stock/orders/42": {"rows": self.facts.stock},
-            "/v1/admin/outbox": {"items": []},
+            "/v1/admin/outbox": {"items": [], "next_after_id": None},
             "/v1/admin/inbox": {"items": self._received(service)},
             "/v1/logout": {"message": "Logged out"},
         }
