@@ -42,6 +42,7 @@ from console.handler.refusals import refusal
 from console.handler.watches import Watches
 from console.sources import sources
 from console.usecase.letter_runs import LetterRuns
+from console.usecase.overview import Waits
 
 
 async def build(settings: Settings) -> Parts:
@@ -57,7 +58,8 @@ async def build(settings: Settings) -> Parts:
     live = Watches()
     tail = Tail(live.orders, live.news, **kafka | {"client_id": "console-tail"})
     watch = Watch(http, settings.management_urls(), lambda: live.wake("/"))
-    shared = {"log": SharedLog(log), "audits": AuditLog(**kafka), "backlog": Backlog(reader)}
+    backlog = Backlog(reader)
+    shared = {"log": SharedLog(log), "audits": AuditLog(**kafka), "backlog": backlog, "waits": Waits(backlog, letters)}
     state = {"urls": settings.urls(), "http": http, **shared}
     return Parts(
         connections,

@@ -25,7 +25,7 @@ async def overview_page(visit: Visitor, order: str = "") -> Response:
     visit.state.watch.viewed()
     state = visit.state
     try:
-        shown = await overview(state.watch, visit.api, state.audits, state.letters)
+        shown = await overview(state.watch, visit.api, state.audits, state.waits)
     except Refused as refusal:
         if refusal.status == 401:
             raise NotSignedIn(visit.path) from None

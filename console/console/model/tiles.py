@@ -84,3 +84,18 @@ def letters_tile(topics: Sequence[str] | None) -> Tile:
         return Tile("letters", title, "0", "good", "every message was applied", "/dead-letters")
     notes = [f"{count} of {topic}" for topic, count in Counter(topics).most_common(MAX_NOTES)]
     return Tile("letters", title, whole(len(topics)), "bad", "to be replayed or discarded", "/dead-letters", notes)
+
+
+def waiting_tile(waits: Sequence[tuple[str, float]], customers: int, *, is_whole: bool) -> Tile:
+    """Count the orders that wait for the platform, from their steps and ages; customers take their time.
+
+    Without `is_whole` a source did not answer, and there may be more.
+    """
+    counts = Counter(step for step, _ in waits)
+    ages = {step: max(age_s for each, age_s in waits if each == step) for step in counts}
+    notes = [f"{count} for {step}, oldest {seconds(ages[step])}" for step, count in counts.most_common(MAX_NOTES)]
+    notes += [f"{whole(customers)} wait for their customers"] if customers else []
+    kind, text = ("warn", f"oldest {seconds(max(ages.values()))}") if waits else ("good", "nothing is stuck")
+    if not waits and not is_whole:
+        kind, text = "off", "not everything is known"
+    return Tile("waiting", "Orders that wait", whole(len(waits)), kind, text, "/waiting", notes)

@@ -1,7 +1,8 @@
 """Asks for what the first page shows: the rings of the metrics, and the newest orders."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -10,14 +11,22 @@ from console.model.audits import AuditRun
 from console.model.overview import Overview, card, sparks
 from console.model.readings import Readings
 from console.model.standing import Standing
-from console.model.tiles import anomalies_tile, audit_tile, letters_tile, outbox_tile
+from console.model.steps import Step
+from console.model.tiles import Tile, anomalies_tile, audit_tile, letters_tile, outbox_tile, waiting_tile
 from console.model.topology import SERVICES, topology
+from console.model.unfinished import Unfinished
+from console.model.waits import waits
+from console.usecase.list_waits import EventBacklog, Letters, list_waits
 
 T = TypeVar("T")
 
 RECENT = 10
 # There is one run in a day.
 AUDITS_S = 10.0
+# Between two questions to all sources about what is not finished; the page of the waits asks each time.
+WAITS_S = 5.0
+# A younger wait is on its way.
+SETTLED_S = 1.0
 
 
 class Watch(Protocol):
@@ -42,54 +51,44 @@ class Audits(Protocol):
         """Return the newest runs, newest first, as they were read at most so long ago. Raises NoAnswer."""
 
 
-class Letter(Protocol):
-    """A dead letter."""
+class Waits:
+    """What is not finished, read at most every WAITS_S: it asks all services and Kafka."""
 
-    @property
-    def topic(self) -> str:
-        """The topic that its message came from."""
+    def __init__(self, backlog: EventBacklog, letters: Letters) -> None:
+        self._backlog = backlog
+        self._letters = letters
+        self._turn = asyncio.Lock()
+        self._known: Unfinished | None = None
+        self._read_at = float("-inf")
 
-
-class Listed(Protocol):
-    """A dead letter in the list of those that nobody has handled."""
-
-    @property
-    def letter(self) -> Letter:
-        """What failed."""
-
-
-class Contents(Protocol):
-    """The letters that were read."""
-
-    @property
-    def items(self) -> Sequence[Listed]:
-        """Those that nobody has handled."""
+    async def known(self, api: AdminApi) -> Unfinished:
+        """Return what is not finished. Raises Refused when a service refuses the token."""
+        async with self._turn:
+            if self._known is None or time.monotonic() - self._read_at >= WAITS_S:
+                self._known = await list_waits(api, self._backlog, self._letters)
+                self._read_at = time.monotonic()
+            return self._known
 
 
-class Letters(Protocol):
-    """Where the dead letters are read."""
-
-    async def look(self) -> Contents:
-        """Read the letters that nobody has handled. Raises NoAnswer."""
-
-
-async def overview(watch: Watch, api: AdminApi, audits: Audits, letters: Letters) -> Overview:
+async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: Waits) -> Overview:
     """Gather what the first page shows. Raises Refused when a service refuses the token."""
     unread: dict[str, str] = {}
-    orders, runs, topics = await asyncio.gather(
+    orders, runs, known = await asyncio.gather(
         _asked("orderfc", _orders(api), [], unread),
         _asked("kafka", _runs(audits), None, unread),
-        _asked("kafka", _topics(letters), None, unread),
+        unfinished.known(api),
     )
+    unread |= known.unread | unread
     readings = {name: watch.readings(name) for name in SERVICES}
     standings = {name: watch.standing(name) for name in SERVICES}
     return Overview(
         topology(standings, readings),
         [card(name, standings[name], readings[name], watch.count(name)) for name in SERVICES],
         [
+            _waiting(known),
+            letters_tile(None if "kafka" in known.unread else [letter.topic for letter in known.letters]),
             outbox_tile(readings),
-            letters_tile(topics),
-            anomalies_tile(readings["paymentfc"], None),
+            anomalies_tile(readings["paymentfc"], sum(row["status"] == "DUE" for row in known.refunds)),
             audit_tile(runs, datetime.now(UTC)),
         ],
         sparks(readings, watch.looked_at),
@@ -110,10 +109,12 @@ async def _runs(audits: Audits) -> list[AuditRun] | None:
     return await audits.runs(AUDITS_S)
 
 
-async def _topics(letters: Letters) -> list[str] | None:
-    return [each.letter.topic for each in (await letters.look()).items]
-
-
 async def _orders(api: AdminApi) -> list[dict[str, Any]]:
     found = await api.get("orderfc", "orders", limit=RECENT)
     return list(found["items"]) if found else []
+
+
+def _waiting(known: Unfinished) -> Tile:
+    found = waits(known, SETTLED_S)
+    stuck = [(wait.guide.title.lower(), wait.age_s) for wait in found if wait.step is not Step.CUSTOMER]
+    return waiting_tile(stuck, len(found) - len(stuck), is_whole=not known.unread)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
+from console.client.backlog import Behind as Behind_
 from console.client.metrics import Watch
 from console.model.audits import AuditRun
 from console.model.families import NAMES
@@ -14,6 +15,7 @@ from console.model.readings import Readings
 from console.model.ring import EVERY_S, Ring
 from console.model.standing import Standing
 from console.model.topology import SERVICES
+from console.usecase.overview import Waits
 
 from .browser import Browser
 
@@ -109,14 +111,23 @@ class NoLetters:
     """Dead letter topics without a letter that nobody has handled."""
 
     items: Sequence[Any] = ()
+    unread = 0
 
     async def look(self) -> "NoLetters":
         return self
 
 
+class NoBacklog:
+    """Consumers that have applied everything."""
+
+    async def read(self) -> Behind_:
+        return Behind_((), 0)
+
+
 def served(browser: Browser, answers: Mapping[str, Any], behind: Behind | None = None) -> Behind:
     """Have the services answer these paths (of any service, or `service/path`), and the watch look at these metrics."""
     platform, behind = browser.platform, behind or Behind()
+    answers = {"/v1/admin/outbox": {"items": [], "next_after_id": None}, **answers}
 
     async def answer(request: httpx2.Request) -> httpx2.Response:
         path = request.url.path
@@ -129,7 +140,7 @@ def served(browser: Browser, answers: Mapping[str, Any], behind: Behind | None =
     browser.app.state.http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
     browser.app.state.watch = watched(behind)
     browser.app.state.audits = NoRuns()
-    browser.app.state.letters = NoLetters()
+    browser.app.state.waits = Waits(NoBacklog(), NoLetters())
     return behind
 
 

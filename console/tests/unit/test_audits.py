@@ -12,7 +12,7 @@ from console.model.audits import MAX_BYTES, MAX_OF_RULE, MAX_TEXT, AuditRun, rec
 from console.model.tiles import audit_tile
 
 from .browser import Browser
-from .looks import NoLetters
+from .looks import served
 
 BEGAN = datetime(2026, 11, 28, 8, 0, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>"
@@ -70,7 +70,8 @@ class Kept:
 def kept(browser: Browser) -> Kept:
     browser.sign_in()
     topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "operator")])
-    browser.app.state.audits, browser.app.state.letters = topic, NoLetters()
+    served(browser, {})
+    browser.app.state.audits = topic
     return topic
 
 

@@ -41,12 +41,12 @@ async def test_the_page_shows_services_counts_and_the_newest_orders(browser: Bro
     assert {request.headers["authorization"] for request in orders} == {
         f"Bearer {browser.http.cookies['console_session']}"
     }
-    assert {request.url.query for request in orders} == {b"limit=10"}
+    assert b"limit=10" in {request.url.query for request in orders}
 
 
 async def test_before_the_first_look_nothing_is_known_and_it_says_so(browser: Browser) -> None:
     browser.sign_in()
-    served(browser, {"/v1/admin/orders": {"items": []}})
+    served(browser, {"/v1/admin/orders": {"items": [], "next_before_id": None}})
     answer = await browser.get("/")
     assert answer.status_code == 200
     assert "Not known yet" in answer.text
@@ -78,7 +78,7 @@ async def test_without_orderfc_the_page_names_it_and_has_no_orders(browser: Brow
 
 async def test_what_services_say_is_text(browser: Browser) -> None:
     browser.sign_in()
-    orders = {"items": [{**ORDERS["items"][0], "status": HOSTILE, "currency": HOSTILE}]}
+    orders = {"items": [{**ORDERS["items"][0], "status": HOSTILE, "currency": HOSTILE}], "next_before_id": None}
     behind = served(browser, {"/v1/admin/orders": orders})
     behind.checks["orderfc"] = {HOSTILE: HOSTILE}
     behind.shown["paymentfc"].anomalies.labels(HOSTILE).set(1)

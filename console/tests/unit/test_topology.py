@@ -7,7 +7,7 @@ import pytest
 from console.model import layout
 from console.model.readings import Readings
 from console.model.standing import Standing, read, worst
-from console.model.tiles import anomalies_tile, letters_tile, outbox_tile
+from console.model.tiles import anomalies_tile, letters_tile, outbox_tile, waiting_tile
 from console.model.topology import SERVICES, WORKERS, topology
 from console.model.written import seconds
 
@@ -123,6 +123,14 @@ def test_the_tile_of_dead_letters_counts_them_by_topic() -> None:
     assert (letters_tile(None).kind, letters_tile([]).kind) == ("off", "good")
     tile = letters_tile(["order.created", "payment.success", "order.created"])
     assert (tile.number, tile.kind, tile.notes) == ("3", "bad", ["2 of order.created", "1 of payment.success"])
+
+
+def test_the_tile_of_waiting_orders_has_the_oldest_of_each_step() -> None:
+    tile = waiting_tile([("stock", 3.0), ("invoice", 61.0), ("stock", 24.0)], 7, is_whole=True)
+    assert (tile.number, tile.kind, tile.text) == ("3", "warn", "oldest 1 min")
+    assert tile.notes == ["2 for stock, oldest 24.0 s", "1 for invoice, oldest 1 min", "7 wait for their customers"]
+    assert waiting_tile([], 0, is_whole=True).kind == "good"
+    assert waiting_tile([], 0, is_whole=False).text == "not everything is known"
 
 
 def test_the_state_of_a_service_is_read_from_ready() -> None:
