@@ -13,6 +13,7 @@ from console.client.letter_box import Contents
 from console.handler import live
 from console.handler.asking import asking
 from console.handler.letter_choice import MAX_CHOSEN
+from console.handler.schemas import contract
 from console.handler.visit import Visit, Visitor
 from console.model.items import groups
 from console.model.letters import Letter, source_topic
@@ -98,6 +99,7 @@ async def letter(visit: Visitor, topic: Topic, place: Place) -> Response:
         item=item,
         place=f"{dlq(item.letter.topic)} {item.letter.place}",
         event=_event(item.letter),
+        verdict=contract().verdict(item.letter.topic, item.letter.value),
         order=order,
         applied=applied.times.get(item.key, []),
         notes=[*notes, *applied.notes],

@@ -1,17 +1,14 @@
 """The topics of Kafka: their records by order, time and place, and who consumes them."""
 
-import json
-from functools import cache
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Response
 
 from chassis.http.routing import Router
 from console.client.admin_api import NoAnswer
-from console.documents import document
 from console.handler import live
+from console.handler.schemas import contract
 from console.handler.visit import Visitor
-from console.model.contract import Contract
 from console.usecase.browse_events import Question, Unclear, browse_events
 
 router = Router(include_in_schema=False)
@@ -49,7 +46,7 @@ async def events(visit: Visitor, question: Annotated[Question, Depends(_question
         reading=reading,
         problem=problem,
         away=away,
-        verdict=_contract().verdict,
+        verdict=contract().verdict,
     )
 
 
@@ -74,11 +71,5 @@ async def event(visit: Visitor, topic: TopicName, partition: Number, offset: Num
         return visit.page("event.html", place=place, event=None, away=f"Kafka did not answer: {error}")
     if found is None:
         return visit.message("Not found", f"No record is kept at {place}: it may have been removed by age.", 404)
-    verdict = _contract().verdict(found.origin, found.value)
+    verdict = contract().verdict(found.origin, found.value)
     return visit.page("event.html", place=place, event=found, verdict=verdict, away="")
-
-
-@cache
-def _contract() -> Contract:
-    files = document("protos/events").glob("*.schema.json")
-    return Contract({file.name.removesuffix(".schema.json"): json.loads(file.read_bytes()) for file in files})

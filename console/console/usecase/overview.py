@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from console.client.admin_api import AdminApi, NoAnswer
+from console.client.admin_api import AdminApi, NoAnswer, Refused
 from console.model.audits import AuditRun
 from console.model.overview import Overview, card, sparks
 from console.model.readings import Readings
@@ -23,7 +24,7 @@ T = TypeVar("T")
 RECENT = 10
 # There is one run in a day.
 AUDITS_S = 10.0
-# Between two questions to all sources about what is not finished; the page of the waits asks each time.
+# Between two questions about what is not finished; the page of the waits asks each time.
 WAITS_S = 5.0
 # A younger wait is on its way.
 SETTLED_S = 1.0
@@ -52,22 +53,38 @@ class Audits(Protocol):
 
 
 class Waits:
-    """What is not finished, read at most every WAITS_S: it asks all services and Kafka."""
+    """What is not finished. It asks all services and Kafka, so a page shows the last answer while the next is made."""
 
     def __init__(self, backlog: EventBacklog, letters: Letters) -> None:
         self._backlog = backlog
         self._letters = letters
-        self._turn = asyncio.Lock()
+        self._first = asyncio.Lock()
         self._known: Unfinished | None = None
-        self._read_at = float("-inf")
+        self._asked_at = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
 
     async def known(self, api: AdminApi) -> Unfinished:
         """Return what is not finished. Raises Refused when a service refuses the token."""
-        async with self._turn:
-            if self._known is None or time.monotonic() - self._read_at >= WAITS_S:
-                self._known = await list_waits(api, self._backlog, self._letters)
-                self._read_at = time.monotonic()
-            return self._known
+        async with self._first:
+            if self._known is None:
+                self._known = await self._ask(api)
+        if self._asking is None and time.monotonic() - self._asked_at >= WAITS_S:
+            self._asking = asyncio.create_task(self._ask_again(api))
+        return self._known
+
+    async def _ask_again(self, api: AdminApi) -> None:
+        try:
+            # A session that has ended is noticed by the page's own questions.
+            with suppress(Refused):
+                self._known = await self._ask(api)
+        finally:
+            self._asking = None
+
+    async def _ask(self, api: AdminApi) -> Unfinished:
+        try:
+            return await list_waits(api, self._backlog, self._letters)
+        finally:
+            self._asked_at = time.monotonic()
 
 
 async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: Waits) -> Overview:
