@@ -167,11 +167,7 @@ async def test_what_came_from_outside_is_text(browser: Browser) -> None:
     assert answer.text.count("&lt;script&gt;") >= 3
 
 
-async def test_an_unknown_order_is_404_and_the_search_box_takes_a_number_or_a_key(browser: Browser) -> None:
+async def test_an_unknown_order_is_404(browser: Browser) -> None:
     browser.sign_in()
     browser.platform.statuses = dict.fromkeys(("orderfc", "paymentfc"), 404)
     assert (await browser.get("/orders/43")).status_code == 404
-    for typed in ("42", " order-42 "):
-        answer = await browser.http.get("/", params={"order": typed})
-        assert answer.headers["location"] == "/orders/42"
-    assert "named by its number" in (await browser.http.get("/", params={"order": "abc"})).text
