@@ -108,7 +108,7 @@ def _of_event(event: OrderEvent) -> Row:
         "parked": f"parked; {event.error}",
         "missing": "not written, or not found",
         "gone": "older than topics and outboxes keep it",
-        "unknown": "nobody could say",
+        "unknown": "no source could tell",
     }[event.state]
     at = event.committed_at or event.published_at
     causes = frozenset(_BEHIND.get(event.topic, ()))

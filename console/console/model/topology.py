@@ -104,7 +104,7 @@ def _dependency(name: str, title: str, check: str, standings: Mapping[str, Stand
     told = {service: standing.checks[check] for service, standing in standings.items() if check in standing.checks}
     failing = [service for service, text in told.items() if text != "ok"]
     if not told:
-        return Node(name, title, "off", "unknown", "nobody tells")
+        return Node(name, title, "off", "unknown", "not reported")
     if not failing:
         return Node(name, title, "good", "answers")
     kind = "bad" if len(failing) == len(told) else "warn"
