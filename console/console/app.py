@@ -1,4 +1,4 @@
-"""What the console is made of: the services that it asks, Kafka, and its pages. It has no database."""
+"""Puts the console together: the services that it asks, Kafka, and its pages. It has no database."""
 
 import httpx2
 

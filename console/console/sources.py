@@ -1,4 +1,4 @@
-"""Where topics, traces and log lines are read, as the settings name it."""
+"""Makes the readers of topics, traces and log lines that the settings name."""
 
 from pathlib import Path
 from typing import Any

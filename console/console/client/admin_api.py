@@ -9,13 +9,13 @@ from uuid import UUID
 import httpx2
 
 TIMEOUT_S = 2.0
-# Of the events of one order that have not left.
+# The most unsent events of one order.
 MAX_UNSENT = 100
-# Of the audit log of one order.
+# The most entries of the audit log of one order.
 MAX_ENTRIES = 100
-# Of a list.
+# The rows of one page of a list.
 MAX_PAGE = 100
-# So many identities may one question about an inbox have.
+# The most identities in one request about an inbox.
 MAX_IDENTITIES = 100
 
 

@@ -1,4 +1,4 @@
-"""The runs of the auditor, read from their topic when somebody looks at them."""
+"""The runs of the auditor, read from their topic when a page shows them."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ _PLACE = TopicPartition(TOPIC, 0)
 
 
 class AuditLog:
-    """Reads the runs with a connection of the moment: there is one run in a day. Raises NoAnswer."""
+    """Reads the runs with a connection for each question, because there is one run a day. Raises NoAnswer."""
 
     def __init__(self, **connection: Any) -> None:
         self._connection = connection

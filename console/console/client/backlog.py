@@ -14,7 +14,7 @@ from chassis.events import Message
 from console.client.kafka import KafkaReader, learn
 from console.model.saga import CONSUMERS, SERVICES
 
-# Of each partition; the oldest are read.
+# The most records of each partition; the oldest are read.
 MAX_RECORDS = 200
 POLL_MS = 100
 

@@ -19,7 +19,7 @@ from console.client.kafka import KafkaReader, learn
 from console.model.facts import Record
 from console.model.saga import PRODUCERS
 
-# Of the records since the order was placed, so many are looked at in each partition, or for so long in all of them.
+# The most records that are read in each partition, and the longest time for all of them.
 MAX_RECORDS = 20_000
 MAX_READ_S = 1.0
 POLL_MS = 100

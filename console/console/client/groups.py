@@ -11,7 +11,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from console.client.kafka import KafkaReader, learn
 from console.model.groups import Group, Part
 
-# The platform has three.
+# The most groups; the platform has three.
 MAX_GROUPS = 50
 
 

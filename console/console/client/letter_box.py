@@ -20,7 +20,7 @@ from console.model.journal import CONFIGS, TOPIC, Action, Entry, Journal
 from console.model.keys import DEAD_LETTERS
 from console.model.letters import Letter, read_place
 
-# A topic that was made anew may have as many records as the old one: after so long, all is read again.
+# After this time everything is read again: a topic that was recreated may have as many records as the old one.
 READ_AGAIN_S = 300.0
 # An action may wait so long for its turn and for the journal; with a send and an entry, each as long as Kafka may take,
 # that is less than a claim lasts.

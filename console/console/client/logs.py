@@ -15,7 +15,7 @@ from console.model.log_lines import Found, Wanted, last_of, of_loki, of_victoria
 
 TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 20 * 1024 * 1024
-# Of all files together, so many bytes are read, from their ends.
+# The most bytes that are read of all files together, from their ends.
 MAX_FILE_BYTES = 40 * 1024 * 1024
 BLOCK_BYTES = 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024

@@ -20,10 +20,10 @@ from console.model.standing import Standing
 log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 2.0
-# While somebody looks at a page that shows them, states are read so often, and for so long after that.
+# How often the states are read while a page shows them, and for how long after that.
 VIEWED_EVERY_S = 1.0
 VIEWED_S = 15.0
-# Of the processes behind one name.
+# The most processes behind one name.
 MAX_PROCESSES = 8
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -58,7 +58,7 @@ class Watch:
         self.looked_at = 0.0
 
     def viewed(self) -> None:
-        """Note that somebody looks at the states: they are read more often for a while."""
+        """Note that a page shows the states: they are read more often for a while."""
         if time.monotonic() - self._viewed_at > VIEWED_S:
             self._wake.set()
         self._viewed_at = time.monotonic()

@@ -15,7 +15,7 @@ class Log(Protocol):
 
 
 class SharedLog:
-    """Who asks while an order is being read gets that answer. Readings take turns: a queue of them would be slow."""
+    """A caller that asks while an order is read gets that answer. Readings take turns: a queue of them would be slow."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -27,11 +27,11 @@ class SharedLog:
         if reading is None:
             reading = self._under_way[order_id] = asyncio.create_task(self._log.of_order(order_id, since))
             reading.add_done_callback(lambda done: self._ended(order_id, done))
-        # Who leaves must not end it for the others.
+        # A caller that leaves must not end the reading for the others.
         return await asyncio.shield(reading)
 
     def _ended(self, order_id: int, reading: asyncio.Task[list[Record]]) -> None:
         del self._under_way[order_id]
-        # When all who asked have left, nobody else takes note of a failure.
+        # If all callers have left, the failure is read here, so that asyncio does not log it.
         if not reading.cancelled():
             reading.exception()

@@ -14,7 +14,7 @@ from console.model.spans import Span, read_json
 
 MAX_SPANS = 20_000
 MAX_BYTES = 30 * 1024 * 1024
-# Beside its bytes, a span costs so many in the tables.
+# The memory that a span takes in the tables, beside its bytes.
 OVERHEAD = 400
 
 

@@ -1,4 +1,4 @@
-"""Kafka, followed from its end while somebody looks at an order: each record about an order is news of it."""
+"""Kafka, followed from its end while the page of an order is open: each record about an order is news of it."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from console.model.saga import PRODUCERS
 log = structlog.get_logger(__name__)
 
 POLL_MS = 1_000
-# Nobody looks: until somebody does.
+# The wait without an open page; `watched` ends it.
 IDLE_S = 3_600.0
 AGAIN_S = 5.0
 REQUEST_MS = 5_000

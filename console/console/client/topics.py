@@ -14,9 +14,9 @@ from console.client.kafka import KafkaReader, learn
 from console.model.groups import Topic
 from console.model.records import Event, Positions, Reading, first_of
 
-# Records of one page.
+# The records of one page.
 SHOWN = 50
-# No topic of the platform has so many partitions.
+# More partitions than any topic of the platform has.
 MAX_PARTITIONS = 1_000
 
 

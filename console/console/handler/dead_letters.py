@@ -44,7 +44,7 @@ async def look(visit: Visit, *, handled: bool = False) -> tuple[Contents, str]:
 
 @live.page(router, "/dead-letters")
 async def dead_letters(visit: Visitor) -> Response:
-    """Show the dead letters that nobody has handled, grouped by their cause."""
+    """Show the dead letters that are not handled, grouped by their cause."""
     contents, away = await look(visit)
     return visit.page(
         "dead_letters.html",
@@ -107,7 +107,7 @@ async def letter(visit: Visitor, topic: Topic, place: Place) -> Response:
 
 
 async def _order_of(visit: Visit, letter: Letter) -> tuple[Any | None, list[str]]:
-    """Return the order of a letter as it is now; None when it has none, with a note when nobody could say."""
+    """Return the order of a letter as it is now; None when it has none, with a note when orderfc did not answer."""
     if letter.order_id is None:
         return None, []
     try:

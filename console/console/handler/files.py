@@ -19,7 +19,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
-# One request instead of three: what makes a page live.
+# The scripts that make a page live, sent as one file.
 LIVE_SCRIPTS = ("htmx.min.js", "hx-sse.min.js", "console.js", "session.js")
 # Without the hash in the address, a browser asks again after an hour.
 _BRIEFLY = {"Cache-Control": "max-age=3600", "Vary": "Accept-Encoding"}
@@ -50,7 +50,7 @@ def _file(suffix: str, content: bytes) -> _File:
 
 
 def exists(name: str) -> bool:
-    """Say whether there is a file of this name; those of libraries are missing where `make setup` found no Node."""
+    """Say whether there is a file of this name; the libraries are missing where `make setup` found no Node."""
     return name in _files()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from console.model.items import Item
 
-# So many letters are handled by one action; the oldest first.
+# The most letters of one action; the oldest first.
 MAX_CHOSEN = 1_000
 OPEN = "open"
 
@@ -40,9 +40,9 @@ def of_query(query: Mapping[str, str], items: Sequence[Item]) -> Choice:
 
 
 def of_form(text: str, items: Sequence[Item], *, force: bool) -> Choice:
-    """Return the letters that `written` has named.
+    """Read the letters that `written` wrote into a form.
 
-    With `force` each is as it was seen: what somebody has done since is refused, and not overridden.
+    With `force` each letter is as the person saw it: a change since then is refused, and not overridden.
     """
     seen = dict(part.partition("=")[::2] for part in text.split()[: MAX_CHOSEN + 1])
     choice = _named([name for name in seen if _NAME.fullmatch(name)], items)

@@ -1,6 +1,6 @@
 """Pages that change while they are looked at: `/live/<page>` is a stream of the changing part of a page.
 
-Who shows a page writes no code for that; see docs/console.md, "Live pages".
+A page needs no code for that; see docs/console.md, "Live pages".
 """
 
 import inspect
@@ -27,7 +27,7 @@ P = TypeVar("P", bound=Page)
 # A screen reader is told at most one sentence in this time.
 SENTENCE_S = 5.0
 RETRY_S = "5"
-# Stands for the token of forms, which is each viewer's own. No text from outside can have it.
+# Stands for the form token, which differs by viewer. No text from outside can contain it.
 _FORM = secrets.token_hex(32)
 # The name of the last event of a stream whose session has ended: the browser then does not ask again.
 ENDED = "ended"

@@ -16,7 +16,7 @@ router = Router(include_in_schema=False)
 
 RequestId = Annotated[str, Path(pattern=f"^{REQUEST_ID.pattern}$")]
 LIMIT = 500
-# Stores keep lines for so long.
+# The time for which stores keep lines.
 KEPT = timedelta(days=7)
 
 

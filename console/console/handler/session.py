@@ -35,7 +35,7 @@ def token_of(request: Request) -> str:
 
 
 def form_token(request: Request, of: str) -> str:
-    """Return what a form must carry that belongs to the cookie value `of`."""
+    """Return the token that a form must carry for the cookie value `of`."""
     secret = plain(request.app.state.settings.jwt_secret)
     return hmac.new(secret.encode(), f"console form {of}".encode(), sha256).hexdigest()
 

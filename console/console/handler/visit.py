@@ -13,7 +13,7 @@ from console.client.admin_api import AdminApi
 from console.handler import rendering
 from console.handler.session import form, form_token, person, token_of
 
-# Before the address of a page: its stream.
+# The address of a stream is this, and the address of its page.
 LIVE = "/live"
 
 
@@ -33,7 +33,7 @@ class Visit:
         self.who = who
         self.api = AdminApi(self.state.http, self.state.urls, token_of(request))
         query = request.url.query
-        # Of a stream: that of the page.
+        # For a stream, the address of its page.
         self.path = request.url.path.removeprefix(LIVE)
         self.address = f"{self.path}?{query}" if query else self.path
 

@@ -15,9 +15,9 @@ from console.usecase.list_waits import list_waits
 
 router = Router(include_in_schema=False)
 
-# Of a group, so many orders are shown.
+# The orders of a group that are shown.
 SHOWN = 20
-# Younger ones are on their way.
+# Younger orders are still being processed.
 OLDER_THAN_S = 1.0
 
 

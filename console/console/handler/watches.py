@@ -1,4 +1,4 @@
-"""What is looked at now: each page is asked for once, however many look at it, and not at all when nobody does."""
+"""The pages that are open now: each is asked for once for all its viewers, and not at all without viewers."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 INTERVAL_S = 2.0
 # After news of an event: its consumers apply it a moment later.
 SOON_S = (0.15, 0.6)
-# Woken all the time, as by a burst of orders, a page is not asked for more often than this.
+# The shortest time between two calls for one page, however often it is woken.
 SHORTEST_S = 0.1
 MAX_VIEWERS = 64
 # The addresses of the pages of single orders begin so.
@@ -36,7 +36,7 @@ class Gone(Exception):
 
 @dataclass(eq=False)
 class Viewer:
-    """One who looks at a page. `look` asks for it with the rights of that person and raises Gone; `news` is set."""
+    """A viewer of a page. `look` asks for it with the rights of that person and raises Gone; `news` is set."""
 
     look: Callable[[], Awaitable[Seen]]
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,13 +45,13 @@ class Viewer:
 
 
 class Watches:
-    """The pages that are looked at. A part of the process: when that stops, all streams end at once."""
+    """The open pages. A part of the process: when the process stops, all streams end at once."""
 
     name = "live"
 
     def __init__(self) -> None:
         self.stopping = False
-        # Set while somebody looks at an order, which is what news of events are for.
+        # Set while the page of an order is open: only those pages need news of events.
         self.orders = asyncio.Event()
         self._taken = 0
         self._watches: dict[str, _Watch] = {}
@@ -74,7 +74,7 @@ class Watches:
         self._taken -= 1
 
     def join(self, address: str, viewer: Viewer) -> None:
-        """Look at the page of an address; the first one who does starts the asking."""
+        """Add a viewer of an address; the first one starts the calls for its page."""
         watch = self._watches.get(address)
         if watch is None:
             watch = self._watches[address] = _Watch(address)
@@ -82,7 +82,7 @@ class Watches:
         watch.join(viewer)
 
     async def leave(self, address: str, viewer: Viewer) -> None:
-        """Look no more; the last one who does ends the asking."""
+        """Remove a viewer; the last one ends the calls."""
         watch = self._watches[address]
         if watch.leave(viewer):
             del self._watches[address]
@@ -90,7 +90,7 @@ class Watches:
             await watch.close()
 
     def wake(self, address: str, *, again: Sequence[float] = ()) -> None:
-        """Have the page of an address asked for at once, if somebody looks at it, and again after so many seconds."""
+        """Have an open page asked for at once, and again after so many seconds."""
         if watch := self._watches.get(address):
             watch.soon = list(again)
             watch.wake.set()
@@ -107,7 +107,7 @@ class Watches:
 
     @property
     def addresses(self) -> frozenset[str]:
-        """The pages that somebody looks at."""
+        """The addresses of the open pages."""
         return frozenset(self._watches)
 
 
@@ -126,7 +126,7 @@ class _Watch:
         self.wake.set()
 
     def leave(self, viewer: Viewer) -> bool:
-        """Return whether nobody is left."""
+        """Remove a viewer; return whether none is left."""
         with suppress(ValueError):
             self._viewers.remove(viewer)
         return not self._viewers

@@ -1,4 +1,4 @@
-"""Whether the value of a record is as the contract of its topic says."""
+"""Checks the value of a record against the contract of its topic."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 
-# Of the problems of one value, so many are named.
+# The most problems of one value that are named.
 MAX_PROBLEMS = 5
 MAX_PROBLEM = 300
 

@@ -13,7 +13,7 @@ KEPT = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A consumer of the contract, and when it has applied the event; None when it has not, or nobody can say."""
+    """A consumer of the contract, and when it has applied the event; None when it has not or that is not known."""
 
     consumer: str
     applied_at: datetime | None
@@ -21,7 +21,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
-    """One event. `state` is `published`, `pending`, `parked`, `missing` (nobody has it), `gone` or `unknown`.
+    """One event. `state` is `published`, `pending`, `parked`, `missing` (no source has it), `gone` or `unknown`.
 
     `places` are `partition:offset`, several after a replay; `letters` are the dead letters about it.
     """

@@ -19,7 +19,7 @@ BUILD = "gocommerce_build_info"
 CPU, MEMORY = "process_cpu_seconds_total", "process_resident_memory_bytes"
 
 NO_PROBES = "!/metrics|/ready|/health|/ping"
-"""Routes that somebody asks for: the console and Prometheus look at the others all the time."""
+"""Routes that people and services call: the console and Prometheus poll the others."""
 
 _HISTOGRAMS = (REQUESTS, CALLS, RPC, DELAY, PUBLISH, LOOP)
 NAMES = frozenset(

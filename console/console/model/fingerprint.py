@@ -7,7 +7,7 @@ from typing import Self
 
 from console.model.letters import Letter
 
-# Characters of an error that are looked at.
+# The characters of an error that are read.
 MAX_ERROR = 500
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
@@ -17,7 +17,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def fingerprint(error: str) -> str:
-    """Return an error with signs in the place of quoted text, ids and numbers."""
+    """Return an error with placeholders for quoted text, ids and numbers."""
     text = error[:MAX_ERROR]
     for pattern, sign in ((_QUOTED, "'…'"), (_UUID, "ID"), (_HEX, "ID"), (_NUMBER, "N"), (_SPACE, " ")):
         text = pattern.sub(sign, text)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One partition of a group. `position` is None where nothing is committed, `member` where nobody works."""
+    """One partition of a group. `position` is None where nothing is committed, `member` where it is not assigned."""
 
     topic: str
     partition: int
@@ -33,7 +33,7 @@ class Group:
 
     @property
     def is_left(self) -> bool:
-        """Whether messages wait and nobody works on them."""
+        """Whether messages wait and the group has no member."""
         return bool(self.lag) and not self.members
 
 

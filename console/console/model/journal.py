@@ -15,12 +15,12 @@ TOPIC = "operations.journal"
 # No deletion and no compaction: two entries for one letter both have to stay. One partition keeps them in the order of
 # writing.
 CONFIGS = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-# Longer than a replay and its entry take, each with the longest that Kafka may take to answer.
+# Longer than a replay and its entry take, even if Kafka uses all of its time-outs.
 CLAIMED_FOR = timedelta(seconds=60)
 
 
 class Action(StrEnum):
-    """What was done with a dead letter; `claimed` says that somebody is about to."""
+    """What was done with a dead letter; `claimed` says that a person is about to handle it."""
 
     REPLAYED = "replayed"
     DISCARDED = "discarded"
@@ -115,9 +115,9 @@ class Journal:
         self._claims[entry.key] = valid | {offset: entry}
 
     def claim(self, key: LetterKey, now: datetime) -> tuple[int, Entry] | None:
-        """Return the claim that counts, with its offset; None for a letter that nobody handles at `now`."""
+        """Return the claim that counts, with its offset; None for a letter that is not being handled at `now`."""
         claims = self._claims.get(key, {}).items()
-        # A clock that is wrong by more blocks nobody.
+        # A claim from a clock that is wrong by more is void.
         return min(((offset, claim) for offset, claim in claims if abs(now - claim.at) < CLAIMED_FOR), default=None)
 
     def latest(self) -> Iterator[Entry]:

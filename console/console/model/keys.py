@@ -1,4 +1,4 @@
-"""What the keys, headers and times of records say: order ids, numbers, and the event that a dead letter is about."""
+"""Reads the keys, headers and times of records: order ids, numbers, and the event that a dead letter is about."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -142,7 +142,7 @@ class Letter:
         """Return the headers of a replay: the message's own, its event id, the operator, reason and current trace."""
         own = [(name, value) for name, value in self.headers if name.lower() not in FAILURE | REPLAY]
         if not self.header("ce_id"):
-            # Its id was made from its first place; at its new place consumers would take it for another event.
+            # Its id was derived from its first place: at its new place consumers would derive another one.
             own = [(name, value) for name, value in own if name.lower() != "ce_id"]
             own.append(("ce_id", self.event_id.encode()))
         added = {

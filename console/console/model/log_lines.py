@@ -1,4 +1,4 @@
-"""Log lines: which are asked for, what they look like in each store, and what of them nobody is shown."""
+"""Log lines: the query for them, their form in each store, and the parts of them that no page shows."""
 
 import json
 import re

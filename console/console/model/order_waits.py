@@ -83,7 +83,7 @@ def _letters(facts: Facts) -> Iterator[Record]:
 def _unapplied(facts: Facts) -> Iterator[tuple[Row, str]]:
     """Yield the events on their topic that a consumer has not applied.
 
-    What it has put among the dead letters is waited for there, until somebody replays or discards it.
+    An event that it has dead-lettered is left out until the letter is replayed or discarded.
     """
     dead = {
         (record.topic, record.event_id, _consumer_of(record))

@@ -8,9 +8,9 @@ from math import inf, isnan
 
 from console.model.ring import Labels, Look, Ring
 
-# A rate is that of the last minute.
+# A rate is taken over the last minute.
 RATE_S = 60.0
-# A point of a percentile's line has what was counted in so many looks.
+# The number of readings behind each point of a percentile's line.
 MOVING = 6
 
 Point = tuple[float, float | None]

@@ -1,4 +1,4 @@
-"""Records of any topic as pages show them: text of what may be anything, and the ids that lead to other pages."""
+"""Records of any topic as pages show them: any bytes as text, and the ids that lead to other pages."""
 
 import json
 import re
@@ -14,7 +14,7 @@ DLQ_SUFFIX = ".dlq"
 _ORDER = re.compile(r"order-([1-9]\d{0,17})", re.ASCII)
 _TRACE = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _PLACE = re.compile(r"([\w.-]{1,249}):(\d{1,6}):(\d{1,18})", re.ASCII)
-# More places than these are not in a link that the console has made.
+# The most positions in a link that the console makes.
 MAX_PLACES = 64
 
 Place = tuple[str, int]
@@ -87,7 +87,7 @@ class Event:
             text = json.dumps(json.loads(self.value), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             return None
-        # JSON can name half of a character, which no page can hold.
+        # JSON can name a single surrogate, which no page can hold.
         return text.encode("utf-8", "backslashreplace").decode()
 
     @property

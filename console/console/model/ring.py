@@ -14,9 +14,9 @@ KEPT_S = 900.0
 LOOKS = int(KEPT_S / EVERY_S) + 1
 # With 8 bytes a value and 181 looks this bounds the values of a ring to 3 MiB.
 MAX_SERIES = 2_000
-# A line that is longer is nothing of ours.
+# The services write no longer line.
 MAX_SERIES_BYTES = 1_000
-# So many questions about labels are remembered; the pages have two hundred.
+# Bounds the cache of label queries; the pages use two hundred.
 MAX_QUESTIONS = 1_000
 
 Labels = Mapping[str, str]
@@ -45,8 +45,8 @@ def _fits(value: str, wanted: str) -> bool:
 class Look:
     """What was shown at one moment (seconds since 1970), by the numbers of the series.
 
-    `values` is None when nobody answered. `grown` has how much the counters have grown in the `seconds` since the last
-    look that answered, those that have not left out; None for a gap and for the first look that answered.
+    `values` is None when the process did not answer. `grown` has the counters that have grown, and by how much, in the
+    `seconds` since the last look that was answered; None for a gap and for the first look that was answered.
     """
 
     at: float
@@ -131,7 +131,7 @@ class Ring:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody has answered in all the time."""
+        """Whether the process has not answered once."""
         return all(look.values is None for look in self.looks)
 
 

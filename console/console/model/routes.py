@@ -36,7 +36,7 @@ class Route:
 
 
 def routes(readings: Readings) -> Sequence[Route]:
-    """List the routes that somebody has asked for, the busiest first; probes at the end."""
+    """List the routes that were called, the busiest first; probes at the end."""
     found: dict[tuple[str, str], Route] = {}
     for ring in readings.rings:
         for series, grown in _grown(ring, f"{fam.REQUESTS}_count"):

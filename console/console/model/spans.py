@@ -13,11 +13,11 @@ Json = Mapping[str, Any]
 ERROR = (2, "STATUS_CODE_ERROR")
 KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 ORDER_ID = "app.order.id"
-# Wider than this no bar is drawn, and further right none begins.
+# The width of the widest bar; no bar begins further right.
 WIDTH = 1_000.0
-# A bar that is shorter could not be seen.
+# A shorter bar could not be seen.
 NARROWEST = 3.0
-# A page with more rows is of no use.
+# The most rows of a page.
 MAX_ROWS = 2_000
 MAX_DEPTH = 30
 

@@ -51,5 +51,5 @@ def read(answer: Any) -> Standing:
 
 
 def worst(standings: Sequence[Standing]) -> Standing:
-    """Return the worst of the processes of a service: one of them needs somebody."""
+    """Return the worst state among the processes of a service."""
     return max(standings, key=lambda each: STATES.index(each.state), default=Standing())

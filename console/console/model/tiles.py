@@ -1,4 +1,4 @@
-"""The counts of the first page: what somebody should look at. Pure."""
+"""The counts of the first page that need attention. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from console.model.readings import Readings
 from console.model.topology import OUTBOX_STUCK_S, WORKERS
 from console.model.written import seconds, whole
 
-# So many kinds of a count are named.
+# Notes of one count.
 MAX_NOTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One count that somebody should look at: `kind` and `text` are those of its badge."""
+    """One count that needs attention: `kind` and `text` are those of its badge."""
 
     name: str
     title: str
@@ -62,7 +62,7 @@ def anomalies_tile(payments: Readings, refunds: int | None) -> Tile:
 
 
 def audit_tile(runs: Sequence[AuditRun] | None, now: datetime) -> Tile:
-    """Tell of the last run of the auditor; None when nobody can say."""
+    """Show the last run of the auditor; `runs` is None when they could not be read."""
     title = "Violations at the last audit"
     if runs is None:
         return Tile("audit", title, "-", "off", "unknown", "/audits")
@@ -76,7 +76,7 @@ def audit_tile(runs: Sequence[AuditRun] | None, now: datetime) -> Tile:
 
 
 def letters_tile(topics: Sequence[str] | None) -> Tile:
-    """Count the open dead letters by the topics that they came from; None when nobody can say."""
+    """Count the open dead letters by their source topics; `topics` is None when they could not be read."""
     title = "Open dead letters"
     if topics is None:
         return Tile("letters", title, "-", "off", "unknown", "/dead-letters")

@@ -1,4 +1,4 @@
-"""Figures as people read them; `-` for what is not known."""
+"""Writes figures for people; `-` for what is not known."""
 
 from math import isfinite
 

@@ -12,13 +12,13 @@ from console.model.items import Item
 from console.model.journal import LetterKey
 from console.model.saga import CONSUMERS
 
-# Of the letters of one question, so many are looked up.
+# The most letters of one question that are looked up.
 MAX_LOOKED_UP = 200
 
 
 @dataclass(slots=True)
 class Applied:
-    """When who has applied the event of a letter, and the services that did not say, each with the reason."""
+    """When each service applied the event of a letter, and the services that did not answer, with the reason."""
 
     times: dict[LetterKey, list[tuple[str, datetime]]] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Asked:
-    """The sources that did not answer; each is asked on, and named once."""
+    """The sources that did not answer, each named once; the others are still asked."""
 
     def __init__(self) -> None:
         self.unread: dict[str, str] = {}

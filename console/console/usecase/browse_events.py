@@ -9,7 +9,7 @@ from console.model.records import Positions, Reading, moment_of, positions_of
 
 # The clocks of database and broker differ by less.
 SLACK = timedelta(seconds=5)
-# Topics keep an event for so long.
+# The time for which topics keep an event.
 KEPT = timedelta(days=7)
 MAX_TEXT = 5_000
 

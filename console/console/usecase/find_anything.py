@@ -24,7 +24,7 @@ MAX_TEXT = 320
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The addresses where something of that name is, each with what it is; and what was tried in vain.
+    """The pages about what the text names, each with its title; and what was looked up without a result.
 
     `request` is the text where it may be the id of a request: log lines are looked for on a page of their own.
     """

@@ -80,7 +80,7 @@ def _busy(item: Item) -> str | None:
 
 
 async def _handle(box: LetterBox, item: Item, order: Order) -> str | None:
-    """Do it, unless somebody else has since the letter was listed; then return the reason."""
+    """Handle the letter. Return why not, if another operator has handled it since it was listed."""
     found = await box.pick(item.letter.topic, item.letter.place)
     letter = found.letter
     if found.key != item.key:

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 MAX_ACTIVE = 4
 MAX_KEPT = 50
-# A stop waits so long for the letter that is being handled.
+# The longest time that a stop waits for the letter that is being handled.
 STOP_S = 10.0
 
 

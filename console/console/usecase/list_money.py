@@ -10,7 +10,7 @@ from console.usecase.asked import Asked
 
 PAGE = 20
 MAX_ITEMS = 100
-# Refunds of these statuses wait for somebody.
+# Refunds of these statuses are not finished.
 OPEN_REFUNDS = ("DUE", "REQUESTED", "FAILED", "MANUAL")
 REFUND_STATUSES = (*OPEN_REFUNDS, "SUCCEEDED", "SETTLED")
 

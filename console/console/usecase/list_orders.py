@@ -9,7 +9,7 @@ from console.client.admin_api import AdminApi
 from console.usecase.asked import Asked
 
 PAGE = 50
-# Of a file: so many pages of 100 orders are read, whatever the filters leave of them.
+# The pages of 100 orders that are read for a file, whatever the filters leave of them.
 FILE_PAGES = 20
 STATUSES = ("created", "processing", "completed", "cancelled", "failed")
 _MAX_ID = 2**63 - 1

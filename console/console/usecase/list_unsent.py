@@ -9,7 +9,7 @@ from console.client.admin_api import AdminApi, NoAnswer
 from console.model.saga import PUBLISHERS
 from console.model.unsent import UnsentEvent
 
-# Of one service and state, so many are listed.
+# The most events of one service and state that are listed.
 MAX_LISTED = 100
 PARKED, PENDING = "parked", "pending"
 

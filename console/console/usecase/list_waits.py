@@ -21,16 +21,16 @@ ORDER_PAGES = 3
 PAYMENT_PAGES = 2
 OUTBOX_PAGES = 2
 MAX_ITEMS = 100
-# Open orders that no other source names are looked up at paymentfc, so many of them.
+# The most open orders that are looked up at paymentfc, because no other source names them.
 MAX_LOOKED_UP = 20
-# A younger one is on its way.
+# A younger order is still being processed.
 _SETTLED_AFTER = timedelta(seconds=2)
 _STEPS = ("invoice", "customer", "expiry")
 _NO_PAGES: tuple[list[Any], bool] = ([], False)
 
 
 class Listed(Protocol):
-    """A dead letter that nobody has handled, as it is listed."""
+    """A dead letter that is not handled, as it is listed."""
 
     @property
     def letter(self) -> "IdentifiedLetter":
@@ -68,7 +68,7 @@ class Letters(Protocol):
     """Where the dead letters are read."""
 
     async def look(self) -> Contents:
-        """Read the letters that nobody has handled. Raises NoAnswer."""
+        """Read the letters that are not handled. Raises NoAnswer."""
 
 
 @dataclass(slots=True)
@@ -186,7 +186,7 @@ async def _add_unapplied(gathering: _Gathering, known: Unfinished, backlog: Even
 
 
 async def _add_letters(gathering: _Gathering, known: Unfinished, letters: Letters) -> None:
-    """Add the letters that nobody has handled and whose event was not applied since."""
+    """Add the letters that are not handled and whose event was not applied since."""
     contents = await gathering.asked.of("kafka", _look(letters), None)
     found = [item.letter for item in contents.items] if contents else []
     if contents and contents.unread:

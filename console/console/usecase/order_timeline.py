@@ -1,4 +1,4 @@
-"""Asks all sources about one order at the same time. One that is away leaves a note, and the rest is shown."""
+"""Asks all sources about one order at the same time. One that does not answer is named, and the rest is shown."""
 
 import asyncio
 from collections import defaultdict
@@ -14,7 +14,7 @@ from console.model.facts import Facts, Record
 from console.model.saga import CONSUMERS, PUBLISHERS
 from console.usecase.asked import Asked
 
-# Where nobody says when the order was placed, its records are looked for since then.
+# If no source knows when the order was placed, its records of this time are looked for.
 KEPT = timedelta(days=7)
 
 
@@ -28,7 +28,7 @@ class EventLog(Protocol):
 async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: LetterBox | None = None) -> Facts:
     """Gather what the services and Kafka know of an order. Raises Refused when a service refuses the token.
 
-    Without `letters` nobody is known to have handled a dead letter.
+    Without `letters` all dead letters count as not handled.
     """
     asked = Asked()
     dossier = asyncio.ensure_future(asked.of("paymentfc", api.dossier(order_id), None))

@@ -22,7 +22,7 @@ from console.usecase.list_waits import EventBacklog, Letters, list_waits
 T = TypeVar("T")
 
 RECENT = 10
-# There is one run in a day.
+# The age at which the list of runs is read again: there is one run a day.
 AUDITS_S = 10.0
 # Between two questions about what is not finished; the page of the waits asks each time.
 WAITS_S = 5.0

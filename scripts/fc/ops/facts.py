@@ -109,7 +109,7 @@ async def _read_events(snapshot: Snapshot, known: Unfinished, discarded: Collect
                 unsent.append((service, row))
                 continue
             for consumer in CONSUMERS.get(row["topic"], ()):
-                # Nobody waits for what a person has discarded.
+                # An event whose letter was discarded is not waited for.
                 if (row["topic"], str(row["event_id"]), consumer) not in discarded:
                     published[consumer].append(row)
     for consumer, rows in published.items():
