@@ -15,7 +15,7 @@ from fc.stack.layout import Layout
 from fc.stack.local import Stack
 from fc.stack.lock import locked
 
-app = typer.Typer(help="Show the clock of the local stack in development, or move it forward: it is never set back.")
+app = typer.Typer(help="Show the clock of the local stack, or move it forward; it is never set back. Development only.")
 
 
 def _stack() -> Stack:
@@ -48,7 +48,7 @@ def show(context: typer.Context) -> None:
 
 @app.command()
 def advance(by: Annotated[str, typer.Argument(metavar="TIME", help="1s to 90d, for example 30m, 24h or 7d.")]) -> None:
-    """Let so much time pass at once: invoices expire, what waits is tried again, and what is old is deleted."""
+    """Move the clock forward by TIME: invoices expire, retries become due, and old rows are deleted."""
     by_s, stack = seconds(by), _stack()
     with locked(stack.home):
         _refuse(stack)

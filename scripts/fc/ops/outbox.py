@@ -86,7 +86,7 @@ def retry(
     row_id: Annotated[int | None, typer.Option("--id", min=1, help="One row.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All rows that are parked or backing off.")] = False,
     origin: From = Origin.DATABASES,
-    reason: Annotated[str, typer.Option("--reason", help="The reason, for the record of the service.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Recorded by the service, with --from services.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Without --yes the rows are only listed.")] = False,
 ) -> None:
     """Make parked and backing-off events due now, so that the relay publishes them at once."""
