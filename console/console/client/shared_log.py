@@ -15,7 +15,7 @@ class Log(Protocol):
 
 
 class SharedLog:
-    """A caller that asks while an order is read gets that answer. Readings take turns: a queue of them would be slow."""
+    """Who asks while an order is read gets that answer. Readings take turns: a queue of them would be slow."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

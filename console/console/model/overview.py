@@ -17,7 +17,7 @@ CHECKOUT = "/v1/orders/checkout"
 
 @dataclass(frozen=True, slots=True)
 class ServiceCard:
-    """One service: how it is, what it does in a second, and how late it answers."""
+    """One service: its state, its requests and errors a second, and the p95 of their duration."""
 
     name: str
     standing: Standing
@@ -76,7 +76,7 @@ def sparks(readings: Mapping[str, Readings], now: float) -> list[Chart]:
         _spark("orders", "Orders placed", placed, per_second, now),
         _spark("checkout", "Checkout, p95", checkout, seconds, now),
         _spark("delay", "Events until applied, p95", delay, seconds, now),
-        _spark("errors", "Errors of requests", errors, per_second, now),
+        _spark("errors", "Requests answered 5xx", errors, per_second, now),
     ]
 
 

@@ -14,7 +14,7 @@ Write = Callable[[float | None], str]
 
 
 def service_charts(readings: Readings, now: float) -> list[Chart]:
-    """Draw one service: requests, how late they are answered, its loop and its processor time."""
+    """Draw one service: requests, their duration, the lag of its event loop, and its CPU time."""
     percentiles = [("p50", 0.5), ("p95", 0.95)]
     requests = [
         Line("all", _requests(readings)),
@@ -26,9 +26,9 @@ def service_charts(readings: Readings, now: float) -> list[Chart]:
     loop = [Line("p95", readings.quantile_points(0.95, fam.LOOP))]
     return [
         Chart("requests", "Requests", requests, per_second, now),
-        Chart("late", "Time of a request", late, seconds, now),
-        Chart("loop", "Event loop behind its timers", loop, seconds, now),
-        Chart("cpu", "Processor time", [Line("of a core", readings.rate_points(fam.CPU))], share, now),
+        Chart("late", "Request duration", late, seconds, now),
+        Chart("loop", "Event loop lag", loop, seconds, now),
+        Chart("cpu", "CPU time", [Line("of a core", readings.rate_points(fam.CPU))], share, now),
     ]
 
 
@@ -44,20 +44,20 @@ def all_charts(readings: Mapping[str, Readings], now: float) -> list[Chart]:
         Chart("orders", "Orders by status", _by(orders, fam.ORDERS, "to"), per_second, now),
         Chart(
             "checkout",
-            "Time of a checkout",
+            "Checkout duration",
             [Line(name, orders.quantile_points(part, fam.REQUESTS, http_route=CHECKOUT)) for name, part in checkout],
             seconds,
             now,
         ),
         Chart("requests", "Requests", each(SERVICES, _requests), per_second, now),
-        Chart("late", "Time of a request, p95", each(SERVICES, _late), seconds, now),
+        Chart("late", "Request duration, p95", each(SERVICES, _late), seconds, now),
         Chart("errors", "Requests answered 5xx", each(SERVICES, _errors), per_second, now),
         Chart("delay", "Events: from commit until applied, p95", each(WORKERS, _delay), seconds, now),
         Chart("outbox", "Events in outboxes", each(WORKERS, _pending), whole, now),
-        Chart("lag", "Messages behind", each(WORKERS, _lag), whole, now),
+        Chart("lag", "Consumer lag", each(WORKERS, _lag), whole, now),
         Chart("xendit", "Calls of Xendit", _xendit(payments), per_second, now),
-        Chart("loop", "Event loop behind its timers, p95", each(SERVICES, _loop), seconds, now),
-        Chart("cpu", "Processor time, of a core", each(SERVICES, _cpu), share, now),
+        Chart("loop", "Event loop lag, p95", each(SERVICES, _loop), seconds, now),
+        Chart("cpu", "CPU time, of a core", each(SERVICES, _cpu), share, now),
         Chart("memory", "Memory", each(SERVICES, _memory), mebibytes, now, unit=2**20),
     ]
 
