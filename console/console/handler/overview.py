@@ -20,6 +20,6 @@ async def overview_page(visit: Visitor) -> Response:
     state.watch.viewed()
     with asking(visit):
         shown = await overview(state.watch, visit.api, state.audits, state.waits)
-    # Filled once for all who look: nothing of it is of one person.
+    # Filled once for all viewers: it has nothing of one person.
     body = Markup(rendering.text("parts/overview_body.html", shown=shown, layout=layout))  # noqa: S704
     return visit.page("overview.html", part="parts/body.html", says=shown.sentence, body=body)
