@@ -213,7 +213,7 @@ async def test_groups_are_shown_with_their_lag_and_whether_anybody_works(browser
     groups.members = ()
     text = (await browser.get("/events/groups")).text
     assert 'class="badge bad"' in text
-    assert "nobody works on its messages" in text
+    assert "its messages are not being applied" in text
 
 
 async def test_without_a_session_nothing_of_kafka_is_shown(browser: Browser) -> None:

@@ -186,7 +186,7 @@ async def test_too_many_letters_are_handled_a_part_at_a_time(browser: Browser, l
     assert group is not None
     dry = await planned(browser, "discard", group=group[1])
     assert "1,000 letters would be discarded" in dry.text
-    assert "5 more wait" in dry.text
+    assert "5 more are left" in dry.text
     assert (await confirmed(browser, dry)).status_code == 303
 
 
