@@ -55,8 +55,9 @@ class Settings(ProcessSettings):
         }
 
     def plaintext(self) -> Iterator[tuple[str, str]]:
-        """Yield also the services without TLS: they are sent passwords and tokens."""
+        """Yield also the services without TLS, which are sent passwords and tokens, and the stores of spans and lines."""
         yield from super().plaintext()
-        for name in ("user_host", "product_host", "order_host", "payment_host"):
-            if not getattr(self, name).startswith("https://"):
+        for name in ("user_host", "product_host", "order_host", "payment_host", "traces_url", "logs_url"):
+            url = getattr(self, name)
+            if url is not None and not url.startswith("https://"):
                 yield name, "must begin with https://"

@@ -60,6 +60,8 @@ REFUSED = [
         (f"{name}_HOST", "http://x.example.com", f"must begin with https:// {UNLESS}")
         for name in ("USER", "ORDER", "PAYMENT")
     ),
+    ("TRACES_URL", "http://traces.example.com", f"must begin with https:// {UNLESS}"),
+    ("LOGS_URL", "http://logs.example.com", f"must begin with https:// {UNLESS}"),
     ("MONGO_URI", "mongodb://localhost:27017", DEFAULT),
     ("MONGO_URI", " mongodb://localhost:27017 ", DEFAULT),
     ("MONGO_URI", "mongodb://audit.example.com", f"must have tls=true and check certificates {UNLESS}"),
@@ -112,8 +114,8 @@ ACCEPTED = [
 ]
 # Endings of names that hold an address or decide on TLS: each such setting has a row above.
 JUDGED = ("_ADDR", "_URI", "_URL", "_TLS", "_SSLMODE", "_PROTOCOL", "_CERT", "_KEY", "_CA", "_CAFILE", "_SSLROOTCERT")
-# A host and port: TLS on the way to it is another setting.
-NOT_JUDGED = {"USER_SERVICE_ADDR"}
+# A host and port: TLS on the way to it is another setting. The lab, which uses the simulator, is not in production.
+NOT_JUDGED = {"USER_SERVICE_ADDR", "SIMULATOR_URL"}
 
 
 @pytest.fixture(scope="module")
