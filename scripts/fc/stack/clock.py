@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 
@@ -65,6 +66,8 @@ class StackClock:
 
     def __init__(self, layout: Layout, postgres: Postgres) -> None:
         self.path = layout.home / "data" / "clock"
+        # What an advance wants to reach. It is ahead of the file while databases may be ahead of it, too.
+        self._wanted = self.path.with_name("clock.wanted")
         self._postgres = postgres
 
     def make(self) -> None:
@@ -75,36 +78,44 @@ class StackClock:
 
     @property
     def ahead_s(self) -> int:
-        try:
-            return int(AHEAD.unpack(self.path.read_bytes())[0])
-        except FileNotFoundError:
-            return 0
+        return _read(self.path)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.ahead_s)
 
     async def install(self) -> None:
-        """Give the databases their clock. Sessions that are open already keep the machine's."""
+        """Give the databases their clock, and finish an advance that failed on the way.
+
+        Sessions that are open already keep the machine's clock.
+        """
+        ahead_s = max(self.ahead_s, _read(self._wanted))
         for name in DATABASES:
             async with self._connected(name) as connection:
                 await connection.execute(_SCHEMA)
-                await connection.execute(_functions(self.ahead_s))
+                await connection.execute(_functions(ahead_s))
                 await connection.execute(f"ALTER DATABASE {name} SET search_path = {PATH}")
                 await connection.execute(_DEFAULTS)
+        self._write(ahead_s)
 
     async def advance(self, by_s: int) -> None:
         """Move the clock forward. The databases come first: who is woken by the file finds in them what is due.
 
-        When it fails on the way it may be called again. Raises StackError.
+        When it fails on the way it may be called again, and then moves at least as far: no database goes back. Raises
+        StackError.
         """
         if not self.path.exists():
             raise StackError("the stack was started by a version without a clock: `fc down` and `fc up` give it one")
         ahead_s = self.ahead_s + by_s
         if ahead_s > MOST_AHEAD_S:
             raise StackError(f"the clock may be {MOST_AHEAD_S // DAY_S} days ahead at most: `fc down --wipe` resets it")
+        ahead_s = max(ahead_s, _read(self._wanted))
+        self._wanted.write_bytes(AHEAD.pack(ahead_s))
         for name in DATABASES:
             async with self._connected(name) as connection:
                 await connection.execute(_functions(ahead_s))
+        self._write(ahead_s)
+
+    def _write(self, ahead_s: int) -> None:
         # In place: the programs have mapped this file.
         with self.path.open("r+b") as file:
             os.pwrite(file.fileno(), AHEAD.pack(ahead_s), 0)
@@ -119,6 +130,13 @@ class StackClock:
                 await connection.close()
         except (asyncpg.PostgresError, TimeoutError) as error:
             raise StackError(f"the clock of the database of {database} can't be set: {error or 'no answer'}") from None
+
+
+def _read(path: Path) -> int:
+    try:
+        return int(AHEAD.unpack(path.read_bytes())[0])
+    except FileNotFoundError:
+        return 0
 
 
 def _functions(ahead_s: int) -> str:

@@ -119,8 +119,16 @@ class Startup:
         await self._wait(server.name, server.ready)
         if server is self._programs.postgres:
             await self._programs.postgres.make_databases()
-            await self._programs.clock.install()
+            await self._set_clock()
             await self._migrate()
+
+    async def _set_clock(self) -> None:
+        """Give the databases the clock of development. Production has none, and none of its data is from later."""
+        clock = self._programs.clock
+        if not self._programs.in_production:
+            await clock.install()
+        elif clock.ahead_s:
+            raise StackError("the clock of this stack's data is ahead, and production has none: `fc down --wipe` first")
 
     async def _migrate(self) -> None:
         began = time.monotonic()
