@@ -10,7 +10,8 @@ from console.client.audit_log import AuditLog
 from console.client.backlog import Backlog
 from console.client.event_log import EventLog
 from console.client.kafka import KafkaReader
-from console.client.letter_box import Bounds, LetterBox
+from console.client.letter_box import LetterBox
+from console.client.letter_store import Bounds
 from console.client.log import Log
 from console.client.metrics import Watch
 from console.client.shared_log import SharedLog

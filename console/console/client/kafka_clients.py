@@ -7,14 +7,22 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import BrokerResponseError, KafkaError
 
+from chassis.errors import Invalid
 from chassis.kafka.batches import make_consumer
+from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.topics import MAX_REQUEST_BYTES
 from console.client.admin_api import NoAnswer
 
 REQUEST_MS = 10_000
+# One send, with the connection that it may need first.
+SEND_S = 12.0
+STOP_S = 2.0
+# The broker answers the requests of a connection in turn: a fetch that waits for records holds up the questions.
+FETCH_WAIT_MS = 20
 
+Header = tuple[str, bytes]
 Readers = tuple[AIOKafkaConsumer, AIOKafkaAdminClient]
 
 
@@ -45,7 +53,7 @@ class KafkaClients:
         await self.disconnect()
         writer, self._writing = self._writing, None
         if writer is not None:
-            await _close(writer.stop)
+            await _stop(writer)
 
     async def _readers(self) -> Readers:
         # Who can't wait any longer leaves the connection to be made for the next one.
@@ -62,6 +70,14 @@ class KafkaClients:
     @property
     def is_connected(self) -> bool:
         return self._connecting is not None and self._connecting.done()
+
+    def rest(self) -> None:
+        """Fetch nothing until the next reading: a consumer never stops asking for more of its partitions."""
+        task = self._connecting
+        if task is not None and task.done() and not task.cancelled() and task.exception() is None:
+            consumer, _ = task.result()
+            # As in client/kafka.py: to unsubscribe could end the consumer's fetching.
+            consumer.assign([])
 
     async def _connect(self) -> Readers:
         consumer = _consumer(self._connection)
@@ -83,10 +99,28 @@ class KafkaClients:
                     with self._failures():
                         await producer.start()
                 except BaseException:
-                    await _close(producer.stop)
+                    await _stop(producer)
                     raise
                 self._writing = producer
             return self._writing
+
+    async def _written(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> int:
+        """Return the offset. Raises KafkaError, or Invalid for a record that the producer or the broker refuses."""
+        writer = await self._writer()
+        try:
+            return int((await writer.send_and_wait(topic, value, key, headers=headers)).offset)
+        except KafkaError as error:
+            if is_broker_trouble(error):
+                raise
+            if isinstance(error, BrokerResponseError):
+                raise Invalid(f"Kafka refuses it: {error}") from error
+            # aiokafka's sender has ended for good: the next send needs another producer.
+            if self._writing is writer:
+                self._writing = None
+                await _stop(writer)
+            raise
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -102,6 +136,12 @@ async def _close(*closes: Any) -> None:
             await close()
 
 
+async def _stop(producer: AIOKafkaProducer) -> None:
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(STOP_S):
+            await producer.stop()
+
+
 def _consumer(connection: Mapping[str, Any]) -> AIOKafkaConsumer:
     return make_consumer(
         **connection,
@@ -109,7 +149,7 @@ def _consumer(connection: Mapping[str, Any]) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         request_timeout_ms=REQUEST_MS,
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=MAX_REQUEST_BYTES,
     )
 

@@ -1,6 +1,6 @@
 """The dead letters that were read, by partition and offset: a bounded number of the newest, without their values."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from aiokafka import TopicPartition
@@ -25,6 +25,10 @@ class LetterShelf:
     def unread(self) -> int:
         """How many letters there are that it does not have."""
         return self._left_out + sum(max(end - self._read_to[partition], 0) for partition, end in self._ends.items())
+
+    def is_behind(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Whether some of the partitions have letters that are still to be read."""
+        return any(self._read_to[partition] < self._ends[partition] for partition in partitions)
 
     def starts(self, begins: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
         """Return where to read on in each partition, and forget what is deleted."""

@@ -1,5 +1,6 @@
 """Kafka for operators: topics read without a group, single records, acknowledged sends."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from console.client.admin_api import NoAnswer
-from console.client.kafka_clients import KafkaClients
+from console.client.kafka_clients import SEND_S, KafkaClients
 
 POLL_MS = 1_000
 BATCH = 1_000
@@ -38,16 +39,16 @@ class Log(KafkaClients):
             return {}, {}
         consumer, _ = await self._readers()
         with self._failures():
+            if any(consumer.partitions_for_topic(each.topic) is None for each in partitions):
+                # It learns the leaders of all topics at once; the questions would do it topic by topic, 0.1 s each.
+                consumer.assign(partitions)
+                consumer.pause(*partitions)
             return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-
-    async def ends(self, topic: str) -> Offsets:
-        """Return where the partitions of a topic end now; none for a topic that does not exist."""
-        return (await self.bounds(await self.partitions(topic)))[1]
 
     async def records(self, starts: Offsets, ends: Offsets, deadline: float | None = None) -> AsyncIterator[Batch]:
         """Yield the records of partitions from `starts` to `ends`, each time with the offset that is read next.
 
-        It stops at the deadline, in time.monotonic(), also when not everything is read.
+        It stops at the deadline, in time.monotonic(), also when not everything is read; but some is read each time.
         """
         open_ = {partition for partition, start in starts.items() if start < ends[partition]}
         if not open_:
@@ -57,11 +58,13 @@ class Log(KafkaClients):
             consumer.assign(list(open_))
             for partition in open_:
                 consumer.seek(partition, starts[partition])
-            while open_ and (deadline is None or time.monotonic() < deadline):
+            while True:
                 for partition, records in (await self._next(consumer, open_, ends)).items():
                     read_to = await consumer.position(partition)
                     yield partition, [record for record in records if record.offset < ends[partition]], read_to
                 open_ = await _unread(consumer, open_, ends)
+                if not open_ or (deadline is not None and time.monotonic() >= deadline):
+                    return
 
     async def read(self, topic: str) -> list[Any]:
         """Return all records that are on a topic now, by partition and offset; none for a topic that does not exist."""
@@ -69,14 +72,8 @@ class Log(KafkaClients):
         result = [record async for _, records, _ in self.records(begins, ends) for record in records]
         return sorted(result, key=lambda record: (record.partition, record.offset))
 
-    async def record(self, topic: str, partition: int, offset: int) -> Any | None:
-        """Return one record; None when the topic does not hold it."""
-        place = TopicPartition(topic, partition)
-        if place not in await self.partitions(topic):
-            return None
-        begins, ends = await self.bounds([place])
-        if not begins[place] <= offset < ends[place]:
-            return None
+    async def record(self, place: TopicPartition, offset: int) -> Any | None:
+        """Return one record of a partition that has its offset; None when what is there is no record."""
         batches = [records async for _, records, _ in self.records({place: offset}, {place: offset + 1})]
         return next((record for records in batches for record in records if record.offset == offset), None)
 
@@ -94,10 +91,13 @@ class Log(KafkaClients):
                     raise for_code(code)(f"topic {topic}")
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:
-        """Send one record, wait until all replicas have it, and return its offset."""
-        writer = await self._writer()
+        """Send one record, wait at most SEND_S until all replicas have it, and return its offset.
+
+        Raises Invalid when Kafka does not take this record.
+        """
         with self._failures():
-            return int((await writer.send_and_wait(topic, value, key, headers=list(headers))).offset)
+            async with asyncio.timeout(SEND_S):
+                return await self._written(topic, value, key, list(headers))
 
     async def _described(self, topics: Iterable[str]) -> dict[str, Any]:
         """Return what the broker says of each topic that exists."""

@@ -10,6 +10,7 @@ from chassis.http.routing import Router
 from chassis.kafka.topic_settings import dlq
 from console.client.admin_api import NoAnswer
 from console.client.letter_box import Contents
+from console.client.letter_store import PAGE_S
 from console.handler import live
 from console.handler.asking import asking
 from console.handler.letter_choice import MAX_CHOSEN
@@ -86,7 +87,7 @@ async def group(visit: Visitor, name: GroupName, skip: Skipped = 0, handled: Fla
 async def letter(visit: Visitor, topic: Topic, place: Place) -> Response:
     """Show one letter: key, headers, value, whether it was applied since, and what its order is now."""
     try:
-        item = await visit.state.letters.pick(source_topic(topic), place)
+        item = await visit.state.letters.pick(source_topic(topic), place, PAGE_S)
     except NoAnswer as error:
         return visit.page("letter.html", item=None, place=f"{topic} {place}", notes=[f"Kafka did not answer: {error}"])
     except (Invalid, NotFound) as error:

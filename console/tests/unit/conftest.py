@@ -8,7 +8,8 @@ import pytest
 from chassis.auth.tokens import TokenVerifier
 from chassis.config.settings import load
 from console.app import SERVICE
-from console.client.letter_box import Bounds, LetterBox
+from console.client.letter_box import LetterBox
+from console.client.letter_store import Bounds
 from console.config import Settings
 from console.usecase.letter_runs import LetterRuns
 from testkit import free_port

@@ -1,6 +1,7 @@
 """Kafka in memory, at the port of the console's `Log`."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -30,11 +31,15 @@ class Kept:
 
 @dataclass
 class MemoryLog(Log):
-    """Topics of one partition each; `fails` says of which calls nothing comes back, `reads` counts records."""
+    """Topics of one partition each; `fails` says of which calls nothing comes back, `reads` counts records.
+
+    A read returns at most `batch` records at a time; with a deadline that is over it ends after the first ones.
+    """
 
     topics: dict[str, list[Kept]] = field(default_factory=lambda: defaultdict(list))
     fails: set[str] = field(default_factory=set)
     reads: int = 0
+    batch: int = 100_000
 
     def __post_init__(self) -> None:
         super().__init__("test", bootstrap_servers="nowhere:1")
@@ -56,10 +61,13 @@ class MemoryLog(Log):
         self._called("records")
         for partition, start in starts.items():
             await asyncio.sleep(0)
-            if start < ends[partition]:
-                records = self.topics[partition.topic][start : ends[partition]]
+            for first in range(start, ends[partition], self.batch):
+                read_to = min(first + self.batch, ends[partition])
+                records = self.topics[partition.topic][first:read_to]
                 self.reads += len(records)
-                yield partition, list(records), ends[partition]
+                yield partition, list(records), read_to
+                if deadline is not None and time.monotonic() >= deadline:
+                    return
 
     async def make(self, topic: str, like: str, configs: dict[str, str]) -> None:
         self.topics[topic]

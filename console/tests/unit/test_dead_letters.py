@@ -1,8 +1,13 @@
 """The pages of dead letters: who sees them, what they show, and that it is text whatever it is."""
 
+import asyncio
 from urllib.parse import quote
 
 import pytest
+from aiokafka import TopicPartition
+
+from console.client.letter_store import PAGE_S
+from console.handler import dead_letters
 
 from .browser import Browser
 from .kafka import MemoryLog
@@ -72,6 +77,21 @@ async def test_an_unreadable_letter_and_one_without_key_are_shown(browser: Brows
 async def test_a_letter_that_is_not_there_is_404(browser: Browser, log: MemoryLog, path: str) -> None:
     log.letter(42)
     assert (await browser.get(f"/dead-letters/letters/{path}")).status_code == 404
+
+
+async def test_the_page_of_a_letter_waits_for_kafka_as_long_as_other_pages(
+    browser: Browser, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = log.letter(42)
+
+    async def never(*_topics: str) -> list[TopicPartition]:
+        await asyncio.Event().wait()
+        return []
+
+    assert PAGE_S == 2.0
+    monkeypatch.setattr(dead_letters, "PAGE_S", 0.01)
+    monkeypatch.setattr(log, "partitions", never)
+    assert "no answer in 0.01 s" in (await browser.get(f"/dead-letters/letters/{name}")).text
 
 
 async def test_without_kafka_each_page_says_so(browser: Browser, log: MemoryLog) -> None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from console.client.admin_api import NoAnswer
-from console.client.letter_box import Bounds, LetterBox
+from console.client.letter_box import LetterBox
+from console.client.letter_store import Bounds
 from console.model.items import Item
 from console.model.journal import CLAIMED_FOR, TOPIC, Action, Entry, Journal
 from console.usecase.handle_letters import Order, carry_out, plan
