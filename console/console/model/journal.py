@@ -15,7 +15,7 @@ TOPIC = "operations.journal"
 # No deletion and no compaction: two entries for one letter both have to stay. One partition keeps them in the order of
 # writing.
 CONFIGS = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-# Longer than a replay and its entry take, even if Kafka uses all of its time-outs.
+# Longer than claim, replay and entry take, even if each uses all of its time: ACTION_S of the letter box says what.
 CLAIMED_FOR = timedelta(seconds=60)
 
 

@@ -2,13 +2,24 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from chassis import telemetry
+from chassis.errors import Invalid, NotFound
+from console.client.admin_api import NoAnswer
+from console.client.kafka_clients import SEND_S
+from console.client.letter_box import ACTION_S
 from console.model.items import Item
-from console.model.journal import Action, Entry
+from console.model.journal import CLAIMED_FOR, Action, Entry
 from console.model.letters import Letter
+
+# How old a claim may be when the message goes out: that takes SEND_S at most, and its entry ACTION_S and SEND_S.
+SENT_WITHIN = CLAIMED_FOR - timedelta(seconds=ACTION_S + 2 * SEND_S)
+
+
+class Unnoted(NoAnswer):
+    """A message was sent, and the journal does not say so."""
 
 
 class LetterBox(Protocol):
@@ -21,7 +32,7 @@ class LetterBox(Protocol):
         """Say in the journal that `by` is about to handle a letter; return why it must not, if so."""
 
     async def send(self, letter: Letter, headers: list[tuple[str, bytes]]) -> None:
-        """Send the message of a letter to its topic, and wait until Kafka has it."""
+        """Send the message of a letter to its topic, and wait until Kafka has it. Raises Invalid when it refuses it."""
 
     async def note(self, entry: Entry) -> int:
         """Write an entry to the journal, and wait until Kafka has it."""
@@ -56,9 +67,15 @@ async def carry_out(box: LetterBox, items: Iterable[Item], order: Order) -> Asyn
 
     A replay is sent before it is written to the journal. If the process dies in between, the next replay sends the same
     event again and the inbox absorbs it; in the other order the event would be lost.
+
+    A letter that is gone, or whose message Kafka refuses, is refused, and the next one is handled. Raises NoAnswer, and
+    Unnoted for a message that was sent and not written to the journal.
     """
     for item in items:
-        refusal = _refusal(item, order) or await _handle(box, item, order)
+        try:
+            refusal = _refusal(item, order) or await _handle(box, item, order)
+        except (Invalid, NotFound) as error:
+            refusal = str(error)
         yield Step(item.letter, order.action, refusal)
 
 
@@ -87,12 +104,29 @@ async def _handle(box: LetterBox, item: Item, order: Order) -> str | None:
         return "another letter is at its place now"
     if found.handled is not None and found.handled != item.handled:
         return str(found.handled)
-    if refusal := _busy(found) or await box.claim(item, order.by, order.why):
+    if busy := _busy(found):
+        return busy
+    claimed_at = datetime.now(UTC)
+    if refusal := await box.claim(item, order.by, order.why):
         return refusal
     now = datetime.now(UTC)
+    if now - claimed_at > SENT_WITHIN:
+        return "Kafka was too slow: the claim could have ended before the letter was handled; try again"
     if order.action is Action.REPLAYED:
         with telemetry.tracing.span(f"replay {letter.topic}"):
             telemetry.about_order(f"order-{letter.order_id}")
             await box.send(letter, letter.headers_again(order.by, order.why, now))
-    await box.note(Entry.about(letter, order.action, order.by, now, order.why))
+    await _note(box, Entry.about(letter, order.action, order.by, now, order.why))
     return None
+
+
+async def _note(box: LetterBox, entry: Entry) -> None:
+    try:
+        await box.note(entry)
+    except Exception as error:
+        if entry.action is not Action.REPLAYED:
+            raise
+        raise Unnoted(
+            f"the message of {entry.topic} {entry.place} was sent, but the journal does not say so ({error}): "
+            "the letter is still listed, and a further replay sends the same event"
+        ) from error

@@ -14,7 +14,7 @@ import structlog
 from chassis.errors import Conflict
 from console.client.admin_api import NoAnswer
 from console.model.items import Item
-from console.usecase.handle_letters import LetterBox, Order, Step, carry_out
+from console.usecase.handle_letters import LetterBox, Order, Step, Unnoted, carry_out
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +93,8 @@ class LetterRuns:
                 if self._stopping:
                     run.problem = "The console was stopped"
                     break
+        except Unnoted as error:
+            run.problem = str(error)
         except NoAnswer as error:
             run.problem = f"Kafka did not answer: {error}"
         except Exception:

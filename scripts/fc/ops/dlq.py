@@ -31,6 +31,8 @@ app = typer.Typer(help="Dead letters: messages that a consumer could not apply."
 T = TypeVar("T")
 # How long the last spans may take.
 SPANS_S = 2
+# How long a command reads a letter and the journal, of which it knows nothing yet.
+READ_S = 60.0
 COLUMNS = ("topic", "place", "failed at", "order", "reason", "handler", "tries", "replays", "error")
 HANDLED = ("state", "by", "at", "why")
 
@@ -123,7 +125,7 @@ def show_letter(
     as_json: Json = False,
 ) -> None:
     """Show the key, headers and value of a dead letter, and whether it is handled."""
-    item = run(lambda box: box.pick(source_topic(topic), place))
+    item = run(lambda box: box.pick(source_topic(topic), place, READ_S))
     letter = item.letter
     key, value = (None if part is None else part.decode("utf-8", "replace") for part in (letter.key, letter.value))
     headers = [(name, data.decode("utf-8", "replace")) for name, data in letter.headers]
@@ -177,14 +179,38 @@ def _carry_out(order: Order, topic: str | None, place: str | None, all_of: str |
     if (topic is None or place is None) == (all_of is None):
         raise StackError("name one letter as TOPIC PARTITION:OFFSET, or all of a topic with --all --topic TOPIC")
 
-    async def work(box: LetterBox) -> list[Step]:
+    steps: list[Step] = []
+
+    async def work(box: LetterBox) -> None:
         if all_of is not None:
             items = (await box.look([source_topic(all_of)])).items
         else:
-            items = [await box.pick(source_topic(topic or ""), place or "")]
-        return plan(items, order) if dry else [step async for step in carry_out(box, items, order)]
+            items = [await box.pick(source_topic(topic or ""), place or "", READ_S)]
+        await _take_steps(box, items, order, steps, dry=dry)
 
-    _report(run(work), f"would be {order.action}" if dry else str(order.action), dry=dry)
+    verb = f"would be {order.action}" if dry else str(order.action)
+    try:
+        run(work)
+    except BaseException:
+        if steps:
+            _report(steps, verb, dry=dry)
+        raise
+    _report(steps, verb, dry=dry)
+    if _is_refused(steps):
+        raise typer.Exit(1)
+
+
+async def _take_steps(box: LetterBox, items: list[Item], order: Order, steps: list[Step], *, dry: bool) -> None:
+    """Add each step to `steps` when it is done: an error leaves those before it there."""
+    if dry:
+        steps += plan(items, order)
+        return
+    async for step in carry_out(box, items, order):
+        steps.append(step)
+
+
+def _is_refused(steps: list[Step]) -> bool:
+    return bool(steps) and all(step.refusal is not None for step in steps)
 
 
 def _report(steps: list[Step], verb: str, *, dry: bool) -> None:
@@ -197,5 +223,3 @@ def _report(steps: list[Step], verb: str, *, dry: bool) -> None:
     counts = Counter(step.refusal is None for step in steps)
     refused = f", {counts[False]} refused (--force overrides)" if counts[False] else ""
     output.say(f"[bold]{counts[True]} {verb}[/]{refused}" + (". Nothing was changed: --yes does it." if dry else ""))
-    if counts[False] and not counts[True]:
-        raise typer.Exit(1)
