@@ -18,9 +18,10 @@ from .test_letter_box import listed
 
 
 class ConnectedLog(MemoryLog):
-    """A log whose connection is there, and whose ends are counted."""
+    """A log whose connection is there; its ends and rests are counted."""
 
     ended = 0
+    rested = 0
 
     @property
     def is_connected(self) -> bool:
@@ -28,6 +29,9 @@ class ConnectedLog(MemoryLog):
 
     async def disconnect(self) -> None:
         self.ended += 1
+
+    def rest(self) -> None:
+        self.rested += 1
 
 
 def entries(log: MemoryLog, count: int) -> None:
@@ -50,7 +54,7 @@ async def test_a_journal_that_is_longer_than_a_look_is_read_over_several_and_the
     log.fails = {"partitions"}
     with pytest.raises(NoAnswer):
         await box.look()
-    assert log.ended == 1
+    assert (log.ended, log.rested) == (1, 4)
 
 
 async def test_the_time_for_reading_begins_when_kafka_has_said_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
