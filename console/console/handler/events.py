@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Query, Response
 from chassis.http.routing import Router
 from console.client.admin_api import NoAnswer
 from console.handler import live
+from console.handler.asking import asking
 from console.handler.schemas import contract
 from console.handler.visit import Visitor
 from console.usecase.browse_events import Question, Unclear, browse_events
@@ -31,7 +32,8 @@ async def events(visit: Visitor, question: Annotated[Question, Depends(_question
     try:
         topics = await visit.state.topics.all()
         if question.is_asked:
-            reading = await browse_events(visit.state.topics, visit.api, question)
+            with asking(visit):
+                reading = await browse_events(visit.state.topics, visit.api, question)
     except Unclear as error:
         problem = str(error)
     except NoAnswer as error:

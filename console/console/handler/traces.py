@@ -9,6 +9,7 @@ from chassis.http.routing import Router, accepts
 from chassis.ids import PathId
 from console.client.admin_api import NoAnswer
 from console.client.span_ring import NotSpans, SpanRing
+from console.handler.asking import asking
 from console.handler.visit import Visitor
 from console.model.spans import waterfall
 from console.usecase.browse_events import Question, browse_events
@@ -49,7 +50,8 @@ async def trace_page(visit: Visitor, trace_id: TraceId) -> Response:
 async def order_trace(visit: Visitor, order_id: PathId) -> Response:
     """Go to the trace of an order, which the headers of its first event name."""
     try:
-        reading = await browse_events(visit.state.topics, visit.api, Question(order=str(order_id)))
+        with asking(visit):
+            reading = await browse_events(visit.state.topics, visit.api, Question(order=str(order_id)))
     except NoAnswer as error:
         return visit.message("No trace", f"Kafka, whose events name the trace, did not answer: {error}")
     found = next((event.trace_id for event in reading.events if event.trace_id), None)

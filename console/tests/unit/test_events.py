@@ -121,6 +121,17 @@ async def test_an_order_is_looked_for_since_it_was_placed_or_since_a_week_when_n
     assert timedelta(days=6) < datetime.now(UTC) - kafka.asked[-1][2] < timedelta(days=8)
 
 
+@pytest.mark.parametrize("path", ["/events?order=42", "/orders/42/trace"])
+async def test_who_may_not_ask_for_an_order_is_led_to_the_log_in_or_refused(
+    browser: Browser, kafka: Kafka, path: str
+) -> None:
+    browser.platform.statuses = {"orderfc": 401}
+    answer = await browser.get(path)
+    assert (answer.status_code, answer.headers.get("location", "")[:6]) == (303, "/login")
+    browser.platform.statuses = {"orderfc": 403}
+    assert (await browser.get(path)).status_code == 403
+
+
 async def test_what_was_not_looked_at_is_reached_by_a_button(browser: Browser, kafka: Kafka) -> None:
     assert "Look further" not in (await browser.get("/events?order=42")).text
     kafka.events, kafka.more = [], True
