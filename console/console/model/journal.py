@@ -70,7 +70,7 @@ class Entry:
             if at.tzinfo is None or not all(isinstance(text, str) for text in texts):
                 return None
             return cls(**fields | {"action": Action(fields["action"]), "at": at})
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
 
     @property

@@ -116,6 +116,11 @@ def test_the_first_claim_counts_until_it_is_over() -> None:
     assert found.claim(entry.key, at + timedelta(seconds=61)) is None
 
 
+@pytest.mark.parametrize("value", [None, b"x", b"[]", b"{}", b"[" * 200_000])
+def test_a_record_that_is_no_entry_is_passed_over(value: bytes | None) -> None:
+    assert Entry.read(value) is None
+
+
 async def test_a_letter_of_a_topic_that_was_made_anew_is_not_taken_for_the_one_that_was_listed() -> None:
     log = MemoryLog()
     log.letter(7)
