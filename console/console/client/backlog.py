@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from chassis.events import Message
+from chassis.events import Message, Unreadable
 from console.client.kafka import KafkaReader, learn
+from console.model.keys import time_of
 from console.model.saga import CONSUMERS, SERVICES
 
 # The most records of each partition; the oldest are read.
@@ -103,10 +104,14 @@ async def _records(consumer: AIOKafkaConsumer, first: Offsets, last: Offsets) ->
 
 
 def _pending(record: Any, consumer: str) -> Pending:
+    key = (record.key or b"").decode("utf-8", "replace")
+    return Pending(consumer, record.topic, key, _message(record).identity, time_of(record))
+
+
+def _message(record: Any) -> Message:
+    if isinstance(record.value, Unreadable):
+        return Message.unpackable(record.topic, record.partition, record.value)
     headers = [(name, value or b"") for name, value in record.headers]
-    message = Message.received(
+    return Message.received(
         record.topic, record.partition, record.offset, record.key, record.value, headers, record.timestamp
     )
-    key = (record.key or b"").decode("utf-8", "replace")
-    published = datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC)
-    return Pending(consumer, record.topic, key, message.identity, published)

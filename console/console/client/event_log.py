@@ -17,6 +17,7 @@ from chassis.kafka.topic_settings import DLQ_SUFFIX, dlq
 from console.client.backlog import Offsets, committed_offsets
 from console.client.kafka import KafkaReader, learn
 from console.model.facts import Record
+from console.model.keys import time_of
 from console.model.saga import PRODUCERS
 
 # The most records that are read in each partition, and the longest time for all of them.
@@ -90,9 +91,8 @@ def _record(record: Any, done: Mapping[str, Offsets]) -> Record:
         topic, record.partition, record.offset, record.key, record.value, headers, record.timestamp
     )
     committed = None
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         committed = datetime.fromisoformat(named.get("ce_time", "")).astimezone(UTC)
-    published = datetime.fromtimestamp(record.timestamp / 1000, UTC)
     is_letter, place = record.topic != topic, TopicPartition(record.topic, record.partition)
     return Record(
         topic,
@@ -101,7 +101,7 @@ def _record(record: Any, done: Mapping[str, Offsets]) -> Record:
         record.partition,
         record.offset,
         committed,
-        published,
+        time_of(record),
         named.get("x-reason", "unknown") if is_letter else None,
         named.get("x-error") if is_letter else None,
         named.get("x-handler") if is_letter else None,

@@ -56,8 +56,8 @@ class KafkaClients:
             await _stop(writer)
 
     async def _readers(self) -> Readers:
-        # Who can't wait any longer leaves the connection to be made for the next one.
-        if self._connecting is None:
+        # Who can't wait any longer leaves the connection to be made for the next one, but not its failure.
+        if self._connecting is None or _has_failed(self._connecting):
             self._connecting = asyncio.create_task(self._connect(), name="connect to Kafka")
         connecting = self._connecting
         try:
@@ -128,6 +128,10 @@ class KafkaClients:
             yield
         except (KafkaError, OSError, TimeoutError) as error:
             raise NoAnswer(str(error) or type(error).__name__) from error
+
+
+def _has_failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 async def _close(*closes: Any) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,6 +12,7 @@ from chassis.events import Unreadable
 from console.client.event_log import MAX_READ_S, MAX_RECORDS, POLL_MS, partitions_of
 from console.client.kafka import KafkaReader, learn
 from console.model.groups import Topic
+from console.model.keys import time_of
 from console.model.records import Event, Positions, Reading, first_of
 
 # The records of one page.
@@ -165,7 +166,7 @@ def _event(record: Any) -> Event:
         record.topic,
         record.partition,
         record.offset,
-        datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        time_of(record),
         record.key,
         tuple((name, value or b"") for name, value in record.headers or ()),
         None if unreadable is not None else record.value,
