@@ -31,8 +31,8 @@ SLACK = timedelta(seconds=5)
 class EventLog(KafkaReader):
     """The records about one order."""
 
-    async def of_order(self, order_id: int, since: datetime) -> list[Record]:
-        """Read the records about an order that was placed at `since`. Raises NoAnswer.
+    async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
+        """Return the records about an order since it was placed, and whether all were read. Raises NoAnswer.
 
         Each topic has them in one partition, that of the order's key. Those that were written before a topic got more
         partitions are not found.
@@ -41,7 +41,9 @@ class EventLog(KafkaReader):
             return await _read(consumer, admin, f"order-{order_id}".encode(), since - SLACK)
 
 
-async def _read(consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, key: bytes, since: datetime) -> list[Record]:
+async def _read(
+    consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, key: bytes, since: datetime
+) -> tuple[list[Record], bool]:
     places = await partitions_of(admin, key)
     learn(consumer, places)
     ends, done = await asyncio.gather(consumer.end_offsets(places), _done(admin))
@@ -57,7 +59,7 @@ async def _read(consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, key: byt
         for records in (await consumer.getmany(*left, timeout_ms=POLL_MS)).values():
             found += [_record(record, done) for record in records if record.key == key]
         left = {place for place in left if await consumer.position(place) < last[place]}
-    return found
+    return found, not left and all(last[place] == ends[place] for place in starts)
 
 
 async def partitions_of(admin: AIOKafkaAdminClient, key: bytes) -> list[TopicPartition]:

@@ -10,8 +10,8 @@ from console.model.facts import Record
 class Log(Protocol):
     """Reads the records about an order."""
 
-    async def of_order(self, order_id: int, since: datetime) -> list[Record]:
-        """Read the records about an order since it was placed. Raises NoAnswer."""
+    async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
+        """Return the records about an order since it was placed, and whether all were read. Raises NoAnswer."""
 
 
 class SharedLog:
@@ -19,10 +19,10 @@ class SharedLog:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._under_way: dict[int, asyncio.Task[list[Record]]] = {}
+        self._under_way: dict[int, asyncio.Task[tuple[list[Record], bool]]] = {}
 
-    async def of_order(self, order_id: int, since: datetime) -> list[Record]:
-        """Read the records about an order since it was placed. Raises NoAnswer."""
+    async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
+        """Return the records about an order since it was placed, and whether all were read. Raises NoAnswer."""
         reading = self._under_way.get(order_id)
         if reading is None:
             reading = self._under_way[order_id] = asyncio.create_task(self._log.of_order(order_id, since))
@@ -30,7 +30,7 @@ class SharedLog:
         # A caller that leaves must not end the reading for the others.
         return await asyncio.shield(reading)
 
-    def _ended(self, order_id: int, reading: asyncio.Task[list[Record]]) -> None:
+    def _ended(self, order_id: int, reading: asyncio.Task[tuple[list[Record], bool]]) -> None:
         del self._under_way[order_id]
         # If all callers have left, the failure is read here, so that asyncio does not log it.
         if not reading.cancelled():

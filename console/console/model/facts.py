@@ -8,6 +8,9 @@ from uuid import UUID
 
 Json = Mapping[str, Any]
 
+PARTLY_READ = "only part of its records since the order was placed were read"
+"""Why Kafka is among the unread sources, though what was found counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -59,5 +62,6 @@ class Facts:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of the order is known anywhere, though all answered."""
-        return not (self.order or self.dossier or self.stock or self.unsent or self.records or self.unread)
+        """Whether nothing of the order is known anywhere, though all answered, Kafka at least in part."""
+        away = any(why != PARTLY_READ for why in self.unread.values())
+        return not (self.order or self.dossier or self.stock or self.unsent or self.records or away)

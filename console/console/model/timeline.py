@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from console.model.events import OrderEvent, events_of
-from console.model.facts import Facts, Json
+from console.model.facts import PARTLY_READ, Facts, Json
 from console.model.order_waits import waits_of
 from console.model.payment_rows import of_payment
 from console.model.row import Row, moment
@@ -52,10 +52,14 @@ def timeline(facts: Facts) -> Timeline:
     shown = tuple(
         replace(row, after_ms=(row.at - begin).total_seconds() * 1000) if row.at and begin else row for row in ordered
     )
-    notes = tuple(
-        f"{name} did not answer ({reason}): its rows are missing" for name, reason in sorted(facts.unread.items())
-    )
+    notes = tuple(_note(name, reason) for name, reason in sorted(facts.unread.items()))
     return Timeline(facts.order_id, shown, notes, tuple(waits_of(facts)))
+
+
+def _note(name: str, reason: str) -> str:
+    if reason == PARTLY_READ:
+        return f"{name}: {reason}; others may be missing"
+    return f"{name} did not answer ({reason}): its rows are missing"
 
 
 def _rows(facts: Facts, events: Iterable[OrderEvent]) -> Iterable[Row]:

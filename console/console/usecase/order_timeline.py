@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.clock import now
 from console.client.admin_api import AdminApi
 from console.client.letter_box import LetterBox
-from console.model.facts import Facts, Record
+from console.model.facts import PARTLY_READ, Facts, Record
 from console.model.saga import CONSUMERS, PUBLISHERS
 from console.usecase.asked import Asked
 
@@ -21,8 +21,8 @@ KEPT = timedelta(days=7)
 class EventLog(Protocol):
     """Where the records about an order are read."""
 
-    async def of_order(self, order_id: int, since: datetime) -> list[Record]:
-        """Read the records about an order since it was placed. Raises NoAnswer."""
+    async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
+        """Return the records since it was placed, and whether all were read. Raises NoAnswer."""
 
 
 async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: LetterBox | None = None) -> Facts:
@@ -60,7 +60,10 @@ async def _records(
         payment = answer["payment"]
     text = known["created_at"] if known else payment["create_time"] if payment else None
     since = datetime.fromisoformat(text) if text else now() - KEPT
-    return await asked.of("kafka", log.of_order(order_id, since), [])
+    records, all_read = await asked.of("kafka", log.of_order(order_id, since), ([], True))
+    if not all_read:
+        asked.unread["kafka"] = PARTLY_READ
+    return records
 
 
 async def _applied(asked: Asked, api: AdminApi, records: list[Record]) -> dict[tuple[str, UUID], datetime]:

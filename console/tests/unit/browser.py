@@ -30,6 +30,9 @@ class Platform:
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[httpx2.Request] = field(default_factory=list)
     token: str = ""
+    # Of the records in Kafka: whether all were read, and since when they were asked for.
+    all_read: bool = True
+    since: datetime | None = None
     # Further answers, by service and path; a function is called with the request.
     more: dict[str, Any] = field(default_factory=dict)
 
@@ -64,10 +67,11 @@ class Platform:
             if consumer == service
         ]
 
-    async def of_order(self, order_id: int, _since: datetime) -> list[Record]:
+    async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
+        self.since = since
         if "kafka" in self.away:
             raise NoAnswer("KafkaConnectionError")
-        return list(self.facts.records) if order_id == 42 else []
+        return list(self.facts.records) if order_id == 42 else [], self.all_read
 
 
 @dataclass

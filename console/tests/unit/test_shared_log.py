@@ -18,12 +18,12 @@ class Log:
         self.let = asyncio.Event()
         self.away = False
 
-    async def of_order(self, order_id: int, _since: datetime) -> list[Record]:
+    async def of_order(self, order_id: int, _since: datetime) -> tuple[list[Record], bool]:
         self.read.append(order_id)
         await self.let.wait()
         if self.away:
             raise NoAnswer("away")
-        return []
+        return [], True
 
 
 async def test_all_who_ask_at_the_same_moment_share_a_reading_and_the_next_one_reads_again() -> None:
@@ -34,7 +34,7 @@ async def test_all_who_ask_at_the_same_moment_share_a_reading_and_the_next_one_r
     await asyncio.sleep(0)
     asked[0].cancel()
     log.let.set()
-    assert await asyncio.gather(*asked[1:]) == [[], [], []]
+    assert await asyncio.gather(*asked[1:]) == [([], True)] * 3
     assert log.read == [1, 2]
     await shared.of_order(1, SINCE)
     assert log.read == [1, 2, 1]
@@ -48,4 +48,4 @@ async def test_a_failure_is_that_of_all_who_asked_and_is_not_kept() -> None:
     found = await asyncio.gather(*(shared.of_order(1, SINCE) for _ in range(2)), return_exceptions=True)
     assert [type(each) for each in found] == [NoAnswer, NoAnswer]
     log.away = False
-    assert await shared.of_order(1, SINCE) == []
+    assert await shared.of_order(1, SINCE) == ([], True)
