@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -42,7 +42,8 @@ class Facts:
     """The answers. `order`, `payment` and `stock` are those of the admin API; `unsent` rows are of the outboxes.
 
     `applied` has when a consumer has applied an event, by consumer and identity. `unread` names the sources that did
-    not answer, each with the reason. `handled` has what was done with dead letters, by topic and place.
+    not answer, each with the reason. `handled` has what was done with dead letters, by topic and place. `ahead` is by
+    how much the services' clock is ahead of Kafka's.
     """
 
     order_id: int
@@ -55,6 +56,7 @@ class Facts:
     applied: Mapping[tuple[str, UUID], datetime] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     handled: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    ahead: timedelta = timedelta(0)
 
     @property
     def payment(self) -> Json | None:

@@ -27,7 +27,7 @@ def waits_of(facts: Facts) -> list[Wait]:
 
 def unfinished_of(facts: Facts) -> Unfinished:
     """Return what is open of one order."""
-    known = Unfinished(facts.now, unread=dict(facts.unread))
+    known = Unfinished(facts.now, unread=dict(facts.unread), ahead=facts.ahead)
     is_open = facts.order is not None and facts.order["status"] in OPEN_ORDER
     if facts.order is not None and is_open:
         known.orders[facts.order_id] = datetime.fromisoformat(facts.order["created_at"])
@@ -98,7 +98,8 @@ def _unapplied(facts: Facts) -> Iterator[tuple[Row, str]]:
     for (topic, event_id), first in events.items():
         for consumer in CONSUMERS.get(topic, ()):
             if (topic, event_id, consumer) not in dead and not _is_applied(facts, first, consumer):
-                yield {"topic": topic, "key": f"order-{facts.order_id}", "published_at": first.published_at}, consumer
+                published = first.published_at + facts.ahead
+                yield {"topic": topic, "key": f"order-{facts.order_id}", "published_at": published}, consumer
 
 
 def _is_applied(facts: Facts, record: Record, consumer: str) -> bool:

@@ -6,7 +6,7 @@ A pure function: the same answers give the same timeline, in whatever order thei
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from console.model.events import OrderEvent, events_of
@@ -65,7 +65,7 @@ def _note(name: str, reason: str) -> str:
 def _rows(facts: Facts, events: Iterable[OrderEvent]) -> Iterable[Row]:
     yield from _of_order(facts.order)
     for event in events:
-        yield _of_event(event)
+        yield _of_event(event, facts.ahead)
     yield from _of_stock(facts.stock)
     if facts.dossier is not None:
         yield from of_payment(facts.dossier)
@@ -104,7 +104,7 @@ _BEHIND: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def _of_event(event: OrderEvent) -> Row:
+def _of_event(event: OrderEvent, ahead: timedelta) -> Row:
     key = ("event", event.topic, event.event_id)
     detail = {
         "published": " ".join(event.places),
@@ -114,7 +114,7 @@ def _of_event(event: OrderEvent) -> Row:
         "gone": "older than topics and outboxes keep it",
         "unknown": "no source could tell",
     }[event.state]
-    at = event.committed_at or event.published_at
+    at = event.committed_at or (event.published_at and event.published_at + ahead)
     causes = frozenset(_BEHIND.get(event.topic, ()))
     lane = PRODUCERS.get(event.topic, "orderfc")
     return Row(key, lane, event.topic, at, detail, event.state != "published", event, causes)

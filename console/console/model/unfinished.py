@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 Row = Mapping[str, Any]
@@ -53,7 +53,8 @@ class Unfinished:
 
     `payments` are those of open orders, with their requests for an invoice; None stands for an order that has none, and
     of one that is missing nothing is known. `unsent` has (service, event), `unapplied` (event, consumer). `unread`
-    names the sources that did not answer, each with the reason; `cut` says what was not read to its end.
+    names the sources that did not answer, each with the reason; `cut` says what was not read to its end. `ahead` is by
+    how much `now` is ahead of the clock of Kafka, which the times of letters are of.
     """
 
     now: datetime
@@ -69,6 +70,7 @@ class Unfinished:
     letters: Sequence[DeadLetter] = ()
     unread: dict[str, str] = field(default_factory=dict)
     cut: tuple[str, ...] = ()
+    ahead: timedelta = timedelta(0)
 
 
 def timed(row: Mapping[str, Any]) -> Row:

@@ -49,7 +49,8 @@ def _letters(known: Unfinished) -> Iterator[Wait]:
         verb = "discard" if letter.refusal() else "replay"
         act = f"fc dlq show {letter.topic} {letter.place}; then fc dlq {verb}"
         cause = f"{letter.topic} could not be applied by {letter.consumer or 'its consumer'} ({letter.reason})"
-        yield Wait(letter.order_id, Step.DEAD_LETTER, letter.time, cause, f"dead letter {letter.place}", act)
+        since = letter.time + known.ahead
+        yield Wait(letter.order_id, Step.DEAD_LETTER, since, cause, f"dead letter {letter.place}", act)
 
 
 def _events(known: Unfinished) -> Iterator[Wait]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from chassis import clock
 from console.client.admin_api import AdminApi, NoAnswer
 from console.model.records import Positions, Reading, moment_of, positions_of
 
@@ -77,11 +78,14 @@ async def browse_events(topics: Topics, api: AdminApi, question: Question) -> Re
 
 
 async def _placed(api: AdminApi, order_id: int) -> datetime:
+    """Return when an order was placed by Kafka's clock, or an earlier time."""
     try:
         known = await api.order(order_id)
     except NoAnswer:
         known = None
-    return datetime.fromisoformat(known["created_at"]) if known else datetime.now(UTC) - KEPT
+    if not known:
+        return datetime.now(UTC) - KEPT
+    return datetime.fromisoformat(known["created_at"]) - timedelta(seconds=clock.ahead_s())
 
 
 def _number(text: str, what: str, least: int = 1) -> int:

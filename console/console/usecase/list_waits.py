@@ -77,6 +77,7 @@ class _Gathering:
 
     api: AdminApi
     now: datetime = field(default_factory=clock.now)
+    ahead: timedelta = field(default_factory=lambda: timedelta(seconds=clock.ahead_s()))
     asked: Asked = field(default_factory=Asked)
     cut: list[str] = field(default_factory=list)
 
@@ -102,7 +103,7 @@ class _Gathering:
 async def list_waits(api: AdminApi, backlog: EventBacklog, letters: Letters) -> Unfinished:
     """Gather what the services and Kafka know of orders that wait. Raises Refused when one refuses the token."""
     gathering = _Gathering(api)
-    known = Unfinished(gathering.now)
+    known = Unfinished(gathering.now, ahead=gathering.ahead)
     await asyncio.gather(
         _add_orders(gathering, known),
         _add_payments(gathering, known),
@@ -179,7 +180,7 @@ async def _add_unapplied(gathering: _Gathering, known: Unfinished, backlog: Even
         wanted[event.consumer].add(event.identity)
     applied = await gathering.applied(wanted)
     known.unapplied = [
-        ({"topic": event.topic, "key": event.key, "published_at": event.published_at}, event.consumer)
+        ({"topic": event.topic, "key": event.key, "published_at": event.published_at + gathering.ahead}, event.consumer)
         for event in behind.events
         if (event.consumer, event.identity) not in applied
     ]

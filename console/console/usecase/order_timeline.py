@@ -3,11 +3,11 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from chassis.clock import now
+from chassis import clock
 from console.client.admin_api import AdminApi
 from console.client.letter_box import LetterBox
 from console.model.facts import PARTLY_READ, Facts, Record
@@ -22,7 +22,7 @@ class EventLog(Protocol):
     """Where the records about an order are read."""
 
     async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
-        """Return the records since it was placed, and whether all were read. Raises NoAnswer."""
+        """Return the records since a time of Kafka's clock, and whether all were read. Raises NoAnswer."""
 
 
 async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: LetterBox | None = None) -> Facts:
@@ -40,7 +40,7 @@ async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: L
     applied, handled = await asyncio.gather(_applied(asked, api, found), _handled(asked, letters, found))
     return Facts(
         order_id,
-        now(),
+        clock.now(),
         known,
         paid,
         held,
@@ -49,6 +49,7 @@ async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: L
         applied,
         asked.unread,
         handled,
+        timedelta(seconds=clock.ahead_s()),
     )
 
 
@@ -59,7 +60,9 @@ async def _records(
     if known is None and (answer := await dossier) is not None:
         payment = answer["payment"]
     text = known["created_at"] if known else payment["create_time"] if payment else None
-    since = datetime.fromisoformat(text) if text else now() - KEPT
+    # The time of an order that was placed before the clock was moved is as Kafka's: an earlier one only reads more.
+    ahead = timedelta(seconds=clock.ahead_s())
+    since = datetime.fromisoformat(text) - ahead if text else datetime.now(UTC) - KEPT
     records, all_read = await asked.of("kafka", log.of_order(order_id, since), ([], True))
     if not all_read:
         asked.unread["kafka"] = PARTLY_READ

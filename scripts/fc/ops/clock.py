@@ -1,11 +1,14 @@
 """`fc clock`: shows by how much the clock of the local stack is ahead, and moves it forward."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
+from chassis import clock
 from chassis.auth.tokens import LIFETIME_S
 from fc.ops import output
 from fc.stack import compose
@@ -35,9 +38,25 @@ def _refuse(stack: Stack) -> None:
         raise StackError("the stack does not run: `fc up` starts it")
 
 
-def _state(clock: StackClock) -> str:
-    ahead = f"{timedelta(seconds=clock.ahead_s)} ahead of the machine's" if clock.ahead_s else "the machine's"
-    return f"The clock of this stack is {ahead}: {clock.now():%Y-%m-%d %H:%M:%S} UTC."
+@contextmanager
+def followed() -> Iterator[None]:
+    """Have this process follow the clock of the local stack in the block. Raises StackError."""
+    path = Stack(Layout.from_environment()).programs.clock.path
+    # Containers have the clock of their machine, and a stack that was never started has none.
+    follows = not compose.engine() and path.exists()
+    try:
+        clock.follow(str(path) if follows else "")
+    except ValueError as error:
+        raise StackError(f"the clock of this stack can't be read: {path} {error}") from error
+    try:
+        yield
+    finally:
+        clock.follow("")
+
+
+def _state(shown: StackClock) -> str:
+    ahead = f"{timedelta(seconds=shown.ahead_s)} ahead of the machine's" if shown.ahead_s else "the machine's"
+    return f"The clock of this stack is {ahead}: {shown.now():%Y-%m-%d %H:%M:%S} UTC."
 
 
 @app.callback(invoke_without_command=True)

@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
+from chassis import clock
 from console.client.letter_box import LetterBox
 from console.model.items import Item
 from console.model.journal import Action
@@ -64,7 +66,7 @@ async def gather(sources: Sources) -> Unfinished:
     with as_stack_errors():
         async with Snapshot.taken(addresses) as snapshot:
             open_ = {row["id"]: row["created_at"] for row in await snapshot.fetch("orderfc", _OPEN)}
-            known = Unfinished(snapshot.now, open_, unread=unread)
+            known = Unfinished(snapshot.now, open_, unread=unread, ahead=timedelta(seconds=clock.ahead_s()))
             await _read_events(snapshot, known, discarded)
             payments = {row["order_id"]: row for row in await _rows(snapshot, "paymentfc", _PAYMENTS, list(open_))}
             known.payments = {order_id: payments.get(order_id) for order_id in open_}

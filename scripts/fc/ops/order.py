@@ -16,6 +16,7 @@ from console.model.timeline import timeline
 from console.usecase.order_timeline import order_timeline
 from fc.ops import output
 from fc.ops.administrator import admin_api
+from fc.ops.clock import followed
 from fc.platform.sources import Sources
 from fc.stack.errors import StackError
 
@@ -25,7 +26,8 @@ def order(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show the life of an order: what happened where, what is missing, and what it waits for."""
-    facts = asyncio.run(_gather(order_id))
+    with followed():
+        facts = asyncio.run(_gather(order_id))
     if facts.is_empty:
         raise StackError(f"no service knows order {order_id}")
     shown = timeline(facts)

@@ -18,6 +18,7 @@ from console.model.waits import waits
 from console.usecase.list_waits import list_waits
 from fc.ops import facts, output
 from fc.ops.administrator import admin_api
+from fc.ops.clock import followed
 from fc.ops.log import CLIENT_ID
 from fc.platform.sources import Sources
 
@@ -42,7 +43,8 @@ def stuck(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """List the orders that wait, the step that each waits for, and what to do; changes nothing."""
-    known = asyncio.run(facts.gather(Sources.here()) if origin is Origin.DATABASES else _asked())
+    with followed():
+        known = asyncio.run(facts.gather(Sources.here()) if origin is Origin.DATABASES else _asked())
     waiting = waits(known, older_than)
     if as_json:
         output.put_json(wait.as_json() for wait in waiting)

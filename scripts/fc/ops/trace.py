@@ -2,13 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from chassis import clock
 from fc.ops import order_events, order_lines, output, telemetry_links
+from fc.ops.clock import followed
 from fc.ops.connections import as_stack_errors
 from fc.ops.order_events import Found, OrderEvent, trace_in
 from fc.ops.order_lines import Line, Lines, Wanted
@@ -64,7 +66,8 @@ def trace(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show the trace of an order with its links, its events in outbox and Kafka, and its last log lines."""
-    story = asyncio.run(gather(Sources.here(), order_id, lines))
+    with followed():
+        story = asyncio.run(gather(Sources.here(), order_id, lines))
     if as_json:
         output.put_json([story.as_json()])
         return
@@ -91,7 +94,9 @@ async def gather(sources: Sources, order_id: int, lines: int) -> Story:
     payment = payments[0] if payments else None
     trace_id, linked = _traces(payment, found.events)
     links, store = await asyncio.to_thread(telemetry_links.of, order_id, trace_id, order["created_at"])
-    wanted = Wanted(order_id, {*linked, *([trace_id] if trace_id else [])}, order["created_at"] - order_events.SLACK)
+    # The times of lines are the machine's.
+    since = order["created_at"] - order_events.SLACK - timedelta(seconds=clock.ahead_s())
+    wanted = Wanted(order_id, {*linked, *([trace_id] if trace_id else [])}, since)
     return Story(
         order, payment, trace_id, linked, found, await asyncio.to_thread(order_lines.find, wanted, lines, store), links
     )

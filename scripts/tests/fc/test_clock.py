@@ -1,10 +1,16 @@
 """`fc clock` as a person types it where no clock can be moved. On a running stack: tests/ops/test_clock.py."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chassis import clock
+from fc.ops import order_events
+from fc.ops.clock import followed
+from fc.platform.sources import Sources
 from fc.stack import compose
+from fc.stack.errors import StackError
 from fc.stack.layout import Layout
 
 from .conftest import Ended
@@ -61,3 +67,49 @@ def test_what_the_command_says_of_a_clock_that_is_ahead(fc: Fc, layout: Layout) 
 
 def test_the_help_says_what_the_command_does(fc: Fc) -> None:
     assert "never set back" in " ".join(fc("clock --help").out.split())
+
+
+def test_a_command_reads_the_time_as_the_stack_does_and_only_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch, layout: Layout
+) -> None:
+    monkeypatch.setenv("FC_HOME", str(layout.home))
+    monkeypatch.setenv("FC_NATIVE", "1")
+    with followed():
+        assert clock.ahead_s() == 0
+    file = layout.home / "data" / "clock"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(clock.AHEAD.pack(93_600))
+    with followed():
+        assert clock.ahead_s() == 93_600
+    assert clock.ahead_s() == 0
+    file.write_bytes(b"")
+    with pytest.raises(StackError, match="can't be read"), followed():
+        pass
+    monkeypatch.setattr(compose, "engine", lambda: "29.0.0")
+    with followed():
+        assert clock.ahead_s() == 0
+
+
+class NoRows:
+    """Databases that have nothing of an order."""
+
+    async def fetch(self, *_question: object) -> list[object]:
+        return []
+
+
+async def test_the_records_of_an_order_are_looked_for_by_the_machines_clock(
+    fc: Fc, monkeypatch: pytest.MonkeyPatch, layout: Layout
+) -> None:
+    (layout.home / "data").mkdir(parents=True)
+    (layout.home / "data" / "clock").write_bytes(clock.AHEAD.pack(93_600))
+    asked: list[datetime] = []
+
+    async def read(_kafka: str, _key: str, since: datetime, _events: object) -> list[str]:
+        asked.append(since)
+        return []
+
+    monkeypatch.setattr(order_events, "_read_topics", read)
+    placed = datetime(2026, 11, 28, tzinfo=UTC)
+    with followed():
+        await order_events.find(Sources({}), NoRows(), "order-42", placed)  # type: ignore[arg-type]
+    assert asked == [placed - timedelta(seconds=93_600) - order_events.SLACK]
