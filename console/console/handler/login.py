@@ -50,18 +50,26 @@ async def login(request: Request) -> Response:
 @router.post("/logout")
 @accepts(max_body=8 * KIB, form=True)
 async def logout(request: Request) -> Response:
-    """Revoke the token at userfc and forget it."""
+    """Revoke the token at userfc and forget it. While userfc has not revoked it, the session stays: to try again."""
     token = token_of(request)
     await form(request, token)
     http: httpx2.AsyncClient = request.app.state.http
-    page = RedirectResponse("/login", 303)
-    page.delete_cookie(COOKIE, path="/")
     try:
         headers = {"Authorization": f"Bearer {token}"}
-        await http.post(f"{request.app.state.urls['userfc']}/v1/logout", headers=headers, timeout=LOGIN_S)
+        answer = await http.post(f"{request.app.state.urls['userfc']}/v1/logout", headers=headers, timeout=LOGIN_S)
     except httpx2.HTTPError:
-        return rendering.page("message.html", 503, title="Not logged out", text="userfc does not answer", person=None)
+        return _not_logged_out("userfc does not answer")
+    # 401: it was revoked before, or has ended.
+    if answer.status_code not in (200, 401):
+        return _not_logged_out(f"userfc answers {answer.status_code}")
+    page = RedirectResponse("/login", 303)
+    page.delete_cookie(COOKIE, path="/")
     return page
+
+
+def _not_logged_out(reason: str) -> HTMLResponse:
+    text = f"{reason}. The session goes on: go back, and log out again."
+    return rendering.page("message.html", 503, title="Not logged out", text=text, person=None)
 
 
 def _own(target: str) -> str:

@@ -100,6 +100,25 @@ async def test_the_log_out_is_told_to_userfc_and_forgets_the_session(browser: Br
     assert 'console_session=""' in answer.headers["set-cookie"]
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_log_out_that_userfc_does_not_do_is_said_and_can_be_tried_again(browser: Browser, status: int) -> None:
+    browser.sign_in()
+    form = await browser.form("/")
+    browser.platform.statuses = {"userfc": status}
+    answer = await browser.post("/logout", form=form)
+    assert (answer.status_code, "Not logged out" in answer.text) == (503, True)
+    assert COOKIE not in answer.headers.get("set-cookie", "")
+    browser.platform.statuses = {}
+    assert (await browser.post("/logout", form=form)).headers["location"] == "/login"
+
+
+async def test_a_log_out_of_a_token_that_userfc_no_longer_accepts_is_one(browser: Browser) -> None:
+    browser.sign_in()
+    form = await browser.form("/")
+    browser.platform.statuses = {"userfc": 401}
+    assert (await browser.post("/logout", form=form)).headers["location"] == "/login"
+
+
 async def test_the_page_of_an_order_shows_its_timeline_and_asks_with_the_persons_own_token(browser: Browser) -> None:
     browser.sign_in()
     answer = await browser.get("/orders/42")
