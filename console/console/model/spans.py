@@ -12,6 +12,8 @@ Json = Mapping[str, Any]
 # What OTLP calls a failure.
 ERROR = (2, "STATUS_CODE_ERROR")
 KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+# Stands for a name that is empty, which protobuf leaves out.
+NO_NAME = "(no name)"
 ORDER_ID = "app.order.id"
 # The width of the widest bar; no bar begins further right.
 WIDTH = 1_000.0
@@ -65,7 +67,7 @@ def _span(span: Json, resource: Json) -> Span:
     events = [f"{event.get('name', '')} {_attributes(event)}" for event in span.get("events", ())]
     return Span(
         str(resource.get("service.name", "")),
-        span["name"],
+        span.get("name") or NO_NAME,
         _id(span["traceId"], 32),
         _id(span["spanId"], 16),
         _id(span.get("parentSpanId", ""), 16),
@@ -81,7 +83,10 @@ def _span(span: Json, resource: Json) -> Span:
 
 
 def _kind(kind: int | str) -> str:
-    return KINDS[kind] if isinstance(kind, int) else kind.removeprefix("SPAN_KIND_")
+    """Return the name of a kind; one that OTLP has added since is UNSPECIFIED."""
+    if isinstance(kind, int):
+        return KINDS[kind] if 0 <= kind < len(KINDS) else KINDS[0]
+    return kind.removeprefix("SPAN_KIND_")
 
 
 def _id(given: str, digits: int) -> str:

@@ -87,6 +87,16 @@ async def test_spans_that_are_sent_are_shown_as_a_waterfall_with_links_both_ways
     assert listed.index(OTHER) < listed.index(TRACE)
 
 
+async def test_a_span_without_a_name_or_of_an_unknown_kind_is_shown(browser: Browser) -> None:
+    await post(browser, message(span(1, name="", kind=17), span(2, parent=1, kind=-1)))
+    browser.sign_in()
+    assert TRACE in (await browser.get("/traces")).text
+    page = await browser.get(f"/traces/{TRACE}")
+    assert page.status_code == 200
+    assert "<summary>(no name)</summary>" in page.text
+    assert page.text.count("<dd>unspecified</dd>") == 2
+
+
 async def test_the_trace_box_leads_to_the_trace(browser: Browser) -> None:
     browser.sign_in()
     assert (await browser.get(f"/traces?trace=%20{TRACE.upper()}")).headers["location"] == f"/traces/{TRACE}"
