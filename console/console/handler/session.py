@@ -16,6 +16,8 @@ from console.errors import NotThisForm
 COOKIE = "console_session"
 # Before there is a session, the form is bound to this cookie.
 FORM_COOKIE = "console_form"
+# No form of the console has more fields.
+MAX_FIELDS = 20
 
 
 async def person(request: Request) -> Principal | None:
@@ -42,8 +44,12 @@ def form_token(request: Request, of: str) -> str:
 
 async def form(request: Request, of: str) -> dict[str, str]:
     """Read the fields of a form. Raises NotThisForm unless it was made for the cookie value `of`, on this site."""
-    fields = dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True, max_num_fields=20))
-    origin = urlsplit(request.headers.get("origin", ""))
+    body = (await request.body()).decode(errors="replace")
+    try:
+        fields = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS))
+        origin = urlsplit(request.headers.get("origin", ""))
+    except ValueError:
+        raise NotThisForm from None
     if not of or origin.netloc != request.headers.get("host", "") or origin.scheme not in ("http", "https"):
         raise NotThisForm
     if not hmac.compare_digest(fields.get("form", "").encode(), form_token(request, of).encode()):

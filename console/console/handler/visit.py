@@ -62,7 +62,10 @@ class Visit:
 
 def _back(request: Request) -> str:
     """Return the address to come back to: that of the page, or of the page whose form was sent."""
-    parts = urlsplit(str(request.url) if request.method == "GET" else request.headers.get("referer", ""))
+    try:
+        parts = urlsplit(str(request.url) if request.method == "GET" else request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
     return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 

@@ -42,6 +42,19 @@ async def test_a_body_that_no_form_sends_is_refused_on_a_page(browser: Browser) 
     assert not browser.platform.asked
 
 
+async def test_a_form_that_no_page_of_the_console_sends_is_refused_on_a_page(browser: Browser) -> None:
+    form = await browser.form()
+    page(await browser.http.post("/login", content=b"&" * 21, headers=FORM), 403)
+    for origin in ("http://[", "http://[::1", "//"):
+        page(await browser.post("/login", origin, form=form, email="a", password="right"), 403)
+    assert not browser.platform.asked
+
+
+async def test_a_referer_that_is_no_address_leads_to_the_first_page(browser: Browser) -> None:
+    answer = await browser.http.post("/session", content=b"form=x", headers=FORM | {"referer": "http://["})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/")
+
+
 async def test_a_person_without_the_role_sees_403_and_no_data(browser: Browser) -> None:
     browser.sign_in("user")
     for path in ("/", "/orders/42"):
