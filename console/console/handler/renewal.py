@@ -1,10 +1,9 @@
 """A session that is renewed before it ends, while the page stays: session.js asks for the password."""
 
-import time
-
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
+from chassis import clock
 from chassis.auth.tokens import TokenVerifier
 from chassis.errors import Forbidden
 from chassis.http.body import KIB
@@ -29,7 +28,7 @@ async def renew(visit: Visitor) -> Response:
     who = await verifier.verify(token)
     if who.user_id != visit.who.user_id:
         raise Forbidden("This is the session of another person")
-    left_s = round(who.exp - time.time())
+    left_s = round(who.exp - clock.time())
     answer = JSONResponse({"form": form_token(visit.request, token), "left_s": left_s})
     remember(visit.request, answer, COOKIE, token)
     return answer

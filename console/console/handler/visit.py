@@ -1,12 +1,12 @@
 """A signed-in person's visit to one page: who it is, what may be asked for them, and how the page is answered."""
 
-import time
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
+from chassis import clock
 from chassis.auth.tokens import Principal
 from chassis.errors import Forbidden, Unauthenticated
 from console.client.admin_api import AdminApi
@@ -44,7 +44,7 @@ class Visit:
         it to those who can't see it.
         """
         known = {"person": self.who, "form": form_token(self.request, token_of(self.request)), "path": self.path}
-        left_s = max(round(self.who.exp - time.time()), 0)
+        left_s = max(round(self.who.exp - clock.time()), 0)
         known["navigation"] = rendering.navigation(self.state.settings.environment)
         pack = "gzip" in self.request.headers.get("accept-encoding", "")
         return rendering.page(

@@ -1,7 +1,11 @@
 """A session is renewed with the password of the person whose it is, and the forms of the page go on working."""
 
+import re
+from unittest.mock import patch
+
 import pytest
 
+from chassis import clock
 from chassis.auth.tokens import encode_token
 from console.handler.session import COOKIE
 
@@ -43,3 +47,16 @@ async def test_the_session_of_another_person_is_not_taken(browser: Browser) -> N
     browser.platform.token = encode_token(browser.settings.jwt_secret, user_id=8, email="b@example.com", role="admin")
     answer = await browser.post("/session", form=form, password="right")
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+
+
+async def test_how_long_a_session_lasts_is_said_by_the_clock_of_its_token(browser: Browser) -> None:
+    browser.sign_in()
+    with patch.object(clock, "ahead_s", return_value=7 * 86_400):
+        browser.sign_in()
+        browser.platform.token = browser.token()
+        page = await browser.get("/")
+        found = re.search(r'data-left="(\d+)"', page.text)
+        assert found is not None
+        assert 3590 < int(found[1]) <= 3600
+        answer = await browser.post("/session", form=await browser.form("/"), password="right")
+        assert 3590 < answer.json()["left_s"] <= 3600
