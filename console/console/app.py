@@ -45,23 +45,29 @@ from console.sources import sources
 from console.usecase.letter_runs import LetterRuns
 from console.usecase.overview import Waits
 
+# For the pages of all people. A service allows 600 connections of one address.
+LIMITS = httpx2.Limits(max_connections=500, max_keepalive_connections=50)
+
 
 async def build(settings: Settings) -> Parts:
     """Open the connections and describe the parts; nothing is connected to yet."""
     connections = Connections(settings)
     users = connections.add("userfc", UserClient.of(settings))
     kafka = {**connection(settings), "client_id": "console"}
-    log, http = EventLog(**kafka), httpx2.AsyncClient()
+    log = EventLog(**kafka)
+    # A pool each, so that pages which wait for a service that hangs hold up neither a log-in nor the figures.
+    http, log_in_http, watch_http = httpx2.AsyncClient(limits=LIMITS), httpx2.AsyncClient(), httpx2.AsyncClient()
     letters = LetterBox(Log("console-letters", **connection(settings)), Bounds())
     runs = LetterRuns(letters)
     reader = KafkaReader(**kafka)
-    connections.close += [letters.close, log.close, reader.close, http.aclose]
+    connections.close += [letters.close, log.close, reader.close]
+    connections.close += [http.aclose, log_in_http.aclose, watch_http.aclose]
     live = Watches()
     tail = Tail(live.orders, live.news, **kafka | {"client_id": "console-tail"})
-    watch = Watch(http, settings.management_urls(), lambda: live.wake("/"))
+    watch = Watch(watch_http, settings.management_urls(), lambda: live.wake("/"))
     backlog = Backlog(reader)
     shared = {"log": SharedLog(log), "audits": AuditLog(**kafka), "backlog": backlog, "waits": Waits(backlog, letters)}
-    state = {"urls": settings.urls(), "http": http, **shared}
+    state = {"urls": settings.urls(), "http": http, "log_in_http": log_in_http, **shared}
     return Parts(
         connections,
         connections.verifier(users),

@@ -53,7 +53,7 @@ async def logout(request: Request) -> Response:
     """Revoke the token at userfc and forget it. While userfc has not revoked it, the session stays: to try again."""
     token = token_of(request)
     await form(request, token)
-    http: httpx2.AsyncClient = request.app.state.http
+    http: httpx2.AsyncClient = request.app.state.log_in_http
     try:
         headers = {"Authorization": f"Bearer {token}"}
         answer = await http.post(f"{request.app.state.urls['userfc']}/v1/logout", headers=headers, timeout=LOGIN_S)

@@ -61,7 +61,7 @@ async def user_token(request: Request, email: str, password: str) -> str:
     """Have userfc check a password, and return its token. Raises NoToken."""
     state = request.app.state
     address = client_address(request, state.settings.trusted_proxies).partition("/")[0]
-    return await log_in(state.http, state.urls["userfc"], address, email, password)
+    return await log_in(state.log_in_http, state.urls["userfc"], address, email, password)
 
 
 def remember(request: Request, response: Response, name: str, value: str, seconds: int = LIFETIME_S) -> None:

@@ -24,8 +24,10 @@ async def browser() -> AsyncIterator[Browser]:
     settings = load(Settings, environment="development", redis_port=free_port(), **urls)
     process = await SERVICE.open(settings, workers=True)
     platform, state = Platform(), process.app.state
-    await state.http.aclose()
+    for real in (state.http, state.log_in_http):
+        await real.aclose()
     state.http, state.log = httpx2.AsyncClient(transport=httpx2.MockTransport(platform)), platform
+    state.log_in_http = state.http
     state.verifier = TokenVerifier(settings.jwt_secret)
     transport = httpx2.ASGITransport(app=process.app)
     async with state.http, httpx2.AsyncClient(transport=transport, base_url=ORIGIN, timeout=15) as http:
