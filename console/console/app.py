@@ -2,6 +2,7 @@
 
 import httpx2
 
+from chassis.auth.limits import Limit
 from chassis.grpc.users import UserClient
 from chassis.kafka.connection import connection
 from chassis.resources import Connections, Parts
@@ -40,6 +41,7 @@ from console.handler import (
     waiting,
 )
 from console.handler.refusals import refusal
+from console.handler.session import LOG_INS
 from console.handler.watches import Watches
 from console.sources import sources
 from console.usecase.letter_runs import LetterRuns
@@ -74,6 +76,7 @@ async def build(settings: Settings) -> Parts:
         state={
             **state,
             **sources(settings, connections, http),
+            "log_ins": Limit(connections.redis, "console_log_in", LOG_INS),
             "letters": letters,
             "runs": runs,
             "watch": watch,

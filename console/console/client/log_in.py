@@ -22,7 +22,8 @@ class NoToken(Exception):
 async def log_in(http: httpx2.AsyncClient, userfc: str, address: str, email: str, password: str) -> str:
     """Return a token for a person. Raises NoToken.
 
-    userfc counts tries by the person's address, if it trusts the console's (TRUSTED_PROXIES).
+    userfc counts tries by the person's address, if it trusts the console's and that of each proxy between them
+    (TRUSTED_PROXIES).
     """
     url, body = f"{userfc}/v1/login", {"email": email, "password": password}
     try:

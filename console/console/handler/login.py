@@ -10,7 +10,7 @@ from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
 from console.client.log_in import LOGIN_S, NoToken
 from console.handler import rendering
-from console.handler.session import COOKIE, FORM_COOKIE, form, form_token, remember, token_of, user_token
+from console.handler.session import COOKIE, FORM_COOKIE, count_log_in, form, form_token, remember, token_of, user_token
 
 router = Router(include_in_schema=False)
 
@@ -31,7 +31,7 @@ def _login(request: Request, target: str, problem: str = "", status: int = 200) 
 
 
 @router.post("/login")
-@accepts(max_body=8 * KIB, form=True)
+@accepts(max_body=8 * KIB, form=True, before=count_log_in)
 async def login(request: Request) -> Response:
     """Have userfc check the password; its token becomes the session."""
     fields = await form(request, request.cookies.get(FORM_COOKIE, ""))

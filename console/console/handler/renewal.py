@@ -9,14 +9,14 @@ from chassis.errors import Forbidden
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
 from console.client.log_in import NoToken
-from console.handler.session import COOKIE, form_token, remember, user_token
+from console.handler.session import COOKIE, count_log_in, form_token, remember, user_token
 from console.handler.visit import Visitor
 
 router = Router(include_in_schema=False)
 
 
 @router.post("/session")
-@accepts(max_body=8 * KIB, form=True)
+@accepts(max_body=8 * KIB, form=True, before=count_log_in)
 async def renew(visit: Visitor) -> Response:
     """Give the same person a new session: how long it lasts, and the token for the forms of the page."""
     fields = await visit.form()

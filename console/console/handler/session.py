@@ -6,16 +6,19 @@ from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Request, Response
 
+from chassis.auth.limits import Limit
 from chassis.auth.tokens import LIFETIME_S, Principal, TokenVerifier
 from chassis.config.declare import plain
 from chassis.errors import Unauthenticated
-from chassis.http.address import client_address
+from chassis.http.address import client_address, client_site
 from console.client.log_in import log_in
 from console.errors import NotThisForm
 
 COOKIE = "console_session"
 # Before there is a session, the form is bound to this cookie.
 FORM_COOKIE = "console_form"
+# Log-ins and renewals of one address: a third of what userfc allows.
+LOG_INS = "20/minute"
 # No form of the console has more fields.
 MAX_FIELDS = 20
 
@@ -55,6 +58,16 @@ async def form(request: Request, of: str) -> dict[str, str]:
     if not hmac.compare_digest(fields.get("form", "").encode(), form_token(request, of).encode()):
         raise NotThisForm
     return fields
+
+
+async def count_log_in(request: Request) -> None:
+    """Count a try of the person's address. Raises TooManyTries.
+
+    userfc counts, too, but for the console's address unless it trusts that (TRUSTED_PROXIES): a stranger could then use
+    up what all operators have together. For IPv6 the /48 counts, because one customer may have it all.
+    """
+    log_ins: Limit = request.app.state.log_ins
+    await log_ins.hit(client_site(request, request.app.state.settings.trusted_proxies))
 
 
 async def user_token(request: Request, email: str, password: str) -> str:
