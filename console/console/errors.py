@@ -9,7 +9,7 @@ from chassis.errors import Forbidden
 
 
 class NotThisForm(Forbidden):
-    """The form was not made for this session, or was sent from another site."""
+    """The form was not made for this person in this browser, or was sent from another site."""
 
     def __init__(self) -> None:
-        super().__init__("This form is not of this session; open the page again")
+        super().__init__("This form was not made for you in this browser; open the page again")

@@ -17,7 +17,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from chassis.errors import AppError
 from console.handler import rendering
-from console.handler.session import form_token, person, token_of
+from console.handler.session import browser_of, form_token, person
 from console.handler.visit import LIVE, Visit
 from console.handler.watches import Gone, Seen, Viewer, Watches
 
@@ -99,12 +99,13 @@ async def _events(request: Request, viewer: Viewer, watches: Watches) -> AsyncIt
         viewer.news.clear()
         if watches.stopping:
             return
-        if viewer.is_gone or await person(request) is None:
+        who = await person(request)
+        if viewer.is_gone or who is None:
             yield ServerSentEvent(event=ENDED, raw_data=ENDED)
             return
         if viewer.seen is None:
             continue
-        text = viewer.seen.text.replace(_FORM, form_token(request, token_of(request)))
+        text = viewer.seen.text.replace(_FORM, form_token(request, browser_of(request), who.user_id))
         sentence, digest = said.next(viewer.seen.says), sha256(text.encode()).hexdigest()[:16]
         if digest != shown or sentence:
             shown = digest

@@ -1,7 +1,5 @@
 """Log-in and log-out."""
 
-import secrets
-
 import httpx2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -9,8 +7,22 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
 from console.client.log_in import LOGIN_S, NoToken
+from console.errors import NotThisForm
 from console.handler import rendering
-from console.handler.session import COOKIE, FORM_COOKIE, count_log_in, form, form_token, remember, token_of, user_token
+from console.handler.session import (
+    COOKIE,
+    FORM_COOKIE,
+    FORM_S,
+    browser_of,
+    count_log_in,
+    form,
+    form_token,
+    person,
+    remember,
+    remember_session,
+    token_of,
+    user_token,
+)
 
 router = Router(include_in_schema=False)
 
@@ -22,11 +34,11 @@ async def login_page(request: Request, next: str = "/") -> Response:  # noqa: A0
 
 
 def _login(request: Request, target: str, problem: str = "", status: int = 200) -> HTMLResponse:
-    bound = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+    browser = browser_of(request)
     page = rendering.page(
-        "login.html", status, form=form_token(request, bound), next=_own(target), problem=problem, person=None
+        "login.html", status, form=form_token(request, browser), next=_own(target), problem=problem, person=None
     )
-    remember(request, page, FORM_COOKIE, bound)
+    remember(request, page, FORM_COOKIE, browser, FORM_S)
     return page
 
 
@@ -34,7 +46,7 @@ def _login(request: Request, target: str, problem: str = "", status: int = 200) 
 @accepts(max_body=8 * KIB, form=True, before=count_log_in)
 async def login(request: Request) -> Response:
     """Have userfc check the password; its token becomes the session."""
-    fields = await form(request, request.cookies.get(FORM_COOKIE, ""))
+    fields = await form(request)
     target = _own(fields.get("next", "/"))
     try:
         token = await user_token(request, fields.get("email", ""), fields.get("password", ""))
@@ -43,7 +55,7 @@ async def login(request: Request) -> Response:
         page.headers.update(refused.headers)
         return page
     answer = RedirectResponse(target, 303)
-    remember(request, answer, COOKIE, token)
+    remember_session(request, answer, token)
     return answer
 
 
@@ -52,7 +64,13 @@ async def login(request: Request) -> Response:
 async def logout(request: Request) -> Response:
     """Revoke the token at userfc and forget it. While userfc has not revoked it, the session stays: to try again."""
     token = token_of(request)
-    await form(request, token)
+    who = await person(request)
+    if who is None and token:
+        # It has ended, or was revoked. A form of another site never brings the cookie.
+        return _logged_out()
+    if who is None:
+        raise NotThisForm
+    await form(request, who.user_id)
     http: httpx2.AsyncClient = request.app.state.log_in_http
     try:
         headers = {"Authorization": f"Bearer {token}"}
@@ -62,6 +80,10 @@ async def logout(request: Request) -> Response:
     # 401: it was revoked before, or has ended.
     if answer.status_code not in (200, 401):
         return _not_logged_out(f"userfc answers {answer.status_code}")
+    return _logged_out()
+
+
+def _logged_out() -> Response:
     page = RedirectResponse("/login", 303)
     page.delete_cookie(COOKIE, path="/")
     return page

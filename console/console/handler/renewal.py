@@ -9,7 +9,7 @@ from chassis.errors import Forbidden
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
 from console.client.log_in import NoToken
-from console.handler.session import COOKIE, count_log_in, form_token, remember, user_token
+from console.handler.session import count_log_in, remember_session, user_token
 from console.handler.visit import Visitor
 
 router = Router(include_in_schema=False)
@@ -29,6 +29,6 @@ async def renew(visit: Visitor) -> Response:
     if who.user_id != visit.who.user_id:
         raise Forbidden("This is the session of another person")
     left_s = round(who.exp - clock.time())
-    answer = JSONResponse({"form": form_token(visit.request, token), "left_s": left_s})
-    remember(visit.request, answer, COOKIE, token)
+    answer = JSONResponse({"form": visit.form_token, "left_s": left_s})
+    remember_session(visit.request, answer, token)
     return answer

@@ -11,7 +11,7 @@ from chassis.auth.tokens import Principal
 from chassis.errors import Forbidden, Unauthenticated
 from console.client.admin_api import AdminApi
 from console.handler import rendering
-from console.handler.session import form, form_token, person, token_of
+from console.handler.session import FORM_COOKIE, FORM_S, browser_of, form, form_token, person, remember, token_of
 
 # The address of a stream is this, and the address of its page.
 LIVE = "/live"
@@ -32,10 +32,16 @@ class Visit:
         self.state = request.app.state
         self.who = who
         self.api = AdminApi(self.state.http, self.state.urls, token_of(request))
+        self._browser = browser_of(request)
         query = request.url.query
         # For a stream, the address of its page.
         self.path = request.url.path.removeprefix(LIVE)
         self.address = f"{self.path}?{query}" if query else self.path
+
+    @property
+    def form_token(self) -> str:
+        """The token that each form for this person must carry."""
+        return form_token(self.request, self._browser, self.who.user_id)
 
     def page(self, name: str, status: int = 200, part: str = "", **values: object) -> HTMLResponse:
         """Answer with a template. It knows `person` and `form`, the token that each form of the page must carry.
@@ -43,21 +49,24 @@ class Visit:
         `part` is the template of what changes while the page is looked at. The value `says` is a sentence that tells of
         it to those who can't see it.
         """
-        known = {"person": self.who, "form": form_token(self.request, token_of(self.request)), "path": self.path}
+        known = {"person": self.who, "form": self.form_token, "path": self.path}
         left_s = max(round(self.who.exp - clock.time()), 0)
         known["navigation"] = rendering.navigation(self.state.settings.environment)
         pack = "gzip" in self.request.headers.get("accept-encoding", "")
-        return rendering.page(
+        page = rendering.page(
             name, status, pack=pack, part=part, address=self.address, left_s=left_s, **known, **values
         )
+        if FORM_COOKIE not in self.request.cookies:
+            remember(self.request, page, FORM_COOKIE, self._browser, FORM_S)
+        return page
 
     def message(self, title: str, text: str, status: int = 200) -> HTMLResponse:
         """Answer with a sentence instead of the page."""
         return self.page("message.html", status, title=title, text=text)
 
     async def form(self) -> dict[str, str]:
-        """Read the fields of a form of this session. Raises NotThisForm."""
-        return await form(self.request, token_of(self.request))
+        """Read the fields of a form of this person in this browser. Raises NotThisForm."""
+        return await form(self.request, self.who.user_id)
 
 
 def _back(request: Request) -> str:

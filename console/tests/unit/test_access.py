@@ -16,7 +16,7 @@ from chassis.config.declare import plain
 from chassis.config.settings import load
 from console.app import SERVICE
 from console.config import Settings
-from console.handler.session import COOKIE
+from console.handler.session import COOKIE, FORM_COOKIE
 
 from .browser import ORIGIN, Browser
 
@@ -144,11 +144,13 @@ async def test_nobody_gets_data_or_changes_anything_without_a_session_of_an_admi
 
 
 @pytest.mark.parametrize("path", POSTS)
-async def test_a_form_of_another_site_or_of_another_session_changes_nothing(guarded: Browser, path: str) -> None:
+async def test_a_form_of_another_site_person_or_browser_changes_nothing(guarded: Browser, path: str) -> None:
     guarded.sign_in()
-    own, other = guarded.http.cookies[COOKIE], guarded.token()
+    own = guarded.http.cookies[COOKIE]
+    other = encode_token(guarded.settings.jwt_secret, user_id=8, email="b@example.com", role="admin")
     token = await guarded.form("/")
-    sent = {"content-type": FORM, "cookie": f"{COOKIE}={own}"}
+    browser = guarded.http.cookies[FORM_COOKIE]
+    sent = {"content-type": FORM, "cookie": f"{COOKIE}={own}; {FORM_COOKIE}={browser}"}
     tries = {
         "another site": (sent | {"origin": "http://evil.example"}, token),
         "another port": (sent | {"origin": "http://localhost:1"}, token),
@@ -156,7 +158,10 @@ async def test_a_form_of_another_site_or_of_another_session_changes_nothing(guar
         "no origin": (sent, token),
         "no token": (sent | {"origin": ORIGIN}, ""),
         "another token": (sent | {"origin": ORIGIN}, "0" * 64),
-        "the token of another session": ({**sent, "cookie": f"{COOKIE}={other}", "origin": ORIGIN}, token),
+        "another person": (sent | {"cookie": f"{COOKIE}={other}; {FORM_COOKIE}={browser}", "origin": ORIGIN}, token),
+        "another browser": (sent | {"cookie": f"{COOKIE}={own}; {FORM_COOKIE}=x", "origin": ORIGIN}, token),
+        "a browser without a name": (sent | {"cookie": f"{COOKIE}={own}", "origin": ORIGIN}, token),
+        "an empty name": (sent | {"cookie": f"{COOKIE}={own}; {FORM_COOKIE}=", "origin": ORIGIN}, token),
     }
     before = len(guarded.platform.asked)
     guarded.http.cookies.clear()
