@@ -14,7 +14,7 @@ from console.handler import live
 from console.handler.asking import asking
 from console.handler.visit import Visit, Visitor
 from console.usecase.handle_money import Outcome, approve_refund, resolve_anomaly, settle_refund
-from console.usecase.list_money import OPEN_REFUNDS, PAGE, REFUND_STATUSES, Question, Tab, list_money
+from console.usecase.list_money import PAGE, REFUND_STATUSES, Money, Question, Tab, list_money
 
 router = Router(include_in_schema=False)
 
@@ -52,9 +52,8 @@ async def _page(visit: Visit, question: Question, notice: str = "", problem: str
         visit.address = f"/money?tab={question.tab}&status={question.status}"
     with asking(visit):
         found = await list_money(visit.api, question)
-    open_refunds = sum(found.counts[status] for status in OPEN_REFUNDS)
     following = ""
-    if question.tab is not Tab.CALLBACKS and question.page * PAGE < found.total:
+    if question.tab is not Tab.CALLBACKS and question.page * PAGE < (found.total or 0):
         kept = f"tab={question.tab}&status={question.status}&resolved={str(question.resolved).lower()}"
         following = f"/money?{kept}&page={question.page + 1}"
     return visit.page(
@@ -63,14 +62,19 @@ async def _page(visit: Visit, question: Question, notice: str = "", problem: str
         part="parts/money.html",
         question=question,
         found=found,
-        open_refunds=open_refunds,
         statuses=REFUND_STATUSES,
         closable=CLOSABLE,
         next_url=following,
         notice=notice,
         problem=problem,
-        says=f"{found.counts['anomalies']} anomalies and {open_refunds} refunds are open",
+        says=_says(found),
     )
+
+
+def _says(found: Money) -> str:
+    if found.unread:
+        return "; ".join(f"{name} did not answer: what it knows is missing" for name in sorted(found.unread))
+    return f"{found.count('anomalies')} anomalies and {found.open_refunds} refunds are open"
 
 
 @router.post("/money/anomalies/{anomaly_id}/resolve")

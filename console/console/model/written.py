@@ -23,6 +23,13 @@ def whole(value: float | None) -> str:
     return "-" if value is None or not isfinite(value) else f"{value:,.0f}"
 
 
+def at_least(count: float | None, *, is_whole: bool) -> str:
+    """Write a count, as `12+` where not everything was counted; then a 0 says nothing."""
+    if is_whole or not count:
+        return whole(count if is_whole else None)
+    return f"{whole(count)}+"
+
+
 def share(value: float | None) -> str:
     if value is None or not isfinite(value):
         return "-"

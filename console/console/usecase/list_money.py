@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from console.client.admin_api import AdminApi
+from console.model.written import at_least
 from console.usecase.asked import Asked
 
 PAGE = 20
@@ -36,16 +37,26 @@ class Question:
 
 @dataclass(slots=True)
 class Money:
-    """One list with the number of its rows, and the number of what is open in the others.
+    """One list with the number of its rows, and the number of what is open in the others; None is not known.
 
     `due` has the orders on this page for which a refund is still due.
     """
 
     rows: list[Any] = field(default_factory=list)
-    total: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+    total: int | None = None
+    counts: dict[str, int | None] = field(default_factory=dict)
     due: frozenset[int] = frozenset()
     unread: dict[str, str] = field(default_factory=dict)
+
+    def count(self, name: str) -> str:
+        """Write the number of what is open in a list; only MAX_ITEMS callbacks are read."""
+        count = self.counts[name]
+        return at_least(count, is_whole=count is not None and (name != "callbacks" or count < MAX_ITEMS))
+
+    @property
+    def open_refunds(self) -> str:
+        counts = [self.counts[status] for status in OPEN_REFUNDS]
+        return at_least(sum(count or 0 for count in counts), is_whole=None not in counts)
 
 
 async def list_money(api: AdminApi, question: Question) -> Money:
@@ -54,17 +65,17 @@ async def list_money(api: AdminApi, question: Question) -> Money:
     found, open_items, *totals = await asyncio.gather(
         asked.of("paymentfc", _list(api, question), None),
         asked.of("paymentfc", api.get("paymentfc", "payments/open-items", limit=MAX_ITEMS), None),
-        *(asked.of("paymentfc", _total(api, status), 0) for status in OPEN_REFUNDS),
-        asked.of("paymentfc", _open_anomalies(api), 0),
+        *(asked.of("paymentfc", _total(api, status), None) for status in OPEN_REFUNDS),
+        asked.of("paymentfc", _open_anomalies(api), None),
     )
     money = Money(unread=asked.unread)
     money.counts = dict(zip((*OPEN_REFUNDS, "anomalies"), totals, strict=True))
     callbacks = open_items["callbacks"] if open_items else []
-    money.counts["callbacks"] = len(callbacks)
+    money.counts["callbacks"] = len(callbacks) if open_items else None
     if open_items:
         money.due = frozenset(row["order_id"] for row in open_items["refunds"] if row["status"] == "DUE")
     if question.tab is Tab.CALLBACKS:
-        money.rows, money.total = callbacks, len(callbacks)
+        money.rows, money.total = callbacks, money.counts["callbacks"]
     elif found is not None:
         money.rows, money.total = _rows(found)
     return money
@@ -88,11 +99,11 @@ def _rows(found: Any) -> tuple[list[Any], int]:
     return found["items"], found["total"]
 
 
-async def _total(api: AdminApi, status: str) -> int:
+async def _total(api: AdminApi, status: str) -> int | None:
     found = await api.get("paymentfc", "/v1/payments/refunds", status=status, page_size=1)
-    return int(found["total"]) if found else 0
+    return int(found["total"]) if found else None
 
 
-async def _open_anomalies(api: AdminApi) -> int:
+async def _open_anomalies(api: AdminApi) -> int | None:
     found = await api.get("paymentfc", "/v1/payments/anomalies", resolved="false", page_size=1)
-    return int(found["total"]) if found else 0
+    return int(found["total"]) if found else None

@@ -1,6 +1,7 @@
 """A console in front of services and Kafka that are made up."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -11,6 +12,7 @@ from console.app import SERVICE
 from console.client.letter_box import LetterBox
 from console.client.letter_store import Bounds
 from console.config import Settings
+from console.handler import rendering
 from console.usecase.letter_runs import LetterRuns
 from testkit import free_port
 
@@ -46,3 +48,16 @@ def log(browser: Browser) -> MemoryLog:
     browser.app.state.letters = LetterBox(kept, Bounds())
     browser.app.state.runs = LetterRuns(browser.app.state.letters)
     return kept
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the sentences that the pages say to those who can't see them."""
+    sentences, page = [], rendering.page
+
+    def keep(name: str, status: int = 200, **values: Any) -> Any:
+        sentences.append(str(values.get("says", "")))
+        return page(name, status, **values)
+
+    monkeypatch.setattr(rendering, "page", keep)
+    return sentences

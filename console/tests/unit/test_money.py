@@ -216,3 +216,37 @@ async def test_without_paymentfc_the_page_says_so(shown: Browser) -> None:
         assert answer.status_code == 200
         assert "paymentfc did not answer" in answer.text
     assert not re.search("<script>", answer.text)
+
+
+@pytest.mark.parametrize("tab", ["anomalies", "refunds", "failed", "callbacks"])
+async def test_without_paymentfc_nothing_is_counted_and_no_list_is_called_empty(
+    shown: Browser, said: list[str], tab: str
+) -> None:
+    shown.platform.away = {"paymentfc"}
+    text = (await shown.get(f"/money?tab={tab}")).text
+    assert 'class="empty"' not in text
+    assert "payments were closed unpaid" not in text
+    for part in ("Anomalies -", "Refunds -", "Callbacks without a payment -"):
+        assert part in text
+    assert said == ["paymentfc did not answer: what it knows is missing"]
+
+
+async def test_one_question_without_an_answer_leaves_its_own_number_unknown(shown: Browser) -> None:
+    refunds = shown.platform.more[f"{LIST}/refunds"]
+
+    def slow(request: httpx2.Request) -> Any:
+        if request.url.params["status"] == "MANUAL":
+            raise httpx2.ReadTimeout("slow")
+        return refunds(request)
+
+    shown.platform.more[f"{LIST}/refunds"] = slow
+    text = (await shown.get("/money?tab=refunds&status=MANUAL")).text
+    for part in ("Anomalies 1", "Refunds 2+", "manual -", "due 1", "requested 0"):
+        assert part in text
+    assert "No refund is manual" not in text
+
+
+async def test_a_full_list_of_callbacks_is_at_least_its_length(shown: Browser) -> None:
+    items = shown.platform.more["paymentfc/v1/admin/payments/open-items"]
+    items["callbacks"] = items["callbacks"] * 100
+    assert "Callbacks without a payment 100+" in (await shown.get("/money")).text
