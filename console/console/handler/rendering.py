@@ -64,7 +64,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         finalize=_visible,
     )
-    environment.filters.update(FILTERS, whole=written.whole, seconds=written.seconds)
+    environment.filters.update(FILTERS, at_least=written.at_least, whole=written.whole, seconds=written.seconds)
     environment.globals.update(navigation=NAVIGATION, htmx_config=HTMX_CONFIG)
     environment.globals.update(asset=files.address, has_asset=files.exists)
     environment.tests.update(current=_is_current, page=is_page)

@@ -9,6 +9,7 @@ from console.handler import live
 from console.handler.asking import asking
 from console.handler.visit import Visitor
 from console.model.steps import GUIDES, Step
+from console.model.unfinished import Unfinished
 from console.model.wait import groups
 from console.model.waits import waits
 from console.usecase.list_waits import list_waits
@@ -39,5 +40,11 @@ async def waiting_page(visit: Visitor, step: Annotated[Step | None, Query()] = N
         chosen=step,
         guides=GUIDES,
         known=known,
-        says=f"{attention} orders need attention, {counts[Step.CUSTOMER]} wait for their customers",
+        says=_says(known, attention, counts[Step.CUSTOMER]),
     )
+
+
+def _says(known: Unfinished, attention: int, customers: int) -> str:
+    away = "".join(f"{name} did not answer; " for name in sorted(known.unread))
+    found = f"{attention} orders need attention, {customers} wait for their customers"
+    return found if known.is_whole else f"{away}at least {found}"

@@ -72,6 +72,11 @@ class Unfinished:
     cut: tuple[str, ...] = ()
     ahead: timedelta = timedelta(0)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every source answered and was read to its end."""
+        return not self.unread and not self.cut
+
 
 def timed(row: Mapping[str, Any]) -> Row:
     """Return a row of an answer with its times as datetimes."""

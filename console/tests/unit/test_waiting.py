@@ -186,3 +186,17 @@ async def test_the_sources_are_asked_for_a_bounded_number_of_rows(desk: Desk) ->
 
 def _api(desk: Desk) -> AdminApi:
     return AdminApi(desk.browser.app.state.http, desk.browser.app.state.urls, desk.browser.token())
+
+
+async def test_no_step_is_called_empty_while_a_source_is_away_or_a_list_is_cut(desk: Desk, said: list[str]) -> None:
+    assert "No order waits for this step" in await desk.text("/waiting?step=refund")
+    assert said[-1].startswith("0 orders need attention")
+    desk.kafka.more = 3
+    cut = await desk.text("/waiting?step=refund")
+    desk.kafka.more, desk.browser.platform.away = 0, {"paymentfc"}
+    away = await desk.text("/waiting?step=refund")
+    for text in (cut, away):
+        assert "No order waits for this step" not in text
+        assert "Nothing is known to wait" in text
+        assert "All -" in text
+    assert said[-1].startswith("paymentfc did not answer; at least 0 orders need attention")
