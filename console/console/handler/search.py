@@ -6,7 +6,6 @@ from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 
 from chassis.http.routing import Router
-from console.handler import rendering
 from console.handler.asking import asking
 from console.handler.visit import Visitor
 from console.usecase.find_anything import MAX_TEXT, Found, find_anything
@@ -21,8 +20,6 @@ async def search(visit: Visitor, q: Annotated[str, Query(max_length=MAX_TEXT)] =
         return visit.page("search.html", q="", found=Found())
     with asking(visit):
         found = await find_anything(visit.api, q)
-    if not rendering.is_page("/traces"):
-        found = Found(tuple(place for place in found.places if rendering.is_page(place[0])), found.tried)
     if len(found.places) == 1 and not found.request:
         return RedirectResponse(found.places[0][0], 303)
-    return visit.page("search.html", 200 if found.places else 404, q=q.strip(), found=found)
+    return visit.page("search.html", 200 if found.places or found.away else 404, q=q.strip(), found=found)

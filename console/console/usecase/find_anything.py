@@ -26,12 +26,14 @@ MAX_TEXT = 320
 class Found:
     """The pages about what the text names, each with its title; and what was looked up without a result.
 
+    `away` has the sources that did not answer, each with the reason: what was to be looked up there is not in `tried`.
     `request` is the text where it may be the id of a request: log lines are looked for on a page of their own.
     """
 
     places: tuple[tuple[str, str], ...] = ()
     tried: tuple[str, ...] = ()
     request: str = ""
+    away: tuple[tuple[str, str], ...] = ()
 
 
 async def find_anything(api: AdminApi, text: str) -> Found:
@@ -50,22 +52,21 @@ async def find_anything(api: AdminApi, text: str) -> Found:
     else:
         found = await _invoice(api, asked, text)
         found = replace(found, request="" if found.places or not _REQUEST.fullmatch(text) else text)
-    away = tuple(f"{name} did not answer ({reason})" for name, reason in sorted(asked.unread.items()))
-    return replace(found, tried=(*found.tried, *away))
+    return replace(found, away=tuple(sorted(asked.unread.items())))
 
 
 async def _customer(api: AdminApi, asked: Asked, address: str) -> Found:
     found = await asked.of("userfc", api.get("userfc", "users", email=address), None)
     accounts = found["items"] if found else []
     if not accounts:
-        return Found((), (f"an account with the e-mail address {address}",))
+        return _nothing(asked, userfc=f"an account with the e-mail address {address}")
     return Found(((f"/orders?customer={quote(accounts[0]['email'])}", f"Orders of {accounts[0]['email']}"),), ())
 
 
 async def _invoice(api: AdminApi, asked: Asked, invoice_id: str) -> Found:
     found = await asked.of("paymentfc", api.get("paymentfc", "payments", invoice_id=invoice_id), None)
     if found is None or found["payment"] is None:
-        return Found((), (f"an invoice {invoice_id} of Xendit",))
+        return _nothing(asked, paymentfc=f"an invoice {invoice_id} of Xendit")
     return Found((_order(found["payment"]["order_id"]),), ())
 
 
@@ -75,8 +76,14 @@ async def _event(api: AdminApi, asked: Asked, event_id: UUID) -> Found:
     )
     rows: list[Mapping[str, Any]] = [row for answer in answers if answer for row in answer["items"]]
     orders = [order for row in rows if (order := order_in(row["key"])) is not None]
-    tried = tuple(f"an event {event_id} in the outbox of {service}" for service in PUBLISHERS)
-    return Found(tuple(_order(order) for order in orders), () if orders else tried)
+    if not orders:
+        return _nothing(asked, **{service: f"an event {event_id} in the outbox of {service}" for service in PUBLISHERS})
+    return Found(tuple(_order(order) for order in orders), ())
+
+
+def _nothing(asked: Asked, **looked_up: str) -> Found:
+    """Return what was looked up at services that answered."""
+    return Found((), tuple(what for service, what in looked_up.items() if service not in asked.unread))
 
 
 def _order(order_id: int) -> tuple[str, str]:
