@@ -54,8 +54,14 @@ async def dead_letters(visit: Visitor) -> Response:
         contents=contents,
         away=away,
         runs=visit.state.runs.latest[:RUNS_SHOWN],
-        says=away or f"{len(contents.items)} dead letters are open",
+        says=away or _says(contents),
     )
+
+
+def _says(contents: Contents) -> str:
+    if contents.unread:
+        return f"At least {len(contents.items)} dead letters are open; {contents.unread} more are not read"
+    return f"{len(contents.items)} dead letters are open"
 
 
 @router.get("/dead-letters/groups/{name}")
@@ -63,7 +69,7 @@ async def group(visit: Visitor, name: GroupName, skip: Skipped = 0, handled: Fla
     """Show the letters of one cause, oldest first; with `handled` also those that the journal has."""
     contents, away = await look(visit, handled=True)
     theirs = [item for item in contents.items if item.cause.name == name]
-    if not theirs and not away:
+    if not theirs and not away and not contents.unread:
         return visit.message("Not found", "No letter with this cause is kept.", 404)
     open_ = [item for item in theirs if item.handled is None]
     shown = theirs if handled else open_
@@ -79,6 +85,7 @@ async def group(visit: Visitor, name: GroupName, skip: Skipped = 0, handled: Fla
         skip=skip,
         step=SHOWN,
         most=MAX_CHOSEN,
+        unread=contents.unread,
         away=away,
     )
 

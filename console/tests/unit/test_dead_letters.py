@@ -1,12 +1,14 @@
 """The pages of dead letters: who sees them, what they show, and that it is text whatever it is."""
 
 import asyncio
+import re
 from urllib.parse import quote
 
 import pytest
 from aiokafka import TopicPartition
 
-from console.client.letter_store import PAGE_S
+from console.client.letter_box import LetterBox
+from console.client.letter_store import PAGE_S, Bounds
 from console.handler import dead_letters
 
 from .browser import Browser
@@ -109,3 +111,29 @@ async def test_without_kafka_each_page_says_so(browser: Browser, log: MemoryLog)
     answer = await confirmed(browser, dry)
     assert (answer.status_code, "Kafka did not answer" in answer.text) == (200, True)
     assert not sent(log)
+
+
+async def test_letters_that_are_not_read_are_not_called_handled_or_gone(
+    browser: Browser, log: MemoryLog, said: list[str]
+) -> None:
+    for order in (1, 2, 3):
+        log.letter(order)
+    browser.app.state.letters = LetterBox(log, Bounds(letters=0))
+    page = (await browser.get("/dead-letters")).text
+    assert "No open dead letters" not in page
+    assert "3 more letters are not read" in page
+    assert said == ["At least 0 dead letters are open; 3 more are not read"]
+    group = await browser.get("/dead-letters/groups/0123456789abcdef")
+    assert (group.status_code, "3 letters are not read" in group.text) == (200, True)
+    assert "No letter of this cause is open" not in group.text
+
+
+async def test_a_group_of_which_letters_may_be_unread_has_at_least_what_is_read(
+    browser: Browser, log: MemoryLog
+) -> None:
+    for order in (1, 2):
+        log.letter(order)
+    browser.app.state.letters = LetterBox(log, Bounds(letters=1))
+    found = re.search(r"/dead-letters/groups/\w+", (await browser.get("/dead-letters")).text)
+    assert found is not None
+    assert "<dt>Open</dt><dd>1+</dd>" in (await browser.get(found[0])).text
