@@ -13,6 +13,7 @@ OLDEST = "gocommerce_outbox_oldest_age_seconds"
 LAG, RETRYING = "gocommerce_consumer_lag_messages", "gocommerce_consumer_retrying"
 ORDERS = "gocommerce_order_transitions_total"
 ANOMALIES = "gocommerce_payment_anomalies_open"
+REFUNDS = "gocommerce_payment_refunds_open"
 LOOP = "gocommerce_event_loop_lag_seconds"
 POOL = "db_client_connection_count"
 BUILD = "gocommerce_build_info"
@@ -23,7 +24,23 @@ NO_PROBES = "!/metrics|/ready|/health|/ping"
 
 _HISTOGRAMS = (REQUESTS, CALLS, RPC, DELAY, PUBLISH, LOOP)
 NAMES = frozenset(
-    {BUILD, SENT, CONSUMED, LETTERS, PENDING, PARKED, OLDEST, LAG, RETRYING, ORDERS, ANOMALIES, POOL, CPU, MEMORY}
+    {
+        BUILD,
+        SENT,
+        CONSUMED,
+        LETTERS,
+        PENDING,
+        PARKED,
+        OLDEST,
+        LAG,
+        RETRYING,
+        ORDERS,
+        ANOMALIES,
+        REFUNDS,
+        POOL,
+        CPU,
+        MEMORY,
+    }
     | {f"{name}_{part}" for name in _HISTOGRAMS for part in ("bucket", "count")}
 )
 """Only these are kept."""

@@ -9,7 +9,7 @@ from console.model import families as fam
 from console.model.audits import AuditRun
 from console.model.readings import Readings
 from console.model.topology import OUTBOX_STUCK_S, WORKERS
-from console.model.written import seconds, whole
+from console.model.written import at_least, seconds, whole
 
 # Notes of one count.
 MAX_NOTES = 4
@@ -37,28 +37,36 @@ def outbox_tile(readings: Mapping[str, Readings]) -> Tile:
     unknown = [f"not known of {name}" for name, value in pending.items() if value is None]
     busy = [name for name in WORKERS if pending[name]]
     notes = [f"{name}: {whole(pending[name])} pending, {whole(parked[name])} parked" for name in busy]
-    kind, text = "good", "nothing waits"
-    if not known:
-        kind, text = "off", "unknown"
-    elif any(parked.values()):
+    kind, text = ("off", "unknown") if unknown else ("good", "nothing waits")
+    if any(parked.values()):
         kind, text = "bad", f"{whole(sum(parked.values()))} parked"
     elif sum(known):
         kind, text = ("bad" if oldest > OUTBOX_STUCK_S else "warn"), f"oldest {seconds(oldest)}"
-    number = whole(sum(known)) if known else "-"
+    number = at_least(sum(known), is_whole=not unknown)
     return Tile("outbox", "Events in outboxes", number, kind, text, "/outbox", [*notes, *unknown])
 
 
-def anomalies_tile(payments: Readings, refunds: int | None) -> Tile:
+def anomalies_tile(payments: Readings) -> Tile:
     """Count the open anomalies of payments, and the refunds that wait for a person."""
-    names = payments.values_of(fam.ANOMALIES, "kind")
-    kinds = {name: payments.largest(fam.ANOMALIES, kind=name) or 0.0 for name in names}
-    open_ones = sum(kinds.values()) if names else None
-    notes = [f"{whole(count)} {name.replace('_', ' ')}" for name, count in kinds.items() if count]
-    if refunds:
-        return Tile("money", "Open anomalies", whole(open_ones), "bad", f"{refunds} refunds due", "/money", notes)
-    kind = "off" if open_ones is None else "warn" if open_ones else "good"
-    text = "unknown" if open_ones is None else "to be resolved" if open_ones else "no money in doubt"
+    anomalies, refunds = _open(payments, fam.ANOMALIES, "kind"), _open(payments, fam.REFUNDS, "status")
+    open_ones = None if anomalies is None else sum(anomalies.values())
+    notes = [f"{whole(count)} {name.replace('_', ' ')}" for name, count in (anomalies or {}).items() if count]
+    notes += [f"{whole(count)} refunds {name.lower()}" for name, count in (refunds or {}).items() if count]
+    notes += ["refunds are not known"] if refunds is None else []
+    kind, text = "good", "no money in doubt"
+    if waiting := sum((refunds or {}).values()):
+        kind, text = "bad", f"{whole(waiting)} refunds to be handled"
+    elif open_ones:
+        kind, text = "warn", "to be resolved"
+    elif open_ones is None or refunds is None:
+        kind, text = "off", "unknown"
     return Tile("money", "Open anomalies", whole(open_ones), kind, text, "/money", notes)
+
+
+def _open(payments: Readings, name: str, label: str) -> dict[str, float] | None:
+    """Return a gauge by the values of its label; None when it is not shown."""
+    names = payments.values_of(name, label)
+    return {each: payments.largest(name, **{label: each}) or 0.0 for each in names} or None
 
 
 def audit_tile(runs: Sequence[AuditRun] | None, now: datetime) -> Tile:
@@ -75,21 +83,27 @@ def audit_tile(runs: Sequence[AuditRun] | None, now: datetime) -> Tile:
     )
 
 
-def letters_tile(topics: Sequence[str] | None) -> Tile:
-    """Count the open dead letters by their source topics; `topics` is None when they could not be read."""
+def letters_tile(topics: Sequence[str] | None, unread: int = 0) -> Tile:
+    """Count the open dead letters by their source topics; `topics` is None when they could not be read.
+
+    `unread` is how many more letters there are, open or handled.
+    """
     title = "Open dead letters"
     if topics is None:
         return Tile("letters", title, "-", "off", "unknown", "/dead-letters")
-    if not topics:
-        return Tile("letters", title, "0", "good", "every message was applied", "/dead-letters")
     notes = [f"{count} of {topic}" for topic, count in Counter(topics).most_common(MAX_NOTES)]
-    return Tile("letters", title, whole(len(topics)), "bad", "to be replayed or discarded", "/dead-letters", notes)
+    notes += [f"{whole(unread)} more are not read"] if unread else []
+    kind, text = ("off", "unknown") if unread else ("good", "every message was applied")
+    if topics:
+        kind, text = "bad", "to be replayed or discarded"
+    number = at_least(len(topics), is_whole=not unread)
+    return Tile("letters", title, number, kind, text, "/dead-letters", notes)
 
 
 def waiting_tile(waits: Sequence[tuple[str, float]], customers: int, *, is_whole: bool) -> Tile:
     """Count the orders that wait for the platform, from their steps and ages; customers take their time.
 
-    Without `is_whole` a source did not answer, and there may be more.
+    Without `is_whole` a source did not answer or was read in part, and there may be more.
     """
     counts = Counter(step for step, _ in waits)
     ages = {step: max(age_s for each, age_s in waits if each == step) for step in counts}
@@ -98,4 +112,4 @@ def waiting_tile(waits: Sequence[tuple[str, float]], customers: int, *, is_whole
     kind, text = ("warn", f"oldest {seconds(max(ages.values()))}") if waits else ("good", "nothing is stuck")
     if not waits and not is_whole:
         kind, text = "off", "not everything is known"
-    return Tile("waiting", "Orders that wait", whole(len(waits)), kind, text, "/waiting", notes)
+    return Tile("waiting", "Orders that wait", at_least(len(waits), is_whole=is_whole), kind, text, "/waiting", notes)

@@ -53,8 +53,9 @@ class Unfinished:
 
     `payments` are those of open orders, with their requests for an invoice; None stands for an order that has none, and
     of one that is missing nothing is known. `unsent` has (service, event), `unapplied` (event, consumer). `unread`
-    names the sources that did not answer, each with the reason; `cut` says what was not read to its end. `ahead` is by
-    how much `now` is ahead of the clock of Kafka, which the times of letters are of.
+    names the sources that did not answer, each with the reason; `cut` says what was not read to its end, of which
+    `unread_letters` is the number of dead letters. `ahead` is by how much `now` is ahead of the clock of Kafka, which
+    the times of letters are of.
     """
 
     now: datetime
@@ -71,6 +72,7 @@ class Unfinished:
     unread: dict[str, str] = field(default_factory=dict)
     cut: tuple[str, ...] = ()
     ahead: timedelta = timedelta(0)
+    unread_letters: int = 0
 
     @property
     def is_whole(self) -> bool:

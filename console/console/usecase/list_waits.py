@@ -191,6 +191,7 @@ async def _add_letters(gathering: _Gathering, known: Unfinished, letters: Letter
     contents = await gathering.asked.of("kafka", _look(letters), None)
     found = [item.letter for item in contents.items] if contents else []
     if contents and contents.unread:
+        known.unread_letters = contents.unread
         gathering.cut.append(f"Dead letters: {contents.unread} more were not read")
     wanted = defaultdict(set)
     for letter in found:

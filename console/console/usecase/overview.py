@@ -103,9 +103,11 @@ async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: Wait
         [card(name, standings[name], readings[name], watch.count(name)) for name in SERVICES],
         [
             _waiting(known),
-            letters_tile(None if "kafka" in known.unread else [letter.topic for letter in known.letters]),
+            letters_tile(
+                None if "kafka" in known.unread else [letter.topic for letter in known.letters], known.unread_letters
+            ),
             outbox_tile(readings),
-            anomalies_tile(readings["paymentfc"], sum(row["status"] == "DUE" for row in known.refunds)),
+            anomalies_tile(readings["paymentfc"]),
             audit_tile(runs, datetime.now(UTC)),
         ],
         sparks(readings, watch.looked_at),
@@ -134,4 +136,4 @@ async def _orders(api: AdminApi) -> list[dict[str, Any]]:
 def _waiting(known: Unfinished) -> Tile:
     found = waits(known, SETTLED_S)
     stuck = [(wait.guide.title.lower(), wait.age_s) for wait in found if wait.step is not Step.CUSTOMER]
-    return waiting_tile(stuck, len(found) - len(stuck), is_whole=not known.unread)
+    return waiting_tile(stuck, len(found) - len(stuck), is_whole=known.is_whole)

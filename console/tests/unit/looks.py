@@ -40,6 +40,7 @@ class Shown:
         self.oldest = self._gauge("gocommerce_outbox_oldest_age_seconds")
         self.lag = self._gauge("gocommerce_consumer_lag_messages", ["topic", "partition"])
         self.anomalies = self._gauge("gocommerce_payment_anomalies_open", ["kind"])
+        self.refunds = self._gauge("gocommerce_payment_refunds_open", ["status"])
         Info("gocommerce_build", "of a test", registry=self.registry).info({"version": "1.2.3"})
 
     def _histogram(self, name: str, labels: list[str]) -> Histogram:

@@ -3,8 +3,10 @@
 import re
 from typing import Any
 
+from console.usecase.overview import Waits
+
 from .browser import Browser
-from .looks import looked, served
+from .looks import NoBacklog, NoLetters, looked, served
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 ORDERS: dict[str, Any] = {
@@ -74,6 +76,18 @@ async def test_without_orderfc_the_page_names_it_and_has_no_orders(browser: Brow
     assert answer.status_code == 200
     assert "orderfc did not answer (ConnectError)" in answer.text
     assert "No order yet" not in answer.text
+
+
+async def test_letters_that_are_not_read_are_not_a_green_zero(browser: Browser) -> None:
+    browser.sign_in()
+    behind = served(browser, {"/v1/admin/orders": ORDERS})
+    letters = NoLetters()
+    letters.unread = 5
+    browser.app.state.waits = Waits(NoBacklog(), letters)
+    await looked(browser, behind)
+    text = (await browser.get("/")).text
+    assert re.search(r'id="tile-letters">.*?>-<.*?badge off">unknown<.*?5 more are not read', text, re.S)
+    assert re.search(r'id="tile-waiting">.*?>\d+\+<', text, re.S)
 
 
 async def test_what_services_say_is_text(browser: Browser) -> None:

@@ -104,19 +104,35 @@ def test_the_tile_of_the_outboxes() -> None:
     known["orderfc"] = readings(shown.text)
     known["productfc"] = readings()
     tile = outbox_tile(known)
-    assert (tile.number, tile.kind, tile.text) == ("2", "bad", "oldest 2 min")
+    assert (tile.number, tile.kind, tile.text) == ("2+", "bad", "oldest 2 min")
     assert tile.notes == ["orderfc: 2 pending, 0 parked", "not known of productfc"]
+    known["orderfc"] = readings(Shown().text)
+    assert (outbox_tile(known).number, outbox_tile(known).kind) == ("-", "off")
 
 
-def test_the_tile_of_money_says_what_is_due_first() -> None:
+def test_the_tile_of_money_says_which_refunds_wait_first() -> None:
     shown = Shown()
     shown.anomalies.labels("paid_twice").set(1)
     shown.anomalies.labels("unconfirmed").set(0)
-    found = readings(shown.text)
-    assert (anomalies_tile(found, None).kind, anomalies_tile(found, None).number) == ("warn", "1")
-    assert anomalies_tile(found, None).notes == ["1 paid twice"]
-    assert anomalies_tile(found, 2).text == "2 refunds due"
-    assert anomalies_tile(readings(), None).kind == "off"
+    for status in ("DUE", "FAILED", "MANUAL"):
+        shown.refunds.labels(status).set(0)
+    tile = anomalies_tile(readings(shown.text))
+    assert (tile.kind, tile.number, tile.notes) == ("warn", "1", ["1 paid twice"])
+    shown.refunds.labels("DUE").set(1)
+    shown.refunds.labels("MANUAL").set(2)
+    tile = anomalies_tile(readings(shown.text))
+    assert (tile.kind, tile.text) == ("bad", "3 refunds to be handled")
+    assert tile.notes == ["1 paid twice", "1 refunds due", "2 refunds manual"]
+
+
+def test_money_of_which_a_part_is_not_known_is_not_called_good() -> None:
+    shown = Shown()
+    shown.anomalies.labels("paid_twice").set(0)
+    tile = anomalies_tile(readings(shown.text))
+    assert (tile.kind, tile.text, tile.notes) == ("off", "unknown", ["refunds are not known"])
+    shown.refunds.labels("DUE").set(0)
+    assert anomalies_tile(readings(shown.text)).kind == "good"
+    assert anomalies_tile(readings()).kind == "off"
 
 
 def test_the_tile_of_dead_letters_counts_them_by_topic() -> None:
@@ -125,12 +141,21 @@ def test_the_tile_of_dead_letters_counts_them_by_topic() -> None:
     assert (tile.number, tile.kind, tile.notes) == ("3", "bad", ["2 of order.created", "1 of payment.success"])
 
 
+def test_dead_letters_that_are_not_read_leave_their_number_open() -> None:
+    tile = letters_tile(["order.created"], 5)
+    assert (tile.number, tile.kind, tile.notes) == ("1+", "bad", ["1 of order.created", "5 more are not read"])
+    tile = letters_tile([], 5)
+    assert (tile.number, tile.kind, tile.text) == ("-", "off", "unknown")
+
+
 def test_the_tile_of_waiting_orders_has_the_oldest_of_each_step() -> None:
     tile = waiting_tile([("stock", 3.0), ("invoice", 61.0), ("stock", 24.0)], 7, is_whole=True)
     assert (tile.number, tile.kind, tile.text) == ("3", "warn", "oldest 1 min")
     assert tile.notes == ["2 for stock, oldest 24.0 s", "1 for invoice, oldest 1 min", "7 wait for their customers"]
     assert waiting_tile([], 0, is_whole=True).kind == "good"
-    assert waiting_tile([], 0, is_whole=False).text == "not everything is known"
+    tile = waiting_tile([], 0, is_whole=False)
+    assert (tile.number, tile.kind, tile.text) == ("-", "off", "not everything is known")
+    assert waiting_tile([("stock", 3.0)], 0, is_whole=False).number == "1+"
 
 
 def test_the_state_of_a_service_is_read_from_ready() -> None:
