@@ -109,7 +109,7 @@ async def letter(visit: Visitor, topic: Topic, place: Place) -> Response:
         event=_event(item.letter),
         verdict=contract().verdict(item.letter.topic, item.letter.value),
         order=order,
-        applied=applied.times.get(item.key, []),
+        applied=applied,
         notes=[*notes, *applied.notes],
     )
 

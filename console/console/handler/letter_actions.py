@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from chassis.errors import Invalid
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
+from console.client.letter_box import Contents
 from console.handler import live
 from console.handler.asking import asking
 from console.handler.dead_letters import look
@@ -42,7 +43,8 @@ async def dry_run(visit: Visitor) -> Response:
     order = _order(visit, query)
     contents, away = await look(visit, handled=True)
     again = [name for name in query if name not in ("action", "force", "reason")]
-    return await _plan(visit, of_query(query, contents.items), order, problem=away, again={n: query[n] for n in again})
+    choice = of_query(query, contents.items)
+    return await _plan(visit, choice, order, contents, problem=away, again={n: query[n] for n in again})
 
 
 @router.post("/dead-letters/runs")
@@ -56,7 +58,7 @@ async def start(visit: Visitor) -> Response:
     steps = plan(choice.items, order)
     count = sum(step.refusal is None for step in steps)
     if problem := away or _problem(order, fields.get("count", ""), count):
-        return await _plan(visit, choice, order, problem=problem, status=200 if away else 409)
+        return await _plan(visit, choice, order, contents, problem=problem, status=200 if away else 409)
     run = visit.state.runs.start(choice.items, order)
     with suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LOOK_S):
@@ -108,6 +110,7 @@ async def _plan(
     visit: Visit,
     choice: Choice,
     order: Order,
+    contents: Contents,
     *,
     problem: str,
     status: int = 200,
@@ -127,6 +130,7 @@ async def _plan(
         verb="replay" if order.action is Action.REPLAYED else "discard",
         letters=written(choice.items),
         applied=applied,
+        unread=contents.unread,
         again=again,
         problem=problem,
         most=MAX_CHOSEN,

@@ -18,22 +18,31 @@ MAX_LOOKED_UP = 200
 
 @dataclass(slots=True)
 class Applied:
-    """When each service applied the event of a letter, and the services that did not answer, with the reason."""
+    """When each service applied the event of a letter, and the services that did not answer, with the reason.
+
+    `unknown` are the letters of which a service did not say it, `left` how many were not looked up.
+    """
 
     times: dict[LetterKey, list[tuple[str, datetime]]] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
+    unknown: set[LetterKey] = field(default_factory=set)
+    left: int = 0
 
     @property
     def notes(self) -> list[str]:
-        return [
-            f"{service} did not answer ({why}): whether it has applied them since is missing"
+        away = [
+            f"{service} did not answer ({why}): whether it has applied them since is unknown"
             for service, why in sorted(self.unread.items())
         ]
+        if not self.left:
+            return away
+        left = f"whether the other {self.left} were applied since is unknown"
+        return [*away, f"Only the first {MAX_LOOKED_UP} were looked up: {left}"]
 
 
 async def applied_letters(api: AdminApi, items: Sequence[Item]) -> Applied:
     """Ask the services whose letters they are. Raises Refused when one refuses the token."""
-    found = Applied()
+    found = Applied(left=max(len(items) - MAX_LOOKED_UP, 0), unknown={item.key for item in items[MAX_LOOKED_UP:]})
     asked: dict[str, list[tuple[Item, UUID]]] = defaultdict(list)
     for item in items[:MAX_LOOKED_UP]:
         for service in _waiting(item):
@@ -53,6 +62,7 @@ async def _ask(api: AdminApi, service: str, theirs: list[tuple[Item, UUID]], fou
         times = await api.applied(service, sorted({identity for _, identity in theirs}))
     except NoAnswer as error:
         found.unread[service] = str(error)
+        found.unknown |= {item.key for item, _ in theirs}
         return
     for item, identity in theirs:
         if at := times.get((service, identity)):

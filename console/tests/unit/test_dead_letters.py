@@ -137,3 +137,29 @@ async def test_a_group_of_which_letters_may_be_unread_has_at_least_what_is_read(
     found = re.search(r"/dead-letters/groups/\w+", (await browser.get("/dead-letters")).text)
     assert found is not None
     assert "<dt>Open</dt><dd>1+</dd>" in (await browser.get(found[0])).text
+
+
+async def test_what_a_service_does_not_say_of_a_letter_is_unknown(browser: Browser, log: MemoryLog) -> None:
+    name = log.letter(42)
+    path = f"/dead-letters/letters/{name}"
+    assert "<dt>Applied since</dt><dd>no</dd>" in (await browser.get(path)).text
+    assert "<td>no</td>" in (await planned(browser, "replay", name)).text
+    browser.platform.away = {"orderfc"}
+    page = (await browser.get(path)).text
+    assert "<dt>Applied since</dt><dd>unknown</dd>" in page
+    assert "whether it has applied them since is unknown" in page
+    assert "<td>unknown</td>" in (await planned(browser, "replay", name)).text
+
+
+async def test_a_dry_run_says_of_how_many_letters_it_does_not_know_whether_they_were_applied(
+    browser: Browser, log: MemoryLog
+) -> None:
+    names = [log.letter(order) for order in range(1, 204)]
+    group = re.search(r"/dead-letters/groups/(\w+)", (await browser.get("/dead-letters")).text)
+    assert group is not None
+    dry = (await planned(browser, "replay", group=group[1])).text
+    assert "Only the first 200 were looked up: whether the other 3 were applied since is unknown" in dry
+    assert (dry.count("<td>no</td>"), dry.count("<td>unknown</td>")) == (200, 3)
+    browser.app.state.letters = LetterBox(log, Bounds(letters=1))
+    dry = (await planned(browser, "replay", names[0])).text
+    assert "not kept any more, or not read: 202 letters are not read" in dry
