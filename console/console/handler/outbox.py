@@ -16,7 +16,7 @@ from console.handler.asking import asking
 from console.handler.letter_actions import MAX_REASON
 from console.handler.visit import Visit, Visitor
 from console.model.saga import PUBLISHERS
-from console.usecase.list_unsent import MAX_LISTED, list_unsent
+from console.usecase.list_unsent import MAX_LISTED, Outbox, list_unsent
 from console.usecase.retry_events import retry_events
 
 router = Router(include_in_schema=False)
@@ -30,15 +30,21 @@ async def outbox(visit: Visitor, retried: Count = None, refused: Count = None) -
     """Show what has not left each outbox, parked events first."""
     with asking(visit):
         outboxes = await list_unsent(visit.api)
-    pending, parked = sum(each.pending for each in outboxes), sum(each.parked for each in outboxes)
     return visit.page(
         "outbox.html",
         part="parts/outbox.html",
         outboxes=outboxes,
         retried=retried,
         refused=refused or 0,
-        says=f"{pending} events are pending, {parked} are parked",
+        says=_says(outboxes),
     )
+
+
+def _says(outboxes: Sequence[Outbox]) -> str:
+    away = "".join(f"{each.service} did not answer; " for each in outboxes if each.problem)
+    pending, parked = sum(each.pending for each in outboxes), sum(each.parked for each in outboxes)
+    found = f"{pending} events are pending, {parked} are parked"
+    return f"{away}at least {found}" if away or any(each.more for each in outboxes) else found
 
 
 @router.get("/outbox/retry")
@@ -81,6 +87,7 @@ async def _confirm(
         events=chosen,
         waiting=[event for event in chosen if event.waits],
         gone=len(wanted) - len(chosen),
+        is_whole=not found.problem and not found.more,
         problem=problem or (f"{service} did not answer: {found.problem}" if found.problem else ""),
         max_reason=MAX_REASON,
     )

@@ -8,6 +8,7 @@ from chassis import clock
 from console.client.admin_api import AdminApi, NoAnswer
 from console.model.saga import PUBLISHERS
 from console.model.unsent import UnsentEvent
+from console.model.written import at_least
 
 # The most events of one service and state that are listed.
 MAX_LISTED = 100
@@ -16,11 +17,15 @@ PARKED, PENDING = "parked", "pending"
 
 @dataclass(slots=True)
 class Outbox:
-    """The events of a service that have not left, parked ones first; `problem` says why they could not be read."""
+    """The events of a service that have not left, parked ones first; `problem` says why they could not be read.
+
+    `more` has the states of which there may be more: the service reads a bounded number of rows for a page, so a page
+    may be empty although events of its state are behind.
+    """
 
     service: str
     events: list[UnsentEvent] = field(default_factory=list)
-    more: bool = False
+    more: set[str] = field(default_factory=set)
     problem: str = ""
 
     @property
@@ -30,6 +35,13 @@ class Outbox:
     @property
     def pending(self) -> int:
         return len(self.events) - self.parked
+
+    def count(self, state: str) -> str:
+        """Write the number of the events in a state; `unknown` where none was read and there may be some."""
+        number = self.parked if state == PARKED else self.pending
+        if self.problem or (not number and state in self.more):
+            return "unknown"
+        return at_least(number, is_whole=state not in self.more)
 
 
 async def list_unsent(api: AdminApi, services: Sequence[str] = PUBLISHERS) -> list[Outbox]:
@@ -45,7 +57,8 @@ async def _outbox(api: AdminApi, service: str) -> Outbox:
             now = clock.now()
             rows = sorted(page["items"] if page else (), key=lambda row: int(row["id"]))
             found.events += [UnsentEvent.of_answer(service, row, now) for row in rows]
-            found.more = found.more or bool(page and page["next_after_id"])
+            if page is None or page["next_after_id"] is not None:
+                found.more.add(state)
     except NoAnswer as error:
         found.problem = str(error)
     return found

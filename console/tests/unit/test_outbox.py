@@ -41,6 +41,8 @@ class Outboxes:
     retried: list[tuple[str, str]] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
     purged: set[int] = field(default_factory=set)
+    # The states of which orderfc has more pages.
+    more: set[str] = field(default_factory=set)
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         service = request.url.host
@@ -53,7 +55,8 @@ class Outboxes:
             return httpx2.Response(200, json={})
         state = request.url.params["state"]
         items = [each for each in self.rows if each["state"] == state] if service == "orderfc" else []
-        return httpx2.Response(200, json={"items": items, "next_after_id": None})
+        following = 4711 if service == "orderfc" and state in self.more else None
+        return httpx2.Response(200, json={"items": items, "next_after_id": following})
 
 
 @pytest.fixture
@@ -136,3 +139,41 @@ async def test_what_came_from_outside_is_text(browser: Browser, outboxes: Outbox
         page = (await browser.get(path)).text
         assert "<script>alert" not in page
         assert "&lt;script&gt;" in page
+
+
+async def test_a_list_that_goes_on_counts_at_least_what_was_read(
+    browser: Browser, outboxes: Outboxes, said: list[str]
+) -> None:
+    await browser.get("/outbox")
+    outboxes.more = {"parked", "pending"}
+    page = (await browser.get("/outbox")).text
+    for text in ("1+ parked", "2+ pending", "there may be more parked and pending ones"):
+        assert text in page
+    outboxes.away = {"paymentfc"}
+    await browser.get("/outbox")
+    assert said == [
+        "2 events are pending, 1 are parked",
+        "at least 2 events are pending, 1 are parked",
+        "paymentfc did not answer; at least 2 events are pending, 1 are parked",
+    ]
+
+
+async def test_an_empty_page_that_goes_on_is_not_an_empty_outbox(browser: Browser, outboxes: Outboxes) -> None:
+    outboxes.rows, outboxes.more = [], {"parked", "pending"}
+    page = (await browser.get("/outbox")).text
+    card = re.search(r'<section[^>]*id="outbox-orderfc".*?</section>', page, re.DOTALL)
+    assert card is not None
+    assert 'badge off">unknown parked' in card[0]
+    assert 'badge off">unknown pending' in card[0]
+    assert "Everything has left" not in card[0]
+    dry = (await browser.get("/outbox/retry?service=orderfc")).text
+    assert 'class="empty"' not in dry
+    assert "there may be more" in dry
+
+
+async def test_a_chosen_event_that_was_not_read_is_not_said_to_have_left(browser: Browser, outboxes: Outboxes) -> None:
+    outboxes.more = {"pending"}
+    dry = (await browser.get("/outbox/retry?service=orderfc&9=on")).text
+    assert "1 of the chosen events is not among those that were read" in dry
+    outboxes.away = {"orderfc"}
+    assert "they have left" not in (await browser.get("/outbox/retry?service=orderfc&9=on")).text

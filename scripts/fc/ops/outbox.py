@@ -76,7 +76,8 @@ async def _listed(api: AdminApi, *services: str) -> list[UnsentEvent]:
         if outbox.problem:
             raise StackError(f"{outbox.service} did not answer: {outbox.problem}; `fc status` shows what runs")
         if outbox.more:
-            output.say(f"[yellow]{outbox.service} has more; the first of each state are shown[/]")
+            states = " and ".join(sorted(outbox.more))
+            output.say(f"[yellow]Not all events of {outbox.service} were read: there may be more {states} ones[/]")
     return [event for outbox in outboxes for event in sorted(outbox.events, key=lambda event: event.id)]
 
 
