@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from console.client.admin_api import AdminApi
+from chassis import clock
+from console.client.admin_api import AdminApi, NoAnswer
 from console.model.unsent import UnsentEvent
-from console.usecase.list_unsent import list_unsent
+from console.usecase.list_unsent import Outbox, list_unsent
 from console.usecase.retry_events import retry_events
 from fc.ops import output, unsent
 from fc.ops.administrator import admin_api
@@ -70,6 +71,10 @@ async def _asked(*services: str) -> list[UnsentEvent]:
 
 
 async def _listed(api: AdminApi, *services: str) -> list[UnsentEvent]:
+    return _events(await _read(api, *services))
+
+
+async def _read(api: AdminApi, *services: str) -> list[Outbox]:
     """Ask the services. Raises StackError when one does not answer."""
     outboxes = await list_unsent(api, services)
     for outbox in outboxes:
@@ -78,6 +83,10 @@ async def _listed(api: AdminApi, *services: str) -> list[UnsentEvent]:
         if outbox.more:
             states = " and ".join(sorted(outbox.more))
             output.say(f"[yellow]Not all events of {outbox.service} were read: there may be more {states} ones[/]")
+    return outboxes
+
+
+def _events(outboxes: list[Outbox]) -> list[UnsentEvent]:
     return [event for outbox in outboxes for event in sorted(outbox.events, key=lambda event: event.id)]
 
 
@@ -110,7 +119,15 @@ async def _retry_by_service(service: str, row_id: int | None, reason: str, *, dr
     if not reason:
         raise StackError("--from services needs --reason: the service records it")
     async with admin_api() as api:
-        waiting = [event for event in await _listed(api, service) if event.waits and row_id in (None, event.id)]
+        if row_id is not None and not dry:
+            return await _retry_one(api, service, row_id, reason)
+        outboxes = await _read(api, service)
+        events = _events(outboxes)
+        waiting = [event for event in events if event.waits and row_id in (None, event.id)]
+        if outboxes[0].more and row_id not in {None, *(event.id for event in events)}:
+            raise StackError(
+                f"row {row_id} of {service} is not among those that were read; --yes asks for it by its id"
+            )
         if dry:
             return waiting
         done = await retry_events(api, service, [event.id for event in waiting], reason)
@@ -119,3 +136,14 @@ async def _retry_by_service(service: str, row_id: int | None, reason: str, *, dr
             output.say(f"[yellow]{each.row_id} is not due now:[/] {escape(each.refusal)}")
     due = {each.row_id for each in done if not each.refusal}
     return [event for event in waiting if event.id in due]
+
+
+async def _retry_one(api: AdminApi, service: str, row_id: int, reason: str) -> list[UnsentEvent]:
+    """Name the row to the service, whose lists show only the first rows. Raises StackError."""
+    try:
+        status, row = await api.post(service, f"outbox/{row_id}/retry", {"reason": reason})
+    except NoAnswer as error:
+        raise StackError(f"{service} did not answer: {error}; `fc status` shows what runs") from error
+    if status != 200:
+        raise StackError(f"{service} refuses row {row_id}: {row.get('error', status)}")
+    return [] if row["state"] == "published" else [UnsentEvent.of_answer(service, row, clock.now())]
