@@ -67,19 +67,13 @@ def _templates() -> Environment:
     environment.filters.update(FILTERS, at_least=written.at_least, whole=written.whole, seconds=written.seconds)
     environment.globals.update(navigation=NAVIGATION, htmx_config=HTMX_CONFIG)
     environment.globals.update(asset=files.address, has_asset=files.exists)
-    environment.tests.update(current=_is_current, page=is_page)
+    environment.tests.update(current=_is_current)
     return environment
 
 
 def _visible(value: object) -> object:
     """Escape the characters that no page may have, such as NUL and single surrogates."""
     return _UNSHOWN.sub(lambda found: repr(found[0])[1:-1], value) if type(value) is str else value
-
-
-def is_page(address: str) -> bool:
-    """Say whether there is a page at an address."""
-    path = address.partition("?")[0]
-    return any(_is_current(page, path) for page, _ in NAVIGATION)
 
 
 def navigation(environment: str) -> tuple[tuple[str, str], ...]:

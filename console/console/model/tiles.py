@@ -24,7 +24,7 @@ class Tile:
     number: str
     kind: str
     text: str
-    href: str = ""
+    href: str
     notes: Sequence[str] = ()
 
 
