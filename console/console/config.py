@@ -55,7 +55,7 @@ class Settings(ProcessSettings):
         }
 
     def plaintext(self) -> Iterator[tuple[str, str]]:
-        """Yield also the services without TLS, which are sent passwords and tokens, and the stores of spans and lines."""
+        """Yield also services without TLS, which are sent passwords and tokens, and stores of spans and lines."""
         yield from super().plaintext()
         for name in ("user_host", "product_host", "order_host", "payment_host", "traces_url", "logs_url"):
             url = getattr(self, name)

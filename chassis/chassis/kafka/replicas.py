@@ -12,7 +12,7 @@ MISSING = Gauge(
 
 def report(consumer: AIOKafkaConsumer) -> None:
     """Set the gauge for each topic that the consumer reads."""
-    # aiokafka tells nobody what it knows of replicas.
+    # aiokafka has no public way to ask for the replicas that it knows.
     known = consumer._client.cluster._partitions
     for topic in consumer.subscription():
         partitions = known.get(topic, {}).values()

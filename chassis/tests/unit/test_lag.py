@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 from aiokafka import TopicPartition
@@ -24,9 +25,15 @@ class Worker:
 class Consumer:
     """A consumer of a partition that ends at 10, whose next fetch starts at 7; `meanwhile` happens during a request."""
 
+    # What aiokafka knows of the brokers: no replicas.
+    _client = SimpleNamespace(cluster=SimpleNamespace(_partitions={}))
+
     def __init__(self, meanwhile: Callable[[], object] = lambda: None, seen: int | None = None) -> None:
         self.meanwhile = meanwhile
         self.seen = seen
+
+    def subscription(self) -> frozenset[str]:
+        return frozenset()
 
     def assignment(self) -> frozenset[TopicPartition]:
         return frozenset({PARTITION})
