@@ -8,16 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.client.admin_api import AdminApi
-from console.model.facts import PARTLY_READ, Facts
+from console.model.facts import Facts
 from console.model.order_waits import unfinished_of, waits_of
 from console.model.steps import Step
-from console.model.timeline import timeline
 from console.model.wait import Wait
 from console.model.waits import waits
-from console.usecase.order_timeline import order_timeline
 
-from .browser import Browser
 from .samples import (
     anomaly,
     applied,
@@ -233,25 +229,3 @@ def test_a_refund_says_what_is_done_about_it() -> None:
     [wait] = waits_of(replace(compensated(), dossier=dossier(payment("EXPIRED", reason="expired"), refunds=[asked])))
     assert (wait.since, wait.next_try) == (at(200), at(100))
     assert "Xendit is asked" in wait.because
-
-
-async def test_what_was_not_read_in_kafka_is_unknown_and_not_missing(browser: Browser) -> None:
-    found = completed()
-    browser.platform.facts = replace(found, records=found.records[:2])
-    api = AdminApi(browser.app.state.http, browser.app.state.urls, browser.token())
-    browser.platform.all_read = False
-    facts = await order_timeline(api, browser.platform, 42)
-    assert (len(facts.records), facts.unread) == (2, {"kafka": PARTLY_READ})
-    shown = timeline(facts)
-    assert (shown.waits, shown.notes) == ((), (f"kafka: {PARTLY_READ}; others may be missing",))
-    browser.platform.all_read = True
-    [wait] = waits_of(await order_timeline(api, browser.platform, 42))
-    assert wait.cause == "payment.success is neither in an outbox nor on its topic"
-
-
-async def test_an_order_that_no_service_knows_is_not_known_by_a_part_of_kafka(browser: Browser) -> None:
-    api = AdminApi(browser.app.state.http, browser.app.state.urls, browser.token())
-    browser.platform.all_read = False
-    assert (await order_timeline(api, browser.platform, 43)).is_empty
-    browser.platform.away = {"kafka"}
-    assert not (await order_timeline(api, browser.platform, 43)).is_empty

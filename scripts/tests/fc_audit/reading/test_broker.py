@@ -22,6 +22,9 @@ class Consumer:
     def __init__(self) -> None:
         self.at = 0
 
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        return {0}
+
     async def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, 0)
 
@@ -68,4 +71,4 @@ async def test_dead_letters_are_read_from_a_partition_without_a_record(clients: 
 
     topic = dlq(next(iter(PRODUCERS)))
     assert await Connected("here").read(topic) == []
-    assert await Connected("here").record(topic, 0, 1) is None
+    assert await Connected("here").record(TopicPartition(topic, 0), 1) is None
