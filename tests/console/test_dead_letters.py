@@ -114,14 +114,15 @@ async def test_an_order_whose_payment_could_not_be_applied_is_completed_by_a_rep
     assert await sent(log, letter) == 2
 
 
-async def test_of_a_page_and_the_command_at_once_one_replays(
+async def test_of_a_page_and_the_command_at_once_one_handles_a_letter(
     desk: Desk, log: Log, bus: Bus, back_office: BackOffice, fc: Run
 ) -> None:
     for _ in range(2):
         letter = await poison(log, bus, back_office)
         async with desk.plain() as http:
             given = await planned(http, "replay", letter, force="on")
-            words = ("dlq", "replay", letter.topic, letter.place, "--reason", WHY, "--yes", "--force", "--by", "ann")
+            # Without force: a command that begins late would rightly replay a letter that it has seen as replayed.
+            words = ("dlq", "discard", letter.topic, letter.place, "--reason", WHY, "--yes", "--by", "ann")
             answer, command = await asyncio.gather(
                 http.post("/dead-letters/runs", data=given, headers={"origin": desk.url}),
                 fc(*words),
@@ -134,8 +135,9 @@ async def test_of_a_page_and_the_command_at_once_one_replays(
         assert ("1 replayed." in shown) is by_page
         assert (command.exit_code == 0) is not by_page
         assert ADMIN in command.stdout if by_page else "ann" in shown
-        again = (await dead(log, letter.topic, f"order-{letter.order_id}")).letter
-        assert (again.replays, await sent(log, letter)) == (1, 2)
+        if by_page:
+            assert (await dead(log, letter.topic, f"order-{letter.order_id}")).letter.replays == 1
+        assert await sent(log, letter) == (2 if by_page else 1)
 
 
 async def test_a_letter_is_discarded_without_javascript(
@@ -202,7 +204,7 @@ async def test_ten_thousand_letters_are_listed_in_time(desk: Desk) -> None:
             answer = await http.get(path)
             assert (answer.status_code, time.monotonic() - began < ANSWER_S) == (200, True)
         assert "1,000 letters would be discarded" in answer.text
-        assert "9,000 more wait" in answer.text
+        assert "9,000 more are left" in answer.text
 
 
 async def test_without_kafka_the_pages_say_so_in_time(desk: Desk, stack: Stack) -> None:
