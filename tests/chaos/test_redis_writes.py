@@ -108,7 +108,8 @@ async def test_a_change_whose_process_was_killed_before_it_invalidated_is_shown_
                 with pytest.raises(httpx2.TransportError):
                     await change_price(arena, product, 30_000, url)
             await mortal.killed()
-            assert await shown() == (5, product["price"])
+            # The old copy, unless the replica has found the change by itself meanwhile, as it does within a minute.
+            assert await shown() in ((5, product["price"]), *(((3, product["price"]),) if change == "stock" else ()))
             if change == "price":
                 # No productfc that could repeat the change: the replica finds it by itself within a minute.
                 await poll(lambda: is_shown((5, 30_000)), "the replica shows the new price", 75)
