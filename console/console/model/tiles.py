@@ -51,16 +51,20 @@ def anomalies_tile(payments: Readings) -> Tile:
     anomalies, refunds = _open(payments, fam.ANOMALIES, "kind"), _open(payments, fam.REFUNDS, "status")
     open_ones = None if anomalies is None else sum(anomalies.values())
     notes = [f"{whole(count)} {name.replace('_', ' ')}" for name, count in (anomalies or {}).items() if count]
-    notes += [f"{whole(count)} refunds {name.lower()}" for name, count in (refunds or {}).items() if count]
+    notes += [f"{_refunds(count)} {name.lower()}" for name, count in (refunds or {}).items() if count]
     notes += ["refunds are not known"] if refunds is None else []
     kind, text = "good", "no money in doubt"
     if waiting := sum((refunds or {}).values()):
-        kind, text = "bad", f"{whole(waiting)} refunds to be handled"
+        kind, text = "bad", f"{_refunds(waiting)} to be handled"
     elif open_ones:
         kind, text = "warn", "to be resolved"
     elif open_ones is None or refunds is None:
         kind, text = "off", "unknown"
     return Tile("money", "Open anomalies", whole(open_ones), kind, text, "/money", notes)
+
+
+def _refunds(count: float) -> str:
+    return f"{whole(count)} refund" if count == 1 else f"{whole(count)} refunds"
 
 
 def _open(payments: Readings, name: str, label: str) -> dict[str, float] | None:

@@ -122,7 +122,7 @@ def test_the_tile_of_money_says_which_refunds_wait_first() -> None:
     shown.refunds.labels("MANUAL").set(2)
     tile = anomalies_tile(readings(shown.text))
     assert (tile.kind, tile.text) == ("bad", "3 refunds to be handled")
-    assert tile.notes == ["1 paid twice", "1 refunds due", "2 refunds manual"]
+    assert tile.notes == ["1 paid twice", "1 refund due", "2 refunds manual"]
 
 
 def test_money_of_which_a_part_is_not_known_is_not_called_good() -> None:

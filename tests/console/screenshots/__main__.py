@@ -13,6 +13,7 @@ from rich.console import Console
 from fc.demo import stories
 from fc.demo.seed import seed
 from fc.demo.shop import Shop
+from fc.stack import observe
 from fc.stack.layout import CONSOLE, ROOT
 from fc.stack.local import Stack
 from tests.console.kit.operator import Desk, signed_in
@@ -77,6 +78,7 @@ async def main(names: Sequence[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as home:
         stack = Stack.for_tests(Path(home), console=True)
+        observe.trace(stack.layout)
         await asyncio.to_thread(stack.up)
         try:
             failed = await _run(stack, shots)
