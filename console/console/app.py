@@ -7,15 +7,15 @@ from chassis.grpc.users import UserClient
 from chassis.kafka.connection import connection
 from chassis.resources import Connections, Parts
 from chassis.service import Service
-from console.client.audit_log import AuditLog
+from console.client.audit_reports import AuditReports
 from console.client.backlog import Backlog
-from console.client.event_log import EventLog
 from console.client.kafka import KafkaReader
+from console.client.kafka_records import KafkaRecords
 from console.client.letter_box import LetterBox
 from console.client.letter_store import Bounds
-from console.client.log import Log
 from console.client.metrics import Watch
-from console.client.shared_log import SharedLog
+from console.client.order_records import OrderRecords
+from console.client.shared_records import SharedRecords
 from console.client.tail import Tail
 from console.config import Settings
 from console.handler import (
@@ -25,8 +25,8 @@ from console.handler import (
     files,
     lab,
     letter_actions,
+    log_lines,
     login,
-    logs,
     metrics_explorer,
     money,
     order,
@@ -56,20 +56,21 @@ async def build(settings: Settings) -> Parts:
     connections = Connections(settings)
     users = connections.add("userfc", UserClient.of(settings))
     kafka = {**connection(settings), "client_id": "console"}
-    log = EventLog(**kafka)
+    order_records = OrderRecords(**kafka)
     # A pool each, so that pages which wait for a service that hangs hold up neither a log-in nor the figures.
     http, log_in_http, watch_http = httpx2.AsyncClient(limits=LIMITS), httpx2.AsyncClient(), httpx2.AsyncClient()
-    letters = LetterBox(Log("console-letters", **connection(settings)), Bounds())
+    letters = LetterBox(KafkaRecords("console-letters", **connection(settings)), Bounds())
     runs = LetterRuns(letters)
     reader = KafkaReader(**kafka)
-    connections.close += [letters.close, log.close, reader.close]
+    connections.close += [letters.close, order_records.close, reader.close]
     connections.close += [http.aclose, log_in_http.aclose, watch_http.aclose]
     live = Watches()
     tail = Tail(live.orders, live.news, **kafka | {"client_id": "console-tail"})
     watch = Watch(watch_http, settings.management_urls(), lambda: live.wake("/"))
     backlog = Backlog(reader)
-    shared = {"log": SharedLog(log), "audits": AuditLog(**kafka), "backlog": backlog, "waits": Waits(backlog, letters)}
+    shared = {"backlog": backlog, "waits": Waits(backlog, letters), "audits": AuditReports(**kafka)}
     state = {"urls": settings.urls(), "http": http, "log_in_http": log_in_http, **shared}
+    state["order_records"] = SharedRecords(order_records)
     return Parts(
         connections,
         connections.verifier(users),
@@ -99,7 +100,7 @@ SERVICE = Service(
         lab.router,
         letter_actions.router,
         login.router,
-        logs.router,
+        log_lines.router,
         metrics_explorer.router,
         money.router,
         order.router,

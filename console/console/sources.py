@@ -10,7 +10,7 @@ from chassis.resources import Connections
 from console.client.groups import Groups
 from console.client.jaeger import Jaeger, NoStore
 from console.client.kafka import KafkaReader
-from console.client.logs import LogFiles, Logs, Loki, NoLogs, VictoriaLogs
+from console.client.log_lines import LogFiles, Logs, Loki, NoLogs, VictoriaLogs
 from console.client.poison import PoisonSender
 from console.client.span_ring import SpanRing
 from console.client.topics import Topics

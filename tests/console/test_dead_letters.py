@@ -18,16 +18,16 @@ from console.model.fingerprint import Cause
 from console.model.journal import Action, Entry, key_of
 from console.model.letters import Letter
 from fc.demo.shop import Shop, poll
-from fc.ops.log import Log
+from fc.ops.kafka_records import KafkaRecords
 from fc.stack.local import Stack
 from tests.console.kit.operator import Desk, Operator
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus, brokers_of
 from tests.kit.processes import replaced, replica
-from tests.ops.conftest import Run, log
+from tests.ops.conftest import Run, kafka
 from tests.ops.test_dead_letters import dead, poison
 
-__all__ = ["log"]
+__all__ = ["kafka"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -39,15 +39,15 @@ MANY = 10_000
 CAUSE = Cause("order.cancelled", "not_yet", "paymentfc.order.cancelled", "order N is not known")
 
 
-async def entries(log: Log, letter: Letter) -> list[Entry]:
+async def entries(kafka: KafkaRecords, letter: Letter) -> list[Entry]:
     """Return what the journal says was done with a letter."""
-    read = [Entry.read(record.value) for record in await log.read("operations.journal")]
+    read = [Entry.read(record.value) for record in await kafka.read("operations.journal")]
     return [each for each in read if each and each.key == key_of(letter) and each.action is not Action.CLAIMED]
 
 
-async def sent(log: Log, letter: Letter) -> int:
+async def sent(kafka: KafkaRecords, letter: Letter) -> int:
     """Count the records of the letter's key on its topic."""
-    return sum(record.key == letter.key for record in await log.read(letter.topic))
+    return sum(record.key == letter.key for record in await kafka.read(letter.topic))
 
 
 async def over(http: httpx2.AsyncClient, run: str) -> str:
@@ -84,25 +84,25 @@ async def choose(operator: Operator, letter: Letter, action: str) -> None:
 
 
 async def test_an_order_whose_payment_could_not_be_applied_is_completed_by_a_replay(
-    operator: Operator, stack: Stack, shop: Shop, back_office: BackOffice, log: Log, fc: Run
+    operator: Operator, stack: Stack, shop: Shop, back_office: BackOffice, kafka: KafkaRecords, fc: Run
 ) -> None:
     broken = {"FAILPOINTS": "consumer.before_handler/payment.success=raise@*", "CONSUMER_MAX_TRIES": "2"}
     payer = await shop.newcomer()
     order = await payer.checkout(await back_office.product(5), 1)
     async with replaced(stack, {"orderfc": broken}):
         await shop.pay((await payer.invoice(order))["invoice_id"])
-        letter = (await dead(log, "payment.success", f"order-{order}", 60)).letter
+        letter = (await dead(kafka, "payment.success", f"order-{order}", 60)).letter
     page = operator.page
     await choose(operator, letter, "Replay")
     await operator.until("1 letter would be replayed")
-    assert (await sent(log, letter), (await payer.order(order))["status"]) == (1, "created")
+    assert (await sent(kafka, letter), (await payer.order(order))["status"]) == (1, "created")
     await page.get_by_label("Reason, for the journal").fill(WHY)
     await page.get_by_role("button", name="Replay 1 letter").click()
     await operator.until("1 replayed.")
     await payer.wait_status(order, "completed")
     await page.get_by_role("link", name=str(order), exact=True).click()
     await operator.until("completed")
-    assert [(each.action, each.by, each.why) for each in await entries(log, letter)] == [("replayed", ADMIN, WHY)]
+    assert [(each.action, each.by, each.why) for each in await entries(kafka, letter)] == [("replayed", ADMIN, WHY)]
     await operator.open("/dead-letters/journal")
     await expect(page.get_by_role("row").nth(1)).to_contain_text(f"{ADMIN}")
     again = await fc("dlq", "replay", letter.topic, letter.place, "--reason", "once more", "--yes")
@@ -111,14 +111,14 @@ async def test_an_order_whose_payment_could_not_be_applied_is_completed_by_a_rep
     await operator.until(f"Replayed by {ADMIN}")
     await page.get_by_role("button", name="Replay: dry run").click()
     await operator.until(f"replayed already by {ADMIN}: {WHY}")
-    assert await sent(log, letter) == 2
+    assert await sent(kafka, letter) == 2
 
 
 async def test_of_a_page_and_the_command_at_once_one_handles_a_letter(
-    desk: Desk, log: Log, bus: Bus, back_office: BackOffice, fc: Run
+    desk: Desk, kafka: KafkaRecords, bus: Bus, back_office: BackOffice, fc: Run
 ) -> None:
     for _ in range(2):
-        letter = await poison(log, bus, back_office)
+        letter = await poison(kafka, bus, back_office)
         async with desk.plain() as http:
             given = await planned(http, "replay", letter, force="on")
             # Without force: a command that begins late would rightly replay a letter that it has seen as replayed.
@@ -129,38 +129,40 @@ async def test_of_a_page_and_the_command_at_once_one_handles_a_letter(
             )
             assert answer.status_code == 303, answer.text
             shown = await over(http, answer.headers["location"])
-        done = [each.by for each in await entries(log, letter)]
+        done = [each.by for each in await entries(kafka, letter)]
         assert done in (["ann"], [ADMIN])
         by_page = done == [ADMIN]
         assert ("1 replayed." in shown) is by_page
         assert (command.exit_code == 0) is not by_page
         assert ADMIN in command.stdout if by_page else "ann" in shown
         if by_page:
-            assert (await dead(log, letter.topic, f"order-{letter.order_id}")).letter.replays == 1
-        assert await sent(log, letter) == (2 if by_page else 1)
+            assert (await dead(kafka, letter.topic, f"order-{letter.order_id}")).letter.replays == 1
+        assert await sent(kafka, letter) == (2 if by_page else 1)
 
 
 async def test_a_letter_is_discarded_without_javascript(
-    desk: Desk, log: Log, bus: Bus, back_office: BackOffice
+    desk: Desk, kafka: KafkaRecords, bus: Bus, back_office: BackOffice
 ) -> None:
-    letter = await poison(log, bus, back_office)
+    letter = await poison(kafka, bus, back_office)
     async with desk.operator(java_script_enabled=False) as operator:
         await choose(operator, letter, "Discard")
         page = operator.page
         await page.get_by_label("Reason, for the journal").fill("a probe")
         await page.get_by_role("button", name="Discard 1 letter").click()
         await operator.until("1 discarded.")
-    assert [(each.action, each.by) for each in await entries(log, letter)] == [("discarded", ADMIN)]
-    assert await sent(log, letter) == 1
+    assert [(each.action, each.by) for each in await entries(kafka, letter)] == [("discarded", ADMIN)]
+    assert await sent(kafka, letter) == 1
 
 
-async def test_hostile_bytes_are_shown_as_text(operator: Operator, log: Log, bus: Bus, back_office: BackOffice) -> None:
+async def test_hostile_bytes_are_shown_as_text(
+    operator: Operator, kafka: KafkaRecords, bus: Bus, back_office: BackOffice
+) -> None:
     order = back_office.foreign_order_id()
     value = (
         b'<img src=x onerror="document.title=1">\x00\xff\xfe\x1b[2J</pre><script>alert(1)</script>' + b"\xf0" * 99_999
     )
     await bus.raw("payment.failed", f"order-{order}".encode(), value)
-    letter = (await dead(log, "payment.failed", f"order-{order}")).letter
+    letter = (await dead(kafka, "payment.failed", f"order-{order}")).letter
     dialogs: list[str] = []
     operator.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     await operator.open(f"/dead-letters/letters/{letter.topic}/{letter.place}")
@@ -217,20 +219,20 @@ async def test_without_kafka_the_pages_say_so_in_time(desk: Desk, stack: Stack) 
 
 
 async def test_a_console_that_dies_leaves_the_rest_listed(
-    desk: Desk, stack: Stack, log: Log, bus: Bus, back_office: BackOffice
+    desk: Desk, stack: Stack, kafka: KafkaRecords, bus: Bus, back_office: BackOffice
 ) -> None:
-    letters = [await poison(log, bus, back_office) for _ in range(3)]
+    letters = [await poison(kafka, bus, back_office) for _ in range(3)]
     async with replica(stack, "console") as dying, desk.plain(dying.url) as http:
         given = await planned(http, "discard", *letters)
         posting = asyncio.create_task(http.post("/dead-letters/runs", data=given, headers={"origin": dying.url}))
 
         async def begun() -> bool:
-            return bool(await entries(log, letters[0]))
+            return bool(await entries(kafka, letters[0]))
 
         await poll(begun, "the first letter is handled", 10, 0.001)
         dying.process.kill()
         await asyncio.gather(posting, return_exceptions=True)
-    done = [bool(await entries(log, each)) for each in letters]
-    open_ = {item.key for item in (await LetterBox(log).look(["payment.failed"])).items}
+    done = [bool(await entries(kafka, each)) for each in letters]
+    open_ = {item.key for item in (await LetterBox(kafka).look(["payment.failed"])).items}
     assert [key_of(each) in open_ for each in letters] == [not each for each in done]
     assert done[0]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx2
 
-from console.client.logs import VictoriaLogs
+from console.client.log_lines import VictoriaLogs
 from console.model.log_lines import Wanted
 from tests.kit.pipeline import Pipeline
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from fc.demo.shop import Shop
 from fc.ops import dlq, outbox
-from fc.ops.log import Log
+from fc.ops.kafka_records import KafkaRecords
 from fc.ops.order import order
 from fc.ops.stuck import stuck
 from fc.ops.trace import trace
@@ -35,9 +35,9 @@ def sources(stack: Stack, shop: Shop) -> Sources:
 
 
 @pytest.fixture
-async def log(sources: Sources) -> AsyncIterator[Log]:
+async def kafka(sources: Sources) -> AsyncIterator[KafkaRecords]:
     """Kafka as operators use it."""
-    async with Log.opened(sources.kafka) as opened:
+    async with KafkaRecords.opened(sources.kafka) as opened:
         yield opened
 
 

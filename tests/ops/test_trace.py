@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from fc.demo.shop import Customer, Shop, poll
-from fc.ops.log import Log
+from fc.ops.kafka_records import KafkaRecords
 from fc.ops.trace import Story, gather
 from fc.platform.sources import Sources
 from fc.stack.local import Stack
@@ -112,11 +112,11 @@ async def test_the_tables_name_what_the_order_waits_for(
 
 
 async def test_an_event_that_became_a_dead_letter_shows_it(
-    log: Log, bus: Bus, back_office: BackOffice, alice: Customer, fc: Run
+    kafka: KafkaRecords, bus: Bus, back_office: BackOffice, alice: Customer, fc: Run
 ) -> None:
     order = await alice.checkout(await back_office.product(5), 1)
     await bus.raw("payment.failed", f"order-{order}".encode(), b'{"order_id":')
-    letter = (await dead(log, "payment.failed", f"order-{order}")).letter
+    letter = (await dead(kafka, "payment.failed", f"order-{order}")).letter
     [report] = lines(await fc("trace", str(order), "--json"))
     [event] = [each for each in report["events"] if each["topic"] == "payment.failed"]
     assert (event["event_id"], event["letters"]) == (letter.event_id, [f"{letter.place} invalid_json"])
@@ -141,13 +141,13 @@ async def test_an_unknown_order_and_a_wrong_number_are_refused(fc: Run) -> None:
 
 
 async def test_the_search_for_a_key_says_when_it_has_not_looked_at_everything(
-    log: Log, bus: Bus, back_office: BackOffice
+    kafka: KafkaRecords, bus: Bus, back_office: BackOffice
 ) -> None:
     key = f"order-{back_office.foreign_order_id()}".encode()
     since = datetime.now(UTC) - timedelta(seconds=1)
     for _ in range(3):
         await bus.raw("payment.failed", key, b"{")
-    assert len((await log.of_key("payment.failed", key, since))[0]) == 3
-    assert (await log.of_key("payment.failed", key, since, limit=1))[1] is False
-    assert await log.of_key("payment.failed", key, datetime.now(UTC) + timedelta(hours=1)) == ([], True)
-    assert await log.of_key("no.such.topic", key, since) == ([], True)
+    assert len((await kafka.of_key("payment.failed", key, since))[0]) == 3
+    assert (await kafka.of_key("payment.failed", key, since, limit=1))[1] is False
+    assert await kafka.of_key("payment.failed", key, datetime.now(UTC) + timedelta(hours=1)) == ([], True)
+    assert await kafka.of_key("no.such.topic", key, since) == ([], True)

@@ -12,7 +12,7 @@ import httpx2
 from chassis.kafka.topics import dlq
 from fc.demo.shop import Customer, Shop, poll
 from fc.ops.connections import database
-from fc.ops.log import Log
+from fc.ops.kafka_records import KafkaRecords
 from fc.platform.sources import Sources
 from tests.kit.back_office import BackOffice
 
@@ -153,15 +153,15 @@ async def broken(scene: Scene, told: Told) -> None:
 async def _poisoned(scene: Scene, told: Told, order: int) -> None:
     topic, headers = "payment.failed", told.header()
     sent = [(name, value.encode()) for name, value in headers.items()]
-    async with Log.opened(scene.sources.kafka) as log:
-        await log.send(topic, f"order-{order}".encode(), b'{"email": "mallory@example.com"', sent)
-        letter = await poll(lambda: _letter(log, topic, order, 1), f"dead letter of order {order}", 30, 0.2)
+    async with KafkaRecords.opened(scene.sources.kafka) as kafka:
+        await kafka.send(topic, f"order-{order}".encode(), b'{"email": "mallory@example.com"', sent)
+        letter = await poll(lambda: _letter(kafka, topic, order, 1), f"dead letter of order {order}", 30, 0.2)
         await scene.replay(topic, f"{letter.partition}:{letter.offset}")
-        await poll(lambda: _letter(log, topic, order, 2), f"second dead letter of order {order}", 30, 0.2)
+        await poll(lambda: _letter(kafka, topic, order, 2), f"second dead letter of order {order}", 30, 0.2)
 
 
-async def _letter(log: Log, topic: str, order: int, number: int) -> Any | None:
-    letters = [letter for letter in await log.read(dlq(topic)) if letter.key == f"order-{order}".encode()]
+async def _letter(kafka: KafkaRecords, topic: str, order: int, number: int) -> Any | None:
+    letters = [letter for letter in await kafka.read(dlq(topic)) if letter.key == f"order-{order}".encode()]
     return letters[number - 1] if len(letters) >= number else None
 
 

@@ -13,8 +13,8 @@ from aiokafka import TopicPartition
 from chassis.errors import NotFound
 from chassis.kafka.topic_settings import dlq
 from console.client.admin_api import NoAnswer
+from console.client.kafka_records import Headers, KafkaRecords
 from console.client.letter_store import Bounds, LetterStore, MoreEntries
-from console.client.log import Headers, Log
 from console.model.items import Item
 from console.model.journal import CONFIGS, TOPIC, Action, Entry, Journal
 from console.model.keys import DEAD_LETTERS
@@ -47,8 +47,8 @@ class LetterBox:
 
     name = "letters"
 
-    def __init__(self, log: Log, bounds: Bounds = UNBOUNDED) -> None:
-        self._log = log
+    def __init__(self, kafka: KafkaRecords, bounds: Bounds = UNBOUNDED) -> None:
+        self._kafka = kafka
         self._bounds = bounds
         self._turn = asyncio.Lock()
         self._store = LetterStore(bounds)
@@ -67,7 +67,7 @@ class LetterBox:
         await stop.wait()
 
     async def close(self) -> None:
-        await self._log.close()
+        await self._kafka.close()
 
     async def look(self, topics: Iterable[str] = DEAD_LETTERS.values(), *, handled: bool = False) -> Contents:
         """Return the letters of topics that are not handled; with `handled` all."""
@@ -82,11 +82,11 @@ class LetterBox:
         partition, offset = read_place(place)
         at = TopicPartition(dlq(topic), partition)
         async with self._asking(seconds):
-            begins, ends = await self._log.bounds(await self._log.partitions(TOPIC, at.topic))
-            record = await self._log.record(at, offset) if begins.get(at, 0) <= offset < ends.get(at, 0) else None
+            begins, ends = await self._kafka.bounds(await self._kafka.partitions(TOPIC, at.topic))
+            record = await self._kafka.record(at, offset) if begins.get(at, 0) <= offset < ends.get(at, 0) else None
             if record is None:
                 raise NotFound(f"{at.topic} holds no letter at {place}")
-            await self._store.read_journal(self._log, begins, ends)
+            await self._store.read_journal(self._kafka, begins, ends)
         return Item.of(Letter.of(record)).with_journal(self.journal, datetime.now(UTC))
 
     async def claim(self, item: Item, by: str, why: str) -> str | None:
@@ -94,7 +94,7 @@ class LetterBox:
         now = datetime.now(UTC)
         offset = await self.note(Entry.about(item.letter, Action.CLAIMED, by, now, why))
         async with self._asking(ACTION_S):
-            await self._store.read_journal(self._log, {}, self._store.end_with(offset))
+            await self._store.read_journal(self._kafka, {}, self._store.end_with(offset))
         entry = self.journal.handled.get(item.key)
         if entry is not None and entry != item.handled:
             return str(entry)
@@ -105,16 +105,16 @@ class LetterBox:
 
     async def send(self, letter: Letter, headers: Headers) -> None:
         """Send the message of a letter to its topic. Raises Invalid when Kafka does not take this message."""
-        await self._log.send(letter.topic, letter.key, letter.value, headers)
+        await self._kafka.send(letter.topic, letter.key, letter.value, headers)
 
     async def note(self, entry: Entry) -> int:
         """Write an entry, wait until all replicas have it, and return its offset; the first one creates the topic."""
         if not self._has_topic:
             async with self._asking(ACTION_S):
-                await self._log.make(TOPIC, dlq(entry.topic), CONFIGS)
+                await self._kafka.make(TOPIC, dlq(entry.topic), CONFIGS)
         text = json.dumps(entry.as_json(), ensure_ascii=False).encode(errors="replace")
         try:
-            offset = await self._log.send(TOPIC, f"{dlq(entry.topic)}/{entry.place}".encode(), text)
+            offset = await self._kafka.send(TOPIC, f"{dlq(entry.topic)}/{entry.place}".encode(), text)
         except BaseException:
             self._has_topic = False
             raise
@@ -128,17 +128,17 @@ class LetterBox:
         try:
             async with asyncio.timeout(seconds), self._turn:
                 # Who made the connection and had no time left keeps it for the next one.
-                was_connected = self._log.is_connected
+                was_connected = self._kafka.is_connected
                 try:
                     yield until
                 except MoreEntries:
                     raise
                 except (NoAnswer, asyncio.CancelledError) as error:
-                    if was_connected or (isinstance(error, NoAnswer) and self._log.is_connected):
-                        await self._log.disconnect()
+                    if was_connected or (isinstance(error, NoAnswer) and self._kafka.is_connected):
+                        await self._kafka.disconnect()
                     raise
                 finally:
-                    self._log.rest()
+                    self._kafka.rest()
         except TimeoutError:
             raise NoAnswer(f"no answer in {seconds:g} s") from None
 
@@ -147,12 +147,12 @@ class LetterBox:
         if self._again is None and time.monotonic() - self._store.begun_at > READ_AGAIN_S:
             self._again = LetterStore(self._bounds)
         asked = topics if self._again is None else topics.union(DEAD_LETTERS)
-        begins, ends = await self._log.bounds(await self._log.partitions(TOPIC, *sorted(asked)))
+        begins, ends = await self._kafka.bounds(await self._kafka.partitions(TOPIC, *sorted(asked)))
         deadline = min(time.monotonic() + self._bounds.look_s, latest)
-        await self._store.read_journal(self._log, begins, ends, deadline)
-        await self._store.read_letters(self._log, begins, ends, deadline)
+        await self._store.read_journal(self._kafka, begins, ends, deadline)
+        await self._store.read_letters(self._kafka, begins, ends, deadline)
         if (again := self._again) is not None:
             with suppress(MoreEntries):
-                await again.read_journal(self._log, begins, ends, deadline)
-                if await again.read_letters(self._log, begins, ends, deadline):
+                await again.read_journal(self._kafka, begins, ends, deadline)
+                if await again.read_letters(self._kafka, begins, ends, deadline):
                     self._store, self._again = again, None

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from aiokafka import TopicPartition
 
-from console.client.log import Offsets
+from console.client.kafka_records import Offsets
 from console.model.items import Item
 from console.model.journal import Journal
 from console.model.letters import Letter

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 
 from console.client.admin_api import NoAnswer
+from console.client.kafka_records import KafkaRecords, Offsets
 from console.client.letter_shelf import LetterShelf
-from console.client.log import Log, Offsets
 from console.model.journal import TOPIC, Entry, Journal
 from console.model.letters import Letter
 
@@ -45,14 +45,16 @@ class LetterStore:
         """Return an end of the journal that is behind an entry, and not before what was read."""
         return {JOURNAL: max(offset + 1, self._entries_read_to)}
 
-    async def read_journal(self, log: Log, begins: Offsets, ends: Offsets, deadline: float | None = None) -> None:
+    async def read_journal(
+        self, kafka: KafkaRecords, begins: Offsets, ends: Offsets, deadline: float | None = None
+    ) -> None:
         """Read the entries up to `ends`. Raises MoreEntries when the deadline was before that."""
         end = ends.get(JOURNAL, 0)
         if end < self._entries_read_to:
             # The topic was made anew.
             self._entries_read_to, self.journal = 0, Journal()
         self._entries_read_to = max(self._entries_read_to, end - self._bounds.entries, begins.get(JOURNAL, 0))
-        async for _, records, read_to in log.records({JOURNAL: self._entries_read_to}, {JOURNAL: end}, deadline):
+        async for _, records, read_to in kafka.records({JOURNAL: self._entries_read_to}, {JOURNAL: end}, deadline):
             for record in records:
                 if (entry := Entry.read(record.value)) is not None:
                     self.journal.add(record.offset, entry)
@@ -60,11 +62,11 @@ class LetterStore:
         if self._entries_read_to < end:
             raise MoreEntries(f"the journal has {end - self._entries_read_to} more entries to be read; try again")
 
-    async def read_letters(self, log: Log, begins: Offsets, ends: Offsets, deadline: float) -> bool:
+    async def read_letters(self, kafka: KafkaRecords, begins: Offsets, ends: Offsets, deadline: float) -> bool:
         """Read letters up to `ends`, the deadline or the bytes of a look. Return whether all were read."""
         starts = self.shelf.starts({each: begin for each, begin in begins.items() if each != JOURNAL}, ends)
         read_bytes = 0
-        async for partition, records, read_to in log.records(starts, ends, deadline):
+        async for partition, records, read_to in kafka.records(starts, ends, deadline):
             for record in records:
                 letter = Letter.of(record)
                 read_bytes += letter.value_bytes

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.events import Unreadable
-from console.client.event_log import MAX_READ_S, MAX_RECORDS, POLL_MS, partitions_of
 from console.client.kafka import KafkaReader, learn
+from console.client.order_records import MAX_READ_S, MAX_RECORDS, POLL_MS, partitions_of
 from console.model.groups import Topic
 from console.model.keys import time_of
 from console.model.records import Event, Positions, Reading, first_of

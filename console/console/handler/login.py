@@ -6,7 +6,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
-from console.client.log_in import LOGIN_S, NoToken
+from console.client.userfc import LOGIN_S, NoToken
 from console.errors import NotThisForm
 from console.handler import rendering
 from console.handler.session import (

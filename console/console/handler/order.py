@@ -49,7 +49,7 @@ async def order_page(visit: Visitor, order_id: PathId) -> Response:
 async def _case(visit: Visit, order_id: int) -> Case:
     """Ask all sources. Raises NotSignedIn and Forbidden when a service refuses the person's token."""
     try:
-        return await order_case(visit.api, visit.state.log, visit.state.letters, order_id)
+        return await order_case(visit.api, visit.state.order_records, visit.state.letters, order_id)
     except Refused as refusal:
         if refusal.status == 401:
             raise NotSignedIn(visit.path) from None

@@ -8,7 +8,7 @@ from chassis.auth.tokens import TokenVerifier
 from chassis.errors import Forbidden
 from chassis.http.body import KIB
 from chassis.http.routing import Router, accepts
-from console.client.log_in import NoToken
+from console.client.userfc import NoToken
 from console.handler.session import count_log_in, remember_session, user_token
 from console.handler.visit import Visitor
 

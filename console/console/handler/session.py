@@ -12,7 +12,7 @@ from chassis.auth.tokens import LIFETIME_S, Principal, TokenVerifier
 from chassis.config.declare import plain
 from chassis.errors import Unauthenticated
 from chassis.http.address import client_address, client_site
-from console.client.log_in import log_in
+from console.client.userfc import log_in
 from console.errors import NotThisForm
 
 COOKIE = "console_session"

@@ -18,14 +18,14 @@ from console.usecase.asked import Asked
 KEPT = timedelta(days=7)
 
 
-class EventLog(Protocol):
+class OrderRecords(Protocol):
     """Where the records about an order are read."""
 
     async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
         """Return the records since a time of Kafka's clock, and whether all were read. Raises NoAnswer."""
 
 
-async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: LetterBox | None = None) -> Facts:
+async def order_timeline(api: AdminApi, kafka: OrderRecords, order_id: int, letters: LetterBox | None = None) -> Facts:
     """Gather what the services and Kafka know of an order. Raises Refused when a service refuses the token.
 
     Without `letters` all dead letters count as not handled.
@@ -35,7 +35,7 @@ async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: L
     order = asyncio.ensure_future(asked.of("orderfc", api.order(order_id), None))
     stock = asked.of("productfc", api.stock(order_id), [])
     outboxes = [asked.of(service, api.unsent(service, order_id), []) for service in PUBLISHERS]
-    records = _records(asked, log, order_id, order, dossier)
+    records = _records(asked, kafka, order_id, order, dossier)
     held, found, known, paid, *unsent = await asyncio.gather(stock, records, order, dossier, *outboxes)
     applied, handled = await asyncio.gather(_applied(asked, api, found), _handled(asked, letters, found))
     return Facts(
@@ -54,7 +54,7 @@ async def order_timeline(api: AdminApi, log: EventLog, order_id: int, letters: L
 
 
 async def _records(
-    asked: Asked, log: EventLog, order_id: int, order: Awaitable[Any], dossier: Awaitable[Any]
+    asked: Asked, kafka: OrderRecords, order_id: int, order: Awaitable[Any], dossier: Awaitable[Any]
 ) -> list[Record]:
     known, payment = await order, None
     if known is None and (answer := await dossier) is not None:
@@ -63,7 +63,7 @@ async def _records(
     # The time of an order that was placed before the clock was moved is as Kafka's: an earlier one only reads more.
     ahead = timedelta(seconds=clock.ahead_s())
     since = datetime.fromisoformat(text) - ahead if text else datetime.now(UTC) - KEPT
-    records, all_read = await asked.of("kafka", log.of_order(order_id, since), ([], True))
+    records, all_read = await asked.of("kafka", kafka.of_order(order_id, since), ([], True))
     if not all_read:
         asked.unread["kafka"] = PARTLY_READ
     return records

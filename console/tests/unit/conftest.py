@@ -17,7 +17,7 @@ from console.usecase.letter_runs import LetterRuns
 from testkit import free_port
 
 from .browser import ORIGIN, Browser, Platform
-from .kafka import MemoryLog
+from .kafka import MemoryKafka
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def browser() -> AsyncIterator[Browser]:
     platform, state = Platform(), process.app.state
     for real in (state.http, state.log_in_http):
         await real.aclose()
-    state.http, state.log = httpx2.AsyncClient(transport=httpx2.MockTransport(platform)), platform
+    state.http, state.order_records = httpx2.AsyncClient(transport=httpx2.MockTransport(platform)), platform
     state.log_in_http = state.http
     state.verifier = TokenVerifier(settings.jwt_secret)
     transport = httpx2.ASGITransport(app=process.app)
@@ -41,10 +41,10 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-def log(browser: Browser) -> MemoryLog:
+def kafka(browser: Browser) -> MemoryKafka:
     """Dead letters of a Kafka that is in memory, as a signed-in administrator sees them."""
     browser.sign_in()
-    kept = MemoryLog()
+    kept = MemoryKafka()
     browser.app.state.letters = LetterBox(kept, Bounds())
     browser.app.state.runs = LetterRuns(browser.app.state.letters)
     return kept

@@ -1,4 +1,4 @@
-"""Kafka in memory, at the port of the console's `Log`."""
+"""Kafka in memory, at the port of the console's `KafkaRecords`."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from console.client.admin_api import NoAnswer
-from console.client.log import Batch, Headers, Log, Offsets
+from console.client.kafka_records import Batch, Headers, KafkaRecords, Offsets
 
 NOW = datetime(2026, 11, 25, 14, 2, 11, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ class Kept:
 
 
 @dataclass
-class MemoryLog(Log):
+class MemoryKafka(KafkaRecords):
     """Topics of one partition each; `fails` says of which calls nothing comes back, `reads` counts records.
 
     A read returns at most `batch` records at a time; with a deadline that is over it ends after the first ones.

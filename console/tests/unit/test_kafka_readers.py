@@ -13,11 +13,11 @@ import pytest
 from aiokafka import TopicPartition
 
 from chassis.events import Unreadable
-from console.client import event_log
+from console.client import order_records
 from console.client.admin_api import NoAnswer
 from console.client.backlog import Backlog
-from console.client.event_log import EventLog
 from console.client.kafka_clients import KafkaClients, Readers
+from console.client.order_records import OrderRecords
 from console.client.topics import Topics
 
 from .kafka import Kept
@@ -78,8 +78,8 @@ class Broker:
         return found
 
 
-def log(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> EventLog:
-    opened = EventLog()
+def reader(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> OrderRecords:
+    opened = OrderRecords()
     monkeypatch.setattr(opened, "turn", broker.turn)
     return opened
 
@@ -88,19 +88,19 @@ def log(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> EventLog:
 async def test_a_reading_says_whether_it_has_come_to_the_end(
     monkeypatch: pytest.MonkeyPatch, most: int, all_read: bool
 ) -> None:
-    monkeypatch.setattr(event_log, "MAX_RECORDS", most)
-    reader = log(Broker([kept(offset) for offset in range(4)]), monkeypatch)
-    found, said = await reader.of_order(42, SINCE)
+    monkeypatch.setattr(order_records, "MAX_RECORDS", most)
+    opened = reader(Broker([kept(offset) for offset in range(4)]), monkeypatch)
+    found, said = await opened.of_order(42, SINCE)
     assert (len(found) >= 3, said) == (True, all_read)
 
 
 async def test_a_reading_that_its_time_ends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_log, "MAX_READ_S", 0.01)
-    assert await log(Broker([kept(0)], silent=True), monkeypatch).of_order(42, SINCE) == ([], False)
+    monkeypatch.setattr(order_records, "MAX_READ_S", 0.01)
+    assert await reader(Broker([kept(0)], silent=True), monkeypatch).of_order(42, SINCE) == ([], False)
 
 
 async def test_where_there_is_nothing_all_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await log(Broker([]), monkeypatch).of_order(42, SINCE) == ([], True)
+    assert await reader(Broker([]), monkeypatch).of_order(42, SINCE) == ([], True)
 
 
 async def test_a_record_that_can_not_be_unpacked_waits_for_its_consumer_as_others_do() -> None:
@@ -113,7 +113,7 @@ async def test_a_record_that_can_not_be_unpacked_waits_for_its_consumer_as_other
 @pytest.mark.parametrize("timestamp", [NO_TIME, -NO_TIME])
 async def test_a_time_that_is_none_stands_as_the_epoch(monkeypatch: pytest.MonkeyPatch, timestamp: int) -> None:
     broker = Broker([kept(0, timestamp=timestamp, headers=[("ce_time", b"0001-01-01T00:00:00+14:00")])])
-    [record], _ = await log(broker, monkeypatch).of_order(42, SINCE)
+    [record], _ = await reader(broker, monkeypatch).of_order(42, SINCE)
     assert (record.published_at, record.committed_at) == (EPOCH, None)
     [event] = (await Topics(broker).newest("order.created")).events  # type: ignore[arg-type]
     assert event.published_at == EPOCH

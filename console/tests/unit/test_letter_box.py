@@ -15,14 +15,14 @@ from console.model.items import Item
 from console.model.journal import CLAIMED_FOR, TOPIC, Action, Entry, Journal
 from console.usecase.handle_letters import Order, carry_out, plan
 
-from .kafka import MemoryLog
+from .kafka import MemoryKafka
 
 REPLAY = Order(Action.REPLAYED, "ann", "the order is restored")
 DISCARD = Order(Action.DISCARDED, "ben", "a probe")
 
 
-async def listed(log: MemoryLog) -> tuple[LetterBox, list[Item]]:
-    box = LetterBox(log, Bounds())
+async def listed(kafka: MemoryKafka) -> tuple[LetterBox, list[Item]]:
+    box = LetterBox(kafka, Bounds())
     return box, (await box.look()).items
 
 
@@ -30,76 +30,76 @@ async def done(box: LetterBox, items: list[Item], order: Order) -> list[str | No
     return [step.refusal async for step in carry_out(box, items, order)]
 
 
-def sent(log: MemoryLog, topic: str = "payment.success") -> list[bytes | None]:
-    return [record.key for record in log.topics.get(topic, [])]
+def sent(kafka: MemoryKafka, topic: str = "payment.success") -> list[bytes | None]:
+    return [record.key for record in kafka.topics.get(topic, [])]
 
 
-def journal(log: MemoryLog) -> list[str]:
-    return [json.loads(record.value)["action"] for record in log.topics[TOPIC]]
+def journal(kafka: MemoryKafka) -> list[str]:
+    return [json.loads(record.value)["action"] for record in kafka.topics[TOPIC]]
 
 
 async def test_a_replay_goes_out_before_it_is_noted_and_after_it_is_claimed() -> None:
-    log = MemoryLog()
-    log.letter(7)
-    box, items = await listed(log)
-    log.fails = {"send payment.success"}
+    kafka = MemoryKafka()
+    kafka.letter(7)
+    box, items = await listed(kafka)
+    kafka.fails = {"send payment.success"}
     with pytest.raises(NoAnswer):
         await done(box, items, REPLAY)
-    assert journal(log) == ["claimed"]
-    log.fails, log.topics[TOPIC] = set(), []
-    box, items = await listed(log)
+    assert journal(kafka) == ["claimed"]
+    kafka.fails, kafka.topics[TOPIC] = set(), []
+    box, items = await listed(kafka)
     assert await done(box, items, REPLAY) == [None]
-    assert (sent(log), journal(log)) == ([b"order-7"], ["claimed", "replayed"])
+    assert (sent(kafka), journal(kafka)) == ([b"order-7"], ["claimed", "replayed"])
 
 
 async def test_a_handled_letter_is_refused_with_by_whom_and_left_out_of_the_list() -> None:
-    log = MemoryLog()
-    log.letter(7)
-    box, items = await listed(log)
+    kafka = MemoryKafka()
+    kafka.letter(7)
+    box, items = await listed(kafka)
     await done(box, items, DISCARD)
     assert (await box.look()).items == []
     [seen] = (await box.look(handled=True)).items
     assert [step.refusal for step in plan([seen], REPLAY)] == ["discarded already by ben: a probe"]
-    assert sent(log) == []
+    assert sent(kafka) == []
     assert await done(box, [seen], replace(REPLAY, force=True)) == [None]
-    assert sent(log) == [b"order-7"]
+    assert sent(kafka) == [b"order-7"]
 
 
 @pytest.mark.parametrize("force", [False, True])
 async def test_of_many_who_replay_one_letter_at_once_one_does(force: bool) -> None:
-    log = MemoryLog()
-    log.letter(7)
-    both = [await listed(log) for _ in range(5)]
+    kafka = MemoryKafka()
+    kafka.letter(7)
+    both = [await listed(kafka) for _ in range(5)]
     orders = [replace(REPLAY, by=f"person {number}", force=force) for number in range(5)]
     results = await asyncio.gather(*(done(box, items, order) for (box, items), order in zip(both, orders, strict=True)))
     refusals = [refusal for [refusal] in results if refusal]
-    assert len(sent(log)) == 1
+    assert len(sent(kafka)) == 1
     assert len(refusals) == 4
     assert all("by person" in refusal or "is handling it" in refusal for refusal in refusals)
 
 
 async def test_what_was_handled_since_it_was_listed_is_refused_also_by_force() -> None:
-    log = MemoryLog()
-    log.letter(7)
-    box, items = await listed(log)
-    other, theirs = await listed(log)
+    kafka = MemoryKafka()
+    kafka.letter(7)
+    box, items = await listed(kafka)
+    other, theirs = await listed(kafka)
     await done(other, theirs, DISCARD)
     assert await done(box, items, replace(REPLAY, force=True)) == ["discarded already by ben: a probe"]
-    assert sent(log) == []
+    assert sent(kafka) == []
 
 
 async def test_a_claim_of_somebody_who_has_died_holds_a_letter_for_a_minute() -> None:
-    log = MemoryLog()
-    log.letter(7)
-    _, [item] = await listed(log)
+    kafka = MemoryKafka()
+    kafka.letter(7)
+    _, [item] = await listed(kafka)
     claim = Entry.about(item.letter, Action.CLAIMED, "ben", datetime.now(UTC), "a probe")
-    log.put(TOPIC, None, json.dumps(claim.as_json()).encode())
-    box, items = await listed(log)
+    kafka.put(TOPIC, None, json.dumps(claim.as_json()).encode())
+    box, items = await listed(kafka)
     assert [step.refusal for step in plan(items, REPLAY)] == ["ben is handling it: a probe"]
     old = replace(claim, at=claim.at - CLAIMED_FOR)
-    log.topics[TOPIC] = []
-    log.put(TOPIC, None, json.dumps(old.as_json()).encode())
-    box, items = await listed(log)
+    kafka.topics[TOPIC] = []
+    kafka.put(TOPIC, None, json.dumps(old.as_json()).encode())
+    box, items = await listed(kafka)
     assert await done(box, items, REPLAY) == [None]
 
 
@@ -122,41 +122,41 @@ def test_a_record_that_is_no_entry_is_passed_over(value: bytes | None) -> None:
 
 
 async def test_a_letter_of_a_topic_that_was_made_anew_is_not_taken_for_the_one_that_was_listed() -> None:
-    log = MemoryLog()
-    log.letter(7)
-    box, items = await listed(log)
-    log.topics["payment.success.dlq"] = []
-    log.letter(8)
+    kafka = MemoryKafka()
+    kafka.letter(7)
+    box, items = await listed(kafka)
+    kafka.topics["payment.success.dlq"] = []
+    kafka.letter(8)
     assert await done(box, items, REPLAY) == ["another letter is at its place now"]
-    assert sent(log) == []
+    assert sent(kafka) == []
 
 
 async def test_only_what_is_new_is_read_again() -> None:
-    log = MemoryLog()
+    kafka = MemoryKafka()
     for order in range(1, 6):
-        log.letter(order)
-    box, _ = await listed(log)
-    log.letter(6)
+        kafka.letter(order)
+    box, _ = await listed(kafka)
+    kafka.letter(6)
     assert len((await box.look()).items) == 6
-    assert log.reads == 6
+    assert kafka.reads == 6
 
 
 async def test_of_too_many_letters_the_newest_are_kept_and_the_rest_is_counted() -> None:
-    log = MemoryLog()
+    kafka = MemoryKafka()
     for order in range(1, 8):
-        log.letter(order, "payment.success")
-        log.letter(order, "payment.failed")
-    box = LetterBox(log, Bounds(letters=5))
+        kafka.letter(order, "payment.success")
+        kafka.letter(order, "payment.failed")
+    box = LetterBox(kafka, Bounds(letters=5))
     contents = await box.look()
     assert (len(contents.items), contents.unread) == (5, 9)
     assert {item.letter.order_id for item in contents.items} <= {5, 6, 7}
 
 
 async def test_large_letters_are_read_a_part_at_a_look_and_their_values_are_not_kept() -> None:
-    log = MemoryLog()
+    kafka = MemoryKafka()
     for topic in ("payment.success", "payment.failed"):
-        log.letter(1, topic, value=b"x" * 1000)
-    box = LetterBox(log, Bounds(look_bytes=500))
+        kafka.letter(1, topic, value=b"x" * 1000)
+    box = LetterBox(kafka, Bounds(look_bytes=500))
     first = await box.look()
     assert (len(first.items), first.unread) == (1, 1)
     second = await box.look()
@@ -165,14 +165,14 @@ async def test_large_letters_are_read_a_part_at_a_look_and_their_values_are_not_
 
 
 async def test_ten_thousand_letters_are_listed_within_a_second() -> None:
-    log = MemoryLog()
+    kafka = MemoryKafka()
     for order in range(1, 10_001):
-        log.letter(order)
+        kafka.letter(order)
     began = time.process_time()
-    _, items = await listed(log)
+    _, items = await listed(kafka)
     assert len(items) == 10_000
     assert time.process_time() - began < 2
-    box = LetterBox(log, Bounds())
+    box = LetterBox(kafka, Bounds())
     await box.look()
     began = time.process_time()
     await box.look()
@@ -180,12 +180,12 @@ async def test_ten_thousand_letters_are_listed_within_a_second() -> None:
 
 
 async def test_kafka_that_does_not_answer_is_named_in_time() -> None:
-    log = MemoryLog()
+    kafka = MemoryKafka()
 
     async def never(*_topics: str) -> list[object]:
         await asyncio.sleep(60)
         return []
 
-    log.partitions = never  # type: ignore[method-assign]
+    kafka.partitions = never  # type: ignore[method-assign]
     with pytest.raises(NoAnswer, match=r"no answer in 0\.01 s"):
-        await LetterBox(log, Bounds(answer_s=0.01)).look()
+        await LetterBox(kafka, Bounds(answer_s=0.01)).look()

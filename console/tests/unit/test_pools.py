@@ -9,7 +9,7 @@ import pytest
 from chassis.config.settings import load
 from console.app import SERVICE
 from console.client.admin_api import AdminApi
-from console.client.log_in import log_in
+from console.client.userfc import log_in
 from console.config import Settings
 from testkit import free_port
 

@@ -12,7 +12,7 @@ import pytest
 from console.client import bounded
 from console.client.admin_api import NoAnswer
 from console.client.jaeger import Jaeger
-from console.client.logs import Loki, VictoriaLogs
+from console.client.log_lines import Loki, VictoriaLogs
 from console.model.log_lines import Wanted
 
 WANTED = Wanted(order_id=42)

@@ -22,7 +22,7 @@ from console.model.letters import source_topic
 from console.usecase.handle_letters import Order, Step, carry_out, plan
 from contracts.topics import PRODUCERS
 from fc.ops import output
-from fc.ops.log import Log
+from fc.ops.kafka_records import KafkaRecords
 from fc.platform.sources import Sources
 from fc.stack.errors import StackError
 from fc.stack.programs import developer_settings
@@ -64,8 +64,8 @@ def run(work: Callable[[LetterBox], Awaitable[T]]) -> T:
         environment = developer_settings().get("ENVIRONMENT", "development")
         provider = telemetry.setup("fc", sources.spans, 1.0, environment=environment)
         try:
-            async with Log.opened(sources.kafka) as log:
-                return await work(LetterBox(log))
+            async with KafkaRecords.opened(sources.kafka) as kafka:
+                return await work(LetterBox(kafka))
         except (AppError, NoAnswer) as error:
             raise StackError(str(error)) from error
         finally:

@@ -13,7 +13,7 @@ from console.model.letters import Letter
 from console.model.unfinished import Row, Unfinished
 from contracts.topics import CONSUMERS
 from fc.ops.connections import as_stack_errors
-from fc.ops.log import Log
+from fc.ops.kafka_records import KafkaRecords
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources
 from fc.platform.topics import PUBLISHERS, event_identity
@@ -81,8 +81,8 @@ async def gather(sources: Sources) -> Unfinished:
 
 async def _letters(sources: Sources) -> tuple[list[Item], dict[str, str]]:
     try:
-        async with Log.opened(sources.kafka) as log:
-            return (await LetterBox(log).look(handled=True)).items, {}
+        async with KafkaRecords.opened(sources.kafka) as kafka:
+            return (await LetterBox(kafka).look(handled=True)).items, {}
     except StackError as error:
         return [], {"kafka": str(error)}
 

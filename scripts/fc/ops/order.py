@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from console.client.event_log import EventLog
+from console.client.kafka_records import KafkaRecords
 from console.client.letter_box import LetterBox
-from console.client.log import Log
+from console.client.order_records import OrderRecords
 from console.model import text
 from console.model.facts import Facts
 from console.model.timeline import as_json as timeline_json
@@ -39,11 +39,11 @@ def order(
 
 async def _gather(order_id: int) -> Facts:
     kafka, client_id = Sources.here().kafka or "localhost:29092", f"fc-order-{os.getpid()}"
-    log = EventLog(bootstrap_servers=kafka, client_id=client_id)
-    letters = LetterBox(Log(client_id, bootstrap_servers=kafka))
+    records = OrderRecords(bootstrap_servers=kafka, client_id=client_id)
+    letters = LetterBox(KafkaRecords(client_id, bootstrap_servers=kafka))
     try:
         async with admin_api() as api:
-            return await order_timeline(api, log, order_id, letters)
+            return await order_timeline(api, records, order_id, letters)
     finally:
         await letters.close()
-        await log.close()
+        await records.close()

@@ -14,7 +14,7 @@ from chassis.events import Message
 from chassis.kafka.topics import dlq
 from console.model.letters import Letter
 from contracts.topics import CONSUMERS, PRODUCERS
-from fc.ops.log import Log
+from fc.ops.kafka_records import KafkaRecords
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources
 from fc.platform.topics import PUBLISHERS, event_identity, is_uuid, time_of
@@ -106,12 +106,12 @@ async def _read_topics(
 ) -> list[str]:
     """Add what is on the topics; return what was not looked at."""
     notes = []
-    async with Log.opened(kafka) as log:
+    async with KafkaRecords.opened(kafka) as topics:
         for topic in PRODUCERS:
-            records, all_read = await log.of_key(topic, key.encode(), since)
+            records, all_read = await topics.of_key(topic, key.encode(), since)
             for record in records:
                 _add_record(topic, record, events)
-            letters, all_letters = await log.of_key(dlq(topic), key.encode(), since)
+            letters, all_letters = await topics.of_key(dlq(topic), key.encode(), since)
             for record in letters:
                 _add_letter(Letter.of(record), events)
             if not (all_read and all_letters):

@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from console.client.backlog import Backlog
 from console.client.kafka import KafkaReader
+from console.client.kafka_records import KafkaRecords
 from console.client.letter_box import LetterBox
-from console.client.log import Log
 from console.model.steps import Step
 from console.model.unfinished import Unfinished
 from console.model.waits import waits
@@ -19,7 +19,7 @@ from console.usecase.list_waits import list_waits
 from fc.ops import facts, output
 from fc.ops.administrator import admin_api
 from fc.ops.clock import followed
-from fc.ops.log import CLIENT_ID
+from fc.ops.kafka_records import CLIENT_ID
 from fc.platform.sources import Sources
 
 COLUMNS = ("order", "step", "for", "because", "next")
@@ -68,7 +68,7 @@ async def _asked() -> Unfinished:
     """Ask the services as the console does."""
     kafka = Sources.here().kafka or "localhost:29092"
     reader = KafkaReader(bootstrap_servers=kafka, client_id=CLIENT_ID)
-    letters = LetterBox(Log(CLIENT_ID, bootstrap_servers=kafka))
+    letters = LetterBox(KafkaRecords(CLIENT_ID, bootstrap_servers=kafka))
     try:
         async with admin_api() as api:
             return await list_waits(api, Backlog(reader), letters)

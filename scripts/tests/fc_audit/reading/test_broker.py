@@ -11,7 +11,7 @@ from contracts.topics import PRODUCERS
 from fc.audit.reading.broker import Broker
 from fc.audit.reading.spill import Spill
 from fc.audit.watch import Unwatched
-from fc.ops.log import Log
+from fc.ops.kafka_records import KafkaRecords
 
 END = 3
 
@@ -65,7 +65,7 @@ async def test_the_audit_reads_a_partition_without_a_record(clients: tuple[Any, 
 
 
 async def test_dead_letters_are_read_from_a_partition_without_a_record(clients: tuple[Any, Any]) -> None:
-    class Connected(Log):
+    class Connected(KafkaRecords):
         async def _readers(self) -> tuple[Any, Any]:
             return clients
 

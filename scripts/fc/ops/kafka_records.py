@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, Self
 
-from console.client import log
+from console.client import kafka_records
 from console.client.admin_api import NoAnswer
 from fc.stack.errors import StackError
 
@@ -14,7 +14,7 @@ CLIENT_ID = "fc-ops"
 LOOKED_AT = 50_000
 
 
-class Log(log.Log):
+class KafkaRecords(kafka_records.KafkaRecords):
     """A connection that commits no offset and joins no group. Every call raises StackError when Kafka fails."""
 
     def __init__(self, address: str) -> None:

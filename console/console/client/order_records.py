@@ -28,7 +28,7 @@ POLL_MS = 100
 SLACK = timedelta(seconds=5)
 
 
-class EventLog(KafkaReader):
+class OrderRecords(KafkaReader):
     """The records about one order."""
 
     async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:

@@ -4,13 +4,13 @@ import asyncio
 from datetime import UTC, datetime
 
 from console.client.admin_api import NoAnswer
-from console.client.shared_log import SharedLog
+from console.client.shared_records import SharedRecords
 from console.model.facts import Record
 
 SINCE = datetime(2026, 11, 25, tzinfo=UTC)
 
 
-class Log:
+class Records:
     """Reads when it is let, and counts how often."""
 
     def __init__(self) -> None:
@@ -27,25 +27,25 @@ class Log:
 
 
 async def test_all_who_ask_at_the_same_moment_share_a_reading_and_the_next_one_reads_again() -> None:
-    log = Log()
-    shared = SharedLog(log)
+    records = Records()
+    shared = SharedRecords(records)
     asked = [asyncio.create_task(shared.of_order(order, SINCE)) for order in (1, 1, 2, 1)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     asked[0].cancel()
-    log.let.set()
+    records.let.set()
     assert await asyncio.gather(*asked[1:]) == [([], True)] * 3
-    assert log.read == [1, 2]
+    assert records.read == [1, 2]
     await shared.of_order(1, SINCE)
-    assert log.read == [1, 2, 1]
+    assert records.read == [1, 2, 1]
 
 
 async def test_a_failure_is_that_of_all_who_asked_and_is_not_kept() -> None:
-    log = Log()
-    log.away = True
-    log.let.set()
-    shared = SharedLog(log)
+    records = Records()
+    records.away = True
+    records.let.set()
+    shared = SharedRecords(records)
     found = await asyncio.gather(*(shared.of_order(1, SINCE) for _ in range(2)), return_exceptions=True)
     assert [type(each) for each in found] == [NoAnswer, NoAnswer]
-    log.away = False
+    records.away = False
     assert await shared.of_order(1, SINCE) == ([], True)

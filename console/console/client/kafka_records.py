@@ -22,7 +22,7 @@ Offsets = Mapping[TopicPartition, int]
 Batch = tuple[TopicPartition, list[Any], int]
 
 
-class Log(KafkaClients):
+class KafkaRecords(KafkaClients):
     """A connection that commits no offset. One caller at a time may read. Every call raises NoAnswer."""
 
     async def partitions(self, *topics: str) -> list[TopicPartition]:

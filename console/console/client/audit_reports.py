@@ -21,7 +21,7 @@ MAX_RUNS = 50
 _PLACE = TopicPartition(TOPIC, 0)
 
 
-class AuditLog:
+class AuditReports:
     """Reads the runs with a connection for each question, because there is one run a day. Raises NoAnswer."""
 
     def __init__(self, **connection: Any) -> None:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.client import logs as client
+from console.client import log_lines as client
 from console.client.admin_api import NoAnswer
-from console.client.logs import LogFiles, Loki, NoLogs, VictoriaLogs
+from console.client.log_lines import LogFiles, Loki, NoLogs, VictoriaLogs
 from console.model.log_lines import Wanted, line_of, masked
 
 from .browser import Browser

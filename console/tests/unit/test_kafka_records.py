@@ -1,4 +1,4 @@
-"""The log asks for all leaders at once, reads at least one batch, rests, and replaces a producer that has died."""
+"""It asks for all leaders at once, reads at least one batch, rests, and replaces a producer that has died."""
 
 import asyncio
 import time
@@ -10,9 +10,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from chassis.errors import Invalid
-from console.client import kafka_clients, log
+from console.client import kafka_clients, kafka_records
 from console.client.admin_api import NoAnswer
-from console.client.log import Log
+from console.client.kafka_records import KafkaRecords
 
 PLACES = [TopicPartition("a", 0), TopicPartition("b", 0)]
 
@@ -54,11 +54,11 @@ class Consumer:
         return dict.fromkeys(partitions, 2)
 
 
-async def reading(consumer: Consumer) -> Log:
+async def reading(consumer: Consumer) -> KafkaRecords:
     async def connected() -> Any:
         return consumer, None
 
-    opened = Log("test")
+    opened = KafkaRecords("test")
     opened._connecting = asyncio.create_task(connected())
     await opened.connect()
     return opened
@@ -81,12 +81,12 @@ async def test_also_after_the_deadline_one_batch_is_read() -> None:
     assert len([batch async for batch in opened.records(starts, ends)]) == 4
 
 
-async def test_a_log_that_rests_fetches_nothing() -> None:
+async def test_a_connection_that_rests_fetches_nothing() -> None:
     consumer = Consumer()
     opened = await reading(consumer)
     opened.rest()
     assert consumer.assigned == [[]]
-    Log("test").rest()
+    KafkaRecords("test").rest()
 
 
 class Producer:
@@ -127,8 +127,8 @@ async def test_a_producer_whose_sender_has_died_is_replaced_and_no_other(
 
     monkeypatch.setattr(kafka_clients, "_producer", another)
     monkeypatch.setattr(kafka_clients, "STOP_S", 0.01)
-    monkeypatch.setattr(log, "SEND_S", 0.1)
-    opened = Log("test")
+    monkeypatch.setattr(kafka_records, "SEND_S", 0.1)
+    opened = KafkaRecords("test")
     for _ in range(2):
         with pytest.raises(raised):
             await opened.send("a", None, b"1")

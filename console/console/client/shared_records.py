@@ -7,25 +7,25 @@ from typing import Protocol
 from console.model.facts import Record
 
 
-class Log(Protocol):
+class Records(Protocol):
     """Reads the records about an order."""
 
     async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
         """Return the records about an order since it was placed, and whether all were read. Raises NoAnswer."""
 
 
-class SharedLog:
+class SharedRecords:
     """Who asks while an order is read gets that answer. Readings take turns: a queue of them would be slow."""
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    def __init__(self, records: Records) -> None:
+        self._records = records
         self._under_way: dict[int, asyncio.Task[tuple[list[Record], bool]]] = {}
 
     async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
         """Return the records about an order since it was placed, and whether all were read. Raises NoAnswer."""
         reading = self._under_way.get(order_id)
         if reading is None:
-            reading = self._under_way[order_id] = asyncio.create_task(self._log.of_order(order_id, since))
+            reading = self._under_way[order_id] = asyncio.create_task(self._records.of_order(order_id, since))
             reading.add_done_callback(lambda done: self._ended(order_id, done))
         # A caller that leaves must not end the reading for the others.
         return await asyncio.shield(reading)
