@@ -1,6 +1,7 @@
 """`fc outbox`: lists the events that are committed and not published yet, and makes them due now."""
 
 import asyncio
+from collections.abc import Container
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from rich.markup import escape
 from chassis import clock
 from console.client.admin_api import AdminApi, NoAnswer
 from console.model.unsent import UnsentEvent
-from console.usecase.list_unsent import Outbox, list_unsent
+from console.usecase.list_unsent import PARKED, PENDING, Outbox, list_unsent
 from console.usecase.retry_events import retry_events
 from fc.ops import output, unsent
 from fc.ops.administrator import admin_api
@@ -55,23 +56,27 @@ def list_rows(
 ) -> None:
     """List the unpublished events, by service and age."""
     services = [unsent.publisher(service)] if service else PUBLISHERS
+    more: set[str] = set()
     if origin is Origin.DATABASES:
         events = asyncio.run(unsent.find(Sources.here(), services))
     else:
-        events = asyncio.run(_asked(*services))
+        outboxes = asyncio.run(_asked(*services))
+        events, more = _events(outboxes), more.union(*(outbox.more for outbox in outboxes))
     _put(events, as_json=as_json)
     if not as_json:
-        parked = sum(event.parked_at is not None for event in events)
-        output.say(f"[bold]{len(events) - parked} pending, {parked} parked[/]")
+        output.say(f"[bold]{totals(events, more)}[/]")
 
 
-async def _asked(*services: str) -> list[UnsentEvent]:
+def totals(events: list[UnsentEvent], more: Container[str]) -> str:
+    """Count the events by state; of the states in `more` there may be more than were listed."""
+    parked = sum(event.parked_at is not None for event in events)
+    counts = {PENDING: len(events) - parked, PARKED: parked}
+    return ", ".join(f"{'at least ' if state in more else ''}{count} {state}" for state, count in counts.items())
+
+
+async def _asked(*services: str) -> list[Outbox]:
     async with admin_api() as api:
-        return await _listed(api, *services)
-
-
-async def _listed(api: AdminApi, *services: str) -> list[UnsentEvent]:
-    return _events(await _read(api, *services))
+        return await _read(api, *services)
 
 
 async def _read(api: AdminApi, *services: str) -> list[Outbox]:

@@ -1,4 +1,4 @@
-"""`fc outbox retry --from services`: a row is named to its service, whose lists show only the first rows."""
+"""`fc outbox --from services`: the lists of a service show only the first rows, so a row is named to it."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -38,12 +38,15 @@ class Orderfc:
     def __init__(self) -> None:
         self.answer = httpx2.Response(200, json=row(900, "parked"))
         self.retried: list[tuple[str, str]] = []
+        self.cut = {"parked", "pending"}
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "POST":
             self.retried.append((request.url.path, json.loads(request.content)["reason"]))
             return self.answer
-        return httpx2.Response(200, json={"items": [row(1, "parked")], "next_after_id": 1})
+        state = request.url.params["state"]
+        rows = [row(1, "parked")] if state == "parked" else []
+        return httpx2.Response(200, json={"items": rows, "next_after_id": 1 if state in self.cut else None})
 
 
 @pytest.fixture
@@ -71,6 +74,23 @@ def test_a_dry_run_does_not_say_that_a_row_which_was_not_read_does_not_wait(fc: 
     said = fc(RETRY)
     assert (said.code, orderfc.retried) == (1, [])
     assert "row 900 of orderfc is not among those that were read" in said.err
+
+
+@pytest.mark.parametrize(
+    ("cut", "total"),
+    [
+        (set(), "0 pending, 1 parked"),
+        ({"parked"}, "0 pending, at least 1 parked"),
+        ({"pending"}, "at least 0 pending, 1 parked"),
+    ],
+)
+def test_the_total_of_a_list_that_was_cut_is_the_least_there_is(
+    fc: Fc, orderfc: Orderfc, cut: set[str], total: str
+) -> None:
+    orderfc.cut = cut
+    said = fc("outbox ls --service orderfc --from services")
+    assert said.code == 0, said.err
+    assert total in (said.out + said.err).splitlines()
 
 
 @pytest.mark.parametrize(
