@@ -21,6 +21,8 @@ PAGE = 20
 # Of a list with a filter that little fits, a page reads many rows, however many there are. The same number for both
 # databases, so that only what depends on their size differs.
 SCAN = 100
+# Nobody has ordered it.
+RARE = 2_000
 
 
 def admin_work_of(order: int) -> dict[str, dict[str, Callable[[Database], Awaitable[object]]]]:
@@ -31,6 +33,9 @@ def admin_work_of(order: int) -> dict[str, dict[str, Callable[[Database], Awaita
         "of a customer": Filter(user_id=1),
         "a rare status": Filter(Status.FAILED),
         "a rare status of a time": Filter(Status.FAILED, None, since, since + timedelta(hours=1)),
+        "of a rare product": Filter(product_id=RARE),
+        "of a customer with a rare product": Filter(user_id=1, product_id=RARE),
+        "named": Filter(ids=list(range(order, 0, -max(order // 100, 1)))[:100]),
     }
     return {
         "orderfc": {

@@ -2,15 +2,17 @@
 
 from typing import Annotated, Any
 
-from fastapi import Query, Response
+from fastapi import Depends, Query, Response
 
 from chassis.http.routing import Router
 from chassis.ids import PathId
 from console.client.admin_api import NoAnswer
 from console.handler.asking import asking
-from console.handler.visit import Visitor
+from console.handler.visit import Visit, Visitor
+from console.model.order_filters import STATUSES, Unclear, Wanted
+from console.model.steps import GUIDES
 from console.model.tables import as_csv
-from console.usecase.list_orders import STATUSES, Orders, Unclear, Wanted, all_orders, list_orders
+from console.usecase.list_orders import Orders, Sources, all_orders, list_orders
 
 router = Router(include_in_schema=False)
 
@@ -28,52 +30,86 @@ _COLUMNS = (
     "created_at",
     "updated_at",
 )
+_OF_WAITS = ("waits_for", "waits_since", "waits_because", "what_to_do")
+
+
+async def _typed(
+    status: Text = "",
+    customer: Text = "",
+    product: Text = "",
+    step: Text = "",
+    placed_from: From = "",
+    placed_to: To = "",
+) -> dict[str, str]:
+    """Return the fields of the form, as they were typed."""
+    return {
+        "status": status,
+        "customer": customer,
+        "product": product,
+        "step": step,
+        "from": placed_from,
+        "to": placed_to,
+    }
+
+
+Typed = Annotated[dict[str, str], Depends(_typed)]
 
 
 @router.get("/orders")
-async def orders_page(
-    visit: Visitor,
-    status: Text = "",
-    customer: Text = "",
-    placed_from: From = "",
-    placed_to: To = "",
-    before: PathId | None = None,
-) -> Response:
+async def orders_page(visit: Visitor, typed: Typed, before: PathId | None = None) -> Response:
     """Show a page of the orders that fit the filters, newest first."""
-    typed = {"status": status, "customer": customer, "from": placed_from, "to": placed_to}
     try:
-        wanted = Wanted.read(status, customer, placed_from, placed_to)
+        wanted = Wanted.read(typed)
     except Unclear as error:
-        return visit.page("orders.html", 400, found=Orders([], None, {}, {}, str(error)), **_page(typed, Wanted()))
+        return visit.page("orders.html", 400, found=Orders(problem=str(error)), **_page(typed, Wanted()))
     with asking(visit):
-        found = await list_orders(visit.api, wanted, before)
+        found = await list_orders(_sources(visit), wanted, before)
     following = wanted.query(found.next_before) if found.next_before else ""
     return visit.page("orders.html", found=found, **_page(typed, wanted, following))
+
+
+def _sources(visit: Visit) -> Sources:
+    return Sources(visit.api, visit.state.backlog, visit.state.letters)
 
 
 def _page(typed: dict[str, str], wanted: Wanted, following: str = "") -> dict[str, Any]:
     return {
         "typed": typed,
         "statuses": [("", "Any"), *((name, name) for name in STATUSES)],
+        "steps": [("", "Any or none"), *((step.value, guide.title) for step, guide in GUIDES.items())],
+        "guide": wanted.step and GUIDES[wanted.step],
+        "wanted": wanted,
         "query": wanted.query(),
         "next_url": following and f"/orders?{following}",
     }
 
 
 @router.get("/orders.csv")
-async def orders_file(
-    visit: Visitor, status: Text = "", customer: Text = "", placed_from: From = "", placed_to: To = ""
-) -> Response:
-    """Give the orders that fit the filters as a file, the newest first, up to a bound that its last line tells."""
+async def orders_file(visit: Visitor, typed: Typed) -> Response:
+    """Give the orders that fit the filters as a file, the newest first. Its last lines tell what is not in it."""
     try:
+        wanted = Wanted.read(typed)
         with asking(visit):
-            rows, more = await all_orders(visit.api, Wanted.read(status, customer, placed_from, placed_to))
+            found = await all_orders(_sources(visit), wanted)
     except Unclear as error:
         return visit.message("Not clear", str(error), 400)
     except NoAnswer as error:
         return visit.message("No answer", f"orderfc did not answer ({error}).", 503)
-    lines: list[list[object]] = [[row[name] for name in _COLUMNS] for row in rows]
-    if more:
-        lines.append([f"Only the newest {len(rows)} orders are here: narrow the filters to get the others"])
+    columns = _COLUMNS if wanted.step is None else (*_COLUMNS, *_OF_WAITS)
+    lines = [[*(row[name] for name in _COLUMNS), *_wait(found, row["order_id"])] for row in found.rows]
+    lines += [[line] for line in _missing(found)]
     headers = {"Content-Disposition": 'attachment; filename="orders.csv"', "Cache-Control": "no-store"}
-    return Response(as_csv(_COLUMNS, lines), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(as_csv(columns, lines), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _wait(found: Orders, order_id: int) -> list[object]:
+    wait = found.waits.get(order_id)
+    return [wait.step.value, wait.since.isoformat(), wait.because, wait.next] if wait else []
+
+
+def _missing(found: Orders) -> list[str]:
+    lines = [f"{name} did not answer ({reason}): what it knows is missing" for name, reason in found.unread.items()]
+    lines += found.notes
+    if found.next_before is not None:
+        lines.append(f"Only the newest {len(found.rows)} orders are here: narrow the filters to get the others")
+    return lines

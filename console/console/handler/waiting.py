@@ -11,15 +11,13 @@ from console.handler.visit import Visitor
 from console.model.steps import GUIDES, Step
 from console.model.unfinished import Unfinished
 from console.model.wait import groups
-from console.model.waits import waits
+from console.model.waits import SETTLED_S, waits
 from console.usecase.list_waits import list_waits
 
 router = Router(include_in_schema=False)
 
 # The orders of a group that are shown.
 SHOWN = 20
-# Younger orders are still being processed.
-OLDER_THAN_S = 1.0
 
 
 @live.page(router, "/waiting")
@@ -27,7 +25,7 @@ async def waiting_page(visit: Visitor, step: Annotated[Step | None, Query()] = N
     """Show the orders that wait, or those that wait for one step."""
     with asking(visit):
         known = await list_waits(visit.api, visit.state.backlog, visit.state.letters)
-    found = waits(known, OLDER_THAN_S)
+    found = waits(known, SETTLED_S)
     counts = {each: sum(wait.step is each for wait in found) for each in Step}
     attention = len(found) - counts[Step.CUSTOMER]
     return visit.page(

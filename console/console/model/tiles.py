@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from console.model import families as fam
 from console.model.audits import AuditRun
 from console.model.readings import Readings
+from console.model.steps import GUIDES, Step
 from console.model.topology import OUTBOX_STUCK_S, WORKERS
 from console.model.written import at_least, seconds, whole
 
@@ -17,7 +18,7 @@ MAX_NOTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One count that needs attention: `kind` and `text` are those of its badge."""
+    """One count that needs attention: `kind` and `text` are those of its badge, `leads` are the addresses of notes."""
 
     name: str
     title: str
@@ -26,6 +27,7 @@ class Tile:
     text: str
     href: str
     notes: Sequence[str] = ()
+    leads: Mapping[str, str] = field(default_factory=dict)
 
 
 def outbox_tile(readings: Mapping[str, Readings]) -> Tile:
@@ -104,16 +106,21 @@ def letters_tile(topics: Sequence[str] | None, unread: int = 0) -> Tile:
     return Tile("letters", title, number, kind, text, "/dead-letters", notes)
 
 
-def waiting_tile(waits: Sequence[tuple[str, float]], customers: int, *, is_whole: bool) -> Tile:
+def waiting_tile(waits: Sequence[tuple[Step, float]], customers: int, *, is_whole: bool) -> Tile:
     """Count the orders that wait for the platform, from their steps and ages; customers take their time.
 
     Without `is_whole` a source did not answer or was read in part, and there may be more.
     """
     counts = Counter(step for step, _ in waits)
     ages = {step: max(age_s for each, age_s in waits if each == step) for step in counts}
-    notes = [f"{count} for {step}, oldest {seconds(ages[step])}" for step, count in counts.most_common(MAX_NOTES)]
-    notes += [f"{whole(customers)} wait for their customers"] if customers else []
+    leads = {
+        f"{count} for {GUIDES[step].title.lower()}, oldest {seconds(ages[step])}": f"/orders?step={step.value}"
+        for step, count in counts.most_common(MAX_NOTES)
+    }
+    if customers:
+        leads[f"{whole(customers)} wait for their customers"] = f"/orders?step={Step.CUSTOMER.value}"
     kind, text = ("warn", f"oldest {seconds(max(ages.values()))}") if waits else ("good", "nothing is stuck")
     if not waits and not is_whole:
         kind, text = "off", "not everything is known"
-    return Tile("waiting", "Orders that wait", at_least(len(waits), is_whole=is_whole), kind, text, "/waiting", notes)
+    number = at_least(len(waits), is_whole=is_whole)
+    return Tile("waiting", "Orders that wait", number, kind, text, "/waiting", list(leads), leads)

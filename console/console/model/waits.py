@@ -10,6 +10,9 @@ from console.model.steps import STEP_OF_CONSUMER, Step
 from console.model.unfinished import Unfinished
 from console.model.wait import Wait, place, urgency
 
+# Younger orders are still being processed.
+SETTLED_S = 1.0
+
 
 def waits(known: Unfinished, older_than_s: float) -> list[Wait]:
     """Return one wait per order, if older than `older_than_s`: problems first, then unpaid orders, oldest first."""

@@ -16,7 +16,7 @@ from console.model.steps import Step
 from console.model.tiles import Tile, anomalies_tile, audit_tile, letters_tile, outbox_tile, waiting_tile
 from console.model.topology import SERVICES, topology
 from console.model.unfinished import Unfinished
-from console.model.waits import waits
+from console.model.waits import SETTLED_S, waits
 from console.usecase.list_waits import EventBacklog, Letters, list_waits
 
 T = TypeVar("T")
@@ -26,8 +26,6 @@ RECENT = 10
 AUDITS_S = 10.0
 # Between two questions about what is not finished; the page of the waits asks each time.
 WAITS_S = 5.0
-# A younger wait is on its way.
-SETTLED_S = 1.0
 
 
 class Watch(Protocol):
@@ -135,5 +133,5 @@ async def _orders(api: AdminApi) -> list[dict[str, Any]]:
 
 def _waiting(known: Unfinished) -> Tile:
     found = waits(known, SETTLED_S)
-    stuck = [(wait.guide.title.lower(), wait.age_s) for wait in found if wait.step is not Step.CUSTOMER]
+    stuck = [(wait.step, wait.age_s) for wait in found if wait.step is not Step.CUSTOMER]
     return waiting_tile(stuck, len(found) - len(stuck), is_whole=known.is_whole)

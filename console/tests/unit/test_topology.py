@@ -7,6 +7,7 @@ import pytest
 from console.model import layout
 from console.model.readings import Readings
 from console.model.standing import Standing, read, worst
+from console.model.steps import Step
 from console.model.tiles import anomalies_tile, letters_tile, outbox_tile, waiting_tile
 from console.model.topology import SERVICES, WORKERS, topology
 from console.model.written import seconds
@@ -149,13 +150,16 @@ def test_dead_letters_that_are_not_read_leave_their_number_open() -> None:
 
 
 def test_the_tile_of_waiting_orders_has_the_oldest_of_each_step() -> None:
-    tile = waiting_tile([("stock", 3.0), ("invoice", 61.0), ("stock", 24.0)], 7, is_whole=True)
+    tile = waiting_tile([(Step.STOCK, 3.0), (Step.INVOICE, 61.0), (Step.STOCK, 24.0)], 7, is_whole=True)
     assert (tile.number, tile.kind, tile.text) == ("3", "warn", "oldest 1 min")
     assert tile.notes == ["2 for stock, oldest 24.0 s", "1 for invoice, oldest 1 min", "7 wait for their customers"]
+    assert [tile.leads[note] for note in tile.notes] == [
+        f"/orders?step={step}" for step in ("stock", "invoice", "customer")
+    ]
     assert waiting_tile([], 0, is_whole=True).kind == "good"
     tile = waiting_tile([], 0, is_whole=False)
     assert (tile.number, tile.kind, tile.text) == ("-", "off", "not everything is known")
-    assert waiting_tile([("stock", 3.0)], 0, is_whole=False).number == "1+"
+    assert waiting_tile([(Step.STOCK, 3.0)], 0, is_whole=False).number == "1+"
 
 
 def test_the_state_of_a_service_is_read_from_ready() -> None:

@@ -21,6 +21,8 @@ async def list_orders(_: AdminUser, db: Db, query: Annotated[OrdersQuery, Query(
     """List orders of all customers, newest first.
 
     Orders that are `created` wait for a step: `created_to` leaves out those that have just begun.
+    All filters have to fit. A page reads at most 10,000 orders, whatever the filters leave of them: go on with
+    `next_before_id` until it is null.
     """
     return OrderPage.of(await admin_orders.page(db, query.filter(), query.before_id, query.limit))
 

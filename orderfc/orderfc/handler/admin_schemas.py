@@ -4,12 +4,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from chassis.http.id_lists import id_list, ids_pattern
 from chassis.ids import PathId, digits
 from chassis.money import Money
 from chassis.times import TimeParam, UtcTime
 from orderfc.handler.schemas import STATUS_NAMES, StatusName
 from orderfc.model import Status
 from orderfc.repository.admin_orders import Filter, Page
+
+MAX_IDS = 100
 
 
 def _wire(value: Any) -> Any:
@@ -30,14 +33,20 @@ class OrdersQuery(BaseModel):
 
     status: Annotated[StatusName, BeforeValidator(_status)] | None = None
     user_id: PathId | None = None
+    product_id: PathId | None = Field(None, description="Only orders with this product")
+    ids: Annotated[str, Field(json_schema_extra={"pattern": ids_pattern(MAX_IDS)})] | None = Field(
+        None, description="Only these orders: up to 100 ids, separated by commas", examples=["1001,1002"]
+    )
     created_from: TimeParam | None = Field(None, description="Only orders of this time and later")
     created_to: TimeParam | None = Field(None, description="Only orders before this time")
     before_id: PathId | None = Field(None, description="`next_before_id` of the page before")
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(digits)] = 20
 
     def filter(self) -> Filter:
+        """Raises Invalid when `ids` are none."""
         status = None if self.status is None else Status[self.status.upper()]
-        return Filter(status, self.user_id, self.created_from, self.created_to)
+        ids = None if self.ids is None else id_list(self.ids, what="orders", most=MAX_IDS)
+        return Filter(status, self.user_id, self.created_from, self.created_to, self.product_id, ids)
 
 
 class OrderSummary(BaseModel):

@@ -1,9 +1,11 @@
 """The SQL of the routes for administrators: one order with all that is stored, and the orders of all customers.
 
 A list follows the primary key or the index of a customer's orders, newest first. A page reads at most SCAN rows,
-whatever its filters leave of them, and may so be short and still have a next one.
+whatever its filters leave of them, and may so be short and still have a next one. No index leads from a product to its
+orders, because each checkout would write it: the lines of the orders that are read are looked up by their key.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,11 +21,13 @@ SLACK = timedelta(minutes=1)
 _NO_ID = 2**63 - 1
 
 _SHOWN = "id, user_id, status, total_amount, total_qty, currency, payment_method, created_at, updated_at"
-_BEHIND = "SELECT {shown} FROM orders WHERE id < $1 AND id >= $2 {{whose}} ORDER BY id DESC LIMIT $3"
+_BEHIND = "SELECT {shown} FROM orders WHERE id < $1 AND id >= $2{{which}} ORDER BY id DESC LIMIT $3"
+# The line is a subquery for one value: EXISTS would become a join, which may read all lines there are.
 _PAGE = f"""
 SELECT * FROM ({_BEHIND.format(shown=_SHOWN)}) AS o
 WHERE ($4::smallint IS NULL OR status = $4)
   AND ($5::timestamptz IS NULL OR created_at >= $5) AND ($6::timestamptz IS NULL OR created_at < $6)
+  AND ($8::bigint IS NULL OR (SELECT true FROM order_items i WHERE i.order_id = o.id AND i.product_id = $8))
 ORDER BY id DESC LIMIT $7
 """
 _LAST_READ = f"SELECT id FROM ({_BEHIND.format(shown='id')}) AS o ORDER BY id DESC OFFSET $3 - 1"
@@ -57,12 +61,14 @@ FROM orders o WHERE o.id = $1
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which orders a list has; `created_to` is exclusive."""
+    """Which orders a list has; `created_to` is exclusive. Of `ids`, those that exist and fit the rest."""
 
     status: Status | None = None
     user_id: int | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    product_id: int | None = None
+    ids: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +84,22 @@ async def page(db: Database, wanted: Filter, before_id: int | None, limit: int, 
     async with db.driver() as connection:
         low, high = await _ids_of(connection, wanted)
         reach = (min(high, before_id or _NO_ID), low, scan)
-        whose = "" if wanted.user_id is None else "AND user_id = ${}"
-        user = () if wanted.user_id is None else (wanted.user_id,)
+        which, given = _which(wanted, 9)
         status = None if wanted.status is None else int(wanted.status)
-        kept = (status, wanted.created_from, wanted.created_to, limit)
-        rows = list(await connection.fetch(_PAGE.format(whose=whose.format(8)), *reach, *kept, *user))
+        kept = (status, wanted.created_from, wanted.created_to, limit, wanted.product_id)
+        rows = list(await connection.fetch(_PAGE.format(which=which), *reach, *kept, *given))
         if len(rows) == limit:
             return Page(rows, rows[-1]["id"])
-        return Page(rows, await connection.fetchval(_LAST_READ.format(whose=whose.format(4)), *reach, *user))
+        which, given = _which(wanted, 4)
+        return Page(rows, await connection.fetchval(_LAST_READ.format(which=which), *reach, *given))
+
+
+def _which(wanted: Filter, first: int) -> tuple[str, list[object]]:
+    """Return the conditions that lead into an index, with parameters numbered from `first`, and their values."""
+    given = {"user_id = ${}": wanted.user_id, "id = ANY(${}::bigint[])": wanted.ids}
+    used = [(text, value) for text, value in given.items() if value is not None]
+    text = "".join(f" AND {text.format(number)}" for number, (text, _) in enumerate(used, first))
+    return text, [value for _, value in used]
 
 
 async def _ids_of(connection: asyncpg.Connection, wanted: Filter) -> tuple[int, int]:

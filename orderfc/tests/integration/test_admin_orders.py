@@ -18,6 +18,12 @@ INSERT INTO orders (user_id, status, total_amount, total_qty, currency, payment_
 SELECT 900000 + n % 2, CASE WHEN n % 10 = 0 THEN 4 ELSE 2 END, 100.50, 1, 'IDR', 'CARD', 'here',
   $1::timestamptz + n * interval '1 hour' FROM generate_series(0, 99) n ORDER BY n
 """
+# All orders have product 1, every seventh has product 5 too.
+LINES = """
+INSERT INTO order_items (order_id, product_id, name, quantity, price)
+SELECT o.id, p, 'Teh', 1, 1 FROM orders o, unnest(CASE WHEN extract(epoch FROM o.created_at - $1)::int / 3600 % 7 = 0
+  THEN ARRAY[1, 5] ELSE ARRAY[1] END) p
+"""
 
 
 async def ask(shop: Shop, path: str = "", expected: int = 200, **query: Any) -> Any:
@@ -43,6 +49,7 @@ async def filled(shop: Shop) -> Shop:
     """A shop whose only orders are those of FILL."""
     await shop.value("TRUNCATE orders CASCADE")
     await shop.value(FILL, BEGIN)
+    await shop.value(LINES, BEGIN)
     return shop
 
 
@@ -72,6 +79,38 @@ async def test_the_pages_hold_every_order_once_newest_first_and_filters_leave_wh
         "created_at",
         "updated_at",
     }
+
+
+async def test_the_orders_of_a_product_are_each_on_one_page_and_other_filters_go_with_it(filled: Shop) -> None:
+    assert hours(await every_page(filled, product_id=5, limit=2)) == list(range(98, -1, -7))
+    assert len(await every_page(filled, product_id=1, limit=30)) == 100
+    assert await every_page(filled, product_id=2) == []
+    assert await every_page(filled, product_id=2**63 - 1) == []
+    assert hours(await every_page(filled, product_id=5, user_id=900001)) == list(range(91, -1, -14))
+    assert hours(await every_page(filled, product_id=5, status="failed")) == [70, 0]
+    since = (BEGIN + timedelta(hours=50)).isoformat().replace("+00:00", "Z")
+    assert hours(await every_page(filled, product_id=5, created_from=since, limit=3)) == list(range(98, 49, -7))
+
+
+async def test_of_a_product_with_few_orders_a_page_reads_a_bounded_number_and_the_next_goes_on(filled: Shop) -> None:
+    before, found = None, []
+    for _ in range(15):
+        page = await admin_orders.page(filled.db, Filter(product_id=5), before, 5, scan=7)
+        found += [row["id"] for row in page.rows]
+        before = page.next_before_id
+    assert (len(found), len(set(found)), before) == (15, 15, None)
+
+
+async def test_of_ids_those_orders_are_listed_that_exist_and_fit_the_other_filters(filled: Shop) -> None:
+    newest = await every_page(filled)
+    wanted = [newest[place]["order_id"] for place in (3, 40, 9, 41)]
+    ids = ",".join(map(str, [*wanted, 2**63 - 1, wanted[0]]))
+    assert hours(await every_page(filled, ids=ids)) == [96, 90, 59, 58]
+    assert hours(await every_page(filled, ids=ids, limit=3)) == [96, 90, 59, 58]
+    assert hours(await every_page(filled, ids=ids, status="failed")) == [90]
+    assert hours(await every_page(filled, ids=ids, user_id=900001)) == [59]
+    assert hours(await every_page(filled, ids=ids, before_id=wanted[2])) == [59, 58]
+    assert await every_page(filled, ids=ids, product_id=5) == []
 
 
 @pytest.mark.parametrize(
@@ -147,6 +186,14 @@ async def test_a_customer_reads_no_order_here_not_even_the_own_one(shop: Shop) -
         "limit=101",
         "before_id=0",
         "user_id=x",
+        "product_id=0",
+        "product_id=Teh",
+        "product_id=9223372036854775808",
+        "product_id=",
+        "ids=",
+        "ids=1,",
+        "ids=1,x",
+        f"ids={','.join(['1'] * 101)}",
         "created_from=2026-01-01",
         "created_from=2026-01-01T00:00:00",
         "created_to=1795681801",
