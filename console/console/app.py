@@ -5,6 +5,7 @@ import httpx2
 from chassis.auth.limits import Limit
 from chassis.grpc.users import UserClient
 from chassis.kafka.connection import connection
+from chassis.loops import Loop
 from chassis.resources import Connections, Parts
 from chassis.service import Service
 from console.client.audit_reports import AuditReports
@@ -46,6 +47,7 @@ from console.handler.watches import Watches
 from console.sources import sources
 from console.usecase.letter_runs import LetterRuns
 from console.usecase.overview import Waits
+from console.usecase.watch_audits import EVERY_S, AuditWatch
 
 # For the pages of all people. A service allows 600 connections of one address.
 LIMITS = httpx2.Limits(max_connections=500, max_keepalive_connections=50)
@@ -67,8 +69,9 @@ async def build(settings: Settings) -> Parts:
     live = Watches()
     tail = Tail(live.orders, live.news, **kafka | {"client_id": "console-tail"})
     watch = Watch(watch_http, settings.management_urls(), lambda: live.wake("/"))
-    backlog = Backlog(reader)
-    shared = {"backlog": backlog, "waits": Waits(backlog, letters), "audits": AuditReports(**kafka)}
+    backlog, audit_reports = Backlog(reader), AuditReports(**kafka)
+    audit_watch = AuditWatch(audit_reports)
+    shared = {"backlog": backlog, "waits": Waits(backlog, letters), "audits": audit_reports}
     state = {"urls": settings.urls(), "http": http, "log_in_http": log_in_http, **shared}
     state["order_records"] = SharedRecords(order_records)
     return Parts(
@@ -84,7 +87,7 @@ async def build(settings: Settings) -> Parts:
             "live": live,
             "error_response": refusal,
         },
-        api_loops=[letters, live, runs, tail, watch],
+        api_loops=[letters, live, runs, tail, watch, Loop("audits", EVERY_S, audit_watch.look)],
     )
 
 

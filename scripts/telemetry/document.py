@@ -9,7 +9,7 @@ import yaml
 
 from fc.audit import textfile
 from fc.audit.report import Report
-from fc.stack.layout import SERVICES
+from fc.stack.layout import CONSOLE, SERVICES
 from telemetry import facts, registry
 from telemetry.registry import Metric
 
@@ -36,7 +36,11 @@ def text() -> str:
         for metric in registry.of_service(service):
             if service in facts.SHOWN_BY.get(metric.name, SERVICES):
                 shown_by.setdefault(metric, []).append(service)
-    shown_by |= {metric: [AUDIT] for metric in registry.registered(textfile.registry(Report(), ()))}
+    for metric in registry.of_service(CONSOLE):
+        if metric.name not in facts.NOT_OF_CONSOLE:
+            shown_by.setdefault(metric, []).append(CONSOLE)
+    for metric in registry.registered(textfile.registry(Report(), ())):
+        shown_by.setdefault(metric, []).append(AUDIT)
     metrics = {metric.name: _entry(metric, services) for metric, services in sorted(shown_by.items())}
     content = {"conventions": facts.CONVENTIONS_VERSION, "metrics": metrics}
     return _HEAD + yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True, default_flow_style=None)

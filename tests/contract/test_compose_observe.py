@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from fc.stack.layout import ROOT, SERVICES
+from fc.stack.layout import DEPLOYED, ROOT, SERVICES
 from servers.prometheus import program
 from tests.contract.compose import environment, resolved, settings
 
@@ -41,13 +41,13 @@ def test_promtool_accepts_the_configuration_with_the_rules(tmp_path: Path) -> No
     assert f"{len(list((FOLDER / 'rules').glob('*.rules.yml')))} rule files found" in done.stdout
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_prometheus_asks_each_service_by_its_name(service: str) -> None:
     assert scraped()[service] == [f"{service}:{settings(resolved(), service).http_port}"]
 
 
 def test_prometheus_asks_the_collector_where_it_answers() -> None:
-    assert scraped().keys() == {*SERVICES, "collector"}
+    assert scraped().keys() == {*DEPLOYED, "collector"}
     assert scraped()["collector"] == ["collector:8888"]
     assert "COLLECTOR_METRICS_PORT:-8888" in (FOLDER / "collector/logs.yaml").read_text()
     assert environment(resolved(), "collector")["COLLECTOR_HOST"] == "0.0.0.0"

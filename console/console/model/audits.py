@@ -1,6 +1,7 @@
 """Reports of `fc audit` as they are kept on the topic `operations.audits`: one record for each run, bounded in size."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,9 @@ CONFIGS = {
 MAX_BYTES = 512 * 1024
 MAX_OF_RULE = 100
 MAX_TEXT = 300
+# The auditor has 63 rules; who may write to the topic could name any number.
+MAX_RULES = 100
+RULE = re.compile(r"[a-z_]{1,60}")
 
 Json = Mapping[str, Any]
 
@@ -122,3 +126,11 @@ class AuditRun:
             for code, count in counts.items()
         ]
         return sorted(found, key=lambda each: (each.level != "violation", each.code))
+
+    @property
+    def violations_by_rule(self) -> Mapping[str, int]:
+        """The number of violations of each rule that is broken: of MAX_RULES rules at most, by name."""
+        found = {
+            each.code: each.count for each in self.by_rule if each.level == "violation" and RULE.fullmatch(each.code)
+        }
+        return {code: found[code] for code in sorted(found)[:MAX_RULES]}

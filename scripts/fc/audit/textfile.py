@@ -23,9 +23,13 @@ def registry(report: Report, ignored: Collection[str]) -> CollectorRegistry:
     left_out = {*report.unread, *report.skipped}
     result = CollectorRegistry()
     Gauge(
-        "gocommerce_audit_last_run_timestamp_seconds", "When fc audit has last compared the stores", registry=result
+        "gocommerce_audit_last_run_timestamp_seconds",
+        "When an audit has last ended; without one, since when the console looks for one",
+        registry=result,
     ).set_to_current_time()
-    violations = Gauge("gocommerce_audit_violations", "Violations that the last run found", ["rule"], registry=result)
+    violations = Gauge(
+        "gocommerce_audit_violations", "Violations that the last audit has found", ["rule"], registry=result
+    )
     for rule in RULES.values():
         if rule.level is Level.VIOLATION and rule.code not in ignored and not left_out & set(rule.needs):
             violations.labels(rule.code).set(report.counts[rule.code])
