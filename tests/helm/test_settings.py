@@ -20,7 +20,7 @@ from tests.helm.render import CHART, SETS, deployments, environment, labels, nam
 
 # Set by the chart from other values, by the image, or refused by production.
 ELSEWHERE = {"HTTP_PORT", "GRPC_PORT", "MANAGEMENT_PORT", "HTTP_PROCESSES", "HTTP_HOST", "FAILPOINTS", "CLOCK_FILE"}
-OWNER = {"DB_MIGRATION_USER", "DB_MIGRATION_PASSWORD"}
+OWNER = {"DB_MIGRATION_USER", "DB_MIGRATION_PASSWORD", "DB_AUDIT_PASSWORD"}
 HIDDEN = {
     **SECRETS,
     "KAFKA_SASL_PASSWORD": "a secret of production, 0123456789",

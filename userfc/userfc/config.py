@@ -1,5 +1,6 @@
 """The settings of userfc, on top of those that every service reads."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, SecretStr
@@ -23,6 +24,8 @@ class Settings(ServiceSettings):
     """The defaults of userfc, its administrator and its rate limits."""
 
     service: ClassVar[str] = "userfc"
+    # Names, addresses and hashes of passwords are no business of the auditor.
+    audited: ClassVar[Mapping[str, Sequence[str]] | None] = {"users": ["id"]}
 
     http_port: Port = setting("app.port", 28080)
     grpc_port: Port | None = setting("app.grpc_port", 50051)

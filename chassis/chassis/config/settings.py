@@ -39,51 +39,18 @@ LogLevel = Annotated[
 ]
 
 
-class ProcessSettings(ConnectionSettings):
-    """The settings of every process, with a database or without. Its own class adds to them, and sets `service`."""
+class ProgramSettings(BaseSettings):
+    """What every program reads, from where, and what production refuses. Its own class sets `service`."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False)
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False, defer_build=True
+    )
 
     service: ClassVar[str] = "chassis"
 
     environment: Literal["development", "test", "production"] = setting("environment", "production")
     log_level: LogLevel = setting("log.level", "INFO")
-    http_host: str = setting("app.host", "0.0.0.0", dev="127.0.0.1")
-    http_port: Port = setting("app.port", 8000)
-    management_port: Port | None = setting("app.management_port", None)
-    expose_docs: bool = setting("docs.expose", False, dev=True)
-    http_processes: Annotated[int, Field(ge=1, le=16)] = setting("http.processes", 1)
-    http_max_connections: PositiveInt = setting("http.max_connections", 2000)
-    http_max_connections_per_address: PositiveInt = setting("http.max_connections_per_address", 600)
-    # Less than the largest body of a route would refuse that body for ever.
-    http_max_body_bytes: Annotated[int, Field(ge=1024 * 1024, le=2**31 - 1)] = setting(
-        "http.max_body_bytes", 32 * 1024 * 1024
-    )
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = setting("limits.trusted_proxies", ())
-    grpc_port: Port | None = setting("app.grpc_port", None)
-    shutdown_timeout_s: PositiveInt = setting("app.shutdown_timeout_s", 20)
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = setting("currency", "IDR")
     allow_plaintext: bool = setting("allow_plaintext", False)
-    failpoints: Annotated[str, AfterValidator(failpoint.check)] = setting("failpoints", "")
-    clock_file: Annotated[str, AfterValidator(clock.check)] = setting("clock.file", "")
-
-    outbox_max_tries: PositiveInt = setting("kafka.outbox_max_tries", 12)
-    consumer_max_tries: PositiveInt = setting("kafka.consumer_max_tries", 5)
-
-    jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = setting(
-        "jwt_secret", dev="development-jwt-secret-change-me-0123456789", secret=True
-    )
-
-    otel_exporter_otlp_endpoint: Url | None = setting("otel.endpoint", None, aliases=("jaeger_endpoint",))
-    otel_database_spans: bool = setting("otel.database_spans", False)
-    otel_traces_ratio: Annotated[float, Field(ge=0, le=1)] = setting("otel.traces_ratio", 0.1, dev=1.0)
-
-    vault_addr: str | None = setting("vault.addr", None)
-    vault_token: SecretStr | None = setting("vault.token", None, secret=True)
-    vault_role_id: str | None = setting("vault.role_id", None)
-    vault_secret_id: SecretStr | None = setting("vault.secret_id", None, secret=True)
-    vault_wait_s: Annotated[float, Field(ge=0, le=3600)] = setting("vault.wait_s", 30)
-    vault_watch_interval_s: Seconds = setting("vault.watch_interval_s", 300)
 
     @classmethod
     def settings_customise_sources(
@@ -117,17 +84,67 @@ class ProcessSettings(ConnectionSettings):
         return production.proxies_problem(value) if isinstance(value, tuple) else None
 
     def refusals(self) -> Iterator[tuple[str, str]]:
-        """Yield what production refuses: attributes and reasons. A service adds its own."""
+        """Yield what production refuses: attributes and reasons. A program adds its own."""
         for name in type(self).model_fields:
             if problem := self._problem(name):
                 yield name, problem
+        if not self.allow_plaintext:
+            yield from ((name, f"{must} in production, unless ALLOW_PLAINTEXT=true") for name, must in self.plaintext())
+
+    def plaintext(self) -> Iterator[tuple[str, str]]:
+        """Yield the settings that leave a connection without TLS, or without a check of certificate and name."""
+        yield from ()
+
+
+class ProcessSettings(ConnectionSettings, ProgramSettings):
+    """The settings of every process, with a database or without."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False)
+
+    http_host: str = setting("app.host", "0.0.0.0", dev="127.0.0.1")
+    http_port: Port = setting("app.port", 8000)
+    management_port: Port | None = setting("app.management_port", None)
+    expose_docs: bool = setting("docs.expose", False, dev=True)
+    http_processes: Annotated[int, Field(ge=1, le=16)] = setting("http.processes", 1)
+    http_max_connections: PositiveInt = setting("http.max_connections", 2000)
+    http_max_connections_per_address: PositiveInt = setting("http.max_connections_per_address", 600)
+    # Less than the largest body of a route would refuse that body for ever.
+    http_max_body_bytes: Annotated[int, Field(ge=1024 * 1024, le=2**31 - 1)] = setting(
+        "http.max_body_bytes", 32 * 1024 * 1024
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = setting("limits.trusted_proxies", ())
+    grpc_port: Port | None = setting("app.grpc_port", None)
+    shutdown_timeout_s: PositiveInt = setting("app.shutdown_timeout_s", 20)
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = setting("currency", "IDR")
+    failpoints: Annotated[str, AfterValidator(failpoint.check)] = setting("failpoints", "")
+    clock_file: Annotated[str, AfterValidator(clock.check)] = setting("clock.file", "")
+
+    outbox_max_tries: PositiveInt = setting("kafka.outbox_max_tries", 12)
+    consumer_max_tries: PositiveInt = setting("kafka.consumer_max_tries", 5)
+
+    jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = setting(
+        "jwt_secret", dev="development-jwt-secret-change-me-0123456789", secret=True
+    )
+
+    otel_exporter_otlp_endpoint: Url | None = setting("otel.endpoint", None, aliases=("jaeger_endpoint",))
+    otel_database_spans: bool = setting("otel.database_spans", False)
+    otel_traces_ratio: Annotated[float, Field(ge=0, le=1)] = setting("otel.traces_ratio", 0.1, dev=1.0)
+
+    vault_addr: str | None = setting("vault.addr", None)
+    vault_token: SecretStr | None = setting("vault.token", None, secret=True)
+    vault_role_id: str | None = setting("vault.role_id", None)
+    vault_secret_id: SecretStr | None = setting("vault.secret_id", None, secret=True)
+    vault_wait_s: Annotated[float, Field(ge=0, le=3600)] = setting("vault.wait_s", 30)
+    vault_watch_interval_s: Seconds = setting("vault.watch_interval_s", 300)
+
+    def refusals(self) -> Iterator[tuple[str, str]]:
+        """Yield what production refuses: attributes and reasons. A service adds its own."""
+        yield from super().refusals()
         if self.vault_addr and not self.vault_addr.startswith("https://"):
             yield "vault_addr", "must begin with https:// in production"
         for name in ("failpoints", "clock_file"):
             if getattr(self, name):
                 yield name, "is refused in production"
-        if not self.allow_plaintext:
-            yield from ((name, f"{must} in production, unless ALLOW_PLAINTEXT=true") for name, must in self.plaintext())
 
 
 class ServiceSettings(ProcessSettings, DatabaseSettings):
@@ -139,7 +156,7 @@ class ServiceSettings(ProcessSettings, DatabaseSettings):
         yield from super().plaintext()
 
 
-S = TypeVar("S", bound=ProcessSettings)
+S = TypeVar("S", bound=ProgramSettings)
 
 
 def load(cls: type[S], **overrides: Any) -> S:
@@ -167,7 +184,7 @@ def vault_session(settings: ProcessSettings) -> vault.Session:
     )
 
 
-def _sentences(cls: type[ProcessSettings], error: ValidationError) -> Iterator[str]:
+def _sentences(cls: type[ProgramSettings], error: ValidationError) -> Iterator[str]:
     for item in error.errors(include_url=False):
         reason = item.get("ctx", {}).get("error")
         text = str(reason) if reason is not None else item["msg"]

@@ -1,17 +1,17 @@
 """The service's database: one pool per process, SQL text on asyncpg's connections, transactions that publish events."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
 import asyncpg
 
 from chassis.config.settings import ServiceSettings
 from chassis.db.outbox import append
 from chassis.db.pool import Pool, PooledConnection
+from chassis.db.tls import tls
 from chassis.db.traced import TracedConnection
 from chassis.events import Event
 from chassis.failpoint import failpoint
@@ -23,18 +23,6 @@ COMMAND_TIMEOUT_S = 10
 SPARE_S = 0.5
 ANSWERED_S = 2
 _IDLE_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
-
-
-def tls(settings: ServiceSettings) -> ssl.SSLContext | Literal["disable", "prefer"]:
-    """Return asyncpg's argument `ssl`. `require` checks a certificate only where DB_SSLROOTCERT is set, as in libpq."""
-    mode = settings.db_sslmode
-    if mode == "disable" or mode == "prefer":
-        return mode
-    context = ssl.create_default_context(cafile=settings.db_sslrootcert)
-    context.check_hostname = mode == "verify-full"
-    if mode == "require" and settings.db_sslrootcert is None:
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 async def connect(settings: ServiceSettings, **options: Any) -> asyncpg.Connection:

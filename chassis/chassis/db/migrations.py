@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from chassis.config.settings import ServiceSettings
 from chassis.db import revisions, roles, sessions
-from chassis.db.database import tls
 from chassis.db.schema import url
+from chassis.db.tls import tls
 from chassis.errors import Refused, causes, certificate_problem, is_transient, sql_class
 
 log = structlog.get_logger(__name__)
@@ -65,8 +65,8 @@ async def run(settings: ServiceSettings, package: str, revision: str = "head") -
     """Bring the database to a revision (default: the newest), one transaction per migration, behind an advisory lock.
 
     Returns False when a newer release has migrated it already: it stays as it is, so that a release can be taken back.
-    DB_USER gets its rights when another role migrates. Waits up to 60 s for a database that is not up yet. Raises
-    Refused, or the error of a migration.
+    DB_USER gets its rights when another role migrates, the auditor's role when there is a password for it. Waits up to
+    60 s for a database that is not up yet. Raises Refused, or the error of a migration.
     """
     owner = _owner(settings)
     if reason := await sessions.problem(owner):
@@ -79,8 +79,8 @@ async def run(settings: ServiceSettings, package: str, revision: str = "head") -
                 async with engine.connect() as conn:
                     await _lock(conn)
                     migrated = await conn.run_sync(_migrate, config(package), revision)
-                    if owner.db_user != settings.db_user and revision == "head":
-                        await roles.grant(conn, settings)
+                    if revision == "head":
+                        await roles.grant_all(conn, settings, owner.db_user)
                 return migrated
             except Exception as error:
                 if refusal := _refusal(error, is_late=time.monotonic() > deadline):

@@ -1,7 +1,8 @@
-"""The role of a running service: it reads and writes rows, and has no right to change the schema."""
+"""The roles besides the owner: a running service reads and writes rows, the auditor reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,12 +13,21 @@ _CREATION = text("SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', CAST(:role A
 _ROWS = "SELECT, INSERT, UPDATE, DELETE"
 
 
-def _grants(database: str, role: str) -> Iterator[str]:
-    """Yield the statements for quoted names. The owner of the tables runs them, also for those it will create."""
+def auditor(database: str) -> str:
+    """Return the name of the role that may only read a database: a server that has several has one for each."""
+    return f"{database}_auditor"
+
+
+def _entry(database: str, role: str) -> Iterator[str]:
     yield f"REVOKE CONNECT, TEMPORARY ON DATABASE {database} FROM PUBLIC"
     yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
     yield f"GRANT CONNECT ON DATABASE {database} TO {role}"
     yield f"GRANT USAGE ON SCHEMA public TO {role}"
+
+
+def _grants(database: str, role: str) -> Iterator[str]:
+    """Yield the statements for quoted names. The owner of the tables runs them, also for those it will create."""
+    yield from _entry(database, role)
     yield f"GRANT {_ROWS} ON ALL TABLES IN SCHEMA public TO {role}"
     yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
     yield f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT {_ROWS} ON TABLES TO {role}"
@@ -25,15 +35,33 @@ def _grants(database: str, role: str) -> Iterator[str]:
     yield f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}"
 
 
-async def grant(connection: AsyncConnection, settings: ServiceSettings) -> None:
-    """Give DB_USER its rights in one transaction, and make the role if it is missing.
+def _reading(database: str, role: str, audited: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
+    yield from _entry(database, role)
+    if audited is None:
+        yield f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
+        yield f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}"
+    for table, columns in (audited or {}).items():
+        yield f"GRANT SELECT ({', '.join(columns)}) ON {table} TO {role}"
+
+
+async def grant_all(connection: AsyncConnection, settings: ServiceSettings, owner: str) -> None:
+    """Give each role its rights, and make those that are missing: in one transaction each.
 
     The rights of a role that is there already are completed; its password is left as it is.
     """
-    role, quoted = settings.db_user, connection.dialect.identifier_preparer.quote_identifier
+    quoted = connection.dialect.identifier_preparer.quote_identifier
+    database = quoted(settings.db_name)
+    if owner != settings.db_user:
+        await _grant(connection, settings.db_user, settings.db_password, _grants(database, quoted(settings.db_user)))
+    if settings.db_audit_password is not None:
+        role = auditor(settings.db_name)
+        await _grant(connection, role, settings.db_audit_password, _reading(database, quoted(role), settings.audited))
+
+
+async def _grant(connection: AsyncConnection, role: str, password: SecretStr, statements: Iterator[str]) -> None:
     if not (await connection.execute(_EXISTS, {"role": role})).scalar():
-        values = {"role": role, "password": settings.db_password.get_secret_value()}
+        values = {"role": role, "password": password.get_secret_value()}
         await connection.exec_driver_sql((await connection.execute(_CREATION, values)).scalar_one())
-    for statement in _grants(quoted(settings.db_name), quoted(role)):
+    for statement in statements:
         await connection.exec_driver_sql(statement)
     await connection.commit()

@@ -6,14 +6,14 @@ from typing import Any
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
-from chassis.config.connections import ConnectionSettings
+from chassis.config.connections import KafkaSettings
 from chassis.config.declare import plain
 from chassis.errors import Refused, certificate_problem
 
 ANSWER_MS = 5_000
 
 
-def connection(settings: ConnectionSettings) -> dict[str, Any]:
+def connection(settings: KafkaSettings) -> dict[str, Any]:
     """Return the arguments that aiokafka's producer, consumer and admin client share."""
     protocol = settings.kafka_security_protocol
     arguments: dict[str, Any] = {"bootstrap_servers": settings.kafka_broker, "security_protocol": protocol}
@@ -26,7 +26,7 @@ def connection(settings: ConnectionSettings) -> dict[str, Any]:
     return arguments
 
 
-async def raise_refusal(settings: ConnectionSettings) -> None:
+async def raise_refusal(settings: KafkaSettings) -> None:
     """Connect once to each broker. Raises Refused when one can't be trusted or does not know the user.
 
     aiokafka's clients hide the reason: they say only that no broker could be reached.
@@ -35,7 +35,7 @@ async def raise_refusal(settings: ConnectionSettings) -> None:
         await _raise_refusal_of(address.strip(), settings)
 
 
-async def _raise_refusal_of(address: str, settings: ConnectionSettings) -> None:
+async def _raise_refusal_of(address: str, settings: KafkaSettings) -> None:
     host, _, port = address.rpartition(":")
     arguments = connection(settings)
     del arguments["bootstrap_servers"]

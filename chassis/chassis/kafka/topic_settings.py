@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
-from chassis.config.connections import ConnectionSettings
+from chassis.config.connections import KafkaSettings
 
 DLQ_SUFFIX = ".dlq"
 IN_SYNC = "min.insync.replicas"
@@ -22,8 +22,8 @@ def dlq(topic: str) -> str:
 
 
 def with_dead_letters(names: Iterable[str]) -> list[str]:
-    """Return each topic and its dead letter topic, sorted."""
-    return [topic for name in sorted(set(names)) for topic in (name, dlq(name))]
+    """Return each topic and its dead letter topic, sorted. One with a section of its own has none: see topics.toml."""
+    return [topic for name in sorted(set(names)) for topic in ((name,) if name in _file() else (name, dlq(name)))]
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,16 @@ def _file() -> Mapping[str, Mapping[str, int | str]]:
     return tomllib.loads(Path(__file__).with_name("topics.toml").read_text(encoding="utf-8"))
 
 
-def plan(settings: ConnectionSettings, topic: str) -> TopicPlan:
+def plan(settings: KafkaSettings, topic: str) -> TopicPlan:
     """Return what a topic should have; its name says whether it is one of dead letters."""
-    kind = "dead_letters" if topic.endswith(DLQ_SUFFIX) else "events"
+    kind = topic if topic in _file() else "dead_letters" if topic.endswith(DLQ_SUFFIX) else "events"
     configs = {name: str(value) for name, value in {**_file()["all"], **_file()[kind]}.items()}
     configs[IN_SYNC] = str(min(int(configs[IN_SYNC]), max(settings.kafka_replication - 1, 1)))
-    return TopicPlan(settings.kafka_partitions, settings.kafka_replication, configs)
+    partitions = int(configs.pop(PARTITIONS, settings.kafka_partitions))
+    return TopicPlan(partitions, settings.kafka_replication, configs)
 
 
-async def differences(
-    admin: AIOKafkaAdminClient, settings: ConnectionSettings, topics: Sequence[str]
-) -> list[Difference]:
+async def differences(admin: AIOKafkaAdminClient, settings: KafkaSettings, topics: Sequence[str]) -> list[Difference]:
     """Compare topics with their plans. Raises KafkaError."""
     described = {each["topic"]: each for each in await admin.describe_topics()}
     configs = await _configs(admin, [topic for topic in topics if topic in described])

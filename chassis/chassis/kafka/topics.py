@@ -9,7 +9,7 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from chassis.config.settings import ServiceSettings
+from chassis.config.connections import KafkaSettings
 from chassis.errors import Refused
 from chassis.kafka.connection import connection, raise_refusal
 from chassis.kafka.errors import is_broker_trouble
@@ -26,7 +26,7 @@ MAX_REQUEST_BYTES = 2 * 1024 * 1024
 T = TypeVar("T")
 
 
-async def ensure_topics(settings: ServiceSettings, names: Iterable[str], *, deadline_s: float = 60) -> list[str]:
+async def ensure_topics(settings: KafkaSettings, names: Iterable[str], *, deadline_s: float = 60) -> list[str]:
     """Create each topic and its dead letter topic as `topics.toml` says; return the new ones.
 
     Waits up to `deadline_s` for the broker. Existing topics are left as they are, their limits included: a dead letter
@@ -38,7 +38,7 @@ async def ensure_topics(settings: ServiceSettings, names: Iterable[str], *, dead
 
 
 async def topic_differences(
-    settings: ServiceSettings, names: Iterable[str], *, deadline_s: float = 60
+    settings: KafkaSettings, names: Iterable[str], *, deadline_s: float = 60
 ) -> list[Difference]:
     """Say how each topic and its dead letter topic differ from `topics.toml` and the settings. Raises Refused."""
     topics = with_dead_letters(names)
@@ -46,7 +46,7 @@ async def topic_differences(
 
 
 async def _when_up(
-    settings: ServiceSettings, work: Callable[[AIOKafkaAdminClient], Awaitable[T]], deadline_s: float
+    settings: KafkaSettings, work: Callable[[AIOKafkaAdminClient], Awaitable[T]], deadline_s: float
 ) -> T:
     try:
         async with asyncio.timeout(deadline_s):
@@ -65,7 +65,7 @@ async def _when_up(
 
 
 @asynccontextmanager
-async def opened_admin(settings: ServiceSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def opened_admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Connect for the block. Raises KafkaError, OSError or TimeoutError without a broker."""
     admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=ADMIN_TIMEOUT_MS)
     try:
@@ -76,7 +76,7 @@ async def opened_admin(settings: ServiceSettings) -> AsyncIterator[AIOKafkaAdmin
             await admin.close()
 
 
-async def _create(admin: AIOKafkaAdminClient, settings: ServiceSettings, topics: list[str]) -> list[str]:
+async def _create(admin: AIOKafkaAdminClient, settings: KafkaSettings, topics: list[str]) -> list[str]:
     missing = [topic for topic in topics if topic not in set(await admin.list_topics())]
     if not missing:
         return []
@@ -88,6 +88,6 @@ async def _create(admin: AIOKafkaAdminClient, settings: ServiceSettings, topics:
     return missing
 
 
-def _new(settings: ServiceSettings, topic: str) -> NewTopic:
+def _new(settings: KafkaSettings, topic: str) -> NewTopic:
     wanted = plan(settings, topic)
     return NewTopic(topic, wanted.partitions, wanted.replication, topic_configs=dict(wanted.configs))

@@ -8,10 +8,11 @@ import asyncpg
 import pytest
 
 from chassis.config.settings import load
-from chassis.db import migrations, revisions
+from chassis.db import migrations, revisions, roles
 from chassis.db.database import Database
 from chassis.errors import Refused
 from orderfc.config import Settings
+from userfc.config import Settings as UserSettings
 
 Make = Callable[[str], Awaitable[dict[str, Any]]]
 RESERVE = """
@@ -114,3 +115,80 @@ async def test_a_database_that_refuses_is_named_in_one_sentence(
     with pytest.raises(Refused) as refused:
         await migrations.run(load(Settings, **{**given, **changed}), "orderfc")
     assert str(refused.value).startswith(f"PostgreSQL at {given['db_host']}:{given['db_port']}: {says}")
+
+
+@pytest.fixture
+async def reader(given: dict[str, Any]) -> AsyncIterator[asyncpg.Connection]:
+    """A session of the auditor's role, which a second migration has made."""
+    await migrations.run(load(Settings, **given, db_audit_password=PASSWORD), "orderfc")
+    opened = await asyncpg.connect(
+        host=given["db_host"],
+        port=given["db_port"],
+        user=roles.auditor(given["db_name"]),
+        password=PASSWORD,
+        database=given["db_name"],
+    )
+    yield opened
+    await opened.close()
+
+
+async def test_the_auditor_reads_every_table_also_one_of_a_later_migration(
+    reader: asyncpg.Connection, given: dict[str, Any]
+) -> None:
+    later = await owner(given)
+    try:
+        await later.execute("CREATE TABLE later (id bigint)")
+        tables = await later.fetch("SELECT relname FROM pg_stat_user_tables")
+    finally:
+        await later.close()
+    assert len(tables) > 5
+    for (name,) in tables:
+        await reader.fetch(f"SELECT * FROM {name}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        RESERVE,
+        "UPDATE orders SET status = 2",
+        "DELETE FROM orders",
+        "TRUNCATE orders",
+        "DROP TABLE orders",
+        "CREATE TABLE made (id int)",
+        "CREATE TEMPORARY TABLE made (id int)",
+        "SELECT 1 FROM orders FOR UPDATE",
+        "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE",
+        "SELECT nextval(pg_get_serial_sequence('orders', 'id'))",
+    ],
+)
+async def test_the_auditor_can_write_nothing_and_lock_nothing(reader: asyncpg.Connection, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await reader.execute(statement)
+
+
+async def test_without_a_password_for_it_there_is_no_auditor(given: dict[str, Any]) -> None:
+    asked = await owner(given)
+    try:
+        name = roles.auditor(given["db_name"])
+        assert await asked.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", name) == 0
+    finally:
+        await asked.close()
+
+
+async def test_of_a_service_that_says_so_the_auditor_reads_some_columns_only(make_database: Make) -> None:
+    database = await make_database("chassis")
+    await migrations.run(load(UserSettings, **database, db_audit_password=PASSWORD), "userfc")
+    opened = await asyncpg.connect(
+        host=database["db_host"],
+        port=database["db_port"],
+        user=roles.auditor(database["db_name"]),
+        password=PASSWORD,
+        database=database["db_name"],
+    )
+    try:
+        await opened.fetch("SELECT id FROM users")
+        for statement in ("SELECT email FROM users", "SELECT password_hash FROM users", "SELECT * FROM revoked_tokens"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await opened.fetch(statement)
+    finally:
+        await opened.close()

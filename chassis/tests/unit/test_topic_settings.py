@@ -11,6 +11,8 @@ from chassis.config.settings import ServiceSettings, load
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.topic_settings import IN_SYNC, differences, plan, with_dead_letters
 from chassis.kafka.topics import MAX_REQUEST_BYTES
+from console.model.audits import MAX_BYTES
+from console.model.audits import TOPIC as AUDITS
 
 DAY_MS = 86_400_000
 
@@ -21,6 +23,17 @@ def settings(**given: object) -> ServiceSettings:
 
 def test_each_topic_has_its_dead_letter_topic_once() -> None:
     assert with_dead_letters(["b", "a", "b"]) == ["a", "a.dlq", "b", "b.dlq"]
+
+
+def test_a_topic_that_nobody_consumes_has_no_dead_letters() -> None:
+    assert with_dead_letters([AUDITS, "a"]) == ["a", "a.dlq", AUDITS]
+
+
+def test_reports_of_the_auditor_keep_their_order_for_three_months_and_fit() -> None:
+    planned = plan(settings(kafka_partitions=12, kafka_replication=3), AUDITS)
+    assert (planned.partitions, planned.replication) == (1, 3)
+    assert int(planned.configs["retention.ms"]) == 90 * DAY_MS
+    assert int(planned.configs["max.message.bytes"]) > MAX_BYTES
 
 
 def test_partitions_and_copies_are_those_of_the_settings() -> None:
@@ -47,7 +60,7 @@ def test_an_event_that_is_read_again_is_still_known_to_the_inboxes() -> None:
 
 def test_every_topic_has_a_value_for_each_setting_of_the_plan() -> None:
     names = {IN_SYNC, "cleanup.policy", "compression.type", "max.message.bytes", "retention.ms"}
-    for topic in ("order.created", "order.created.dlq"):
+    for topic in ("order.created", "order.created.dlq", AUDITS):
         assert set(plan(settings(), topic).configs) == names
 
 

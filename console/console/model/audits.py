@@ -9,12 +9,6 @@ from itertools import islice
 from typing import Any
 
 TOPIC = "operations.audits"
-# One partition keeps the runs in their order; after three months a run tells nothing that a newer one does not.
-CONFIGS = {
-    "cleanup.policy": "delete",
-    "retention.ms": str(int(timedelta(days=90).total_seconds() * 1000)),
-    "max.message.bytes": str(1024 * 1024),
-}
 MAX_BYTES = 512 * 1024
 MAX_OF_RULE = 100
 MAX_TEXT = 300

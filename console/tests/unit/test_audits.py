@@ -2,19 +2,14 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import yaml
-from prometheus_client import REGISTRY
-from prometheus_client.parser import text_string_to_metric_families
 
 from console.client.admin_api import NoAnswer
-from console.model.audits import MAX_BYTES, MAX_OF_RULE, MAX_RULES, MAX_TEXT, AuditRun, record
+from console.model.audits import MAX_BYTES, MAX_OF_RULE, MAX_TEXT, AuditRun, record
 from console.model.tiles import audit_tile
-from console.usecase.watch_audits import AuditWatch
-from fc.stack.layout import CONSOLE, ROOT
 
 from .browser import Browser
 from .looks import served
@@ -191,61 +186,3 @@ def test_the_tile_tells_of_the_last_run() -> None:
 
 def test_a_record_is_json_of_one_line() -> None:
     assert json.loads(record(SUMMARY, FINDINGS, BEGAN, "x"))["by"] == "x"
-
-
-def _last_run() -> datetime:
-    return datetime.fromtimestamp(REGISTRY.get_sample_value("gocommerce_audit_last_run_timestamp_seconds") or 0, UTC)
-
-
-def _violations() -> dict[str, float]:
-    [family] = [each for each in REGISTRY.collect() if each.name == "gocommerce_audit_violations"]
-    return {sample.labels["rule"]: sample.value for sample in family.samples}
-
-
-async def test_the_metrics_are_those_of_the_newest_run_and_forget_the_one_before() -> None:
-    topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "auditor")])
-    watch = AuditWatch(topic)
-    await watch.look()
-    assert _last_run() == BEGAN + timedelta(seconds=4.5)
-    assert _violations() == {"order_quantity": 2}
-    later = BEGAN + timedelta(days=1)
-    topic.values.append(record(SUMMARY | {"violations": 0, "by_rule": {}}, [], later, "auditor"))
-    await watch.look()
-    assert _last_run() == later + timedelta(seconds=4.5)
-    assert _violations() == {}
-
-
-async def test_without_a_run_the_time_is_that_since_which_the_console_looks() -> None:
-    before = datetime.now(UTC)
-    await AuditWatch(Kept()).look()
-    assert before <= _last_run() <= datetime.now(UTC)
-    assert _violations() == {}
-
-
-@pytest.mark.parametrize("change", [{"exit_code": 2, "violations": 0, "by_rule": {}}, None])
-async def test_a_run_that_could_not_check_or_no_kafka_lets_the_last_run_grow_old(change: dict[str, Any] | None) -> None:
-    topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "auditor")])
-    watch = AuditWatch(topic)
-    await watch.look()
-    topic.is_away = change is None
-    topic.values.append(record(SUMMARY | (change or {}), [], BEGAN + timedelta(days=1), "auditor"))
-    await watch.look()
-    assert _last_run() == BEGAN + timedelta(seconds=4.5)
-    assert _violations() == {"order_quantity": 2}
-
-
-async def test_what_a_stranger_writes_to_the_topic_makes_few_series() -> None:
-    names = [f"rule_{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(MAX_RULES + 50)]
-    rules = {HOSTILE: 1, "x" * 5000: 1} | dict.fromkeys(names, 1)
-    topic = Kept([record(SUMMARY | {"by_rule": rules}, [], BEGAN, "stranger")])
-    await AuditWatch(topic).look()
-    assert sorted(_violations()) == names[:MAX_RULES]
-
-
-async def test_prometheus_gets_them_from_the_console_as_they_are_declared(browser: Browser) -> None:
-    await AuditWatch(Kept([record(SUMMARY, FINDINGS, BEGAN, "auditor")])).look()
-    text = (await browser.get("/metrics")).text
-    shown = {family.name for family in text_string_to_metric_families(text) if family.samples}
-    declared = yaml.safe_load((ROOT / "docs/telemetry.yaml").read_text("utf-8"))["metrics"]
-    ours = {name for name, metric in declared.items() if CONSOLE in metric["services"] and "_audit_" in name}
-    assert ours == {"gocommerce_audit_last_run_timestamp_seconds", "gocommerce_audit_violations"} <= shown

@@ -66,7 +66,7 @@ def audit(
         if file is not None and report.exit_code != COULD_NOT_CHECK:
             textfile.write(file, report, ignore or [])
         if to_console:
-            asyncio.run(publish(sources.kafka, report))
+            asyncio.run(publish(sources, report))
     except (CouldNotCheck, StackError) as error:
         _print_failure(str(error), as_json=as_json)
         raise typer.Exit(COULD_NOT_CHECK) from None

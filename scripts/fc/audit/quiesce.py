@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.reading.broker import Broker
 from fc.audit.watch import Watch
 from fc.platform.errors import CouldNotCheck
-from fc.platform.topics import PUBLISHERS
+from fc.platform.topics import CONSUMERS, PRODUCERS, PUBLISHERS
 
 POLL_S = 0.3
 

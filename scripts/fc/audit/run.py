@@ -30,7 +30,7 @@ from fc.audit.rules.rule import KAFKA, MONGO, REDIS, XENDIT, Context, Fault
 from fc.audit.watch import Unwatched, Watch
 from fc.platform.errors import CouldNotCheck
 from fc.platform.snapshot import Snapshot, connected
-from fc.platform.sources import Sources, XenditAddress
+from fc.platform.stores import Stores, XenditAddress
 
 BATCH = 500
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 async def run_audit(
-    sources: Sources,
+    sources: Stores,
     *,
     quiesce_s: float | None = None,
     limits: Limits | None = None,
@@ -76,7 +76,7 @@ async def run_audit(
 class _Audit:
     def __init__(
         self,
-        sources: Sources,
+        sources: Stores,
         xendit: Gateway | None,
         limits: Limits,
         ignored: set[str],
@@ -96,7 +96,7 @@ class _Audit:
         """Wait until the platform rests. Raises CouldNotCheck after `limit_s` seconds."""
         if self._sources.kafka is None:
             raise CouldNotCheck("without Kafka it is unknown whether the platform rests")
-        async with Broker.opened(self._sources.kafka) as broker, self._sessions() as databases:
+        async with Broker.opened(self._sources.brokers()) as broker, self._sessions() as databases:
             await quiesce(databases, broker, limit_s, self._watch)
         self._judge.rested()
 
@@ -117,8 +117,7 @@ class _Audit:
         """
         async with AsyncExitStack() as stack:
             spill = stack.enter_context(closing(Spill()))
-            address = self._sources.kafka or ""
-            broker = await self._try(KAFKA, lambda: stack.enter_async_context(Broker.opened(address)))
+            broker = await self._try(KAFKA, lambda: stack.enter_async_context(Broker.opened(self._sources.brokers())))
             committed = await self._try(KAFKA, broker.committed) if broker else None
             cached = await self._try(REDIS, lambda: read_cache(self._sources.redis or ""))
             snapshot = await stack.enter_async_context(Snapshot.taken(self._sources.databases))

@@ -64,7 +64,7 @@ def run(work: Callable[[LetterBox], Awaitable[T]]) -> T:
         environment = developer_settings().get("ENVIRONMENT", "development")
         provider = telemetry.setup("fc", sources.spans, 1.0, environment=environment)
         try:
-            async with KafkaRecords.opened(sources.kafka) as kafka:
+            async with KafkaRecords.opened(sources.kafka, **sources.kafka_client()) as kafka:
                 return await work(LetterBox(kafka))
         except (AppError, NoAnswer) as error:
             raise StackError(str(error)) from error

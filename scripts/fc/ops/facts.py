@@ -81,7 +81,7 @@ async def gather(sources: Sources) -> Unfinished:
 
 async def _letters(sources: Sources) -> tuple[list[Item], dict[str, str]]:
     try:
-        async with KafkaRecords.opened(sources.kafka) as kafka:
+        async with KafkaRecords.opened(sources.kafka, **sources.kafka_client()) as kafka:
             return (await LetterBox(kafka).look(handled=True)).items, {}
     except StackError as error:
         return [], {"kafka": str(error)}

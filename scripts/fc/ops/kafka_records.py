@@ -17,16 +17,17 @@ LOOKED_AT = 50_000
 class KafkaRecords(kafka_records.KafkaRecords):
     """A connection that commits no offset and joins no group. Every call raises StackError when Kafka fails."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(CLIENT_ID, bootstrap_servers=address)
+    def __init__(self, address: str, **client: Any) -> None:
+        super().__init__(CLIENT_ID, **client | {"bootstrap_servers": address})
         self._address = address
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, address: str | None) -> AsyncIterator[Self]:
+    async def opened(cls, address: str | None, **client: Any) -> AsyncIterator[Self]:
+        """Connect, with further arguments of aiokafka's clients."""
         if address is None:
             raise StackError("no broker is configured: KAFKA_BROKER is empty")
-        opened = cls(address)
+        opened = cls(address, **client)
         try:
             await opened.connect()
             yield opened

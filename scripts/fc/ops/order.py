@@ -38,9 +38,9 @@ def order(
 
 
 async def _gather(order_id: int) -> Facts:
-    kafka, client_id = Sources.here().kafka or "localhost:29092", f"fc-order-{os.getpid()}"
-    records = OrderRecords(bootstrap_servers=kafka, client_id=client_id)
-    letters = LetterBox(KafkaRecords(client_id, bootstrap_servers=kafka))
+    kafka, client_id = Sources.here().kafka_client(), f"fc-order-{os.getpid()}"
+    records = OrderRecords(**kafka, client_id=client_id)
+    letters = LetterBox(KafkaRecords(client_id, **kafka))
     try:
         async with admin_api() as api:
             return await order_timeline(api, records, order_id, letters)

@@ -66,9 +66,9 @@ def stuck(
 
 async def _asked() -> Unfinished:
     """Ask the services as the console does."""
-    kafka = Sources.here().kafka or "localhost:29092"
-    reader = KafkaReader(bootstrap_servers=kafka, client_id=CLIENT_ID)
-    letters = LetterBox(KafkaRecords(CLIENT_ID, bootstrap_servers=kafka))
+    kafka = Sources.here().kafka_client()
+    reader = KafkaReader(**kafka, client_id=CLIENT_ID)
+    letters = LetterBox(KafkaRecords(CLIENT_ID, **kafka))
     try:
         async with admin_api() as api:
             return await list_waits(api, Backlog(reader), letters)

@@ -1,11 +1,12 @@
 """The four databases, read only: each as of one moment, all four moments as close together as possible."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import asyncpg
@@ -28,13 +29,14 @@ _APPLIED = "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id = ANY($2
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The address of a database and the role that signs in."""
+    """The address of a database, the role that signs in, and asyncpg's argument `ssl`."""
 
     host: str
     port: int
     user: str
     password: str
     database: str
+    tls: ssl.SSLContext | Literal["disable", "prefer"] = "prefer"
 
 
 async def connect(address: Address, session: Mapping[str, str]) -> asyncpg.Connection:
@@ -46,6 +48,7 @@ async def connect(address: Address, session: Mapping[str, str]) -> asyncpg.Conne
             user=address.user,
             password=address.password,
             database=address.database,
+            ssl=address.tls,
             timeout=CONNECT_S,
             server_settings=dict(session),
         )

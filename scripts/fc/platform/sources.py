@@ -1,40 +1,31 @@
 """The addresses of everything that the platform keeps: of a local stack, or of docker compose."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
-from urllib.parse import quote
 
+from rich.console import Console
+
+from chassis.db.tls import tls
 from fc.platform.snapshot import Address
+from fc.platform.stores import Stores, XenditAddress, kafka_settings, redis_url
 from fc.stack import compose
+from fc.stack.compose import Compose
 from fc.stack.layout import ROOT, SERVICES, SIMULATOR, Layout
 from fc.stack.programs import Programs, developer_settings
+from fc.stack.startup import connection_settings
 from servers.postgres import PASSWORD, app_role
 from servers.redis import PASSWORD as REDIS_PASSWORD
+
+__all__ = ["COMPOSE_PORTS", "Sources", "XenditAddress"]
 
 COMPOSE_PORTS = {"userfc": 5433, "productfc": 5434, "orderfc": 5435, "paymentfc": 5436}
 COMPOSE_SPANS = "http://localhost:4318"
 DEVELOPMENT_KEY = "xnd_development_local"
 
 
-@dataclass(frozen=True, slots=True)
-class XenditAddress:
-    """The base URL of Xendit's API and its secret key; without a key it is the simulator's."""
+class Sources(Stores):
+    """The stores of this machine's platform."""
 
-    base_url: str
-    secret_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The addresses of the databases, Kafka, MongoDB, Xendit, Redis and of what takes spans; None for one not used."""
-
-    databases: Mapping[str, Address]
-    kafka: str | None = None
-    mongo: str | None = None
-    xendit: XenditAddress | None = None
-    spans: str | None = None
-    redis: str | None = None
+    __slots__ = ()
 
     @classmethod
     def here(cls) -> Self:
@@ -47,9 +38,10 @@ class Sources:
         programs = Programs(layout)
         databases = {}
         for service in SERVICES:
-            env = programs.environment(service)
+            settings = connection_settings(programs, service)
+            password = settings.db_password.get_secret_value()
             databases[service] = Address(
-                env["DB_HOST"], int(env["DB_PORT"]), env["DB_USER"], env["DB_PASSWORD"], env["DB_NAME"]
+                settings.db_host, settings.db_port, settings.db_user, password, settings.db_name, tls(settings)
             )
         payment = programs.environment("paymentfc")
         xendit = XenditAddress(layout.url(SIMULATOR))
@@ -57,8 +49,9 @@ class Sources:
             xendit = XenditAddress(payment["XENDIT_BASE_URL"], payment.get("XENDIT_SECRET_API_KEY", DEVELOPMENT_KEY))
         spans = payment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
         product = programs.environment("productfc")
-        redis = _redis(product["REDIS_HOST"], product["REDIS_PORT"], product["REDIS_PASSWORD"])
-        return cls(databases, payment["KAFKA_BROKER"], payment["MONGO_URI"], xendit, spans, redis)
+        redis = redis_url(product["REDIS_HOST"], product["REDIS_PORT"], product["REDIS_PASSWORD"])
+        others = kafka_settings(connection_settings(programs, "paymentfc"))
+        return cls(databases, payment["KAFKA_BROKER"], payment["MONGO_URI"], xendit, spans, redis, others)
 
     @classmethod
     def of_compose(cls) -> Self:
@@ -73,9 +66,6 @@ class Sources:
         if base_url := settings.get("XENDIT_BASE_URL"):
             xendit = XenditAddress(base_url, settings.get("XENDIT_SECRET_API_KEY", DEVELOPMENT_KEY))
         kafka = ",".join(f"localhost:{layout.port(name)}" for name in compose.brokers(settings))
-        redis = _redis("localhost", layout.port("redis"), settings.get("REDIS_PASSWORD", REDIS_PASSWORD))
-        return cls(databases, kafka, f"mongodb://localhost:{layout.port('mongo')}", xendit, COMPOSE_SPANS, redis)
-
-
-def _redis(host: str, port: int | str, password: str) -> str:
-    return f"redis://:{quote(password, safe='')}@{host}:{port}"
+        redis = redis_url("localhost", layout.port("redis"), settings.get("REDIS_PASSWORD", REDIS_PASSWORD))
+        mongo, others = f"mongodb://localhost:{layout.port('mongo')}", kafka_settings(Compose(Console()).kafka())
+        return cls(databases, kafka, mongo, xendit, COMPOSE_SPANS, redis, others)

@@ -4,12 +4,23 @@ from uuid import UUID
 
 from chassis.events import identity
 from console.model.keys import DEAD_LETTERS, letter_event, order_in, time_of
-from contracts.topics import PRODUCERS
+from console.model.saga import CONSUMERS, PRODUCERS, PUBLISHERS
 
-__all__ = ["DEAD_LETTERS", "PUBLISHERS", "event_identity", "is_uuid", "letter_event", "order_in", "time_of"]
+__all__ = [
+    "CONSUMERS",
+    "DEAD_LETTERS",
+    "GROUPS",
+    "PRODUCERS",
+    "PUBLISHERS",
+    "event_identity",
+    "is_uuid",
+    "letter_event",
+    "order_in",
+    "time_of",
+]
 
-PUBLISHERS = tuple(sorted(set(PRODUCERS.values())))
-"""The services that have an outbox."""
+GROUPS = tuple(dict.fromkeys(service for services in CONSUMERS.values() for service in services))
+"""The consumer groups, which have the names of the services."""
 
 
 def event_identity(topic: str, event_id: UUID) -> UUID:

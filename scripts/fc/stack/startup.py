@@ -12,6 +12,7 @@ from chassis.db import migrations
 from chassis.errors import Refused
 from chassis.kafka.topics import ensure_topics
 from chassis.service import Service
+from console.model.audits import TOPIC as AUDITS
 from fc.stack.errors import StackError
 from fc.stack.layout import SERVICES, SIMULATOR, Layout
 from fc.stack.programs import Programs, settings_class
@@ -52,8 +53,8 @@ def tail(layout: Layout, name: str, lines: int = TAIL_LINES) -> str:
 
 
 def topics() -> list[str]:
-    """Return every topic that a service produces or consumes."""
-    names: set[str] = set()
+    """Return every topic that a service produces or consumes, and that of the auditor's reports."""
+    names: set[str] = {AUDITS}
     for name in SERVICES:
         service: Service = import_module(f"{name}.app").SERVICE
         names |= set(service.topics)
@@ -75,6 +76,7 @@ def connection_settings(programs: Programs, service: str) -> ServiceSettings:
         name.lower(): value for name, value in environment.items() if name.startswith(("DB_", "KAFKA_", "ENVIRONMENT"))
     }
     arguments |= {"db_migration_user": service, "db_migration_password": DATABASE_PASSWORD}
+    arguments["db_audit_password"] = DATABASE_PASSWORD
     try:
         return load(settings_class(service), **arguments)
     except SystemExit as refused:

@@ -12,14 +12,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from chassis.config.connections import KafkaSettings
 from chassis.events import Message, Unreadable
 from chassis.kafka.batches import make_consumer
+from chassis.kafka.connection import connection
 from chassis.kafka.errors import is_broker_trouble
-from contracts.topics import CONSUMERS, GROUPS, PRODUCERS
 from fc.audit.reading.spill import Letter, Sighting, Spill
 from fc.audit.watch import Watch
 from fc.platform.errors import CouldNotCheck
-from fc.platform.topics import DEAD_LETTERS, letter_event, order_in, time_of
+from fc.platform.topics import CONSUMERS, DEAD_LETTERS, GROUPS, PRODUCERS, letter_event, order_in, time_of
 
 REQUEST_MS = 10_000
 COORDINATOR_S = 10
@@ -66,10 +67,11 @@ class Broker:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, address: str) -> AsyncIterator[Self]:
+    async def opened(cls, settings: KafkaSettings) -> AsyncIterator[Self]:
         """Connect. Raises CouldNotCheck, as every method does."""
+        address, reached = settings.kafka_broker, connection(settings)
         consumer = make_consumer(
-            bootstrap_servers=address,
+            **reached,
             client_id="fc-audit",
             group_id=None,
             enable_auto_commit=False,
@@ -79,7 +81,7 @@ class Broker:
             max_partition_fetch_bytes=2 * 1024 * 1024,
             fetch_max_wait_ms=100,
         )
-        admin = AIOKafkaAdminClient(bootstrap_servers=address, client_id="fc-audit", request_timeout_ms=REQUEST_MS)
+        admin = AIOKafkaAdminClient(**reached, client_id="fc-audit", request_timeout_ms=REQUEST_MS)
         try:
             with _failures(address):
                 await consumer.start()

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from contracts.topics import CONSUMERS
 from fc.audit.model import Dossier, Event, Invoice
 from fc.audit.reading.queries import RECORDED, USERS
 from fc.audit.reading.spill import Spill
 from fc.audit.rules.rule import KAFKA, Context
 from fc.platform.snapshot import Snapshot
-from fc.platform.topics import event_identity
+from fc.platform.topics import CONSUMERS, event_identity
 
 # The clocks of the databases and of Xendit may differ this much. An invoice older than that belongs to an order of the
 # same number in databases that no longer exist.

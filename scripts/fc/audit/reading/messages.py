@@ -5,13 +5,12 @@ from uuid import UUID
 
 import asyncpg
 
-from contracts.topics import GROUPS, PRODUCERS
 from fc.audit.reading.broker import Scan
 from fc.audit.reading.queries import IN_OUTBOX
 from fc.audit.reading.spill import Letter, Sighting, Spill
 from fc.audit.rules.rule import Context, Fault
 from fc.platform.snapshot import Snapshot
-from fc.platform.topics import is_uuid
+from fc.platform.topics import GROUPS, PRODUCERS, is_uuid
 
 MessageFault = tuple[str, Fault, int | None]
 """(rule, fault, order id or None)"""

@@ -15,7 +15,7 @@ from fc.audit.reading.spill import BATCH, Spill
 from fc.audit.refund_model import GivenBack
 from fc.audit.watch import Watch
 from fc.platform.errors import CouldNotCheck
-from fc.platform.sources import XenditAddress
+from fc.platform.stores import XenditAddress
 from fc.platform.topics import order_in
 
 TIMEOUT_S = 30.0
