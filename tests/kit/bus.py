@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from chassis.events import Unreadable
 from chassis.kafka.batches import make_consumer
 from contracts.topics import CONSUMERS
+from fc.audit.reading.broker import learn
 from fc.demo.shop import poll
 from fc.stack.local import Stack
 
@@ -92,9 +93,9 @@ class Bus:
         consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, enable_auto_commit=False)
         await consumer.start()
         try:
-            ends: dict[TopicPartition, int] = {}
-            for topic in TOPICS:
-                ends |= await consumer.end_offsets(await _partitions(self._admin, topic))
+            partitions = [each for topic in TOPICS for each in await _partitions(self._admin, topic)]
+            learn(consumer, partitions)
+            ends = await consumer.end_offsets(partitions)
 
             async def caught_up() -> bool:
                 done: dict[TopicPartition, list[int]] = {}

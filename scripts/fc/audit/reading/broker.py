@@ -125,8 +125,9 @@ class Broker:
                 await asyncio.sleep(COORDINATOR_POLL_S)
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-        """Return the first offset that is kept and the end of each partition, as of now."""
+        """Return the first offset that is kept and the end of each partition, as of now. It ends a `scan`."""
         with _failures(self._address):
+            learn(self._consumer, partitions)
             begins = await self._consumer.beginning_offsets(partitions)
             ends = await self._consumer.end_offsets(partitions)
         return {partition: (begins[partition], ends[partition]) for partition in partitions}
@@ -159,6 +160,12 @@ class Broker:
             if await self._unread(partitions, ends) != set(partitions):
                 return {}
         raise CouldNotCheck(f"Kafka returns no records of {min(partitions).topic}")
+
+
+def learn(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+    """Ask for the leaders of all topics at once, not topic by topic, 0.1 s each. Nothing is fetched: all are paused."""
+    consumer.assign(partitions)
+    consumer.pause(*partitions)
 
 
 @contextmanager

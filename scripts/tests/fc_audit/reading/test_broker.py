@@ -21,6 +21,7 @@ class Consumer:
 
     def __init__(self) -> None:
         self.at = 0
+        self.known: set[TopicPartition] = set()
 
     def partitions_for_topic(self, _topic: str) -> set[int]:
         return {0}
@@ -31,8 +32,11 @@ class Consumer:
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, END)
 
-    def assign(self, _partitions: Iterable[TopicPartition]) -> None:
-        self.at = 0
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        self.at, self.known = 0, {*partitions}
+
+    def pause(self, *_partitions: TopicPartition) -> None:
+        pass
 
     def seek(self, _partition: TopicPartition, offset: int) -> None:
         self.at = offset
@@ -57,6 +61,15 @@ class Admin:
 @pytest.fixture
 def clients() -> tuple[Any, Any]:
     return Consumer(), Admin()
+
+
+async def test_the_audit_has_all_leaders_asked_for_before_it_asks_for_offsets(clients: tuple[Any, Any]) -> None:
+    class Slow(Consumer):
+        async def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+            assert {*partitions} <= self.known, "aiokafka would ask topic by topic"
+            return await super().beginning_offsets(partitions)
+
+    await Broker("here", Slow(), clients[1]).scan(Spill(), {}, Unwatched())
 
 
 async def test_the_audit_reads_a_partition_without_a_record(clients: tuple[Any, Any]) -> None:
