@@ -10,6 +10,8 @@ from uuid import uuid4
 import httpx2
 
 POLL_S = 0.004
+# What takes long is asked for less often: after two seconds so often.
+SLOW_POLL_S = 0.1
 DEADLINE_S = 20
 # Codes of refusals after which the same checkout may be sent again.
 REPEATABLE = ("request_in_progress", "unavailable")
@@ -19,13 +21,13 @@ async def poll(
     read: Callable[[], Awaitable[Any]], what: str, deadline_s: float = DEADLINE_S, interval_s: float = POLL_S
 ) -> Any:
     """Call `read` until its answer is truthy and return that. Raises TimeoutError naming `what` after the deadline."""
-    deadline = time.monotonic() + deadline_s
+    began = time.monotonic()
     while True:
         if answer := await read():
             return answer
-        if time.monotonic() > deadline:
+        if (waited_s := time.monotonic() - began) > deadline_s:
             raise TimeoutError(f"{what}: not within {deadline_s:g} s")
-        await asyncio.sleep(interval_s)
+        await asyncio.sleep(max(interval_s, min(waited_s / 20, SLOW_POLL_S)))
 
 
 class Customer:
