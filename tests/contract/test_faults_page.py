@@ -26,7 +26,8 @@ def test_every_fault_has_one_row() -> None:
 
 
 def test_a_row_names_exactly_the_tests_that_are_marked_with_its_number() -> None:
-    expected = {number: sorted(test for test, numbers in marked().items() if number in numbers) for number in FAULTS}
+    tests = marked()
+    expected = {number: sorted(test for test, numbers in tests.items() if number in numbers) for number in FAULTS}
     assert {entry.number: sorted(entry.tests) for entry in ENTRIES} == expected
 
 
