@@ -54,7 +54,11 @@ def unharmed_services(arena: Arena) -> Iterator[None]:
 
 # Of these files every case runs always.
 WHOLE = ("test_seeds.py", "test_promises.py")
+# These make more orders than all others together, and every later audit would read them.
+LAST = ("test_rolling_restarts.py", "test_saturation.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    first_cases(config, items, Path(__file__).parent, WHOLE)
+    here = Path(__file__).parent
+    first_cases(config, items, here, WHOLE)
+    items.sort(key=lambda item: item.path.parent == here and item.path.name in LAST)
