@@ -14,6 +14,7 @@ from tests.chaos.kit.outboxes import event_counts
 from tests.chaos.kit.payments import (
     PAID_ORDER,
     UNPAID_ORDER,
+    end_lease,
     payment_row,
     request_row,
     requests_of,
@@ -36,6 +37,7 @@ async def test_an_invoice_that_was_made_before_a_kill_is_found_and_no_second_one
         await mortal.killed()
         [made] = await xendit_invoices(arena, order)
         assert (await payment_row(arena, order))["invoice_id"] is None
+        await end_lease(arena, order)
     await arena.complete(order, deadline_s=60)
     await arena.exact()
     assert [invoice["id"] for invoice in await xendit_invoices(arena, order)] == [made["id"]]
@@ -123,6 +125,7 @@ async def test_a_request_whose_scheduler_was_killed_is_taken_over_when_its_lease
         held = await request_row(arena, order)
         assert (held["status"], held["attempts"], held["lease_token"] is None) == ("PENDING", 1, False)
         assert await xendit_invoices(arena, order) == []
+        await end_lease(arena, order)
     await arena.complete(order, deadline_s=60)
     await arena.exact()
     assert len(await xendit_invoices(arena, order)) == 1
