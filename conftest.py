@@ -33,8 +33,21 @@ __all__ = [
     "xendit_sim",
 ]
 
-# The longest begin, so that the processes end at nearly the same time.
-LONGEST = ("tests/chaos", "tests")
+# The longest begin, and what is left at the end is short: so the processes end at nearly the same time.
+LONGEST = (
+    "tests/chaos",
+    "tests",
+    "scripts/tests/fc",
+    "paymentfc/tests/integration",
+    "productfc/tests/integration",
+    "chassis/tests/integration",
+    "scripts/tests/bench",
+    "scripts/tests/fc_audit",
+    "orderfc/tests/integration",
+    "tests/brokers",
+    "tests/observe",
+    "scripts/tests/xendit_sim",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Scheduling(LoadScopeScheduling):
-    """Keeps the tests of one folder in one process, because they share a stack or servers."""
+    """Keeps the tests of a group in one process, because they share a stack or servers."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(Path(nodeid.partition("::")[0]))
@@ -56,9 +69,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
 
 
-# Folders with a stack of their own.
-APART = ("tests/chaos", "tests/brokers")
+# Folders of `tests` that do not use the stack of the others.
+APART = ("brokers", "chaos", "helm", "observe")
 
 
 def group_of(path: Path) -> str:
-    return next((folder for folder in APART if path.is_relative_to(folder)), path.parts[0])
+    """Return the folder whose tests stay together; only the servers of `testkit` may be started by both processes."""
+    if path.parts[0] == "tests":
+        return f"tests/{path.parts[1]}" if path.parts[1] in APART else "tests"
+    return str(Path(*path.parent.parts[:3]))
