@@ -7,7 +7,7 @@ defect costs.
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.locks import products_locked, wait_for_waiters
-from tests.chaos.kit.payments import control_api, pay_late, payment_row, requests_of, unchecked_invoice
+from tests.chaos.kit.payments import LEASE_S, control_api, pay_late, payment_row, requests_of, unchecked_invoice
 from tests.chaos.kit.requests import place_order
 from tests.chaos.kit.stock import change_product
 
@@ -22,6 +22,7 @@ async def test_an_event_is_committed_with_its_state_or_not_at_all(arena: Arena) 
     async with arena.replaced("paymentfc", {"FAILPOINTS": "paymentfc.before_commit=raise"}):
         _, order = await arena.placed()
         await arena.complete(order)
+    await arena.advance(LEASE_S)
     await arena.exact()
 
 

@@ -6,11 +6,9 @@ import pytest
 
 from fc.demo.shop import poll
 from tests.chaos.kit.arena import Arena
-from tests.chaos.kit.payments import NO_CALLBACKS, control_api, unchecked_invoice
+from tests.chaos.kit.payments import LEASE_S, NO_CALLBACKS, control_api, unchecked_invoice
 
 QUICK = {"REFUND_POLL_INTERVAL_S": "1"}
-# After this time another worker takes over the refund of one that was killed.
-LEASE_S = 30
 STEPS = ["paymentfc.after_refund_claim", "paymentfc.after_refund_call"]
 
 

@@ -12,6 +12,7 @@ from tests.chaos.kit.consumers import assert_completed_once, event_id, event_of,
 from tests.chaos.kit.databases import orders_for
 from tests.chaos.kit.locks import COMMIT_FAILS, COMMIT_WAITS, at_commit, commit_gate, wait_for_waiters
 from tests.chaos.kit.outboxes import answered_order, copies_on_topic, outbox_rows
+from tests.chaos.kit.payments import LEASE_S
 from tests.chaos.kit.records import Record, put
 from tests.chaos.kit.requests import checkout
 from tests.chaos.kit.stock import ledger
@@ -112,6 +113,7 @@ async def test_a_payment_whose_change_can_not_be_stored_is_not_told_of_and_neith
         assert await outbox_rows(arena, "paymentfc", order) == []
         assert (await arena.alice.payment(order))["status"] == "PENDING"
         assert await arena.history(order) == ["created"]
+    await arena.advance(LEASE_S)
     end = "completed" if happens == "pay" else "cancelled"
     await arena.alice.wait_status(order, end, 60)
     await arena.exact()

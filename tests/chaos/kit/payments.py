@@ -19,6 +19,8 @@ LATE_ORDER = PAID_ORDER | UNPAID_ORDER
 NO_CALLBACKS = {"drop_webhooks": True}
 """The events of an order that is paid, not paid, or paid too late; the switch that loses all callbacks."""
 WEBHOOK = "/v1/payments/xendit/webhook"
+LEASE_S = 30
+"""The time, by the platform's clock, after which a callback or a refund is taken from a worker that failed or died."""
 
 
 def callback_token(arena: Arena) -> str:
