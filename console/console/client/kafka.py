@@ -36,7 +36,8 @@ class KafkaReader:
                 finally:
                     # Else it would go on fetching, and the next question would wait for that. To unsubscribe could end
                     # the consumer's fetching for ever: a fetch that begins then finds no subscription, and fails.
-                    consumer.assign([])
+                    if consumer.assignment():
+                        consumer.assign([])
         except TimeoutError:
             raise NoAnswer(f"no answer in {TIMEOUT_S:g} s") from None
         except (KafkaError, OSError) as error:
@@ -45,8 +46,14 @@ class KafkaReader:
 
     async def _open(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
         if self._opened is None:
-            options = {"enable_auto_commit": False, "fetch_max_wait_ms": FETCH_WAIT_MS}
-            consumer = make_consumer(AIOKafkaConsumer, **self._connection, **options)
+            consumer = make_consumer(
+                AIOKafkaConsumer,
+                **self._connection,
+                enable_auto_commit=False,
+                # From a place that is no longer kept it reads on where the topic begins, not where it ends.
+                auto_offset_reset="earliest",
+                fetch_max_wait_ms=FETCH_WAIT_MS,
+            )
             admin = AIOKafkaAdminClient(**self._connection, request_timeout_ms=int(TIMEOUT_S * 1000))
             try:
                 await consumer.start()
@@ -64,8 +71,13 @@ class KafkaReader:
 
 
 def learn(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
-    """Learn the leaders of all topics at once; the questions would do it topic by topic, 0.1 s each."""
-    consumer.assign(list(places))
+    """Learn the leaders of all topics at once; the questions would do it topic by topic, 0.1 s each.
+
+    The partitions are paused, because the questions would wait for a fetch.
+    """
+    if any(consumer.partitions_for_topic(place.topic) is None for place in places):
+        consumer.assign(list(places))
+        consumer.pause(*places)
 
 
 async def _close(*closes: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,10 +27,38 @@ MAX_READ_S = 1.0
 POLL_MS = 100
 # The clocks of database and broker differ by less.
 SLACK = timedelta(seconds=5)
+# The orders whose records are kept, the most records of one, and for how long: then all is read again, because a topic
+# may have been made anew.
+MAX_KEPT = 100
+MAX_KEPT_RECORDS = 500
+KEPT_S = 60.0
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read of an order: the offset that is read next in each partition, and the records before it."""
+
+    since: datetime
+    read_to: dict[TopicPartition, int]
+    begun_at: float = field(default_factory=time.monotonic)
+    found: list[Record] = field(default_factory=list)
+
+    def goes_on(self, since: datetime, ends: Offsets) -> bool:
+        """Say whether a reading since a time, in the partitions that have these ends, may go on from here."""
+        return (
+            since >= self.since
+            and time.monotonic() - self.begun_at < KEPT_S
+            and self.read_to.keys() == ends.keys()
+            and all(offset <= ends[place] for place, offset in self.read_to.items())
+        )
 
 
 class OrderRecords(KafkaReader):
-    """The records about one order."""
+    """The records about orders. For an order that is looked at again only what is new is read."""
+
+    def __init__(self, **connection: Any) -> None:
+        super().__init__(**connection)
+        self._readings: dict[int, _Reading] = {}
 
     async def of_order(self, order_id: int, since: datetime) -> tuple[list[Record], bool]:
         """Return the records about an order since it was placed, and whether all were read. Raises NoAnswer.
@@ -37,29 +66,52 @@ class OrderRecords(KafkaReader):
         Each topic has them in one partition, that of the order's key. Those that were written before a topic got more
         partitions are not found.
         """
+        key = f"order-{order_id}".encode()
         async with self.turn() as (consumer, admin):
-            return await _read(consumer, admin, f"order-{order_id}".encode(), since - SLACK)
+            places, done = await asyncio.gather(partitions_of(admin, key), _done(admin))
+            learn(consumer, places)
+            ends = await consumer.end_offsets(places)
+            # A reading that fails is not kept.
+            reading = self._readings.pop(order_id, None)
+            if reading is None or not reading.goes_on(since - SLACK, ends):
+                reading = await _begin(consumer, since - SLACK, ends)
+            await _read_on(consumer, reading, key, ends)
+            self._keep(order_id, reading)
+            return [_with_done(record, done) for record in reading.found], reading.read_to == ends
+
+    def _keep(self, order_id: int, reading: _Reading) -> None:
+        if len(reading.found) <= MAX_KEPT_RECORDS:
+            self._readings[order_id] = reading
+        if len(self._readings) > MAX_KEPT:
+            # The one that was looked at longest ago.
+            del self._readings[next(iter(self._readings))]
 
 
-async def _read(
-    consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, key: bytes, since: datetime
-) -> tuple[list[Record], bool]:
-    places = await partitions_of(admin, key)
-    learn(consumer, places)
-    ends, done = await asyncio.gather(consumer.end_offsets(places), _done(admin))
-    begins = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in places})
-    starts = {place: found.offset for place, found in begins.items() if found and found.offset < ends[place]}
-    consumer.assign(list(starts))
-    for place, start in starts.items():
-        consumer.seek(place, start)
-    last = {place: min(ends[place], start + MAX_RECORDS) for place, start in starts.items()}
-    found: list[Record] = []
-    left, deadline = set(starts), time.monotonic() + MAX_READ_S
+async def _begin(consumer: AIOKafkaConsumer, since: datetime, ends: Offsets) -> _Reading:
+    """Begin where the records since a time are, and at the end of a partition that had none when it was asked."""
+    begins = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in ends})
+    return _Reading(
+        since, {place: min(found.offset, end) if (found := begins[place]) else end for place, end in ends.items()}
+    )
+
+
+async def _read_on(consumer: AIOKafkaConsumer, reading: _Reading, key: bytes, ends: Offsets) -> None:
+    """Read up to the ends, or as far as the bounds allow."""
+    last = {place: min(ends[place], start + MAX_RECORDS) for place, start in reading.read_to.items()}
+    left = {place for place, start in reading.read_to.items() if start < last[place]}
+    if not left:
+        return
+    consumer.assign(list(left))
+    for place in left:
+        consumer.seek(place, reading.read_to[place])
+    deadline = time.monotonic() + MAX_READ_S
     while left and time.monotonic() < deadline:
-        for records in (await consumer.getmany(*left, timeout_ms=POLL_MS)).values():
-            found += [_record(record, done) for record in records if record.key == key]
-        left = {place for place in left if await consumer.position(place) < last[place]}
-    return found, not left and all(last[place] == ends[place] for place in starts)
+        for place, records in (await consumer.getmany(*left, timeout_ms=POLL_MS)).items():
+            new = [_record(record) for record in records if record.key == key and record.offset < ends[place]]
+            reading.found += new
+        for place in left:
+            reading.read_to[place] = min(await consumer.position(place), ends[place])
+        left = {place for place in left if reading.read_to[place] < last[place]}
 
 
 async def partitions_of(admin: AIOKafkaAdminClient, key: bytes) -> list[TopicPartition]:
@@ -82,7 +134,7 @@ async def _done(admin: AIOKafkaAdminClient) -> Mapping[str, Offsets]:
         return {}
 
 
-def _record(record: Any, done: Mapping[str, Offsets]) -> Record:
+def _record(record: Any) -> Record:
     headers = [(name, value or b"") for name, value in record.headers]
     named = {name.lower(): value.decode("utf-8", "replace") for name, value in headers}
     topic: str = record.topic.removesuffix(DLQ_SUFFIX)
@@ -95,7 +147,7 @@ def _record(record: Any, done: Mapping[str, Offsets]) -> Record:
     committed = None
     with suppress(ValueError, OverflowError):
         committed = datetime.fromisoformat(named.get("ce_time", "")).astimezone(UTC)
-    is_letter, place = record.topic != topic, TopicPartition(record.topic, record.partition)
+    is_letter = record.topic != topic
     return Record(
         topic,
         message.event_id,
@@ -107,5 +159,10 @@ def _record(record: Any, done: Mapping[str, Offsets]) -> Record:
         named.get("x-reason", "unknown") if is_letter else None,
         named.get("x-error") if is_letter else None,
         named.get("x-handler") if is_letter else None,
-        frozenset(group for group in done if record.offset < done[group].get(place, 0)),
     )
+
+
+def _with_done(record: Record, done: Mapping[str, Offsets]) -> Record:
+    """Add the groups that have committed an offset behind the record."""
+    place = TopicPartition(record.topic if record.reason is None else dlq(record.topic), record.partition)
+    return replace(record, done_by=frozenset(name for name in done if record.offset < done[name].get(place, 0)))
