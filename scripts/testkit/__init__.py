@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from testkit.databases import Databases
 from testkit.ports import free_port
@@ -28,6 +30,9 @@ load_profiles()
 os.environ.setdefault("ENVIRONMENT", "development")
 # xdist sets it for its processes, and rich takes it for the width of every table.
 os.environ.pop("COLUMNS", None)
+# By default structlog draws the frames of an error with all their variables: up to three seconds for each.
+_plain = ConsoleRenderer(colors=False, exception_formatter=plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _plain])
 
 
 async def eventually(
