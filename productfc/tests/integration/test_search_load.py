@@ -31,16 +31,16 @@ async def stocked(shop: Shop) -> AsyncIterator[Shop]:
     await shop.value("DELETE FROM products WHERE category_id = $1", category)
 
 
-@pytest.mark.parametrize("order_by", ["id", "name", "price"])
-async def test_a_search_keeps_no_columns_of_the_matches_that_it_counts(stocked: Shop, order_by: str) -> None:
-    page, matches = await search.search(stocked.db, Search(name="mug", order_by=order_by))
-    assert (len(page), matches.total) == (10, PRODUCTS)
-    statement, values = search.statement_of_all(Search(name="mug", order_by=order_by))
-    async with stocked.db.driver() as connection:
-        rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}", *values)
-    plan = "\n".join(row[0] for row in rows)
-    assert "temp" not in plan, plan
-    assert "WindowAgg" not in plan, plan
+async def test_a_search_keeps_no_columns_of_the_matches_that_it_counts(stocked: Shop) -> None:
+    for order_by in ("id", "name", "price"):
+        page, matches = await search.search(stocked.db, Search(name="mug", order_by=order_by))
+        assert (len(page), matches.total) == (10, PRODUCTS)
+        statement, values = search.statement_of_all(Search(name="mug", order_by=order_by))
+        async with stocked.db.driver() as connection:
+            rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}", *values)
+        plan = "\n".join(row[0] for row in rows)
+        assert "temp" not in plan, (order_by, plan)
+        assert "WindowAgg" not in plan, (order_by, plan)
 
 
 async def test_a_flood_of_searches_is_put_off_and_holds_up_no_batch_read(
