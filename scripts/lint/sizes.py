@@ -36,7 +36,7 @@ def sizes(source: Source) -> Iterator[Size]:
 
 
 def _definitions(parent: ast.AST, prefix: str) -> Iterator[Size]:
-    for node in ast.iter_child_nodes(parent):
+    for node in _statements(parent):
         if not isinstance(node, Function | ast.ClassDef):
             yield from _definitions(node, prefix)
             continue
@@ -44,6 +44,15 @@ def _definitions(parent: ast.AST, prefix: str) -> Iterator[Size]:
         lines = (node.end_lineno or node.lineno) - node.lineno + 1
         yield Size("class" if isinstance(node, ast.ClassDef) else "function", name, lines)
         yield from _definitions(node, f"{name}.")
+
+
+def _statements(parent: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements directly inside another, or what holds them: no expression defines anything."""
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        inside = getattr(parent, field, ())
+        # The body of a lambda or of a conditional expression is one expression.
+        if isinstance(inside, list):
+            yield from inside
 
 
 def problems(sources: Iterable[Source], exceptions: Mapping[str, str]) -> list[str]:
