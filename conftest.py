@@ -3,6 +3,7 @@
 It also says which tests belong together when several processes of pytest-xdist share the work.
 """
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return LONGEST.index(group) if group in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests live to the end: each collection of garbage would look through all of them.
+    gc.collect()
+    gc.freeze()
 
 
 class Scheduling(LoadScopeScheduling):
