@@ -171,7 +171,7 @@ async def test_a_caller_waits_for_a_connection_no_longer_than_the_limit(
 
 async def test_callers_that_are_cancelled_while_they_connect_lose_no_error(database: Database, proxy: Proxy) -> None:
     draw = random.Random(7)
-    for _ in range(20):
+    for _ in range(8):
         async with watched(database, proxy, "prefer") as opened:
 
             async def borrow(opened: Database = opened) -> None:
