@@ -3,10 +3,12 @@
 A page needs no code for that; see docs/console.md, "Live pages".
 """
 
+import asyncio
 import inspect
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha256
 from html import escape
 from typing import Any, TypeVar
@@ -18,7 +20,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from chassis.errors import AppError
 from console.handler import rendering
 from console.handler.session import browser_of, form_token, person
-from console.handler.visit import LIVE, Visit
+from console.handler.visit import LIVE, NotSignedIn, Visit
 from console.handler.watches import Gone, Seen, Viewer, Watches
 
 Page = Callable[..., Awaitable[Response]]
@@ -29,8 +31,10 @@ SENTENCE_S = 5.0
 RETRY_S = "5"
 # Stands for the form token, which differs by viewer. No text from outside can contain it.
 _FORM = secrets.token_hex(32)
-# The name of the last event of a stream whose session has ended: the browser then does not ask again.
+# The name of the last event of a stream whose page has nothing more to show: the browser then does not ask again.
 ENDED = "ended"
+# After a service has refused a token, the console refuses it within this time, too.
+REFUSED_S = 5.0
 
 
 def page(router: APIRouter, path: str) -> Callable[[P], P]:
@@ -53,6 +57,7 @@ class _Look(Visit):
     """A visit that is made again and again, for all viewers: it makes the changing part of the page only."""
 
     seen: Seen | None = None
+    is_refused = False
 
     def page(self, name: str, status: int = 200, part: str = "", **values: object) -> HTMLResponse:  # noqa: ARG002
         self.seen = None
@@ -71,6 +76,7 @@ def _stream(function: Page) -> Callable[..., AsyncIterator[ServerSentEvent]]:
             try:
                 await function(visit=look, **given)
             except (AppError, HTTPException) as error:
+                look.is_refused = isinstance(error, NotSignedIn)
                 raise Gone from error
             if look.seen is None:
                 raise Gone
@@ -79,7 +85,7 @@ def _stream(function: Page) -> Callable[..., AsyncIterator[ServerSentEvent]]:
         viewer = Viewer(ask)
         watches.join(visit.address, viewer)
         try:
-            async for event in _events(request, viewer, watches):
+            async for event in _events(look, viewer, watches):
                 yield event
         finally:
             await watches.leave(visit.address, viewer)
@@ -91,43 +97,68 @@ def _stream(function: Page) -> Callable[..., AsyncIterator[ServerSentEvent]]:
     return stream
 
 
-async def _events(request: Request, viewer: Viewer, watches: Watches) -> AsyncIterator[ServerSentEvent]:
-    """Yield the part as often as it changes, until the process stops, the session ends, or the page is gone."""
-    shown, said = request.headers.get("last-event-id"), _Sentences()
+async def _events(look: _Look, viewer: Viewer, watches: Watches) -> AsyncIterator[ServerSentEvent]:
+    """Yield the part as often as it changes, until the process stops, the session ends, or the page is gone.
+
+    A stream whose session has ended just ends. The browser comes back with the cookie that it has by then: after a
+    renewal, or a log-in in another tab, the page goes on; else `visit` answers 401.
+    """
+    request = look.request
+    shown, _, told = request.headers.get("last-event-id", "").partition("-")
+    said = _Sentences(told)
     while True:
         await viewer.news.wait()
         viewer.news.clear()
         if watches.stopping:
             return
         who = await person(request)
-        if viewer.is_gone or who is None:
+        if who is None:
+            return
+        if look.is_refused:
+            await _until_stopped(viewer, watches, REFUSED_S)
+            return
+        if viewer.is_gone:
             yield ServerSentEvent(event=ENDED, raw_data=ENDED)
             return
         if viewer.seen is None:
             continue
         text = viewer.seen.text.replace(_FORM, form_token(request, browser_of(request), who.user_id))
-        sentence, digest = said.next(viewer.seen.says), sha256(text.encode()).hexdigest()[:16]
+        sentence, digest = said.next(viewer.seen.says), _digest(text)
         if digest != shown or sentence:
             shown = digest
-            yield ServerSentEvent(raw_data=text + sentence, id=digest)
+            yield ServerSentEvent(raw_data=text + sentence, id=f"{digest}-{said.told}")
+
+
+async def _until_stopped(viewer: Viewer, watches: Watches, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not watches.stopping:
+                await viewer.news.wait()
+                viewer.news.clear()
 
 
 class _Sentences:
-    """What one viewer is told: each new sentence, but not the one that the page began with."""
+    """What one viewer is told: each new sentence, but not the one that the page began with.
 
-    def __init__(self) -> None:
-        self._known: str | None = None
-        self._told_at = 0.0
+    `told` stands for the last one. A viewer who comes back brings it along, and may have been told it just now.
+    """
+
+    def __init__(self, told: str) -> None:
+        self.told = told
+        self._told_at = time.monotonic() if told else 0.0
 
     def next(self, says: str) -> str:
         """Return the element that says the sentence, or nothing."""
-        now = time.monotonic()
-        if self._known is None:
-            self._known = says
-        if says == self._known or now - self._told_at < SENTENCE_S:
+        now, new = time.monotonic(), _digest(says)
+        self.told = self.told or new
+        if new == self.told or now - self._told_at < SENTENCE_S:
             return ""
-        self._known, self._told_at = says, now
+        self.told, self._told_at = new, now
         return f'<hx-partial hx-target="#said" hx-swap="textContent">{escape(says)}</hx-partial>'
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 async def _place(request: Request) -> AsyncIterator[None]:

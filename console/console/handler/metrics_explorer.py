@@ -19,4 +19,5 @@ async def metrics_page(visit: Visitor) -> Response:
     away = [name for name in SERVICES if watch.standing(name).state == "away"]
     charts = all_charts({name: watch.readings(name) for name in SERVICES}, watch.looked_at)
     body = Markup(rendering.text("parts/metrics_body.html", charts=charts, away=away))  # noqa: S704
-    return visit.page("metrics.html", part="parts/body.html", body=body)
+    says = "; ".join(f"{name} does not answer" for name in away) or "All services answer"
+    return visit.page("metrics.html", part="parts/body.html", says=says, body=body)

@@ -60,4 +60,5 @@ def _sentence(case: Case) -> str:
     """Say what there is to see, for who can't see it change."""
     status = case.facts.order["status"] if case.facts.order else "of unknown status"
     waits = f"; it waits for {case.timeline.waits[0].what}" if case.timeline.waits else ""
-    return f"Order {case.facts.order_id} is {status}{waits}"
+    missing = "".join(f"; the rows of {name} are missing" for name in sorted(case.facts.unread))
+    return f"Order {case.facts.order_id} is {status}{waits}{missing}"

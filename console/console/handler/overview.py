@@ -22,4 +22,5 @@ async def overview_page(visit: Visitor) -> Response:
         shown = await overview(state.watch, visit.api, state.audits, state.waits)
     # Filled once for all viewers: it has nothing of one person.
     body = Markup(rendering.text("parts/overview_body.html", shown=shown, layout=layout))  # noqa: S704
-    return visit.page("overview.html", part="parts/body.html", says=shown.sentence, body=body)
+    says = "; ".join([shown.sentence, *(f"{source} did not answer" for source in sorted(shown.unread))])
+    return visit.page("overview.html", part="parts/body.html", says=says, body=body)

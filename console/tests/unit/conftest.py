@@ -15,6 +15,7 @@ from console.config import Settings
 from console.handler import rendering
 from console.usecase.letter_runs import LetterRuns
 from testkit import free_port
+from testkit.asgi import serving
 
 from .browser import ORIGIN, Browser, Platform
 from .kafka import MemoryKafka
@@ -38,6 +39,14 @@ async def browser() -> AsyncIterator[Browser]:
         yield opened
     for close in process.close:
         await close()
+
+
+@pytest.fixture
+async def address(browser: Browser) -> AsyncIterator[str]:
+    """The console over real HTTP, with a signed-in administrator."""
+    browser.sign_in()
+    async with serving(browser.app) as url:
+        yield url
 
 
 @pytest.fixture

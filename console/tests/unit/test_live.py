@@ -1,19 +1,15 @@
 """Live pages: one asks for all who look, nobody asks when nobody looks, and a stream ends when it must."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import httpx2
 import pytest
 
-from console.handler import watches
-from console.handler.session import COOKIE
+from console.handler import live, watches
 from console.handler.watches import Gone, Seen, Viewer, Watches
 from testkit import eventually
-from testkit.asgi import serving
 
 from .browser import Browser
+from .streams import stream
 
 
 class Page:
@@ -48,6 +44,17 @@ async def test_a_page_is_asked_for_once_for_all_its_viewers_and_not_after_the_la
     live.wake("/x")
     await asyncio.sleep(0)
     assert (live.addresses, len(page.asked)) == (frozenset(), asked)
+
+
+async def test_news_of_an_order_have_its_page_asked_for_at_once_and_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "INTERVAL_S", 60.0)
+    page, live = Page(), Watches()
+    viewer = page.viewer("viewer")
+    live.join("/orders/42", viewer)
+    await eventually(lambda: viewer.seen is not None)
+    live.news("order-42")
+    await eventually(lambda: len(page.asked) >= 2 + len(watches.SOON_S))
+    await live.leave("/orders/42", viewer)
 
 
 async def test_a_viewer_whose_session_has_ended_is_told_and_another_one_asks_on() -> None:
@@ -86,34 +93,6 @@ async def test_there_are_places_for_a_bounded_number_of_streams() -> None:
     assert live.take_place()
 
 
-@asynccontextmanager
-async def stream(browser: Browser, path: str, **headers: str) -> AsyncIterator[AsyncIterator[str]]:
-    """Open a stream over real HTTP. Yields its events, each as its lines."""
-    headers["Cookie"] = f"{COOKIE}={browser.http.cookies[COOKIE]}"
-    async with httpx2.AsyncClient(timeout=15) as http, http.stream("GET", path, headers=headers) as answer:
-        assert answer.status_code == 200, await answer.aread()
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        yield _events(answer)
-
-
-async def _events(answer: httpx2.Response) -> AsyncIterator[str]:
-    lines: list[str] = []
-    async for line in answer.aiter_lines():
-        if line:
-            lines.append(line)
-        elif lines:
-            yield "\n".join(lines)
-            lines = []
-
-
-@pytest.fixture
-async def address(browser: Browser) -> AsyncIterator[str]:
-    """The console over real HTTP, with a signed-in administrator."""
-    browser.sign_in()
-    async with serving(browser.app) as url:
-        yield url
-
-
 async def test_an_order_that_changes_is_shown_without_a_reload(browser: Browser, address: str) -> None:
     browser.platform.away = {"productfc"}
     async with stream(browser, f"{address}/live/orders/42") as events:
@@ -142,28 +121,24 @@ async def test_a_stream_ends_when_its_person_logs_out(browser: Browser, address:
         await anext(events)
         browser.revoke()
         browser.app.state.live.wake("/orders/42")
-        rest = [event async for event in events]
-        assert rest[-1].splitlines()[0] == "event: ended"
+        assert not [event async for event in events if event.startswith("event: ")]
+    assert not browser.app.state.live.addresses
 
 
-async def test_all_streams_end_when_the_process_stops(browser: Browser, address: str) -> None:
-    stop = asyncio.Event()
-    running = asyncio.create_task(browser.app.state.live.run(stop))
+async def test_a_stream_whose_token_a_service_refuses_first_ends_without_a_word(
+    browser: Browser, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "REFUSED_S", 0.05)
     async with stream(browser, f"{address}/live/orders/42") as events:
         await anext(events)
-        stop.set()
-        assert [event async for event in events if event.startswith("event: ended")] == []
-    await running
+        browser.platform.statuses = dict.fromkeys(("orderfc", "paymentfc", "productfc"), 401)
+        browser.app.state.live.wake("/orders/42")
+        assert not [event async for event in events if event.startswith("event: ")]
 
 
-async def test_who_is_not_signed_in_gets_no_stream(browser: Browser, address: str) -> None:
-    async with httpx2.AsyncClient() as http:
-        assert (await http.get(f"{address}/live/orders/42")).status_code == 401
-        user = {"Cookie": f"{COOKIE}={browser.token('user')}"}
-        assert (await http.get(f"{address}/live/orders/42", headers=user)).status_code == 403
-        own = {"Cookie": f"{COOKIE}={browser.token()}"}
-        assert (await http.get(f"{address}/live/orders/none", headers=own)).status_code == 400
-        for _ in range(watches.MAX_VIEWERS):
-            browser.app.state.live.take_place()
-        full = await http.get(f"{address}/live/orders/42", headers=own)
-        assert (full.status_code, full.headers["retry-after"]) == (503, "5")
+async def test_a_page_with_nothing_more_to_show_ends_its_stream_for_good(browser: Browser, address: str) -> None:
+    async with stream(browser, f"{address}/live/orders/42") as events:
+        await anext(events)
+        browser.platform.statuses = dict.fromkeys(("orderfc", "paymentfc", "productfc"), 403)
+        browser.app.state.live.wake("/orders/42")
+        assert [event async for event in events][-1].splitlines()[0] == "event: ended"

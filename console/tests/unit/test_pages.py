@@ -161,7 +161,7 @@ async def test_with_every_source_away_the_page_still_says_so(browser: Browser) -
     browser.platform.away = {"orderfc", "productfc", "paymentfc", "kafka"}
     answer = await browser.get("/orders/42")
     assert answer.status_code == 200
-    assert answer.text.count('role="status">') == 4
+    assert answer.text.count('class="problem">') == 5
     assert "The audit log did not answer" in answer.text
 
 
