@@ -11,19 +11,18 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from playwright.async_api import expect
 
 from console.client.letter_box import LetterBox
 from console.model.fingerprint import Cause
 from console.model.journal import Action, Entry, key_of
 from console.model.letters import Letter
-from fc.demo.shop import Shop, poll
+from fc.demo.shop import poll
 from fc.ops.kafka_records import KafkaRecords
 from fc.stack.local import Stack
 from tests.console.kit.operator import Desk, Operator
 from tests.kit.back_office import BackOffice
 from tests.kit.bus import Bus, brokers_of
-from tests.kit.processes import replaced, replica
+from tests.kit.processes import replica
 from tests.ops.conftest import Run, kafka
 from tests.ops.test_dead_letters import dead, poison
 
@@ -81,37 +80,6 @@ async def choose(operator: Operator, letter: Letter, action: str) -> None:
     await rows.get_by_role("link").first.click()
     await page.get_by_label(f"Choose {letter.place}", exact=True).check()
     await page.get_by_role("button", name=f"{action}: dry run").click()
-
-
-async def test_an_order_whose_payment_could_not_be_applied_is_completed_by_a_replay(
-    operator: Operator, stack: Stack, shop: Shop, back_office: BackOffice, kafka: KafkaRecords, fc: Run
-) -> None:
-    broken = {"FAILPOINTS": "consumer.before_handler/payment.success=raise@*", "CONSUMER_MAX_TRIES": "2"}
-    payer = await shop.newcomer()
-    order = await payer.checkout(await back_office.product(5), 1)
-    async with replaced(stack, {"orderfc": broken}):
-        await shop.pay((await payer.invoice(order))["invoice_id"])
-        letter = (await dead(kafka, "payment.success", f"order-{order}", 60)).letter
-    page = operator.page
-    await choose(operator, letter, "Replay")
-    await operator.until("1 letter would be replayed")
-    assert (await sent(kafka, letter), (await payer.order(order))["status"]) == (1, "created")
-    await page.get_by_label("Reason, for the journal").fill(WHY)
-    await page.get_by_role("button", name="Replay 1 letter").click()
-    await operator.until("1 replayed.")
-    await payer.wait_status(order, "completed")
-    await page.get_by_role("link", name=str(order), exact=True).click()
-    await operator.until("completed")
-    assert [(each.action, each.by, each.why) for each in await entries(kafka, letter)] == [("replayed", ADMIN, WHY)]
-    await operator.open("/dead-letters/journal")
-    await expect(page.get_by_role("row").nth(1)).to_contain_text(f"{ADMIN}")
-    again = await fc("dlq", "replay", letter.topic, letter.place, "--reason", "once more", "--yes")
-    assert f"replayed already by {ADMIN}: {WHY}" in again.stdout
-    await operator.open(f"/dead-letters/letters/{letter.topic}/{letter.place}")
-    await operator.until(f"Replayed by {ADMIN}")
-    await page.get_by_role("button", name="Replay: dry run").click()
-    await operator.until(f"replayed already by {ADMIN}: {WHY}")
-    assert await sent(kafka, letter) == 2
 
 
 async def test_of_a_page_and_the_command_at_once_one_handles_a_letter(

@@ -1,45 +1,88 @@
-"""A session that is about to end is renewed without leaving the page."""
+"""A session that is about to end is renewed without leaving the page, in all tabs of the browser."""
 
 import re
 
+import httpx2
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from console.handler.session import COOKIE
-from fc.demo.shop import Shop
+from fc.demo.shop import Shop, poll
+from fc.stack.layout import CONSOLE
 from fc.stack.local import Stack
-from tests.console.kit.operator import Desk
+from tests.console.kit.heard import Heard
+from tests.console.kit.operator import Desk, Operator, signed_in
 from tests.kit.back_office import BackOffice
 
 pytestmark = pytest.mark.e2e
 
+# A log-out is known everywhere within 5 s, and a stream looks every 2 s.
+ENDED_S = 15
 
-async def test_the_password_is_asked_for_in_time_and_the_page_stays(
-    desk: Desk, stack: Stack, shop: Shop, back_office: BackOffice
+
+async def about_to_end(operator: Operator, address: str) -> None:
+    """Open a page in this tab, and wait there until its session is about to end."""
+    await operator.page.clock.install()
+    await operator.open(address)
+    await expect(operator.page.get_by_role("alertdialog")).to_be_hidden()
+    await operator.page.clock.fast_forward("55:30")
+    await expect(operator.page.get_by_role("alertdialog")).to_be_visible()
+
+
+async def token_of(page: Page) -> str:
+    return str({each["name"]: each["value"] for each in await page.context.cookies()}[COOKIE])
+
+
+async def renewed(page: Page, password: str) -> None:
+    """Give a wrong password, and then the right one. The forms of the page stay as they are."""
+    box, form = page.get_by_role("alertdialog"), page.locator("form.person input[name=form]")
+    before = await form.input_value()
+    await box.get_by_label("Password").fill("not this one")
+    await box.get_by_role("button").click()
+    await expect(box.get_by_role("alert")).to_have_text("The password is not right")
+    await box.get_by_label("Password").fill(password)
+    await box.get_by_role("button").click()
+    await expect(box).to_be_hidden()
+    await expect(form).to_have_value(before)
+
+
+async def test_the_password_is_asked_for_in_time_and_the_pages_of_all_tabs_stay(
+    desk: Desk, stack: Stack, shop: Shop, back_office: BackOffice, client: httpx2.AsyncClient
 ) -> None:
     payer = await shop.newcomer()
     order = await payer.checkout(await back_office.product(3), 1)
     invoice = (await payer.invoice(order))["invoice_id"]
-    async with desk.operator() as operator:
-        page, box = operator.page, operator.page.get_by_role("alertdialog")
-        await page.clock.install()
-        await operator.open(f"/orders/{order}")
-        await expect(box).to_be_hidden()
-        before = await page.locator("form.person input[name=form]").input_value()
-        await page.clock.fast_forward("55:30")
-        await expect(box).to_be_visible()
-        await box.get_by_label("Password").fill("not this one")
-        await box.get_by_role("button").click()
-        await expect(box.get_by_role("alert")).to_have_text("The password is not right")
-        await box.get_by_label("Password").fill(stack.accounts()["admin"][1])
-        await box.get_by_role("button").click()
-        await expect(box).to_be_hidden()
-        await expect(page.locator("form.person input[name=form]")).to_have_value(before)
-        # The stream of the page goes on in the new session, and so do its forms.
+    # A session of this test alone: it is revoked.
+    own = await signed_in(desk.browser, stack.layout.url(CONSOLE), *stack.accounts()["admin"])
+    async with own.operator() as operator:
+        page = operator.page
+        other = Operator(await page.context.new_page(), operator.url)
+        streams: list[str] = []
+        for tab in (operator, other):
+            tab.page.on("response", lambda answer: streams.append(answer.url) if "/live/" in answer.url else None)
+            await about_to_end(tab, f"/orders/{order}")
+        heard = [await Heard.listen(tab.page) for tab in (operator, other)]
+        old = await token_of(page)
+        await renewed(page, stack.accounts()["admin"][1])
+        for tab in (operator, other):
+            await expect(tab.page.get_by_role("alertdialog")).to_be_hidden()
+        assert await token_of(page) != old
+
+        # The streams of both tabs are still of the old session. It ends, and both go on in the new one.
+        opened = len(streams)
+        bearer = {"Authorization": f"Bearer {old}"}
+        assert (await client.post(f"{stack.layout.url('userfc')}/v1/logout", headers=bearer)).status_code == 200
+
+        async def both_again() -> bool:
+            return len(streams) >= opened + 2
+
+        await poll(both_again, "both tabs have connected again", ENDED_S)
         await shop.pay(invoice)
         await payer.wait_status(order, "completed")
-        await operator.until(re.compile("payment.success"))
-        cookies = {each["name"]: each["value"] for each in await page.context.cookies()}
-        assert cookies[COOKIE] != {each["name"]: each["value"] for each in desk.session["cookies"]}[COOKIE]
+        for tab in (operator, other):
+            await tab.until(re.compile("payment.success"))
+        assert [await each.states() <= {"on"} for each in heard] == [True, True]
+
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("button", name="Log in")).to_be_visible()
+        await expect(other.page.get_by_text("The session has ended.")).to_be_visible(timeout=ENDED_S * 1000)
