@@ -526,4 +526,93 @@ WAITS = [
     ),
 ]
 
-FAULTS = (*AUDITED, *CONTRACT, *SAGA, *LETTERS, *WAITS)
+_TIMELINE = "console/tests/unit/test_timeline.py"
+_EVENTS = "console/console/model/events.py"
+_LIVE = "console/tests/unit/test_live.py"
+CONSOLE = [
+    Fault(
+        "the console does not ask the inboxes",
+        "console/console/usecase/order_timeline.py",
+        "return {key: time for answer in answers for key, time in answer.items()}",
+        "return {}",
+        "console/tests/unit/test_pages.py::"
+        "test_the_page_of_an_order_shows_its_timeline_and_asks_with_the_persons_own_token",
+    ),
+    Fault(
+        "when an event was published and when it was applied are swapped",
+        _EVENTS,
+        """        hops.append(Hop(consumer, min(times, default=None)))
+    event = OrderEvent(first.topic, first.event_id, "published", min(committed, default=None), first.published_at)
+""",
+        """        hops.append(Hop(consumer, first.published_at if times else None))
+    event = OrderEvent(first.topic, first.event_id, "published", min(committed, default=None), min(times, default=None))
+""",
+        f"{_TIMELINE}::test_a_paid_order_is_told_from_its_checkout_to_its_end",
+    ),
+    Fault(
+        "the rows of a timeline are sorted by wall clock",
+        "console/console/model/timeline.py",
+        "ordered = _ordered(_known_causes(rows))",
+        "ordered = sorted(_known_causes(rows).values(), key=_place)",
+        f"{_TIMELINE}::test_causes_come_before_effects_whatever_the_clocks_say",
+    ),
+    Fault(
+        "a form is taken without its token",
+        "console/console/handler/session.py",
+        'if not hmac.compare_digest(fields.get("form", "").encode(), form_token(request, browser, user_id).encode()):',
+        "if False:",
+        "console/tests/unit/test_access.py::test_a_form_of_another_site_person_or_browser_changes_nothing",
+    ),
+    Fault(
+        "a letter that the dry run refuses is replayed",
+        _LETTERS,
+        "refusal = _refusal(item, order) or await _handle(box, item, order)",
+        "refusal = await _handle(box, item, order)",
+        "console/tests/unit/test_letter_actions.py::test_a_dry_run_says_what_is_refused_and_changes_nothing",
+    ),
+    Fault(
+        "an invoice that has ended is said to wait for the customer",
+        "console/console/model/payment_waits.py",
+        "if ends is not None and ends <= known.now:",
+        "if False:",
+        "console/tests/unit/test_waits.py::test_an_invoice_past_its_end_waits_for_xendit",
+    ),
+    Fault(
+        "what is still in an outbox is not waited for",
+        "console/console/model/order_waits.py",
+        'known.unsent = [(PRODUCERS.get(row["topic"], "its service"), timed(row)) for row in facts.unsent]',
+        "known.unsent = []",
+        f"{_TIMELINE}::test_an_event_that_has_not_left_waits_in_its_outbox_with_its_last_error",
+    ),
+    Fault(
+        "news of an order wake no page",
+        "console/console/handler/watches.py",
+        """            watch.soon = list(again)
+            watch.wake.set()
+""",
+        """            watch.soon = list(again)
+""",
+        f"{_LIVE}::test_news_of_an_order_have_its_page_asked_for_at_once_and_again_soon",
+    ),
+    Fault(
+        "a screen reader is told of each change",
+        "console/console/handler/live.py",
+        "if new == self.told or now - self._told_at < SENTENCE_S:",
+        "if new == self.told:",
+        "console/tests/unit/test_live_sentences.py::test_of_many_changes_a_viewer_is_told_seldom_and_of_the_last_one",
+    ),
+    Fault(
+        "a page that lives on in a new session is said to have ended",
+        "console/console/handler/live.py",
+        """        if who is None:
+            return
+""",
+        """        if who is None:
+            yield ServerSentEvent(event=ENDED, raw_data=ENDED)
+            return
+""",
+        f"{_LIVE}::test_a_stream_ends_when_its_person_logs_out",
+    ),
+]
+
+FAULTS = (*AUDITED, *CONTRACT, *SAGA, *LETTERS, *WAITS, *CONSOLE)

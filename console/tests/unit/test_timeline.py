@@ -64,7 +64,11 @@ def test_a_paid_order_is_told_from_its_checkout_to_its_end() -> None:
     ]
     assert (shown.waits, shown.notes) == ((), ())
     assert not any(each.hollow for each in shown.rows)
-    assert row(shown, "payment.success").after_ms == 2310
+    paid = row(shown, "payment.success")
+    assert paid.after_ms == 2310
+    assert paid.event is not None
+    times = (paid.event.committed_at, paid.event.published_at, *(hop.applied_at for hop in paid.event.hops))
+    assert times == (at(2310), at(2314), at(2319))
     assert row(shown, "stock taken").detail == "2 x product 1, 2 x product 2"
 
 
