@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,34 +12,35 @@ from playwright.async_api import Request
 from fc.demo.shop import Customer, Shop
 from tests.console.kit.operator import Desk, Operator
 from tests.console.kit.pages import ADDRESSES, addresses, status
+from tests.console.kit.windows import Window, Windows
 from tests.kit.back_office import BackOffice
 
 pytestmark = pytest.mark.e2e
+
+Scheme = Literal["light", "dark"]
 
 FIRST_BYTES, AGAIN_BYTES, REQUESTS = 60_000, 15_000, 6
 # With charts.
 HEAVIER = {"/metrics-explorer": 85_000}
 # With a whole document.
 HEAVIER_AGAIN = {"/runbook": 25_000}
-WIDTHS = (320, 768, 1440)
+# Widths of a window, and the zoom: at 200 % a window of 1280 x 800 has half as many CSS pixels, of twice the size.
+WINDOWS = (
+    Window(320, 800),
+    Window(768, 800),
+    Window(1440, 800),
+    Window(640, 400, scale=2.0),
+    # Text alone is twice as large, as with a larger font in the settings of the browser.
+    Window(1280, 800, text="200%"),
+)
+WHOLE = Window(1280, 800)
 # The rules of WCAG 2.2 to level AA, and what axe's authors recommend beyond.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-_OUTSIDE = """() => {
-  const width = document.documentElement.clientWidth;
-  const inside = (item) => {
-    for (let each = item.parentElement; each; each = each.parentElement) {
-      if (["auto", "scroll", "hidden"].includes(getComputedStyle(each).overflowX)) return true;
-    }
-    return false;
-  };
-  const wide = [...document.querySelectorAll("body *")].filter((item) => {
-    const box = item.getBoundingClientRect();
-    return box.width && (box.right > width + 1 || box.left < -1) && !item.closest(".hidden, .skip") && !inside(item);
-  });
-  if (document.documentElement.scrollWidth > width) wide.push(document.documentElement);
-  return wide.map((item) => item.outerHTML.slice(0, 100));
-}"""
+COLOURS = ["color-contrast", "link-in-text-block"]
+AXE: dict[Scheme, dict[str, Any]] = {
+    "light": {"runOnly": {"type": "tag", "values": RULES}},
+    "dark": {"runOnly": {"type": "rule", "values": COLOURS}},
+}
 
 
 @pytest.fixture(scope="session")
@@ -111,26 +112,35 @@ async def test_no_page_has_code_or_style_of_its_own(clean: Operator, order: int)
         assert not re.search(r'<script(?! src="/static/)|<style|\sstyle=|\son[a-z]+=|javascript:', text), address
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_no_page_shuts_anybody_out(desk: Desk, order: int, scheme: str) -> None:
-    axe, options = Axe(), {"runOnly": {"type": "tag", "values": RULES}}
-    async with desk.operator(color_scheme=scheme, reduced_motion="reduce") as operator:
+async def test_no_page_shuts_anybody_out(desk: Desk, order: int) -> None:
+    """In the dark theme only colours differ."""
+    axe = Axe()
+    async with desk.operator(reduced_motion="reduce") as operator:
         for address in addresses(order):
             await operator.open(address, status(address))
-            found = await axe.run(operator.page, options=options)
-            told = [
-                f"{each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
-                for each in found.response["violations"]
-            ]
-            assert told == [], (address, scheme)
+            for scheme, options in AXE.items():
+                await operator.page.emulate_media(color_scheme=scheme)
+                found = await axe.run(operator.page, options=options)
+                told = [
+                    f"{each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
+                    for each in found.response["violations"]
+                ]
+                assert told == [], (address, scheme)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-async def test_nothing_sticks_out(desk: Desk, order: int, width: int) -> None:
-    async with desk.operator(viewport={"width": width, "height": 800}) as operator:
+async def test_nothing_sticks_out_and_nothing_is_lost_in_any_window_and_at_200_percent(desk: Desk, order: int) -> None:
+    async with desk.operator() as operator:
+        # Texts are compared: the page stays as it was loaded.
+        await operator.page.route("**/live/**", lambda route: route.abort())
+        windows = await Windows.of(operator.page)
+        wrong: list[Any] = []
         for address in addresses(order):
             await operator.open(address, status(address))
-            assert await operator.page.evaluate(_OUTSIDE) == [], (address, width)
+            texts = await windows.texts(WHOLE)
+            for window in WINDOWS:
+                outside, lost = await windows.outside(window), texts - await windows.texts(window)
+                wrong += [(address, window, outside, lost)] if outside or lost else []
+        assert wrong == []
 
 
 async def test_each_page_reads_without_javascript(desk: Desk, order: int) -> None:
