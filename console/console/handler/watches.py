@@ -147,7 +147,8 @@ class _Watch:
             begun = time.monotonic()
             await self._ask()
             await asyncio.sleep(max(0.0, SHORTEST_S - (time.monotonic() - begun)))
-            await wait_any(self.soon.pop(0) if self.soon else INTERVAL_S, self.wake)
+            if not self.wake.is_set():
+                await wait_any(self.soon.pop(0) if self.soon else INTERVAL_S, self.wake)
 
     async def _ask(self) -> None:
         viewer = next((viewer for viewer in reversed(self._viewers) if not viewer.is_gone), None)
