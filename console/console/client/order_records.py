@@ -40,7 +40,7 @@ class _Reading:
 
     since: datetime
     read_to: dict[TopicPartition, int]
-    begun_at: float = field(default_factory=time.monotonic)
+    begun_at: float
     found: list[Record] = field(default_factory=list)
 
     def goes_on(self, since: datetime, ends: Offsets) -> bool:
@@ -90,9 +90,8 @@ class OrderRecords(KafkaReader):
 async def _begin(consumer: AIOKafkaConsumer, since: datetime, ends: Offsets) -> _Reading:
     """Begin where the records since a time are, and at the end of a partition that had none when it was asked."""
     begins = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in ends})
-    return _Reading(
-        since, {place: min(found.offset, end) if (found := begins[place]) else end for place, end in ends.items()}
-    )
+    read_to = {place: min(found.offset, end) if (found := begins[place]) else end for place, end in ends.items()}
+    return _Reading(since, read_to, time.monotonic())
 
 
 async def _read_on(consumer: AIOKafkaConsumer, reading: _Reading, key: bytes, ends: Offsets) -> None:

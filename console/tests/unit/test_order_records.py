@@ -30,7 +30,10 @@ def at_ms(second: int) -> int:
 
 @dataclass
 class Cluster:
-    """Topics as consumer and admin client see them. `batch` is the most records of one fetch, `read` all that were."""
+    """Topics as consumer and admin client see them. `batch` is the most records of one fetch, `read` all that were.
+
+    `late` is written during the next fetch.
+    """
 
     partitions: int = 1
     batch: int = 3
@@ -40,6 +43,7 @@ class Cluster:
     assigned: list[TopicPartition] = field(default_factory=list)
     read: int = 0
     fails_after: int | None = None
+    late: tuple[str, int] | None = None
     second: int = 0
 
     @asynccontextmanager
@@ -87,6 +91,9 @@ class Cluster:
         return found
 
     async def getmany(self, *places: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[Kept]]:
+        if self.late is not None:
+            (topic, order), self.late = self.late, None
+            await self.write(topic, order)
         found = {}
         for place in places:
             if self.fails_after is not None and self.read >= self.fails_after:
@@ -157,6 +164,32 @@ async def test_a_look_that_fails_leaves_nothing_behind() -> None:
     cluster.fails_after = 2
     with pytest.raises(KafkaConnectionError):
         await look(opened, 1)
+    assert await look(opened, 1) == (ids(written), True)
+
+
+async def test_a_record_that_comes_during_a_look_is_told_once() -> None:
+    cluster = Cluster()
+    opened = reader(cluster)
+    first = await cluster.write("order.created", 1)
+    cluster.late = ("order.created", 1)
+    assert await look(opened, 1) == (ids([first]), True)
+    assert await look(opened, 1) == (ids(cluster.kept[TopicPartition("order.created", 0)]), True)
+
+
+@pytest.mark.parametrize(("before", "after", "wait_s"), [(3, 1, 0.0), (1, 2, KEPT_S)])
+async def test_a_topic_made_anew_is_read_from_its_begin_at_once_or_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, before: int, after: int, wait_s: float
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(order_records, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    cluster = Cluster()
+    opened = reader(cluster)
+    for _ in range(before):
+        await cluster.write("order.created", 1)
+    await look(opened, 1)
+    cluster.kept.clear()
+    written = [await cluster.write("order.created", 1) for _ in range(after)]
+    now[0] += wait_s
     assert await look(opened, 1) == (ids(written), True)
 
 
