@@ -126,7 +126,7 @@ test-compose: $(INSTALLED) ## Test the whole platform in containers, 15 minutes 
 	@docker version >/dev/null 2>&1 || { echo 'make test-compose needs a Docker engine, and none answers.'; exit 1; }
 	# What is missing is fetched and built first: the time counts from there.
 	docker compose pull --quiet --ignore-buildable --policy missing
-	docker compose build --quiet
+	docker compose --profile audit build --quiet
 	TEST_COMPOSE=1 COMPOSE_RECORD=$(if $(RECORD),docs/evidence/compose.md) $(BIN)/pytest -n0 --session-timeout 900 tests/compose $(ARGS)
 
 test-kind: $(INSTALLED) ## Install, upgrade and roll back the chart in the cluster of kubectl's context, under orders (needs the images in it)
@@ -210,7 +210,7 @@ lock: $(INSTALLED) ## Resolve all requirements.in again into hashed requirements
 	for package in $(DEPLOYED); do
 	  $$compile -c requirements-dev.txt $$package/requirements.in -o $$package/requirements.txt
 	done
-	for part in build simulator assets; do
+	for part in build simulator assets auditor; do
 	  $$compile -c requirements-dev.txt deploy/$$part-requirements.in -o deploy/$$part-requirements.txt
 	done
 	$$compile -c requirements-dev.txt scripts/delivery/requirements.in -o scripts/delivery/requirements.txt

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from chassis.db.roles import auditor
+from chassis.config.connections import audit_role
 from servers.base import HOST, Missing, Server, is_root
 
 DATABASES = ("userfc", "productfc", "orderfc", "paymentfc")
@@ -160,7 +160,7 @@ class Postgres(Server):
         connection = await self.connect()
         try:
             for name in DATABASES:
-                for role in (name, app_role(name), auditor(name)):
+                for role in (name, app_role(name), audit_role(name)):
                     if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
                         await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
                 if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):

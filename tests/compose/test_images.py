@@ -49,7 +49,7 @@ def installed(files: set[str]) -> set[str]:
     return {canonicalize_name(name.removesuffix(".dist-info").rsplit("-", 1)[0]) for name in names}
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "xendit-simulator"])
+@pytest.mark.parametrize("service", [*SERVICES, "xendit-simulator", "auditor"])
 def test_an_image_has_what_is_locked_and_its_own_program_and_nothing_for_tests(
     platform: Platform, base: set[str], service: str
 ) -> None:
@@ -64,6 +64,9 @@ def test_an_image_has_what_is_locked_and_its_own_program_and_nothing_for_tests(
             str(file.relative_to(ROOT / service)) for file in (ROOT / service / "files").rglob("*") if file.is_file()
         }
         assert ours == {f"/app/{name}" for name in {"healthy.py", "service.py", *data}}
+    elif service == "auditor":
+        lock, own = ROOT / "deploy/auditor-requirements.txt", {"chassis"}
+        assert {PurePosixPath(file).parts[2] for file in ours} == {"fc", "console"}
     else:
         lock, own = ROOT / "deploy/simulator-requirements.txt", set()
         assert {file for file in ours if not file.startswith("/app/xendit_sim/")} == {"/app/healthy.py"}

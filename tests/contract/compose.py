@@ -35,6 +35,7 @@ PRODUCTION = {
     "VAULT_ADDR": "",
     **{f"{service.upper()}_VAULT_SECRET_ID": "" for service in DEPLOYED},
     "DB_MIGRATION_PASSWORD": STRONG["DB_PASSWORD"],
+    "DB_AUDIT_PASSWORD": STRONG["DB_PASSWORD"],
     "XENDIT_BASE_URL": "https://api.xendit.co",
 }
 """A `.env` for production in compose: with all secrets, without the Vault that keeps them in memory."""

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from fc.stack.layout import ROOT
 
-DOCKERFILES = [ROOT / "deploy/Dockerfile", ROOT / "deploy/Dockerfile.simulator"]
+AUDITOR = ROOT / "deploy/Dockerfile.auditor"
+DOCKERFILES = [ROOT / "deploy/Dockerfile", ROOT / "deploy/Dockerfile.simulator", AUDITOR]
 DOCKERFILE = DOCKERFILES[0].read_text(encoding="utf-8")
 _PINNED = re.compile(r"[\w./-]+:\d+\.\d+\.\d+(-[\w.]+)*")
 _TOOLS = re.compile(r"\b(apt-get|apk|gcc|make|pip|uv|curl|wget)\b")
@@ -67,7 +68,9 @@ def _run_violations(last_stage: dict[str, str]) -> Iterator[str]:
     yield from (f"{name} is not in exec form" for name in ("ENTRYPOINT", "CMD") if not _is_exec(last_stage.get(name)))
     if not exec_form(last_stage.get("ENTRYPOINT", "[]")):
         yield "there is no ENTRYPOINT"
-    if exec_form(last_stage.get("HEALTHCHECK", "").partition("CMD ")[2]) is None:
+    # What runs once has none, and says so.
+    check = last_stage.get("HEALTHCHECK", "")
+    if check != "NONE" and exec_form(check.partition("CMD ")[2]) is None:
         yield "there is no HEALTHCHECK in exec form"
     if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", last_stage.get("USER", "")):
         yield "it does not run as a numbered user other than root"

@@ -147,7 +147,11 @@ def test_callers_reach_the_services_and_the_services_alone_reach_the_data() -> N
     services = resolved()["services"]
     members = {name: set(one["networks"]) for name, one in services.items()}
     databases = {f"{service}-db" for service in SERVICES}
-    assert {name for name, networks in members.items() if "edge" in networks} == {*DEPLOYED, "xendit-simulator"}
+    assert members["auditor"] == {"data", "edge"}
+    assert {name for name, networks in members.items() if "edge" in networks} - {"auditor"} == {
+        *DEPLOYED,
+        "xendit-simulator",
+    }
     assert all(members[name] == {"data"} for name in {*databases, "redis", "mongo", "vault", "vault-seed"})
     assert {name for name, networks in members.items() if "tools" in networks} == {
         *DEPLOYED,
@@ -158,6 +162,7 @@ def test_callers_reach_the_services_and_the_services_alone_reach_the_data() -> N
     }
     assert {name: one["profiles"] for name, one in services.items() if "profiles" in one} == {
         "kafdrop": ["tools"],
+        "auditor": ["audit"],
         **dict.fromkeys(OBSERVE, ["observe"]),
     }
 
@@ -208,12 +213,13 @@ def test_the_servers_have_the_ports_of_the_contract() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_starts_after_its_migrations_and_after_every_topic(service: str) -> None:
     compose = resolved()
-    jobs = {name: one for name, one in compose["services"].items() if is_job(one)}
+    jobs = {name: one for name, one in compose["services"].items() if is_job(one) and "profiles" not in one}
     for name, job in jobs.items():
         owner, command = name.rsplit("-", 1)
         assert job["command"] == [command]
         assert job["image"] == compose["services"][owner]["image"]
-        migration = {"DB_MIGRATION_USER": "admin", "DB_MIGRATION_PASSWORD": "admin"} if command == "migrate" else {}
+        owner_of_tables = {"DB_MIGRATION_USER": "admin", "DB_MIGRATION_PASSWORD": "admin", "DB_AUDIT_PASSWORD": "admin"}
+        migration = owner_of_tables if command == "migrate" else {}
         assert job["environment"] == migration | compose["services"][owner]["environment"]
         assert job["healthcheck"] == {"disable": True}
     topics = {other: set(import_module(f"{other}.app").SERVICE.topics) for other in SERVICES}

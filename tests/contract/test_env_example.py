@@ -13,7 +13,7 @@ import pytest
 from dotenv import dotenv_values
 
 from chassis.config.declare import setting
-from chassis.config.settings import ProcessSettings, ServiceSettings, load
+from chassis.config.settings import ProcessSettings, ProgramSettings, ServiceSettings, load
 from fc.stack.accounts import ADMIN
 from fc.stack.layout import DEPLOYED, ROOT, SERVICES
 from fc.stack.programs import process_class, setting_names
@@ -72,7 +72,7 @@ def loaded(cls: type[ProcessSettings], environment: Mapping[str, str]) -> dict[s
         return dict(load(cls))
 
 
-def names_of(cls: type[ProcessSettings]) -> set[str]:
+def names_of(cls: type[ProgramSettings]) -> set[str]:
     """Return the environment names of a settings class, aliases included."""
     found = {name.upper() for name in cls.model_fields}
     for field in cls.model_fields.values():

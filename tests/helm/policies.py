@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from chassis.config.declare import is_secret
+from chassis.config.settings import ProgramSettings
+from fc.audit.settings import Settings as Auditor
 from fc.stack.programs import process_class
 from tests.helm.render import Object, environment, labels, of_kind, pods, selects, title, workloads
 
@@ -157,7 +159,7 @@ def hooks_in_order(objects: Sequence[Object]) -> Lines:
 def references_resolve(objects: Sequence[Object]) -> Lines:
     """A Secret may be one that exists already; everything else is of this chart."""
     there = {(one["kind"], one["metadata"]["name"]) for one in objects}
-    for one, spec, container in pods(of_kind(objects, "Deployment", "Job")):
+    for one, spec, container in pods(of_kind(objects, "Deployment", "Job", "CronJob")):
         for kind, name in _references(spec, container):
             if kind != "Secret" and (kind, name) not in there:
                 yield f"{title(one)}: {kind} {name} is not there"
@@ -168,18 +170,36 @@ def references_resolve(objects: Sequence[Object]) -> Lines:
                     yield f"{title(one)}: {path['path']} leads nowhere"
 
 
+def settings_of(name: str) -> type[ProgramSettings]:
+    """Return the settings class of a service, the console or the auditor."""
+    return Auditor if name == Auditor.service else process_class(name)
+
+
 def secrets_stay_secret(objects: Sequence[Object]) -> Lines:
     """No secret stands in a ConfigMap or in the specification of a pod, and only `migrate` has that of the owner."""
-    for one, _, container in pods(of_kind(objects, "Deployment", "Job")):
-        fields = process_class(labels(one)["app.kubernetes.io/name"]).model_fields
+    for one, _, container in pods(of_kind(objects, "Deployment", "Job", "CronJob")):
+        fields = settings_of(labels(one)["app.kubernetes.io/name"]).model_fields
         shown = {each["name"] for each in container.get("env", [])}
         for source in of_kind(objects, "ConfigMap"):
             if ("ConfigMap", source["metadata"]["name"]) in set(_references({}, container)):
                 shown |= set(source["data"])
         for name in sorted(shown & {name.upper() for name, field in fields.items() if is_secret(field)}):
             yield f"{title(one)}: shows {name}"
-        if container["args"] != ["migrate"] and "DB_MIGRATION_PASSWORD" in environment(objects, one):
+        if container.get("args") != ["migrate"] and "DB_MIGRATION_PASSWORD" in environment(objects, one):
             yield f"{title(one)}: has the password of the tables' owner"
+
+
+def runs_alone_and_ends(objects: Sequence[Object]) -> Lines:
+    """What runs by the clock runs once at a time, is ended when it hangs, and leaves little behind."""
+    for one in of_kind(objects, "CronJob"):
+        spec, job = one["spec"], one["spec"]["jobTemplate"]["spec"]
+        if spec.get("concurrencyPolicy") != "Forbid":
+            yield f"{title(one)}: may run beside itself"
+        if not job.get("activeDeadlineSeconds") or job.get("backoffLimit", 6) > 2:
+            yield f"{title(one)}: may run without end"
+        kept = [spec.get(f"{kind}JobsHistoryLimit", 0) for kind in ("successful", "failed")]
+        if not job.get("ttlSecondsAfterFinished") or not all(1 <= number <= 5 for number in kept):
+            yield f"{title(one)}: keeps too many runs, or none"
 
 
 def nobody_is_let_in_by_chance(objects: Sequence[Object]) -> Lines:
@@ -208,6 +228,7 @@ POLICIES: Sequence[Callable[[Sequence[Object]], Lines]] = (
     hooks_in_order,
     references_resolve,
     secrets_stay_secret,
+    runs_alone_and_ends,
     nobody_is_let_in_by_chance,
 )
 

@@ -82,19 +82,26 @@ def title(one: Object) -> str:
 
 def workloads(objects: Sequence[Object]) -> list[Object]:
     """Return everything that makes pods."""
-    return of_kind(objects, "Deployment", "StatefulSet", "Job")
+    return of_kind(objects, "Deployment", "StatefulSet", "Job", "CronJob")
+
+
+def template(workload: Object) -> Object:
+    """Return the template of the pods of a workload."""
+    spec = workload["spec"]["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else workload["spec"]
+    found: Object = spec["template"]
+    return found
 
 
 def pods(objects: Sequence[Object]) -> Iterator[tuple[Object, Object, Object]]:
     """Yield each workload with its pod's specification and the only container of that."""
     for one in workloads(objects):
-        spec = one["spec"]["template"]["spec"]
+        spec = template(one)["spec"]
         [container] = spec["containers"]
         yield one, spec, container
 
 
 def labels(workload: Object) -> Mapping[str, str]:
-    found: Mapping[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    found: Mapping[str, str] = template(workload)["metadata"]["labels"]
     return found
 
 
@@ -108,7 +115,7 @@ def selects(selector: Mapping[str, str], workload: Object) -> bool:
 
 def environment(objects: Sequence[Object], workload: Object) -> dict[str, str]:
     """Return the environment of a container, of chart-made ConfigMaps and Secrets as well."""
-    [container] = workload["spec"]["template"]["spec"]["containers"]
+    [container] = template(workload)["spec"]["containers"]
     found: dict[str, str] = {}
     for source in container.get("envFrom", []):
         [(kind, reference)] = source.items()

@@ -10,7 +10,7 @@ import yaml
 from chassis import __version__
 from fc.stack.layout import CONSOLE, DEPLOYED, SERVICES
 from tests.helm.policies import violations
-from tests.helm.render import CHART, SETS, Object, helm, labels, named, of_kind, rendered
+from tests.helm.render import CHART, SETS, Object, helm, labels, named, of_kind, rendered, template
 from tests.helm.schemas import VERSIONS, invalid
 
 
@@ -52,7 +52,7 @@ def test_the_sets_have_every_kind_of_object() -> None:
     assert kinds == {
         *("ConfigMap", "Secret", "ServiceAccount", "Deployment", "StatefulSet", "Job", "Service", "Ingress"),
         *("HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "PodMonitor"),
-        "PrometheusRule",
+        *("PrometheusRule", "CronJob"),
     }
 
 
@@ -81,7 +81,7 @@ def test_the_chart_and_its_images_have_the_version_of_the_project() -> None:
 
 def _container(kind: str, name: str, key: str, value: Any) -> Callable[[list[Object]], None]:
     def plant(objects: list[Object]) -> None:
-        [container] = named(objects, kind, name)["spec"]["template"]["spec"]["containers"]
+        [container] = template(named(objects, kind, name))["spec"]["containers"]
         container[key] = value
 
     return plant
@@ -89,7 +89,7 @@ def _container(kind: str, name: str, key: str, value: Any) -> Callable[[list[Obj
 
 def _pod(kind: str, name: str, key: str, value: Any) -> Callable[[list[Object]], None]:
     def plant(objects: list[Object]) -> None:
-        named(objects, kind, name)["spec"]["template"]["spec"][key] = value
+        template(named(objects, kind, name))["spec"][key] = value
 
     return plant
 

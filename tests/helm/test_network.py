@@ -66,6 +66,19 @@ def test_a_service_may_reach_what_it_connects_to(service: str, name: str) -> Non
             assert port in anywhere, f"{service} may not reach {host}:{port}"
 
 
+@pytest.mark.parametrize("name", ["development", "production", "production with Vault"])
+def test_the_auditor_may_reach_the_stores_and_nobody_may_reach_it(name: str) -> None:
+    objects = rendered(name)
+    policy = named(objects, "NetworkPolicy", "auditor")["spec"]
+    given = environment(objects, named(objects, "CronJob", "auditor"))
+    wanted = {given[f"{service.upper()}_DB_ADDR"].rpartition(":")[2] for service in SERVICES}
+    wanted |= {one.rpartition(":")[2] for one in given["KAFKA_BROKER"].split(",")} | {"6379", "27017"}
+    url = urlsplit(given["XENDIT_BASE_URL"])
+    wanted.add(str(url.port or 443))
+    assert {str(port["port"]) for rule in policy["egress"] for port in rule["ports"]} == wanted | {"53"}
+    assert policy["ingress"] == []
+
+
 def test_services_reach_each_other_only_as_the_architecture_says() -> None:
     objects = rendered("production")
     pairs = ((a, b) for a in DEPLOYED for b in DEPLOYED if a != b)

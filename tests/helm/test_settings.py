@@ -9,14 +9,16 @@ import pytest
 
 from chassis.config import vault
 from chassis.config.declare import declaration, is_secret
-from chassis.config.settings import ProcessSettings, ServiceSettings, load
+from chassis.config.settings import ProgramSettings, ServiceSettings, load
+from fc.audit.settings import Settings as Auditor
 from fc.stack.layout import CONSOLE, DEPLOYED, ROOT, SERVICES
 from testkit.certificates import Certificates
 from testkit.production import SECRETS
 from tests.contract import compose
 from tests.contract.test_compose import SERVICE_PORTS
 from tests.contract.test_env_example import CLASSES, names_of
-from tests.helm.render import CHART, SETS, deployments, environment, labels, named, of_kind, rendered
+from tests.helm.policies import settings_of
+from tests.helm.render import CHART, SETS, deployments, environment, labels, named, of_kind, rendered, template
 
 # Set by the chart from other values, by the image, or refused by production.
 ELSEWHERE = {"HTTP_PORT", "GRPC_PORT", "MANAGEMENT_PORT", "HTTP_PROCESSES", "HTTP_HOST", "FAILPOINTS", "CLOCK_FILE"}
@@ -59,7 +61,7 @@ def test_in_development_a_service_has_the_settings_of_compose(service: str) -> N
 def test_a_migration_has_the_settings_of_its_service_and_the_owner(service: str) -> None:
     objects = rendered("development")
     migrate = settings(service, environment(objects, named(objects, "Job", f"{service}-migrate-1")))
-    owner = {"db_migration_user", "db_migration_password"}
+    owner = {"db_migration_user", "db_migration_password", "db_audit_password"}
     there = dict(compose.settings(compose.resolved(), service, f"{service}-migrate"))
     assert {name: migrate[name] for name in owner} == {name: there[name] for name in owner}
     [one] = deployments(objects, service)
@@ -70,12 +72,12 @@ def test_a_migration_has_the_settings_of_its_service_and_the_owner(service: str)
 @pytest.mark.parametrize("name", SETS)
 def test_every_name_in_an_environment_is_a_setting(name: str) -> None:
     objects = rendered(name)
-    for one in of_kind(objects, "Deployment", "Job"):
+    for one in of_kind(objects, "Deployment", "Job", "CronJob"):
         service = labels(one)["app.kubernetes.io/name"]
-        assert set(environment(objects, one)) <= names_of(CLASSES[service])
+        assert set(environment(objects, one)) <= names_of(settings_of(service))
 
 
-def _names(cls: type[ProcessSettings], *, secret: bool) -> set[str]:
+def _names(cls: type[ProgramSettings], *, secret: bool) -> set[str]:
     return {name.upper() for name, field in cls.model_fields.items() if is_secret(field) == secret}
 
 
@@ -88,6 +90,7 @@ def test_the_schema_of_the_values_knows_every_setting_and_every_secret() -> None
         for service, cls in CLASSES.items():
             own = _names(cls, secret=secret) - ELSEWHERE - OWNER - common
             assert known.get(f"{service}{kind}", set()) == own, f"change definitions.{service}{kind} likewise"
+        assert known[f"auditor{kind}"] == _names(Auditor, secret=secret), f"change definitions.auditor{kind} likewise"
 
 
 @pytest.mark.parametrize("service", DEPLOYED)
@@ -190,7 +193,8 @@ def test_who_has_topics_has_a_job_for_them() -> None:
 
 
 def test_the_user_of_the_pods_is_that_of_the_image() -> None:
-    [user] = [line for line in (ROOT / "deploy/Dockerfile").read_text().splitlines() if line.startswith("USER ")]
-    for one in of_kind(rendered("production"), "Deployment", "Job"):
-        security = one["spec"]["template"]["spec"]["securityContext"]
+    files = [ROOT / "deploy/Dockerfile", ROOT / "deploy/Dockerfile.auditor"]
+    [user] = {line for file in files for line in file.read_text().splitlines() if line.startswith("USER ")}
+    for one in of_kind(rendered("production"), "Deployment", "Job", "CronJob"):
+        security = template(one)["spec"]["securityContext"]
         assert user == f"USER {security['runAsUser']}:{security['runAsGroup']}"

@@ -53,6 +53,15 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "all routes": (of_orderfc(paths=["/v1"]), "at '/services/orderfc/paths/0'"),
     "a call of a stranger": (of_orderfc(calls={"redis": "http"}), "invalid propertyName 'redis'"),
     "an empty peer": ({"networkPolicy": {"ingressFrom": [{}]}}, "at '/networkPolicy/ingressFrom/0'"),
+    "a setting that the auditor has not": (
+        {"auditor": {"settings": {"JWT_SECRET": "x"}}},
+        "invalid propertyName 'JWT_SECRET'",
+    ),
+    "a secret among the auditor's settings": (
+        {"auditor": {"settings": {"MONGO_URI": "x"}}},
+        "invalid propertyName 'MONGO_URI'",
+    ),
+    "a schedule of four words": ({"auditor": {"schedule": "17 3 * *"}}, "at '/auditor/schedule'"),
     "an ingress without a host": ({"ingress": {"host": ""}}, "at '/ingress/host'"),
     "a console without a host": ({"consoleIngress": {"host": ""}}, "at '/consoleIngress/host'"),
     # What the templates refuse.
@@ -72,6 +81,11 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
         of_orderfc(migration={"secret": {"existing": "", "values": {"DB_MIGRATION_PASSWORD": "x"}}}),
         "services.orderfc.migration.secret.values: with hooks the Secret must exist before the release",
     ),
+    "an auditor without a secret": (
+        {"auditor": {"secret": {"existing": ""}}},
+        "auditor.secret: name an existing Secret, or give values",
+    ),
+    "a database of an unknown port": ({"settings": {"DB_PORT": ""}}, "settings.DB_PORT: the auditor has to know it"),
     "a server that has no port": (of_orderfc(uses=["oracle"]), "networkPolicy.servers has no oracle"),
     "an ingress that reaches nobody": ({"networkPolicy": {"ingressFrom": []}}, "networkPolicy.ingressFrom: is empty"),
     "workers without work": (of_orderfc(worker={"replicas": 7}), "of 7 replicas only KAFKA_PARTITIONS (6) would have"),

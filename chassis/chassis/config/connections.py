@@ -13,6 +13,11 @@ from chassis.config.tls import CaFile, PemFile
 GRPC_TLS = ("grpc_tls_cert", "grpc_tls_key", "grpc_tls_ca")
 
 
+def audit_role(database: str) -> str:
+    """Return the name of the role that may only read a database: a server that has several has one for each."""
+    return f"{database}_auditor"
+
+
 class RedisSettings(BaseSettings):
     """The connection to Redis."""
 

@@ -6,16 +6,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.config.connections import audit_role
 from chassis.config.settings import ServiceSettings
 
 _EXISTS = text("SELECT true FROM pg_roles WHERE rolname = :role")
 _CREATION = text("SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', CAST(:role AS text), CAST(:password AS text))")
 _ROWS = "SELECT, INSERT, UPDATE, DELETE"
-
-
-def auditor(database: str) -> str:
-    """Return the name of the role that may only read a database: a server that has several has one for each."""
-    return f"{database}_auditor"
 
 
 def _entry(database: str, role: str) -> Iterator[str]:
@@ -54,7 +50,7 @@ async def grant_all(connection: AsyncConnection, settings: ServiceSettings, owne
     if owner != settings.db_user:
         await _grant(connection, settings.db_user, settings.db_password, _grants(database, quoted(settings.db_user)))
     if settings.db_audit_password is not None:
-        role = auditor(settings.db_name)
+        role = audit_role(settings.db_name)
         await _grant(connection, role, settings.db_audit_password, _reading(database, quoted(role), settings.audited))
 
 

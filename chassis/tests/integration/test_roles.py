@@ -7,8 +7,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from chassis.config.connections import audit_role
 from chassis.config.settings import load
-from chassis.db import migrations, revisions, roles
+from chassis.db import migrations, revisions
 from chassis.db.database import Database
 from chassis.errors import Refused
 from orderfc.config import Settings
@@ -124,7 +125,7 @@ async def reader(given: dict[str, Any]) -> AsyncIterator[asyncpg.Connection]:
     opened = await asyncpg.connect(
         host=given["db_host"],
         port=given["db_port"],
-        user=roles.auditor(given["db_name"]),
+        user=audit_role(given["db_name"]),
         password=PASSWORD,
         database=given["db_name"],
     )
@@ -169,7 +170,7 @@ async def test_the_auditor_can_write_nothing_and_lock_nothing(reader: asyncpg.Co
 async def test_without_a_password_for_it_there_is_no_auditor(given: dict[str, Any]) -> None:
     asked = await owner(given)
     try:
-        name = roles.auditor(given["db_name"])
+        name = audit_role(given["db_name"])
         assert await asked.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", name) == 0
     finally:
         await asked.close()
@@ -181,7 +182,7 @@ async def test_of_a_service_that_says_so_the_auditor_reads_some_columns_only(mak
     opened = await asyncpg.connect(
         host=database["db_host"],
         port=database["db_port"],
-        user=roles.auditor(database["db_name"]),
+        user=audit_role(database["db_name"]),
         password=PASSWORD,
         database=database["db_name"],
     )

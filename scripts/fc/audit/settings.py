@@ -7,10 +7,9 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.config.addresses import HostPort, Url
-from chassis.config.connections import DatabaseTlsSettings, KafkaSettings, RedisSettings
+from chassis.config.connections import DatabaseTlsSettings, KafkaSettings, RedisSettings, audit_role
 from chassis.config.declare import Days, setting
 from chassis.config.settings import ProgramSettings
-from chassis.db.roles import auditor
 from chassis.db.tls import tls
 from fc.platform.snapshot import Address
 from fc.platform.stores import Stores, XenditAddress, kafka_settings, redis_url
@@ -76,7 +75,7 @@ class Settings(DatabaseTlsSettings, RedisSettings, KafkaSettings, ProgramSetting
     def _database(self, service: str) -> Address:
         host, _, port = getattr(self, f"{service}_db_addr").rpartition(":")
         name, password = getattr(self, f"{service}_db_name"), self.db_audit_password.get_secret_value()
-        return Address(host.strip("[]"), int(port), auditor(name), password, name, tls(self))
+        return Address(host.strip("[]"), int(port), audit_role(name), password, name, tls(self))
 
     def _xendit(self) -> XenditAddress | None:
         if self.xendit_base_url is None:

@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chassis.config.connections import audit_role
 from chassis.config.settings import load
 from chassis.db import migrations
-from chassis.db.roles import auditor
 from chassis.kafka.topics import topic_differences
 from console.client.audit_reports import AuditReports
 from console.model import saga
@@ -80,7 +80,7 @@ async def test_an_audit_needs_only_to_read_and_its_report_is_on_the_topic(world:
 
 async def test_the_role_of_the_auditor_can_not_write(given: dict[str, str]) -> None:
     for service, address in load_in(given).stores().databases.items():
-        assert address.user == auditor(given[f"{service.upper()}_DB_NAME"])
+        assert address.user == audit_role(given[f"{service.upper()}_DB_NAME"])
         opened = await asyncpg.connect(
             host=address.host,
             port=address.port,

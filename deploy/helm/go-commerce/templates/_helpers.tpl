@@ -47,6 +47,29 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- toYaml $read }}
 {{- end }}
 
+{{/* The environment of the auditor that is no secret: of what is given to all and to the services what it reads, and its own. */}}
+{{- define "go-commerce.auditorSettings" -}}
+{{- $read := dict }}
+{{- range $name, $value := .Values.settings }}
+{{- if or (hasPrefix "REDIS_" $name) (has $name (list "ENVIRONMENT" "ALLOW_PLAINTEXT" "LOG_LEVEL" "DB_SSLMODE" "DB_SSLROOTCERT" "OUTBOX_KEEP_DAYS" "KAFKA_BROKER" "KAFKA_SECURITY_PROTOCOL" "KAFKA_SASL_MECHANISM" "KAFKA_SASL_USERNAME" "KAFKA_SSL_CAFILE" "KAFKA_REPLICATION")) }}
+{{- $_ := set $read $name $value }}
+{{- end }}
+{{- end }}
+{{- range $name, $own := .Values.services }}
+{{- $s := mergeOverwrite (deepCopy $.Values.defaults) $own }}
+{{- if $s.database }}
+{{- $given := include "go-commerce.settings" (dict "root" $ "name" $name "s" $s) | fromYaml }}
+{{- with get $given "DB_HOST" }}
+{{- $port := get $given "DB_PORT" | required "settings.DB_PORT: the auditor has to know it" }}
+{{- $_ := set $read (printf "%s_DB_ADDR" (upper $name)) (printf "%s:%s" . $port) }}
+{{- end }}
+{{- with get $given "DB_NAME" }}{{- $_ := set $read (printf "%s_DB_NAME" (upper $name)) . }}{{- end }}
+{{- with get $given "XENDIT_BASE_URL" }}{{- $_ := set $read "XENDIT_BASE_URL" . }}{{- end }}
+{{- end }}
+{{- end }}
+{{- mergeOverwrite $read (deepCopy .Values.auditor.settings) | toYaml }}
+{{- end }}
+
 {{/* The ports of a call: a name, or a list of names. */}}
 {{- define "go-commerce.ports" -}}
 {{- range kindIs "slice" . | ternary . (list .) }}
@@ -94,7 +117,7 @@ imagePullSecrets:
 {{- end }}
 volumes:
   - name: tmp
-    emptyDir: {sizeLimit: 64Mi}
+    emptyDir: {sizeLimit: {{ .tmp | default "64Mi" }}}
   {{- with .s.tlsSecret }}
   - name: tls
     secret: {secretName: {{ . }}, defaultMode: 0440}

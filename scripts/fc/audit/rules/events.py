@@ -6,11 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from contracts.topics import CONSUMERS, PRODUCERS
 from fc.audit.model import Dossier, Event
 from fc.audit.rules.combinations import STATUS_NAMES
 from fc.audit.rules.rule import KAFKA, Context, Fault, Level, declare, rule
-from fc.platform.topics import PUBLISHERS, event_identity
+from fc.platform.topics import CONSUMERS, PRODUCERS, PUBLISHERS, event_identity
 
 
 def _of(events: Sequence[Event], topic: str) -> list[Event]:
