@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from testcontainers.community.mongodb import MongoDbContainer
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.community.redis import RedisContainer
 from testcontainers.core.container import DockerContainer
@@ -12,6 +11,7 @@ from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 COMPOSE = Path(__file__).resolve().parents[2] / "docker-compose.yml"
 PASSWORD = "admin"
+MONGO_PORT = 27017
 KAFKA_PORT = 9092
 KAFKA_START_S = 90
 
@@ -30,8 +30,10 @@ def redis() -> RedisContainer:
     return RedisContainer(image("redis"), password=PASSWORD)
 
 
-def mongo() -> MongoDbContainer:
-    return MongoDbContainer(image("mongo"))
+def mongo() -> DockerContainer:
+    """Return a server without log-in, as in compose. The library's own class gives it a user and a password."""
+    container = DockerContainer(image("mongo")).with_exposed_ports(MONGO_PORT)
+    return container.waiting_for(LogMessageWaitStrategy(re.compile("waiting for connections", re.IGNORECASE)))
 
 
 def kafka(port: int) -> DockerContainer:

@@ -133,7 +133,8 @@ class Servers:
         if _containers_wanted():
             from testkit import containers
 
-            return str(self._container(containers.mongo()).get_connection_url())
+            at = _address(self._container(containers.mongo()), containers.MONGO_PORT)
+            return f"mongodb://{at['host']}:{at['port']}"
         from servers.mongo import Mongo
 
         return f"mongodb://127.0.0.1:{self.native(Mongo).port}"

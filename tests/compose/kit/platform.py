@@ -74,11 +74,14 @@ class Platform:
         return time.monotonic() - began
 
     def replace(self, service: str, settings: Mapping[str, str]) -> None:
-        """Start one service anew with further settings; the others stay as they are."""
+        """Start one service anew with further settings; the others stay as they are.
+
+        With `--no-deps` compose would forget what the service depends on, and `fc up` would take it for another one.
+        """
         usual = self.settings
         self.settings = {**usual, **settings}
         try:
-            self.compose("up", "--detach", "--wait", "--no-deps", service)
+            self.compose("up", "--detach", "--wait", service)
         finally:
             self.settings = usual
 
