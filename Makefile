@@ -120,7 +120,7 @@ test: require-tools check $(HELM) $(VNU) tools-prometheus ## Run all checks, the
 	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: $(INSTALLED) require-tools ## Run the integration tests against servers in containers (needs a Docker engine)
-	@TEST_CONTAINERS=1 $(BIN)/pytest $(foreach package,$(PACKAGES),$(package)/tests) $(ARGS)
+	@TEST_CONTAINERS=1 $(BIN)/pytest -n 2 --dist loadscope $(wildcard $(foreach package,$(PACKAGES),$(package)/tests/integration)) $(ARGS)
 
 test-compose: $(INSTALLED) ## Test the whole platform in containers, 15 minutes at most (needs a Docker engine; RECORD=1 writes the page)
 	@docker version >/dev/null 2>&1 || { echo 'make test-compose needs a Docker engine, and none answers.'; exit 1; }

@@ -51,13 +51,18 @@ def kafka(port: int) -> DockerContainer:
 def _kafka_settings(host: str, port: int) -> dict[str, Any]:
     return {
         "CLUSTER_ID": "9dJzdG1vQk2cT0hXyW5kXA",
-        "KAFKA_HEAP_OPTS": "-Xms256m -Xmx256m",
+        # As the broker without Docker: the cleaner's buffer alone would take half of a small heap.
+        "KAFKA_HEAP_OPTS": "-Xmx256m",
+        "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE": "8388608",
+        "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
-        "KAFKA_LISTENERS": f"HOST://:{KAFKA_PORT},CONTROLLER://localhost:9093",
-        "KAFKA_ADVERTISED_LISTENERS": f"HOST://{host}:{port}",
-        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "HOST:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "KAFKA_INTER_BROKER_LISTENER_NAME": "HOST",
+        "KAFKA_LISTENERS": f"HOST://:{KAFKA_PORT},CONTROLLER://localhost:9093,BROKER://localhost:9094",
+        # A transaction begins with a connection of the broker to itself, and it can't reach the port of this machine.
+        "KAFKA_ADVERTISED_LISTENERS": f"HOST://{host}:{port},BROKER://localhost:9094",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "HOST:PLAINTEXT,CONTROLLER:PLAINTEXT,BROKER:PLAINTEXT",
+        "KAFKA_INTER_BROKER_LISTENER_NAME": "BROKER",
         "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
         "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
         "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
