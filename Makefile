@@ -160,7 +160,7 @@ soak: $(INSTALLED) ## The same for MINUTES (30), seed after seed
 siege: $(INSTALLED) ## Hostile clients for MINUTES (10) while customers order, on a stack of its own; bounds, then the audit
 	@$(BIN)/python -m bench.siege --minutes $(or $(MINUTES),10) $(ARGS)
 
-bench: $(INSTALLED) ## Measure every hot path beside its floor, 25 minutes at most (QUICK=1: 4; ONLY=row,row; COMPARE=commit)
+bench: $(INSTALLED) ## Measure each hot path beside the same work without a service, 25 minutes at most (QUICK=1: 4; ONLY=row,row; COMPARE=commit)
 	@if [ -n '$(LOAD)' ]; then echo 'make bench needs wrk, which is not installed. Install it with: make tools'; exit 1; fi
 	$(BIN)/python -m bench.speed run --pace $(if $(QUICK),quick,$(or $(PACE),full)) --only '$(ONLY)' --compare '$(COMPARE)' $(ARGS)
 

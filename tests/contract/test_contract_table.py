@@ -14,7 +14,7 @@ HOMES = ("chassis", "userfc", "productfc", "orderfc", "paymentfc", "scripts", "t
 PAGE = (ROOT / "docs/evidence/contract.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TEST = re.compile(r"`([\w/]+\.py::\w+)`")
-TOTALS = re.compile(r"<!-- contract -->.*?\b(\d+) of (\d+)\b.*?<!-- /contract -->", re.DOTALL)
+TOTALS = re.compile(r"<!-- contract -->.*?\b(\d+) of the (\d+)\b.*?<!-- /contract -->", re.DOTALL)
 NOT_HELD = "not held: "
 
 
