@@ -10,23 +10,23 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lint.duplicates import WINDOW, blocks
-from lint.rooms import rooms
+from lint.import_graph import import_graph
 from lint.sizes import LIMITS, Size, sizes
 from lint.sources import GROUPS, ROOT, Source, functions, read
 
 _PLURALS = {"file": "Files", "function": "Functions", "class": "Classes"}
-_ROOMS = {"chassis": "chassis", "fc": "scripts/fc", "": "all packages"}
+_GRAPHS = {"chassis": "chassis", "fc": "scripts/fc", "": "all packages"}
 
 
 def measure(root: Path) -> dict[str, str]:
-    """Return the measures of a checkout by name; where there are three figures, they stand for GROUPS."""
+    """Return the measures of a checkout by name. Three figures in one measure are those of GROUPS, in its order."""
     sources = read(root)
     return dict(
         [
             ("Files", _by_group(sources, len)),
             ("Lines", _by_group(sources, lambda group: sum(source.lines for source in group))),
             *_size_rows(sources),
-            *_room_rows(sources),
+            *_import_rows(sources),
             ("Functions with a docstring, product", _docstring_share(_of("product", sources))),
             *((f"`{mark}`", _by_group(sources, _counter(mark))) for mark in ("fmt: skip", "noqa", "type: ignore")),
             (f"Duplicated blocks ({WINDOW} or more equal lines of code)", _by_group(sources, blocks)),
@@ -61,11 +61,14 @@ def _largest(of_kind: list[Size]) -> str:
     return f"{largest.lines} (`{name or path}`)"
 
 
-def _room_rows(sources: list[Source]) -> Iterator[tuple[str, str]]:
-    for container, title in _ROOMS.items():
-        inside = rooms(sources, container)
-        counts = (len(inside.names), inside.floors, len(inside.arrows), len(inside.upward), len(inside.circles))
-        yield f"{title}: rooms / floors / imports between rooms / upward / circles", " / ".join(map(str, counts))
+def _import_rows(sources: list[Source]) -> Iterator[tuple[str, str]]:
+    for package, title in _GRAPHS.items():
+        graph = import_graph(sources, package)
+        counts = (len(graph.nodes), graph.depth, len(graph.edges), len(graph.back_edges), len(graph.cycles))
+        yield (
+            f"{title}, imports: nodes / depth / edges / edges that close a cycle / cycles",
+            " / ".join(map(str, counts)),
+        )
 
 
 def _docstring_share(sources: Iterable[Source]) -> str:

@@ -19,7 +19,7 @@ from chassis.events import Message
 T = TypeVar("T")
 
 _FIRST = "INSERT INTO inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
-# In the order of the ids: two runs that share messages then wait for each other, and not in a circle.
+# In the order of the ids, so that two runs that share messages can't deadlock.
 _FIRST_OF = """
 INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
 ON CONFLICT DO NOTHING RETURNING event_id

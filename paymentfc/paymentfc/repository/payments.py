@@ -26,8 +26,7 @@ JOINED = ", ".join(f"p.{name} AS p_{name}" for name in _FIELDS)
 
 _OF_ORDER = f"SELECT {COLUMNS} FROM payments WHERE order_id = $1 AND ($2::bigint IS NULL OR user_id = $2)"
 # All work on one order is serialised: by its payment's row, and by this lock while there is none. Several are locked in
-# the order of their keys, so that two transactions wait for each other, and not in a circle. The subquery: see
-# registration.py.
+# the order of their keys, so that two transactions can't deadlock. registration.py says why there is a subquery.
 _LOCK_ORDERS = """
 SELECT pg_advisory_xact_lock(key) FROM (
   SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest((SELECT $1::text[])) AS id ORDER BY key) AS sorted

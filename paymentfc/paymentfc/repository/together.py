@@ -13,7 +13,7 @@ T = TypeVar("T")
 def in_lock_order(items: Sequence[T], external_id: Callable[[T], str]) -> list[tuple[int, T]]:
     """Return the items with their places, in the order in which such statements lock the rows of payments.
 
-    All of them have the same order, so that two wait for each other, and not in a circle.
+    All such statements use this order, so that two of them can't deadlock.
     """
     return sorted(enumerate(items), key=lambda placed: external_id(placed[1]))
 

@@ -9,7 +9,7 @@ from productfc.model import Books, Claim, Decision, Entry, LedgerState
 # The first half of the advisory lock's key: an arbitrary constant that keeps these locks apart from others.
 _LOCK_CLASS = 0x53544F43
 # A separate statement, so that the next one sees what the previous holder of the lock has committed. The keys are
-# sorted, as the products are: runs wait for each other, and not in a circle.
+# sorted, as the products are, so that two runs can't deadlock.
 _LOCK = "SELECT pg_advisory_xact_lock($1, key) FROM unnest($2::int[]) AS key"
 _FOR_TAKE = """
 WITH locked AS (SELECT id, stock FROM products WHERE id = ANY($2::bigint[]) ORDER BY id FOR NO KEY UPDATE)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lint.duplicates import WINDOW, blocks
+from lint.import_graph import import_graph
 from lint.measure import measure
-from lint.rooms import rooms
 from lint.sources import Source
 
 Plant = Callable[[Mapping[str, str]], list[Source]]
@@ -67,7 +67,7 @@ def test_exemptions_are_counted_in_comments_alone(plant: Plant, tmp_path: Path) 
     assert [measures[f"`{mark}`"] for mark in ("fmt: skip", "noqa", "type: ignore")] == ["1 / 0 / 0"] * 3
 
 
-def test_imports_between_rooms_count_once_per_pair_and_direction(plant: Plant) -> None:
+def test_several_imports_between_two_packages_are_one_edge(plant: Plant) -> None:
     sources = plant(
         {
             "chassis/chassis/http/app.py": "from chassis.errors import AppError\nfrom chassis import ids\n",
@@ -77,13 +77,13 @@ def test_imports_between_rooms_count_once_per_pair_and_direction(plant: Plant) -
             "chassis/tests/unit/test_ids.py": "import chassis.http.app\n",
         }
     )
-    chassis = rooms(sources, "chassis")
-    assert chassis.names == {"http", "errors", "ids"}
-    assert chassis.arrows == {("http", "errors"), ("http", "ids"), ("ids", "errors")}
-    assert (chassis.floors, chassis.circles, chassis.upward) == (3, [], [])
+    graph = import_graph(sources, "chassis")
+    assert graph.nodes == {"http", "errors", "ids"}
+    assert graph.edges == {("http", "errors"), ("http", "ids"), ("ids", "errors")}
+    assert (graph.depth, graph.cycles, graph.back_edges) == (3, [], [])
 
 
-def test_a_circle_is_found_even_when_an_import_is_hidden_in_a_function_or_meant_for_types(plant: Plant) -> None:
+def test_a_cycle_is_found_through_imports_in_functions_and_for_types(plant: Plant) -> None:
     sources = plant(
         {
             "chassis/chassis/http.py": "import chassis.events\nimport chassis.errors\n",
@@ -91,12 +91,12 @@ def test_a_circle_is_found_even_when_an_import_is_hidden_in_a_function_or_meant_
             "chassis/chassis/errors.py": "if TYPE_CHECKING:\n    import chassis.events\n",
         }
     )
-    chassis = rooms(sources, "chassis")
-    assert chassis.circles == [{"http", "events", "errors"}]
-    assert chassis.upward == [("events", "http")]
+    graph = import_graph(sources, "chassis")
+    assert graph.cycles == [{"http", "events", "errors"}]
+    assert graph.back_edges == [("events", "http")]
 
 
-def test_the_whole_house_is_measured_by_package(plant: Plant) -> None:
+def test_all_code_is_measured_by_top_level_package(plant: Plant) -> None:
     sources = plant(
         {
             "chassis/chassis/testing/servers.py": "from fc.stack import Stack\n",
@@ -104,9 +104,9 @@ def test_the_whole_house_is_measured_by_package(plant: Plant) -> None:
             "orderfc/orderfc/app.py": "import chassis.ids\n",
         }
     )
-    house = rooms(sources, "")
-    assert house.arrows == {("chassis", "fc"), ("fc", "chassis"), ("orderfc", "chassis")}
-    assert (len(house.circles), len(house.upward)) == (1, 1)
+    graph = import_graph(sources, "")
+    assert graph.edges == {("chassis", "fc"), ("fc", "chassis"), ("orderfc", "chassis")}
+    assert (len(graph.cycles), len(graph.back_edges)) == (1, 1)
 
 
 def test_each_copy_of_a_block_counts_however_it_is_formatted(plant: Plant) -> None:
