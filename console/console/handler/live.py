@@ -1,6 +1,6 @@
 """Pages that change while they are looked at: `/live/<page>` is a stream of the changing part of a page.
 
-A page needs no code for that; see docs/console.md, "Live pages".
+A page needs no code for that; see docs/console-internals.md.
 """
 
 import asyncio
