@@ -1,4 +1,4 @@
-"""Runs a service's command line, without importing or building what its start does not need.
+"""Runs a service's command line without the imports and models that its start does not need.
 
 A start is CPU time, most of it imports (ADR 27).
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chassis.service import Service
 
-# Libraries import these where they are installed, and do without them elsewhere. No service uses what they are for.
+# Optional imports of libraries: they work without them, and no service uses the features behind them.
 UNUSED = (
     "cryptography",  # PyJWT: other algorithms than HS256
     "email_validator",  # FastAPI: one field of its model of a document
@@ -58,10 +58,10 @@ def _import_fastapi() -> None:
 
 @contextmanager
 def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """Let modules not be found. Who imports them later, for another use, finds them."""
+    """Make these imports fail inside the block. They work again after it."""
     hidden = [name for name in names if name not in sys.modules]
     for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]  # Python's own mark for a module that is not to be found
+        sys.modules[name] = None  # type: ignore[assignment]  # makes Python raise ModuleNotFoundError
     try:
         yield
     finally:

@@ -26,7 +26,7 @@ ADMIN = "admin"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_TOKEN_LENGTH = 8192
 MAX_ID = 2**63 - 1
-# Tokens whose signature and claims a process remembers. The one that was used longest ago is forgotten first.
+# The verified tokens that a process remembers. The least recently used is forgotten first.
 MAX_KNOWN = 10_000
 # The last second that a timestamp column can hold: a log-out stores the token's end.
 MAX_EXP = 253_402_300_799
@@ -68,9 +68,9 @@ def encode_token(secret: str | SecretStr, *, user_id: int, email: str, role: str
 
 
 class KnownTokens:
-    """The principals of tokens whose signature and claims were found right, for as long as they last.
+    """The principals of verified tokens.
 
-    The text of a token never becomes less right but by its expiry, which is checked at each use.
+    A verified token stays valid until it expires. Expiry is checked at each use.
     """
 
     def __init__(self) -> None:

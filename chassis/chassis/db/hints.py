@@ -1,6 +1,7 @@
-"""Hints from a process that commits events to the active relay of another one, which would find them by its poll.
+"""Hints by NOTIFY: a process that has committed events wakes the active relay of another process.
 
-A NOTIFY in the transaction of the events would make all commits wait for each other. So it has a commit of its own.
+A lost hint costs time only, because the relay also polls. A NOTIFY in the transaction of the events would make all
+commits wait for each other. So it has a commit of its own.
 """
 
 import asyncio

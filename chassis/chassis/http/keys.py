@@ -1,4 +1,4 @@
-"""The header Idempotency-Key, in the syntax of its draft: `"k"` and `k` are one key."""
+"""The header Idempotency-Key, in the syntax of its draft: `"k"` and `k` are the same key."""
 
 import re
 
@@ -12,7 +12,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 
 def idempotency_key(request: Request) -> str | None:
-    """Return the key of a request; None without one. Raises Invalid for two that differ, and for none that is one."""
+    """Return the key, or None without one. Raises Invalid if two keys differ, or if a value is not a valid key."""
     keys = {_parse(value) for name, value in request.headers.raw if name == b"idempotency-key"}
     if len(keys) > 1:
         raise Invalid("Idempotency-Key: is given twice, with different keys")

@@ -26,37 +26,38 @@ __all__ = ["Hook", "Relay"]
 
 log = structlog.get_logger(__name__)
 
-# The rows of a read, within MAX_READ_BYTES. They are sent in several rounds where they do not fit into one.
+# The most rows of one read, within MAX_READ_BYTES. They are sent in several rounds if one can't take them all.
 BATCH = 2_000
-# For what no hint has told of, because it was lost. Commits wake the relay at once.
+# Fallback poll, in case the wake-up (NOTIFY) was lost. Commits wake the relay at once.
 POLL_S = 4.0
 STANDBY_S = 1.0
 
-# A relay whose process is frozen loses its session, and with it the lock, after this time. One that runs never leaves
-# its session idle for so long: it looks, or settles its sends, at least every POLL_S.
+# The relay of a frozen process loses its session, and with it the lock, after this time. A relay that runs never
+# leaves its session idle for so long: it uses it at least every POLL_S.
 IDLE_S = 10
 
 # How long a batch waits while none of its sends ends, before the next batch is read beside them.
 SLOW_SEND_S = 0.2
-# How long the rounds of one read may take, but for the last of them.
+# After this time no further round of one read begins.
 ROUNDS_S = 2.0
 
 
 class _Rounds:
-    """Sends rows, those that may be in flight together as one round, and records what came of them."""
+    """Sends rows in rounds, and records the results. A round has the rows that may be in flight together."""
 
     def __init__(self, sends: Sends, in_flight: InFlightSends, results: SendResults) -> None:
         self._sends = sends
         self._in_flight = in_flight
         self._results = results
-        # Not marked yet. Kept when the session is lost: what the next one can't mark either is not sent again.
+        # Acknowledged by Kafka, not yet marked as published. Kept across database sessions, so that this relay's next
+        # session marks these rows instead of sending them again.
         self._acknowledged: list[OutboxRow] = []
 
     async def send(self, session: Session, waiting: Sequence[OutboxRow]) -> list[OutboxRow]:
-        """Send what may be in flight together, and meanwhile mark the round before. Returns the rows that wait."""
+        """Send one round, and meanwhile mark the previous one. Returns the rows that are left."""
         marking = asyncio.ensure_future(self.mark(session))
         try:
-            # So the statement is on its way before the rows are encoded: both take about the same time.
+            # Lets the statement start before the rows are encoded: both take about the same time.
             await asyncio.sleep(0)
             sends, rest = self._sends.divide(waiting)
             await failpoint("relay.before_send")
@@ -67,7 +68,7 @@ class _Rounds:
         return rest
 
     async def settle(self, session: Session, *, mark_later: bool = False) -> Finished:
-        """Record what came of the sends that have ended. With `mark_later` only failures: `mark` has to follow."""
+        """Record the results of the sends that have ended. With `mark_later` only failures: `mark` has to follow."""
         finished = self._take()
         # Before a failure of the same round is recorded: a mark ends an outage, and a failure begins one.
         if finished.failed or not mark_later:
@@ -84,13 +85,13 @@ class _Rounds:
         return finished
 
     def abandon(self) -> None:
-        """Forget the sends in flight: without this session they can't be marked, and the next one sends them again."""
+        """Forget the sends in flight. This session can't mark them any more, so the next one sends them again."""
         self._take()
         self._in_flight.cancel_all()
         self._sends.forget_all()
 
     async def mark(self, session: Session) -> None:
-        """Mark what was acknowledged and is not marked yet."""
+        """Mark the acknowledged rows as published."""
         if self._acknowledged:
             await self._results.published(session, self._acknowledged)
             self._acknowledged.clear()
@@ -181,7 +182,7 @@ class Relay:
     async def _rest(self, stop: asyncio.Event, session: Session) -> None:
         """Wait for an event of this process, a hint, the end of a send, or what a look at the outbox finds due."""
         ends = tuple(filter(None, (stop, self._db.relay_wake, self._in_flight.finished, clock.moved())))
-        # What has failed just now is due before the next poll.
+        # An event that has just failed is due before the next poll.
         wait_s = 0.0 if self._results.take_put_off() else POLL_S
         await wait_any(wait_s, *ends)
         while not any(end.is_set() for end in ends):
@@ -191,7 +192,7 @@ class Relay:
             await wait_any(POLL_S if due_in_s is None else min(due_in_s, POLL_S), *ends)
 
     async def drain_once(self, session: Session) -> bool:
-        """Send what one read returns, beside the sends in flight. True when there may be more to send at once.
+        """Send what one read returns, beside the sends in flight. Returns True if there may be more to send at once.
 
         No round begins after ROUNDS_S: while a partition hangs each takes SLOW_SEND_S, and neither a stop is seen nor a
         statement sent.

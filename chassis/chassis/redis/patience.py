@@ -1,18 +1,18 @@
-"""Time limits that an event loop which stands still does not use up."""
+"""Timeouts that do not count the time in which the event loop was blocked."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-# A time limit is spent in so many steps. Steps that the loop ends late are repeated, at most so often.
+# A timeout consists of so many steps. A step that the loop ends late is repeated, but only so often in all.
 STEPS, MAX_LATE_STEPS = 4, 20
 
 
 class Steps:
-    """Counts the steps of a time limit, and calls `on_step` after each that was in time.
+    """Counts the steps of a timeout, and calls `on_step` after each step that ended in time.
 
-    A loop that stood still has not read yet what arrived meanwhile. So a step that it ends late is repeated: then it
-    has read, and a server that answered is not taken for one that did not.
+    A loop that was blocked has not yet read what arrived meanwhile. So a step that it ends late is repeated: by its end
+    the loop has read an answer that was there.
     """
 
     def __init__(self, seconds: float, on_step: Callable[[], None]) -> None:
@@ -50,7 +50,7 @@ class Steps:
 
 @asynccontextmanager
 async def patient(seconds: float) -> AsyncIterator[None]:
-    """Raise TimeoutError when the block takes longer than `seconds` of a running event loop."""
+    """Raise TimeoutError if the block takes longer than `seconds`, not counting time in which the loop was blocked."""
     left = STEPS
 
     def on_step() -> None:

@@ -38,7 +38,7 @@ Key = Annotated[
 
 
 async def _usual_checkout(request: Request) -> Response | None:
-    """Check out a body of the right form. FastAPI words the refusal of another one."""
+    """Fast path for a valid body. Returns None for an invalid one, so that FastAPI answers 422."""
     if not await request.body():
         return None
     content = await request.json()
@@ -93,7 +93,7 @@ async def checkout(
 
 
 def _one_key(request: Request, token: str | None) -> str | None:
-    """Return the key of the header, or of the body. Raises Invalid for two that differ, and for none that is one."""
+    """Return the key of header or body. Raises Invalid if two keys differ, or if a value is not a valid key."""
     key = idempotency_key(request)
     if key is None:
         return token

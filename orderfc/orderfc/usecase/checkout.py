@@ -40,14 +40,18 @@ class CheckoutRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The order's number. `replayed`: an earlier request with the same key placed it."""
+    """The order's number. `replayed` is true if an earlier request with the same key placed it."""
 
     order_id: int
     replayed: bool = False
 
 
 class Checkout:
-    """Checks orders out. Its state is the keys that wait to be reserved, and the tasks that free those of failures."""
+    """Checks orders out.
+
+    It keeps the idempotency keys that wait for a batched reservation, and the tasks that release the keys of failed
+    checkouts.
+    """
 
     def __init__(self, settings: Settings, db: Database, products: ProductClient, limit: Limit) -> None:
         self._settings = settings
@@ -64,7 +68,7 @@ class Checkout:
 
         Raises Invalid, ProductNotFound, InsufficientStock, PriceMismatch, Unavailable, KeyReused, RequestInProgress,
         TooManyTries, TooManyOpenOrders. Then nothing was written, and the key is free again unless another request
-        holds it. The outcome of an earlier request counts in no limit.
+        holds it. Returning the outcome of an earlier request does not count towards a limit.
         """
         basket = merge(request.items)
         for line in basket:
@@ -123,7 +127,7 @@ class Checkout:
         return await idempotency.reserve(self._db, leases, self._settings.idempotency_lease_s)
 
     async def _free(self, lease: Lease, reserving: asyncio.Future[Reservation]) -> None:
-        """Free the key, also while this request is being cancelled. A key that can't be freed waits for its lease."""
+        """Free the key, even if this request is being cancelled. A key that can't be freed is free after its lease."""
         task = asyncio.create_task(self._try_free(lease, reserving))
         self._freeing.add(task)
         task.add_done_callback(self._freeing.discard)

@@ -31,7 +31,8 @@ log = structlog.get_logger(__name__)
 
 ACTOR = "xendit"
 LEASE_S = 30.0
-# Without an answer, and with one that contradicts the callback: Xendit may lag behind its own callback.
+# Two backoffs: without an answer (AWAY), and after an answer that contradicts the callback (DENIED), because Xendit
+# may lag behind its own callback.
 AWAY_BACKOFF_S, AWAY_BACKOFF_CAP_S = 1.0, 30.0
 DENIED_BACKOFF_S, DENIED_BACKOFF_CAP_S = 1.0, 3600.0
 GIVE_UP_S = 3 * 86_400.0
@@ -84,7 +85,10 @@ class ConfirmCallbacks:
             await failpoint("paymentfc.before_commit")
 
     async def _pay(self, item: Confirmation, invoice: Invoice) -> bool:
-        """Pay an open payment in the usual case, in one statement. False: it is another one, and nothing is changed."""
+        """Fast path: pay an open payment, in a batched statement.
+
+        Returns False, without any change, if the general path has to apply the callback.
+        """
         payment, stored = item.payment, item.first
         callback = plain_payment(payment, stored.callback, invoice) if payment and stored else None
         if payment is None or stored is None or callback is None:
@@ -100,7 +104,7 @@ class ConfirmCallbacks:
         return True
 
     async def _is_postponed(self, item: Confirmation, error: Exception) -> bool:
-        """Have it read again later; False when it was for days: Xendit may never answer a made-up id."""
+        """Schedule another look. Returns False after GIVE_UP_S, because Xendit may never answer for a forged id."""
         log.warning("callback not confirmed yet", invoice_id=item.invoice_id, error=str(error))
         async with self.db.transaction() as tx:
             if await confirmations.is_older_than(tx, item, GIVE_UP_S):
@@ -114,7 +118,7 @@ class ConfirmCallbacks:
     ) -> list[Event]:
         """Apply the callbacks that wait for this invoice, in the order of arrival, and return the events to publish.
 
-        `word` is what Xendit says of the invoice.
+        `word` is the status that Xendit reports, NO_SUCH_INVOICE or NO_ANSWER.
         """
         events: list[Event] = []
         denied = []
@@ -146,7 +150,10 @@ class ConfirmCallbacks:
 
 
 async def _apply(tx: Tx, payment: Payment, stored: Stored, invoice: Invoice | None) -> Applied | None:
-    """Apply a callback that Xendit confirms, or that changes nothing by now. None: neither."""
+    """Apply a callback that Xendit confirms, or that no longer changes the payment.
+
+    Returns None if it must not be applied.
+    """
     confirmed = invoice is not None and invoice.confirms(stored.callback)
     callback = stored.callback
     if invoice is not None and confirmed:

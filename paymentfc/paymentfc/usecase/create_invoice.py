@@ -34,10 +34,7 @@ WORK_LIMIT_S = 10.0
 
 @dataclass(slots=True)
 class CreateInvoice:
-    """Claims payment requests and makes their invoices. `wake_closings` wakes the loop that expires invoices.
-
-    Invoices that wait to be stored share a statement.
-    """
+    """Claims payment requests and makes their invoices. `wake_closings` wakes the loop that expires invoices."""
 
     db: Database
     xendit: Xendit
@@ -45,6 +42,7 @@ class CreateInvoice:
     settings: Settings
     wake_closings: asyncio.Event = field(default_factory=asyncio.Event)
     lease_s: float = LEASE_S
+    # Invoices that wait to be stored share a statement.
     _offering: Batches[Offer, bool] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -61,10 +59,10 @@ class CreateInvoice:
         return await requests.claim_order(self.db, order_id, self.lease_s)
 
     async def make(self, claim: Claim, limit_s: float = WORK_LIMIT_S) -> bool:
-        """Work on a claimed request; True when nothing is left to do, False when it is to be tried again.
+        """Work on a claimed request. Returns True if nothing is left to do, False if it has to be tried again.
 
-        The limit is for the calls of Xendit and userfc. What Xendit has made is stored however slow the database is: an
-        order must not be given up for that.
+        The limit is for the calls of Xendit and userfc. It does not hold for storing an invoice that Xendit has made:
+        a slow database must not make an order fail.
         """
         with telemetry.work_span("create invoice", claim.payment.traceparent, claim.order_id) as span:
             try:
@@ -99,7 +97,7 @@ class CreateInvoice:
         return invoices
 
     async def _draft(self, claim: Claim) -> Draft:
-        """Return the invoice to make. The last try has only what Xendit needs: it may have refused the rest."""
+        """Return the invoice to make. The last try omits optional fields: Xendit may have refused one of them."""
         payment = claim.payment
         bare = 0 < claim.tries == self.settings.payment_max_tries - 1
         return Draft(
@@ -112,7 +110,10 @@ class CreateInvoice:
         )
 
     async def _email(self, payment: Payment) -> str | None:
-        """Return the payer's e-mail. Raises Unavailable in the first half of the time that the invoice may take."""
+        """Return the e-mail address, or None for an unknown user.
+
+        If userfc is down, raises Unavailable until half of INVOICE_GIVE_UP_S has passed, and then returns None.
+        """
         try:
             return await self.payers.email(payment.user_id)
         except NotFound:
@@ -137,7 +138,7 @@ class CreateInvoice:
         return stored.served
 
     async def _offer(self, claim: Claim, invoices: Sequence[Invoice], email: str | None) -> bool:
-        """Store the usual result: an invoice that the first attempt has made. False: it is another one."""
+        """Fast path: batch the invoice of a first attempt. Returns False if the general path has to store it."""
         made = offered_as_made(invoices, claim.payment) if claim.attempts == 1 else None
         if made is None:
             return False

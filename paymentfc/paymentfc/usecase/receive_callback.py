@@ -22,7 +22,7 @@ ACTOR = "xendit"
 
 
 class ReceiveCallback:
-    """Receives callbacks, `confirm` says whether Xendit is asked about them. Its state is those that wait."""
+    """Receives callbacks. `confirm` says whether Xendit is asked about them. It keeps those that wait for a batch."""
 
     def __init__(self, db: Database, *, confirm: bool) -> None:
         self._db = db
@@ -31,10 +31,10 @@ class ReceiveCallback:
         self._arriving: Batches[Arrival, int | None] = Batches(run, can_be_made_apart, apart=_order_of)
 
     async def __call__(self, callback: Callback, body: str, webhook_id: str | None) -> Outcome:
-        """Make the callback durable with all its effects, or with the request to confirm it.
+        """Store the callback with all its effects, or with the request to confirm it.
 
-        Usual ones that wait together are stored by one statement. A repeated callback changes nothing, except that
-        another payment of the invoice is recorded.
+        Callbacks of the usual kind that wait together are stored by one statement. A repeated callback changes nothing,
+        except that another payment of the invoice is recorded.
         """
         telemetry.about_order(callback.external_id)
         if self._confirm and would_end(callback):
@@ -50,7 +50,7 @@ def _order_of(arrival: Arrival) -> str:
 
 
 async def _receive(db: Database, callback: Callback, body: str, webhook_id: str | None, *, confirm: bool) -> Outcome:
-    """Receive any callback."""
+    """General path, for any callback."""
     async with db.transaction() as tx:
         payment = await payments.lock_order(tx, callback.external_id)
         stored = await callbacks.add(tx, callback, body, webhook_id)
@@ -73,7 +73,11 @@ async def _receive(db: Database, callback: Callback, body: str, webhook_id: str 
 
 
 async def _wait(tx: Tx, stored: Stored) -> Outcome:
-    """Let a callback wait for its order, unless many do: they are made up, and its anomaly is recorded."""
+    """Keep a callback until its payment exists.
+
+    If more than MAX_WAITING wait for one order they are probably forged: mark this one UNCONFIRMED. Its anomaly is
+    already recorded.
+    """
     if not await callbacks.are_many(tx, stored.callback.external_id):
         return Outcome.WAITING
     await callbacks.set_outcome(tx, stored, Outcome.UNCONFIRMED)
@@ -88,7 +92,7 @@ async def _repeated(tx: Tx, payment: Payment | None, callback: Callback, *, is_n
     is_unconfirmed = has_room and await callbacks.confirm_again(tx, callback)
     if is_unconfirmed:
         await confirmations.add(tx, callback.invoice_id, callback.external_id)
-    # While the payment is open, the payments of its invoice are told apart by the one that Xendit will confirm.
+    # While the payment is open, it is not known which payment of its invoice is the further one: Xendit's answer tells.
     if is_new_money and (payment.was_paid or not is_unconfirmed):
         await _record_further(tx, payment, callback)
     return Outcome.CONFIRMING if is_unconfirmed else Outcome.NOTHING
