@@ -47,7 +47,7 @@ def candidates() -> list[str]:
 
 
 def ask(path: str) -> dict[str, Any] | None:
-    """Return what a Python says of itself; None when it does not work or cannot make a virtual environment."""
+    """Return what a Python reports of itself, or None if it does not work or can't make a virtual environment."""
     try:
         done = subprocess.run(
             [path, "-c", ASK], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=ASK_S, check=True

@@ -56,7 +56,7 @@ def now() -> datetime:
 
 
 def moved() -> asyncio.Event | None:
-    """Return the event that the next move of the clock sets; None where it never moves."""
+    """Return the event that the next move of the clock sets, or None if it never moves."""
     return _moved
 
 

@@ -117,7 +117,7 @@ async def wait_any(seconds: float, *events: asyncio.Event | None) -> None:
 
 
 async def wait_until_migrated(check: Callable[[], Awaitable[object]] | None, stop: asyncio.Event) -> bool:
-    """Wait until the check passes; False when the service is stopped before that."""
+    """Wait until the check passes. Returns False if the service is stopped before that."""
     logged = False
     while check is not None and not stop.is_set():
         try:

@@ -209,7 +209,7 @@ def _parts_s(shutdown_s: float, group: Group) -> float:
 
 
 async def _cancel_late(parts: set[asyncio.Task[None]], cancel_s: float) -> bool:
-    """Log the parts that failed while stopping and cancel those that did not stop; False when there were any late."""
+    """Log the parts that failed while stopping and cancel those still running. Returns False if there were any."""
     late = {part for part in parts if not part.done()}
     failed = {part for part in parts - late if not part.cancelled() and part.exception()}
     _log_failures(failed, "a part of the service failed while stopping")

@@ -38,7 +38,7 @@ def span_context(headers: Mapping[str, str]) -> SpanContext:
 
 
 def traceparent(headers: Mapping[str, str]) -> str | None:
-    """Return the `traceparent` of headers in its shortest form; None when it is missing or not valid."""
+    """Return the `traceparent` of headers in its shortest form, or None if it is missing or not valid."""
     return inject({}, extract(headers)).get("traceparent")
 
 

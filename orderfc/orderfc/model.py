@@ -72,7 +72,7 @@ def cancel(order_id: int, status: Status) -> Transition:
 
 
 def moves(cause: Cause) -> list[Status | None]:
-    """Return what a cause makes of each status, in the order of their numbers; None where the order stays as it is."""
+    """Return the new status for each status, in the order of their numbers; None means no change."""
     return [transition(status, cause).status for status in Status]
 
 

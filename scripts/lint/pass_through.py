@@ -49,7 +49,7 @@ def _only_call(function: Function) -> ast.Call | None:
 
 
 def _passed_on(call: ast.Call) -> list[str] | None:
-    """Return the names that a call passes on under the same names; None when it passes anything else."""
+    """Return the names that a call passes on under the same names, or None if it passes anything else."""
     names = []
     for value in (*call.args, *(keyword.value for keyword in call.keywords)):
         if not isinstance(value, ast.Name):

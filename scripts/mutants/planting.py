@@ -50,7 +50,7 @@ def run(copy: Path, nodes: Sequence[str]) -> tuple[set[str], str]:
 
 @contextmanager
 def planted(copy: Path, fault: Fault) -> Iterator[bool]:
-    """Put a fault into the copy for the block. False when it does not fit the code any more."""
+    """Put a fault into the copy for the block. Returns False if it does not fit the code any more."""
     path = copy / fault.file
     sound = path.read_text(encoding="utf-8")
     path.write_text(sound.replace(fault.sound, fault.faulty, 1), encoding="utf-8")

@@ -38,7 +38,7 @@ def steps(text: str) -> list[Step]:
 
 
 def exec_form(text: str) -> list[str] | None:
-    """Read a command in exec form (a JSON list of words); None when a shell would run it."""
+    """Read a command in exec form (a JSON list of words), or None if a shell would run it."""
     try:
         words = json.loads(text)
     except ValueError:

@@ -35,7 +35,7 @@ def _validator() -> jsonschema_rs.Validator:
 
 
 def fault(line: bytes) -> str | None:
-    """Return what is wrong with a line; None for a right one."""
+    """Return what is wrong with a line, or None for a right one."""
     try:
         content = json.loads(line)
     except ValueError as error:

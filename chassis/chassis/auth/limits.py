@@ -126,7 +126,7 @@ class Limit:
         return reset_time - time.time() or 1.0
 
     async def _hit_all(self, subjects: Sequence[str]) -> Sequence[bool | None]:
-        """Count tries in one round trip; each is still one atomic step. None where Redis did not answer."""
+        """Count tries in one round trip; each is still one atomic step. Returns None if Redis did not answer."""
 
         async def count(client: Redis) -> list[bool]:
             if len(subjects) == 1:

@@ -17,7 +17,7 @@ Purge = Callable[[asyncpg.Connection, int], Awaitable[int]]
 
 
 async def purge(db: Database, purges: Sequence[Purge] = ()) -> bool:
-    """Run one batch of each purge. True when there may be more."""
+    """Run one batch of each purge. Returns True if there may be more."""
     settings = db.settings
     own: tuple[Purge, ...] = (
         partial(outbox.purge, days=settings.outbox_keep_days),

@@ -32,7 +32,7 @@ DELETE FROM inbox WHERE ctid = ANY(ARRAY(
 
 
 async def first_time(tx: Tx, consumer: str, message: Message) -> bool:
-    """Record the message. False when this consumer has applied it before: it is a duplicate.
+    """Record the message. Returns False for a duplicate: this consumer has applied it before.
 
     A second delivery at the same instant waits here until the first one's transaction ends.
     """

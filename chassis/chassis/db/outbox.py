@@ -87,7 +87,7 @@ async def append(driver: asyncpg.Connection, events: Sequence[Event]) -> None:
 
 
 async def retry_event(driver: asyncpg.Connection, event_id: UUID) -> bool:
-    """End the backoff of one event. False when it is published, or unknown."""
+    """End the backoff of one event. Returns False if it is published, or unknown."""
     return bool(await driver.fetchval(_RETRY_EVENT, event_id))
 
 

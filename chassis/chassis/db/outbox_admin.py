@@ -135,7 +135,7 @@ async def payloads(db: Database, ids: list[int]) -> dict[int, str]:
 
 
 async def make_due(tx: Tx, row_id: int) -> Row | None:
-    """End the backoff of an event and return its row; None for an unknown id.
+    """End the backoff of an event and return its row. Returns None for an unknown id.
 
     One that is published, new or due already stays as it is.
     """

@@ -54,7 +54,7 @@ class Cycle(RequestResponseCycle):
         await super().send(message)
 
     def write_json(self, content: bytes, fields: bytes) -> bool:
-        """Write a whole answer 200, whose further fields are `fields` as they are sent; False when `send` has to do it.
+        """Write a whole answer 200 with further `fields`, encoded. Returns False if `send` has to do it.
 
         `fields` is not checked: it must be of constants and of values that were checked.
         """
@@ -71,7 +71,7 @@ class Cycle(RequestResponseCycle):
         return True
 
     def _whole(self, start: HTTPResponseStartEvent, message: ASGISendEvent) -> bytes | None:
-        """Return the answer as it is written; None when it comes in pieces, or is not as an answer should be."""
+        """Return the answer as it is written, or None if it comes in pieces or is malformed."""
         if message["type"] != "http.response.body" or not self.keep_alive or self.scope["method"] == "HEAD":
             return None
         if message.get("more_body"):
@@ -94,7 +94,7 @@ class Cycle(RequestResponseCycle):
 
 @lru_cache(maxsize=4)
 def _beginning(fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
-    """Return the beginning of each answer 200 with uvicorn's fields of this second; None when uvicorn must see them."""
+    """Return the head of each answer 200 with uvicorn's fields of this second, or None if uvicorn must see them."""
     if any(name not in _FIELDS for name, _ in fields):
         return None
     return STATUS_LINE[200] + b"".join(_FIELDS[name] + value + _END for name, value in fields)

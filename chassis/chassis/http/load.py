@@ -65,12 +65,12 @@ class Load:
         REFUSED.labels(reason).inc()
 
     def hold_body(self, size: int) -> bool:
-        """Count bytes of bodies in memory; False when they are over the budget. Negative to give back."""
+        """Count bytes of bodies in memory. Returns False if they are over the budget. Negative to give back."""
         self.body_bytes += size
         return self.body_bytes <= self.max_body_bytes
 
     def connect(self, connection: Connection) -> bool:
-        """Count a new connection, closing waiting ones beyond the bounds; False when there is no room for it."""
+        """Count a new connection, closing waiting ones beyond the bounds. Returns False if there is no room for it."""
         address = connection.address
         self.connections.add(connection)
         self._of_address[address] = self._of_address.get(address, 0) + 1
@@ -135,7 +135,7 @@ class Slot:
         self._held = False
 
     def take(self) -> bool:
-        """Take a place; False when all are taken."""
+        """Take a place. Returns False if all are taken."""
         if self._load.in_work >= MAX_IN_WORK:
             self._load.refused("overloaded")
             return False

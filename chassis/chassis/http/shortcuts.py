@@ -36,7 +36,7 @@ async def by_route() -> None:
 
 
 def number(parameter: str) -> int | None:
-    """Return the number of an id in its plain form, up to 18 digits; None for any other text."""
+    """Return the number of an id in its plain form, up to 18 digits, or None for any other text."""
     if len(parameter) <= 18 and parameter.isascii() and parameter.isdigit():
         return int(parameter)
     return None

@@ -52,7 +52,7 @@ class Batches:
         return len(self._data)
 
     def _end(self) -> int | None:
-        """Return where the next batch ends; None when it is cut off, as the last one of a fetch may be."""
+        """Return where the next batch ends, or None if it is cut off, as the last one of a fetch may be."""
         if self._at + _HEAD.size > len(self._data):
             return None
         _, length, _, _ = _HEAD.unpack_from(self._data, self._at)

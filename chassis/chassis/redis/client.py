@@ -80,7 +80,7 @@ class RedisClient:
         return self._breaker.without_writes_s
 
     async def mget(self, *keys: str) -> Values | None:
-        """Return the values of keys, over the connection that all reads share; None where `or_default` has its default.
+        """Return the values of keys, over the shared connection, or None if Redis does not answer.
 
         It takes no slot: reads that wait cost no connection.
         """

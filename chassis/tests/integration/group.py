@@ -49,7 +49,7 @@ class Group:
             yield await eventually(found, 20)
 
     async def ready(self) -> dict[str, Any] | None:
-        """Return the report of `/ready` over a new connection; None when nobody answers."""
+        """Return the report of `/ready` over a new connection, or None if nobody answers."""
         with suppress(httpx2.TransportError):
             async with self.client() as client:
                 report: dict[str, Any] = (await client.get("/ready")).json()

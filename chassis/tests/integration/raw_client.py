@@ -25,7 +25,7 @@ class Raw:
         return cls(*await asyncio.open_connection(url.host, url.port, **options))
 
     async def send(self, data: bytes) -> bool:
-        """Send; False when the server has closed the connection."""
+        """Send. Returns False if the server has closed the connection."""
         try:
             self.writer.write(data)
             await self.writer.drain()

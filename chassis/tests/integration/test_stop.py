@@ -54,7 +54,7 @@ class Running:
             return int(await connection.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL"))
 
     async def stop(self) -> bool:
-        """Ask the service to stop; True when each part did so by itself, in the time that the service gives them."""
+        """Ask the service to stop. Returns True if each part ended by itself in its time."""
         self.asked.set()
         in_time = await asyncio.wait_for(self.supervised, self.settings.shutdown_timeout_s)
         await close_all(self.parts.close)

@@ -43,7 +43,7 @@ class AuditReports:
             return self._runs
 
     async def run(self, number: int) -> AuditRun | None:
-        """Return one run with its findings; None when the topic does not have it."""
+        """Return one run with its findings, or None if the topic does not have it."""
         async with self._reading() as consumer:
             begin, end = await _bounds(consumer)
             if not begin <= number < end:

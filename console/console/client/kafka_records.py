@@ -73,7 +73,7 @@ class KafkaRecords(KafkaClients):
         return sorted(result, key=lambda record: (record.partition, record.offset))
 
     async def record(self, place: TopicPartition, offset: int) -> Any | None:
-        """Return one record of a partition that has its offset; None when what is there is no record."""
+        """Return the record at an offset of a partition, or None if there is no record at it."""
         batches = [records async for _, records, _ in self.records({place: offset}, {place: offset + 1})]
         return next((record for records in batches for record in records if record.offset == offset), None)
 

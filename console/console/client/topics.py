@@ -61,7 +61,7 @@ class Topics:
             return await _page(consumer, {place: offset for place, offset in starts.items() if place in existing})
 
     async def record(self, topic: str, partition: int, offset: int) -> Event | None:
-        """Read one record; None when the topic does not keep it."""
+        """Read one record, or None if the topic does not keep it."""
         place = TopicPartition(topic, partition)
         async with self._kafka.turn() as (consumer, admin):
             if place not in await _existing(admin, topic):

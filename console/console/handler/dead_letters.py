@@ -115,7 +115,7 @@ async def letter(visit: Visitor, topic: Topic, place: Place) -> Response:
 
 
 async def _order_of(visit: Visit, letter: Letter) -> tuple[Any | None, list[str]]:
-    """Return the order of a letter as it is now; None when it has none, with a note when orderfc did not answer."""
+    """Return the present order of a letter, or None without one; and a note if orderfc did not answer."""
     if letter.order_id is None:
         return None, []
     try:

@@ -64,7 +64,7 @@ class Watches:
             watch.tell()
 
     def take_place(self) -> bool:
-        """Take a place for a stream; False when all are taken."""
+        """Take a place for a stream. Returns False if all are taken."""
         if self._taken >= MAX_VIEWERS or self.stopping:
             return False
         self._taken += 1

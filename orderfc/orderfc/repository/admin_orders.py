@@ -113,7 +113,7 @@ async def _ids_of(connection: asyncpg.Connection, wanted: Filter) -> tuple[int, 
 
 
 async def one(db: Database, order_id: int) -> str | None:
-    """Read all that is stored of an order, as JSON text with the numbers of statuses; None for an unknown one."""
+    """Read all that is stored of an order, as JSON text with statuses as numbers, or None for an unknown order."""
     async with db.driver() as connection:
         text: str | None = await connection.fetchval(_ONE, order_id)
     return text

@@ -56,7 +56,7 @@ async def quantities(tx: Tx, order_ids: Collection[int]) -> dict[int, list[tuple
 
 
 async def view(db: Database, order_id: int, owner: int | None) -> str | None:
-    """Read an order as the JSON text of its answer; None for an unknown order or one of another owner."""
+    """Read an order as the JSON text of its answer, or None for an unknown order or another owner's."""
     async with db.driver() as connection:
         text: str | None = await connection.fetchval(_ONE, order_id, owner, column=1)
     return text

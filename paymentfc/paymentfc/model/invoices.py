@@ -96,7 +96,7 @@ def choose(invoices: Iterable[Invoice], payment: Payment) -> Invoice | None:
 
 
 def offered_as_made(invoices: Sequence[Invoice], payment: Payment) -> Invoice | None:
-    """Return the one invoice of an open payment if customers can pay it; None where there is more to decide."""
+    """Return the one invoice of an open payment if customers can pay it, or None if there is more to decide."""
     if len(invoices) != 1 or not payment.needs_invoice:
         return None
     [made] = invoices

@@ -73,7 +73,7 @@ class Debt:
 
 
 def debt_of(anomaly: Anomaly, callback: Callback, *, closed: bool = False) -> Debt | None:
-    """Return the money that is to be given back because of an anomaly; None where there is none, or not yet.
+    """Return the money to be refunded because of an anomaly, or None if no money is due (yet).
 
     `closed`: the order was closed because of it. Before, the right money may follow that of a wrong amount.
     """

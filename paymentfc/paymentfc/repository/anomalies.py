@@ -79,7 +79,7 @@ ORDER BY id LIMIT $1
 
 
 async def add(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None) -> bool:
-    """Record an anomaly; False when the same case is recorded already and no money has come since."""
+    """Record an anomaly. Returns False if the same case is recorded already and no money has come since."""
     row_id = await tx.driver().fetchval(
         _ADD,
         payment.order_id if payment else None,
@@ -118,7 +118,7 @@ async def by_id(tx: Tx, anomaly_id: int) -> dict[str, Any] | None:
 
 
 async def paid_by(tx: Tx, anomaly_id: int) -> Callback | None:
-    """Return the callback that an anomaly is about, in so far as it tells of money; None where none has come."""
+    """Return the callback behind an anomaly, as far as it is about money, or None if none has come."""
     row = await tx.driver().fetchrow(_PAID_BY, anomaly_id)
     if row is None:
         return None

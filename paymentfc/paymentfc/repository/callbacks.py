@@ -53,7 +53,7 @@ class Stored:
 
 
 async def add(tx: Tx, callback: Callback, body: str, webhook_id: str | None) -> Stored | None:
-    """Store a callback; None for a repeated one, which is only counted."""
+    """Store a callback. Returns None for a repeated one, which is only counted."""
     amount = amount_text(callback.judged_amount)
     key = (callback.invoice_id, callback.external_id, callback.status, amount)
     driver = tx.driver()
@@ -91,7 +91,7 @@ async def confirm_again(tx: Tx, callback: Callback) -> bool:
 
 
 def joined(row: asyncpg.Record) -> Stored | None:
-    """Return the callback in a row with the columns JOINED; None where the row has none."""
+    """Return the callback in a row with the columns JOINED, or None if the row has none."""
     return _stored(row, "c_") if row["c_id"] is not None else None
 
 

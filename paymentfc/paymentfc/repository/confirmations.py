@@ -96,7 +96,7 @@ async def remove(tx: Tx, item: Confirmation) -> None:
 
 
 async def postpone(tx: Tx, item: Confirmation, wait_s: float, reason: str) -> bool:
-    """Store why the callbacks wait; False when the invoice is due again: a callback has come since the claim."""
+    """Store why the callbacks wait. Returns False if the invoice is due again: a callback has come since the claim."""
     values = (item.invoice_id, item.external_id, wait_s, reason, item.due_at)
     return bool(await tx.driver().fetchval(_POSTPONE, *values))
 

@@ -12,7 +12,7 @@ from paymentfc.repository.requests import AGAIN, FREE, NEW
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Seconds until the next item of each kind is due, 0 or less when one is; None when there is none.
+    """Seconds until the next item of each kind is due: 0 or less if one is due now, None if there is no item.
 
     Of the first four, only what is due now counts.
     """

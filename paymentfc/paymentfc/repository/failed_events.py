@@ -46,7 +46,7 @@ async def page(db: Database, number: int, size: int) -> Page[dict[str, Any]]:
 
 
 async def retry(tx: Tx, row_id: int) -> dict[str, Any] | None:
-    """Make an event due if it is not published yet, and return its row; None for an unknown id."""
+    """Make an event due if it is not published yet, and return its row. Returns None for an unknown id."""
     driver = tx.driver()
     row = await driver.fetchrow(_ONE, row_id)
     if row and await outbox.retry_event(driver, row["event_id"]):

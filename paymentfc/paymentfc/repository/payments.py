@@ -114,7 +114,7 @@ class Order:
 
 
 async def lock_order(tx: Tx, ext_id: str) -> Payment | None:
-    """Lock the order until the end of the transaction, and return its payment; None when there is none yet."""
+    """Lock the order until the end of the transaction, and return its payment. Returns None if there is none yet."""
     row = await tx.driver().fetchrow(_LOCKED, ext_id)
     if row is None:
         await lock_unknown(tx, [ext_id])
@@ -159,14 +159,14 @@ async def name_receipt(tx: Tx, payment_id: int, receipt: str) -> None:
 
 
 async def adopt_invoice(tx: Tx, payment_id: int, invoice_id: str) -> bool:
-    """Store an invoice that came with a callback; False when the payment has one, or another payment has this one."""
+    """Store the invoice of a callback. Returns False if this payment has one, or another payment has this one."""
     return bool(await tx.driver().fetchval(_ADOPT, payment_id, invoice_id))
 
 
 async def save_invoice(
     tx: Tx, payment_id: int, invoice_id: str, url: str, expires_at: datetime, email: str | None
 ) -> bool:
-    """Store the invoice that the customer can pay; False when this one or another is stored already.
+    """Store the invoice that the customer can pay. Returns False if this one or another is stored already.
 
     `email` is the payer's, where it is known: one that is stored stays.
     """
@@ -237,7 +237,7 @@ def lines_of(text: str) -> list[Line]:
 
 
 def joined(row: asyncpg.Record) -> Payment | None:
-    """Return the payment in a row with the columns JOINED; None where the row has none."""
+    """Return the payment in a row with the columns JOINED, or None if the row has none."""
     return Payment.of({name: row[f"p_{name}"] for name in _FIELDS}) if row["p_id"] is not None else None
 
 

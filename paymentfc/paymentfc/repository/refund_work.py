@@ -60,7 +60,7 @@ async def automatic(db: Database, limit: int) -> list[tuple[int, int]]:
 
 
 async def request(tx: Tx, refund_id: int) -> bool:
-    """Have a refund sent; False when it is not due any more."""
+    """Have a refund sent. Returns False if it is not due any more."""
     return bool(await tx.driver().fetchval(_REQUEST, refund_id))
 
 
@@ -70,7 +70,7 @@ async def claim(db: Database, limit: int, lease_s: float) -> list[Refund]:
 
 
 async def finish(tx: Tx, refund: Refund, status: RefundStatus, code: str | None, gateway_id: str | None) -> bool:
-    """Store the end of a refund; False when another has, and for MANUAL when the claim is over."""
+    """Store the end of a refund. Returns False if an end is stored already, and for MANUAL if the claim has expired."""
     values = (refund.id, status.value, code, gateway_id, refund.due_at)
     return bool(await tx.driver().fetchval(_FINISH, *values))
 
@@ -86,7 +86,7 @@ async def postpone(db: Database, refund: Refund, wait_s: float, error: str) -> N
 
 
 async def look_now(tx: Tx, refund_id: int) -> bool:
-    """Have Xendit asked about a refund now; False for one that does not wait for it."""
+    """Have Xendit asked about a refund now. Returns False if the refund does not wait for Xendit."""
     return bool(await tx.driver().fetchval(_LOOK_NOW, refund_id))
 
 

@@ -79,14 +79,14 @@ class Sum:
 
 
 async def owe(tx: Tx, payment: Payment, debt: Debt, amount: Decimal) -> Refund | None:
-    """Add the refund of a money; None when that money has one already. The payment must be locked."""
+    """Add the refund of money from one source. Returns None if it has a refund already. The payment must be locked."""
     values = (debt.invoice_id, amount, debt.currency, debt.cause.value, debt.source)
     row = await tx.driver().fetchrow(_OWE, payment.order_id, payment.id, *values)
     return Refund.of(dict(row)) if row else None
 
 
 async def request(tx: Tx, payment: Payment, asked: Request) -> Refund | None:
-    """Add the refund that an administrator asks for; None when the key is being used for another order."""
+    """Add the refund that an administrator asks for. Returns None if the key is being used for another order."""
     values = (asked.amount, payment.currency, asked.reason, asked.admin_id, asked.key, asked.hash)
     row = await tx.driver().fetchrow(_REQUEST, payment.order_id, payment.id, payment.invoice_id or "", *values)
     return Refund.of(dict(row)) if row else None

@@ -106,7 +106,7 @@ async def _claim(db: Database, statement: str, limit: int, lease_s: float) -> li
 
 
 async def claim_order(db: Database, order_id: int, lease_s: float) -> Claim | None:
-    """Claim the request of one order; None when it is done, in its backoff, or held by another worker."""
+    """Claim the request of one order. Returns None if it is done, in its backoff, or held by another worker."""
     async with db.driver() as connection:
         row = await connection.fetchrow(_CLAIM_ONE, order_id, lease_s, uuid4())
     return _claim_of(row) if row else None
@@ -123,7 +123,7 @@ async def finish(tx: Tx, claim: Claim, status: RequestStatus, *, again_in_s: flo
 
 
 async def postpone(tx: Tx, claim: Claim, status: RequestStatus, error: str, wait_s: float, *, refused: bool) -> bool:
-    """Store the error, due again in `wait_s` seconds; False when another worker holds the request by now."""
+    """Store the error, due again in `wait_s` seconds. Returns False if another worker holds the request by now."""
     arguments = (claim.id, claim.lease_token, status.value, wait_s, error, int(refused))
     return bool(await tx.driver().fetchval(_POSTPONE, *arguments))
 

@@ -33,7 +33,7 @@ async def owe(tx: Tx, payment: Payment, debt: Debt, actor: str) -> bool:
 
 
 async def have_sent(tx: Tx, payment: Payment, refund_id: int, actor: str, **more: object) -> bool:
-    """Have Xendit asked to give the money back; False when the refund is not due any more. The payment is locked."""
+    """Have Xendit asked for the refund. Returns False if it is not due any more. The payment is locked."""
     if not await refund_work.request(tx, refund_id):
         return False
     refund = await refunds.by_id(tx, refund_id)
@@ -44,7 +44,7 @@ async def have_sent(tx: Tx, payment: Payment, refund_id: int, actor: str, **more
 async def finish(
     tx: Tx, payment: Payment, refund: Refund, status: RefundStatus, code: str | None, gateway_id: str | None
 ) -> bool:
-    """Store how a refund ended at Xendit, once; False when that is known. The payment is locked."""
+    """Store how a refund ended at Xendit. Returns False if that is stored already. The payment is locked."""
     if not await refund_work.finish(tx, refund, status, code, gateway_id):
         return False
     known = {"gateway_id": gateway_id or refund.gateway_id}

@@ -23,7 +23,7 @@ class Log(Protocol):
 
 
 async def deliver_audit(db: Database, audit_log: Log) -> bool:
-    """Deliver one batch; True when there may be more. Raises AuditUnavailable; the entries then stay in the database.
+    """Deliver one batch. Returns True if there may be more. Raises AuditUnavailable: the entries stay in the database.
 
     Replicas may run this at the same time: each entry gets its place in the chain once, and the unique `event_id` makes
     a second delivery a no-op.

@@ -38,7 +38,7 @@ async def describe_invoice(db: Database, users: UserClient, payment: Payment) ->
 
 
 async def _payer(users: UserClient, payment: Payment) -> User | None:
-    """Return the payer; None when userfc does not know them or is away."""
+    """Return the payer, or None if userfc does not know them or is away."""
     try:
         return await users.get_user(payment.user_id)
     except (NotFound, Unavailable) as error:

@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 
 async def receive_refund_callback(db: Database, callback: RefundCallback, body: str, webhook_id: str | None) -> bool:
-    """Store a callback and make its refund due; False when it names none that waits for Xendit."""
+    """Store a callback and make its refund due. Returns False if the callback names no refund that waits for Xendit."""
     status = None
     async with db.transaction() as tx:
         await refund_work.add_callback(tx, callback, body, webhook_id)

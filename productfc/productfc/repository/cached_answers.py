@@ -67,7 +67,7 @@ class CachedAnswers:
         self._shape = shape
 
     async def peek(self, product_id: int) -> bytes | None:
-        """Return the answer of a cached product; None for another one, and where Redis can't be believed."""
+        """Return the answer of a cached product. Returns None if it is not cached, or if Redis may be outdated."""
         stored, current = await self._redis.mget(value_key(product_id), CURRENT) or (None, None)
         return self._answer(stored) if current is not None else None
 
@@ -89,7 +89,7 @@ class CachedAnswers:
         return stored[len(self._shape) :] if stored is not None and stored.startswith(self._shape) else None
 
     async def fill(self, product_id: int, version: bytes, answer: bytes) -> bool:
-        """Store an answer unless the version has been replaced. False when Redis fails."""
+        """Store an answer unless the version has been replaced. Returns False if Redis fails."""
         work = _script(_FILL, [version_key(product_id), value_key(product_id)], [version, self._shape + answer, TTL_S])
         return await self._redis.or_default(work, None, writes=True) is not None
 
@@ -98,7 +98,7 @@ class CachedAnswers:
         await self._redis.or_default(_script(_FORGET, [version_key(product_id)], [version]), None, writes=True)
 
     async def invalidate(self, product_ids: Collection[int], *, unless_down: bool = False) -> bool:
-        """Replace the versions of the products and delete their answers. False when Redis fails.
+        """Replace the versions of the products and delete their answers. Returns False if Redis fails.
 
         With `unless_down`, a Redis that did not answer lately is not asked. Without it the breaker is ignored: other
         replicas may reach a Redis that failed here a moment ago, and would serve the stale answers.
@@ -125,7 +125,7 @@ class CachedAnswers:
         return await self._redis.or_default(work, None) == 1
 
     async def mark(self) -> bool:
-        """Let all replicas believe what Redis holds for CURRENT_S seconds. False when Redis fails."""
+        """Let all replicas trust the cache for CURRENT_S seconds. Returns False if Redis fails."""
 
         async def mark(redis: Redis) -> bool:
             return bool(await redis.set(CURRENT, b"1", ex=CURRENT_S))
@@ -133,7 +133,7 @@ class CachedAnswers:
         return await self._redis.or_default(mark, False, writes=True)
 
     async def run_id(self) -> str | None:
-        """Return the id of the Redis process, which a restart changes. None when Redis fails or refuses writes."""
+        """Return the id of the Redis process, which a restart changes, or None if Redis fails or refuses writes."""
         return await self._redis.or_default(_run_id, None) if await self._redis.takes_writes() else None
 
 

@@ -36,7 +36,7 @@ async def by_id(db: Database, category_id: int) -> Category | None:
 
 
 async def lock_against_delete(tx: Tx, category_id: int) -> bool:
-    """Keep a category from being deleted until the transaction ends. False when it does not exist."""
+    """Keep a category from being deleted until the transaction ends. Returns False if it does not exist."""
     return await tx.driver().fetchval(_LOCK_AGAINST_DELETE, category_id) is not None
 
 

@@ -90,7 +90,7 @@ async def change(tx: Tx, product_id: int, changes: Mapping[str, Any]) -> bool:
 
 
 async def archive(tx: Tx, product_id: int) -> bool:
-    """Take a product off sale for good. False when no such product is on sale."""
+    """Take a product off sale for good. Returns False if no such product is on sale."""
     return await tx.driver().fetchval(_ARCHIVE, product_id) is not None
 
 

@@ -69,7 +69,7 @@ class Matches:
     products: int
 
     def rows_to_walk(self, query: Search) -> int | None:
-        """Return how many products to read along the index of the order; None where all matches are fewer to read.
+        """Return how many products to read along the index of the order, or None if reading all matches is less work.
 
         The page is expected in the first half of them. In all they are half of the matches, so what is read in vain
         when the matches lie at the other end is little beside what is read then.

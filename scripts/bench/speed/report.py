@@ -22,7 +22,7 @@ Result = Mapping[str, Any]
 
 
 def found(result: Result, line: Line) -> tuple[dict[str, Any], float | None] | None:
-    """Return the summary of a line's figure in a result, and the rate of its floor; None when it was not measured."""
+    """Return the summary of a line's figure in a result, and the rate of its floor, or None if it was not measured."""
     row = result["rows"].get("", {}).get(line.row)
     if not row or line.figure not in row["figures"]:
         return None

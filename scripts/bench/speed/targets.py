@@ -25,7 +25,7 @@ class Line:
     lower: bool = False
 
     def met(self, value: float, floor: float | None, wanted: float | None) -> bool | None:
-        """Whether a value reaches `must` or `goal`; None where nothing is wanted, or the floor was not measured."""
+        """Whether a value reaches `must` or `goal`, or None if nothing is wanted or the floor was not measured."""
         if wanted is None or (self.floor and not floor):
             return None
         measured = value / floor if self.floor and floor else value

@@ -72,7 +72,7 @@ class Found:
 
 
 def trace_in(traceparent: str | None) -> str | None:
-    """Return the trace id of a `traceparent`; None when it has none."""
+    """Return the trace id of a `traceparent`, or None if it has none."""
     parts = (traceparent or "").split("-")
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 and parts[1] != "0" * 32 else None
 

@@ -47,7 +47,7 @@ class Part:
 
     @classmethod
     def of(cls, name: str, state: State | None, port: int) -> Self:
-        """Make the part from the supervisor's state; None when there is no supervisor."""
+        """Make the part from the supervisor's state. Returns None if there is no supervisor."""
         if state is None:
             return cls(name, "stopped", 0, 0, port)
         return cls(name, state.detail.lower(), state.pid, state.since if state.pid else 0, port)

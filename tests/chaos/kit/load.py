@@ -56,7 +56,7 @@ class Load:
             await self._settle(bought.invoice, bought.intent)
 
     async def _checkout(self, who: Customer, product: dict[str, Any], quantity: int) -> int | None:
-        """Repeat one checkout with the same key until it is answered; None when the stock is gone."""
+        """Repeat one checkout with the same key until it is answered. Returns None if the stock is gone."""
         key = uuid4().hex
 
         async def answered() -> list[int | None] | None:
@@ -76,7 +76,7 @@ class Load:
         return found[0]
 
     async def _invoice(self, who: Customer, order: int) -> str | None:
-        """Wait for the invoice; None when the payment was closed before there was one."""
+        """Wait for the invoice. Returns None if the payment was closed before there was one."""
 
         async def known() -> list[str | None] | None:
             try:

@@ -72,7 +72,7 @@ class RevokedCopy:
         return await self._redis.or_default(read, None)
 
     async def fill(self, tokens: Sequence[tuple[str, int]]) -> bool:
-        """Write pairs (jti, seconds to keep) in one round trip. False when Redis fails."""
+        """Write pairs (jti, seconds to keep) in one round trip. Returns False if Redis fails."""
 
         async def write(client: Redis) -> bool:
             pipe = client.pipeline(transaction=False)

@@ -62,7 +62,7 @@ async def for_login(db: Database, email: str) -> tuple[Account | None, bool]:
 
 
 async def insert(tx: Tx, name: str, email: str, password_hash: str, role: Role) -> int | None:
-    """Store a user and return its id; None when the address is taken, also by a concurrent transaction."""
+    """Store a user and return its id. Returns None if the address is taken, also by a concurrent transaction."""
     user_id: int | None = await tx.driver().fetchval(_INSERT, name, email, password_hash, role.value)
     return user_id
 

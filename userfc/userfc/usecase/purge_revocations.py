@@ -7,6 +7,6 @@ BATCH = 5_000
 
 
 async def purge_revocations(db: Database) -> bool:
-    """Delete one batch. True when more may be left."""
+    """Delete one batch. Returns True if more may be left."""
     async with db.transaction() as tx:
         return await tokens.purge(tx, BATCH) == BATCH

@@ -36,7 +36,7 @@ async def refill_revocations(db: Database, copy: RevokedCopy) -> None:
 
 
 async def _write(db: Database, copy: RevokedCopy, within_s: int | None) -> int | None:
-    """Copy page by page and return the number of tokens; None when Redis failed."""
+    """Copy page by page and return the number of tokens. Returns None if Redis failed."""
     after, count = "", 0
     while page := await tokens.live(db, after, PAGE, within_s):
         if not await copy.fill(page):

@@ -98,7 +98,7 @@ def _text(value: object) -> str | None:
 
 
 def entry_hash(document: Mapping[str, Any]) -> str | None:
-    """Return the hash that the content of an entry has; None for a content that the service can't have written.
+    """Return the hash of an entry's content, or None for a content that the service can't have written.
 
     Format: docs/security.md, "The audit log". It is computed apart from the service, whose work it checks.
     """
