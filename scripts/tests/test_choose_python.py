@@ -47,7 +47,9 @@ def test_a_clearly_faster_build_of_the_same_version_is_used_and_named(tmp_path: 
         pytest.param(0.001, [SAME[0], SAME[1] + 1], id="other version"),
     ],
 )
-def test_else_the_first_is_used(tmp_path: Path, seconds: float, version: list[int]) -> None:
+def test_first_python_is_used_unless_another_of_its_version_is_much_faster(
+    tmp_path: Path, seconds: float, version: list[int]
+) -> None:
     first = put(tmp_path / "first", "python3", 0.015)
     put(tmp_path / "second", "python3", seconds, version)
     assert choose(tmp_path / "first", tmp_path / "second") == (first, "")

@@ -165,7 +165,7 @@ async def test_events_for_unknown_orders_delay_no_other_by_the_time_that_they_wa
 
 @pytest.mark.fault(82)
 @pytest.mark.parametrize("trace", [b"\0bad", b"x" * 1000])
-async def test_a_trace_header_that_is_none_costs_an_event_nothing(arena: Arena, trace: bytes) -> None:
+async def test_an_event_with_an_invalid_trace_header_is_applied(arena: Arena, trace: bytes) -> None:
     product = await arena.back_office.product(stock=5)
     async with arena.stopped("paymentfc"):
         order = await arena.alice.checkout(product, 2)

@@ -92,9 +92,7 @@ async def test_events_that_were_acknowledged_before_a_kill_are_sent_again_and_ha
 @pytest.mark.fault(3)
 @pytest.mark.parametrize("refused", ["payments", "outbox"])
 @pytest.mark.parametrize("happens", ["pay", "expire"])
-async def test_a_payment_whose_change_can_not_be_stored_is_not_told_of_and_neither_is_one_stored_that_can_not_be_told(
-    arena: Arena, refused: str, happens: str
-) -> None:
+async def test_payment_and_its_event_commit_together_or_not_at_all(arena: Arena, refused: str, happens: str) -> None:
     _, order = await arena.placed()
     invoice = await arena.invoice(order)
     topic = "payment.success" if happens == "pay" else "payment.failed"

@@ -52,7 +52,7 @@ async def test_rollbacks_that_come_again_or_for_what_was_never_taken_conjure_no_
 
 
 @pytest.mark.fault(38)
-async def test_an_order_of_which_one_line_is_short_takes_nothing_at_all(arena: Arena) -> None:
+async def test_an_order_with_one_line_short_of_stock_takes_nothing(arena: Arena) -> None:
     first, second, short = [await arena.back_office.product(stock=5) for _ in range(3)]
     async with products_locked(arena, first) as connection:
         number = await place_order(arena, (short, 2), (first, 2), (second, 2))

@@ -87,7 +87,7 @@ async def test_a_deduction_that_a_deadlock_ends_comes_again_and_is_made_once(are
 
 
 @pytest.mark.fault(43)
-async def test_no_deduction_is_lost_under_an_administrator_who_sets_stock_and_none_under_one_who_does_not(
+async def test_no_deduction_is_lost_while_an_administrator_edits_the_product(
     arena: Arena,
 ) -> None:
     counted, described = [await arena.back_office.product(stock=100) for _ in range(2)]

@@ -36,9 +36,7 @@ EVENTS_OF_A_LATE_PAYMENT = {
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("first", ["payment.failed", "payment.success"])
-async def test_an_order_that_failed_and_was_paid_ends_the_same_whichever_it_hears_first_and_however_often(
-    arena: Arena, first: str
-) -> None:
+async def test_final_status_does_not_depend_on_event_order_or_duplicates(arena: Arena, first: str) -> None:
     product, number = await arena.placed(stock=5, quantity=2)
     invoice = await arena.invoice(number)
     await wait_ledger(arena, number, "TAKEN")
@@ -130,7 +128,7 @@ async def callback(arena: Arena, invoice: dict[str, Any], status: str) -> httpx2
 
 
 @pytest.mark.fault(42)
-async def test_an_order_that_is_given_up_while_its_money_comes_is_completed_or_refunded_never_neither(
+async def test_an_order_that_is_paid_while_it_is_given_up_is_completed_or_refunded(
     arena: Arena,
 ) -> None:
     product = await arena.back_office.product(stock=20)
@@ -170,9 +168,7 @@ async def test_an_order_that_is_given_up_while_its_money_comes_is_completed_or_r
 
 @pytest.mark.fault(44)
 @pytest.mark.parametrize("end", ["completed", "cancelled"])
-async def test_an_order_of_whose_payment_nobody_tells_is_asked_after_and_does_not_keep_its_stock_for_ever(
-    arena: Arena, end: str
-) -> None:
+async def test_order_without_payment_callback_is_polled_and_frees_its_stock(arena: Arena, end: str) -> None:
     product, number = await arena.placed(stock=5, quantity=2)
     invoice = await arena.invoice(number)
     async with arena.back_office.faults({"drop_webhooks": True}):

@@ -17,7 +17,7 @@ NO_PRODUCTS: tuple[Any, ...] = (0, -1, 2**63, 1.5, "1", "x", None, False, [])
 
 
 @pytest.mark.fault(40)
-async def test_no_quantity_that_is_none_is_ordered_or_taken_or_makes_stock_grow(arena: Arena) -> None:
+async def test_an_invalid_quantity_is_not_ordered_not_taken_and_does_not_raise_stock(arena: Arena) -> None:
     product, number = await arena.placed(stock=50)
     await wait_ledger(arena, number, "TAKEN")
     bad: list[Any] = [{"product_id": product["id"], "quantity": quantity} for quantity in NO_QUANTITIES]

@@ -48,7 +48,7 @@ async def test_a_query_of_history_outside_the_allowed_values_is_400(api: Api, al
     assert outcome(answer) == (400, "validation_failed")
 
 
-async def test_an_order_that_is_not_there_is_404_and_an_id_that_is_none_400(api: Api, alice: Customer) -> None:
+async def test_an_unknown_order_is_404_and_an_invalid_id_400(api: Api, alice: Customer) -> None:
     assert outcome(await api.ask("orderfc", "GET", f"/v1/orders/{2**62}", alice)) == (404, "not_found")
     for wrong in ("0", "-1", "abc", str(2**63)):
         assert outcome(await api.ask("orderfc", "GET", f"/v1/orders/{wrong}", alice)) == (400, "validation_failed")

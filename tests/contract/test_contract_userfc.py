@@ -131,7 +131,7 @@ async def test_logging_out_says_so_and_ends_this_token_only(api: Api) -> None:
     assert (await api.ask("orderfc", "GET", "/v1/orders/history", second)).status_code == 200
 
 
-async def test_grpc_tells_who_a_user_is_and_refuses_ids_that_are_none(
+async def test_grpc_tells_who_a_user_is_and_refuses_invalid_ids(
     api: Api, users: Stub, credential: tuple[tuple[str, str], ...]
 ) -> None:
     visitor = await api.visitor()

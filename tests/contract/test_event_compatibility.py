@@ -186,7 +186,7 @@ def test_what_the_producer_no_longer_holds_to_a_bound_breaks_those_who_rely_on_i
     ]
 
 
-def test_new_fields_break_nobody_at_the_top_nor_within_lines() -> None:
+def test_new_fields_are_compatible_at_the_top_and_within_lines() -> None:
     class Line(RejectedLine):
         free: int
 

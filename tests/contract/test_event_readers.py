@@ -98,6 +98,6 @@ def test_a_new_field_may_not_be_required_while_messages_without_it_are_still_in_
     assert with_reader(Reader("productfc", "stock.updated", LocatedIfKnown), now) == []
 
 
-def test_the_events_as_they_are_break_nobody() -> None:
+def test_the_present_events_are_compatible() -> None:
     assert set(committed(ROOT)) == set(BY_NAME)
     assert broken(ROOT) == []

@@ -51,7 +51,7 @@ async def test_a_payment_that_xendit_refuses_fails_and_the_order_is_compensated(
     await back_office.wait_stock(product, 4)
 
 
-async def test_of_two_customers_who_race_for_the_last_unit_one_is_served_and_no_invoice_of_the_other_stays_live(
+async def test_the_last_unit_goes_to_one_of_two_customers_and_the_other_keeps_no_live_invoice(
     shop: Shop, alice: Customer, bob: Customer, back_office: BackOffice
 ) -> None:
     product = await back_office.product(stock=1)

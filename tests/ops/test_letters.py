@@ -133,7 +133,7 @@ def test_what_time_or_a_repair_can_cure_is_replayed(reason: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:", ":2", "-1:2", "1:2:3", "a:b", "\u0661:2"])
-def test_a_place_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_place_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="PARTITION:OFFSET"):
         read_place(text)
 

@@ -49,7 +49,7 @@ async def test_pay_wrong_amount_pays_what_was_typed(pay_page: PayPage) -> None:
     assert (await pay_page.invoice(invoice))["paid_amount"] == 120_000
 
 
-async def test_an_amount_that_is_none_is_refused_on_the_page_and_nothing_is_sent(pay_page: PayPage) -> None:
+async def test_an_invalid_amount_is_refused_on_the_page_and_nothing_is_sent(pay_page: PayPage) -> None:
     await pay_page.open_invoice()
     await pay_page.page.get_by_label("Amount").fill("a lot")
     await press(pay_page.page, "Pay wrong amount")

@@ -58,7 +58,7 @@ async def test_the_reads_of_one_turn_are_one_command_that_has_each_key_once() ->
 
 
 @pytest.mark.parametrize("answer", [b"*1\r\n$1\r\na\r\n", b"$1\r\na\r\n", b"*-1\r\n"])
-async def test_an_answer_of_another_form_is_nobodys_value(answer: bytes) -> None:
+async def test_a_malformed_answer_is_an_error_for_all_who_wait(answer: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             parts = await command(reader)

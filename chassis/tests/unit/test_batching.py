@@ -181,7 +181,7 @@ async def test_a_batch_that_hangs_holds_up_nobody_else(work: Work, monkeypatch: 
     assert await asyncio.gather(hanging, *others) == [2, 4, 6]
 
 
-async def test_a_batch_of_one_runs_in_the_context_of_its_caller_and_one_of_several_in_that_of_nobody(
+async def test_a_batch_of_one_runs_in_its_callers_context_and_a_larger_one_in_none(
     work: Work,
 ) -> None:
     batches = batches_of(work, at_work=1)

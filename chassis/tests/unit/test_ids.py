@@ -17,7 +17,7 @@ def test_a_name_has_one_form_whatever_a_client_types() -> None:
 
 
 @pytest.mark.parametrize("name", [*INVISIBLE, "\u0958" * 255, " \u200b ", "\u0301", "\x01", "".join(INVISIBLE)])
-def test_a_name_of_which_nothing_can_be_seen_is_refused(name: str) -> None:
+def test_a_name_without_visible_characters_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         NAME.validate_python(name)
 

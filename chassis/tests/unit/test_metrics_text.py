@@ -62,7 +62,7 @@ async def test_a_failure_reaches_all_that_wait_and_the_next_text_is_made() -> No
     assert await text() == b"text"
 
 
-async def test_one_that_goes_away_takes_the_text_from_nobody() -> None:
+async def test_a_cancelled_reader_does_not_cancel_the_others() -> None:
     async def make(open_metrics: bool) -> bytes:
         await asyncio.sleep(0)
         return b"text"

@@ -36,7 +36,7 @@ async def test_the_messages_of_a_fetch_are_applied_together_and_then_committed()
     assert (measured(CONSUMED) - before[0], measured(PROCESSED) - before[1], runs("applied") - before[2]) == (5, 1, 1)
 
 
-async def test_a_run_is_at_most_200_messages_and_one_alone_is_none() -> None:
+async def test_a_run_has_2_to_200_messages() -> None:
     running = Running(records(MAX_RECORDS + 1), lambda _m, _run: None, in_runs=True)
     await running.committed(MAX_RECORDS + 2)
     assert [len(run) for run in running.tried_together] == [200]

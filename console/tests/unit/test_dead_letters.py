@@ -128,9 +128,7 @@ async def test_letters_that_are_not_read_are_not_called_handled_or_gone(
     assert "No letter of this cause is open" not in group.text
 
 
-async def test_a_group_of_which_letters_may_be_unread_has_at_least_what_is_read(
-    browser: Browser, kafka: MemoryKafka
-) -> None:
+async def test_a_group_with_unread_letters_shows_a_lower_bound(browser: Browser, kafka: MemoryKafka) -> None:
     for order in (1, 2):
         kafka.letter(order)
     browser.app.state.letters = LetterBox(kafka, Bounds(letters=1))

@@ -115,7 +115,7 @@ async def test_a_record_that_can_not_be_unpacked_waits_for_its_consumer_as_other
 
 
 @pytest.mark.parametrize("timestamp", [NO_TIME, -NO_TIME])
-async def test_a_time_that_is_none_stands_as_the_epoch(monkeypatch: pytest.MonkeyPatch, timestamp: int) -> None:
+async def test_an_invalid_time_becomes_the_epoch(monkeypatch: pytest.MonkeyPatch, timestamp: int) -> None:
     broker = Broker([kept(0, timestamp=timestamp, headers=[("ce_time", b"0001-01-01T00:00:00+14:00")])])
     [record], _ = await reader(broker, monkeypatch).of_order(42, SINCE)
     assert (record.published_at, record.committed_at) == (EPOCH, None)

@@ -218,7 +218,7 @@ def test_a_letter_is_waited_for_until_somebody_has_handled_it(done: str, steps: 
     assert [wait.step for wait in waits_of(facts)] == steps
 
 
-def test_an_event_that_nobody_has_is_for_the_auditor_once_it_can_not_be_on_its_way() -> None:
+def test_a_lost_event_is_left_to_the_auditor_after_a_while() -> None:
     lost = replace(placed(), records=placed().records[:1])
     assert [wait.because for wait in waits_of(lost)] == ["stock.updated is neither in an outbox nor on its topic"]
     assert [wait.step for wait in waits_of(replace(lost, now=at(1_000)))] == [Step.CUSTOMER]

@@ -96,7 +96,7 @@ async def test_a_log_in_page_that_was_open_for_hours_works(browser: Browser) -> 
     assert (await browser.post("/login", form=form, email="a", password="right")).status_code == 303
 
 
-async def test_the_form_of_the_log_in_page_is_none_of_a_signed_in_person(browser: Browser) -> None:
+async def test_the_token_of_the_log_in_form_is_refused_in_a_session(browser: Browser) -> None:
     form = await browser.form()
     browser.sign_in()
     assert (await browser.post("/session", form=form, password="right")).status_code == 403

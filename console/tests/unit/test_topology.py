@@ -126,7 +126,7 @@ def test_the_tile_of_money_says_which_refunds_wait_first() -> None:
     assert tile.notes == ["1 paid twice", "1 refund due", "2 refunds manual"]
 
 
-def test_money_of_which_a_part_is_not_known_is_not_called_good() -> None:
+def test_the_money_tile_is_not_good_if_a_part_is_unknown() -> None:
     shown = Shown()
     shown.anomalies.labels("paid_twice").set(0)
     tile = anomalies_tile(readings(shown.text))

@@ -216,7 +216,7 @@ def test_a_refund_says_whom_it_waits_for(given: dict[str, Any], because: str, ac
     assert (found.step, because in found.because, act in found.next) == (Step.REFUND, True, True)
 
 
-def test_an_order_of_which_only_its_payment_could_be_asked_tells_nothing_that_nobody_knows() -> None:
+def test_an_order_is_judged_by_its_payment_if_only_that_could_be_read() -> None:
     assert waits(open_order(payments={}), 0) == []
     assert only(Unfinished(NOW, payments={7: payment()})).step is Step.CUSTOMER
 

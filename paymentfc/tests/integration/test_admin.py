@@ -119,7 +119,7 @@ async def test_resolving_needs_a_note(http: httpx2.AsyncClient, admin: dict[str,
     assert answer.status_code == 400
 
 
-async def test_an_unknown_row_is_404_and_an_id_that_is_none_400(
+async def test_an_unknown_row_is_404_and_an_invalid_id_400(
     http: httpx2.AsyncClient, admin: dict[str, str], settings: Settings
 ) -> None:
     for url in ("anomalies/{}/resolve", "failed-events/{}/retry"):

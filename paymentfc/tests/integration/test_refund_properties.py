@@ -103,7 +103,7 @@ def check(rows: list[dict[str, Any]], found: Payment, told: frozenset[str], gate
 
 @examples(50)
 @given(schedules(st.sampled_from(EVENTS), max_bursts=7), st.sampled_from(MODES), st.sampled_from(WORDS))
-async def test_no_more_is_given_back_than_came_in_and_nothing_twice_whatever_comes_in_whatever_order(
+async def test_refunds_never_exceed_payments_and_are_never_made_twice(
     bench: Bench, schedule: list[Burst[str]], mode: str, word: str
 ) -> None:
     payment = await bench.invoiced()

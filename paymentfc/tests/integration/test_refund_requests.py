@@ -72,7 +72,7 @@ async def test_the_same_key_is_one_refund_and_another_request_with_it_is_refused
 @pytest.mark.parametrize(
     "body", [{"amount": 0}, {"amount": -1}, {"amount": 0.5}, {"amount": "1"}, {"reason": " "}, {"reason": None}]
 )
-async def test_a_request_that_is_none_is_400(
+async def test_an_invalid_request_is_400(
     bench: Bench, http: httpx2.AsyncClient, admin: dict[str, str], body: dict[str, Any]
 ) -> None:
     payment = await paid(bench)

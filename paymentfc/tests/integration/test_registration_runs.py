@@ -144,7 +144,7 @@ async def test_each_order_of_a_run_leaves_the_line_that_it_leaves_alone_in_its_o
     assert [set(line) for line in [*alone, *lines]] == [names] * 3
 
 
-async def test_two_runs_with_the_same_orders_in_opposite_order_wait_for_each_other_and_not_in_a_circle(
+async def test_two_runs_with_the_same_orders_in_opposite_order_do_not_deadlock(
     bench: Bench,
 ) -> None:
     """The middle one is held until both runs wait: locked as they come, each would then hold what the other wants."""

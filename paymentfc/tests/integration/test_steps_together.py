@@ -190,7 +190,7 @@ async def pays(bench: Bench, found: Sequence[Payment]) -> Any:
     ("one", "other", "is_told"),
     [(arrives, arrives, False), (arrives, offers, False), (offers, arrives, False), (pays, arrives, True)],
 )
-async def test_two_statements_with_the_same_orders_in_opposite_order_wait_for_each_other_and_not_in_a_circle(
+async def test_two_statements_with_the_same_orders_in_opposite_order_do_not_deadlock(
     bench: Bench, one: Statement, other: Statement, is_told: bool
 ) -> None:
     """The middle order is held until both wait: locked as they come, each would then hold what the other wants."""

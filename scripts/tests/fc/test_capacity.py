@@ -87,5 +87,5 @@ def test_the_command_says_what_passes_at_that_load_and_where_its_costs_are_from(
 
 
 @pytest.mark.parametrize("line", ["capacity", "capacity --orders-per-second 0", "capacity --orders-per-second many"])
-def test_a_load_that_is_none_is_refused(fc: Callable[[str], Ended], line: str) -> None:
+def test_an_invalid_load_is_refused(fc: Callable[[str], Ended], line: str) -> None:
     assert fc(line).code == 2

@@ -77,7 +77,7 @@ def test_routes_and_services_that_are_selected_exist() -> None:
     }
 
 
-def test_an_expression_that_is_none_is_noticed() -> None:
+def test_an_invalid_expression_is_noticed() -> None:
     with pytest.raises(ValueError, match="parse|invalid|unexpected"):
         reading("sum by job (up)")
 

@@ -46,7 +46,7 @@ async def test_the_names_of_this_machine_and_those_that_are_set_are_its_own(sim:
     assert (await sim.http.get("/ping", headers={"host": host})).status_code == 200
 
 
-async def test_two_hosts_are_none(merchant: Merchant) -> None:
+async def test_a_request_with_two_host_headers_is_refused(merchant: Merchant) -> None:
     async with simulated(merchant) as sim:
         request = sim.http.build_request("GET", "/ping", headers=[("host", "sim.test"), ("host", "evil.test")])
         assert (await sim.http.send(request)).status_code == 403

@@ -102,7 +102,7 @@ async def test_the_amount_proposed_is_not_the_one_asked_for_and_never_nothing(si
 
 
 @pytest.mark.parametrize("typed", ["", "abc", "0", "-5", "nan", "inf", "1e300", "<b>"])
-async def test_an_amount_that_is_none_is_refused_on_the_page(sim: Sim, typed: str) -> None:
+async def test_an_invalid_amount_is_refused_on_the_page(sim: Sim, typed: str) -> None:
     made = await sim.create()
     answer = await sim.http.post(f"/web/{made['id']}/pay-wrong", data={"amount": typed})
     assert answer.status_code == 400
@@ -213,7 +213,7 @@ async def test_the_page_forbids_scripts_and_is_not_stored(sim: Sim) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_it_needs_no_key(sim: Sim, anonymous: httpx2.AsyncClient) -> None:
+async def test_pay_page_needs_no_api_key(sim: Sim, anonymous: httpx2.AsyncClient) -> None:
     made = await sim.create()
     assert (await anonymous.get(f"/web/{made['id']}")).status_code == 200
     assert (await anonymous.post(f"/web/{made['id']}/pay")).status_code == 303
@@ -232,7 +232,7 @@ async def test_an_unknown_invoice_is_404_with_a_page_that_says_so(sim: Sim, path
         assert "<script>" not in answer.text
 
 
-async def test_an_action_that_there_is_none_of_is_404_and_does_nothing(sim: Sim) -> None:
+async def test_an_unknown_action_is_404_and_does_nothing(sim: Sim) -> None:
     made = await sim.create()
     assert (await sim.http.post(f"/web/{made['id']}/refund")).status_code == 404
     assert (await sim.get(made))["status"] == "PENDING"

@@ -74,7 +74,9 @@ async def test_replicas_that_start_at_once_make_one_administrator(settings: Sett
 
 
 @pytest.mark.parametrize("half", ["admin_email", "admin_password"])
-async def test_one_of_the_two_settings_alone_makes_nobody(settings: Settings, userfc: Userfc, half: str) -> None:
+async def test_one_of_the_two_settings_alone_creates_no_administrator(
+    settings: Settings, userfc: Userfc, half: str
+) -> None:
     value = {"admin_email": new_email(), "admin_password": SecretStr("admin password")}[half]
     before = await userfc.execute("SELECT count(*) FROM users")
     async with opened(settings.model_copy(update={half: value})) as started:

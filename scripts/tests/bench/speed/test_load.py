@@ -36,7 +36,7 @@ def test_refused_requests_do_not_count_in_the_rate() -> None:
 
 
 @pytest.mark.parametrize("what", ["refused", "broken", "late"])
-def test_a_load_of_which_more_than_a_hundredth_goes_wrong_is_no_measurement(what: str) -> None:
+def test_a_load_with_more_than_one_percent_failures_is_no_measurement(what: str) -> None:
     assert read_answers(output(**{what: 10})).bad == 10
     with pytest.raises(Unmeasured, match=f"11 {what}"):
         read_answers(output(**{what: 11}))

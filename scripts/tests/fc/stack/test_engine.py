@@ -34,17 +34,17 @@ def test_an_engine_that_answers_is_known_by_its_version_and_fc_native_rules_it_o
         pytest.param(["exit 0"], id="empty answer"),
     ],
 )
-def test_an_engine_that_fails_is_none(script: Script, lines: list[str]) -> None:
+def test_an_engine_that_fails_is_not_used(script: Script, lines: list[str]) -> None:
     script("docker", *lines)
     assert compose.engine() is None
 
 
-def test_a_docker_that_is_no_program_is_none(script: Script) -> None:
+def test_a_docker_that_can_not_be_executed_is_no_engine(script: Script) -> None:
     script("docker", shebang="no program")
     assert compose.engine() is None
 
 
-def test_an_engine_that_hangs_is_none_and_is_not_waited_for(
+def test_an_engine_that_hangs_is_not_used_and_not_waited_for(
     script: Script, monkeypatch: pytest.MonkeyPatch, path: Path
 ) -> None:
     monkeypatch.setenv("PATH", f"{path}:/usr/bin:/bin")

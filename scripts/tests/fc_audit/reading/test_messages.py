@@ -82,7 +82,7 @@ async def strange(
     servers.stop()
 
 
-async def test_records_that_can_not_be_unpacked_are_named_and_a_time_that_is_none_stops_no_audit(
+async def test_records_that_can_not_be_unpacked_are_named_and_an_invalid_time_stops_no_audit(
     strange: tuple[World, str],
 ) -> None:
     world, broker = strange

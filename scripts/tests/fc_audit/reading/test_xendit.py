@@ -118,7 +118,7 @@ async def test_a_rate_limit_is_waited_for(url: str) -> None:
     [b"[{", b'{"id": 1}', b'[{"id": "i", "status": "PAID"}]', b"<html>", b'[{"id": "i", "external_id": "order-7"'],
 )
 @pytest.mark.parametrize("make", [simulator, api])
-async def test_an_answer_that_is_no_list_of_invoices_is_not_taken_for_none(make: Make, body: bytes) -> None:
+async def test_an_answer_that_is_no_list_of_invoices_is_not_taken_for_an_empty_list(make: Make, body: bytes) -> None:
     gateway = make("http://xendit.test")
     gateway._client = httpx2.AsyncClient(  # type: ignore[attr-defined]
         base_url="http://xendit.test", transport=httpx2.MockTransport(lambda _: httpx2.Response(200, content=body))

@@ -45,10 +45,10 @@ def test_an_entry_that_was_written_after_the_snapshot_has_patience() -> None:
     assert faults(dossier([entry(1), entry(3, at=later)], [], 1)) == (0, [later])
 
 
-def test_a_chain_of_which_nothing_is_left_is_a_fault() -> None:
+def test_an_audit_chain_without_entries_is_a_fault() -> None:
     assert faults(dossier([], [], 2))[0] == 1
 
 
-def test_a_chain_that_leads_into_a_circle_is_a_fault() -> None:
-    circle = AuditEntry(1, "event-1", "payment.paid", None, EARLIER, "h2", "h1", True)
-    assert faults(dossier([circle, entry(2)], [], 2))[0] == 1
+def test_an_audit_chain_with_a_cycle_is_a_fault() -> None:
+    cycle = AuditEntry(1, "event-1", "payment.paid", None, EARLIER, "h2", "h1", True)
+    assert faults(dossier([cycle, entry(2)], [], 2))[0] == 1
