@@ -193,7 +193,7 @@ def test_what_waits_for_less_is_left_out() -> None:
     assert waits(open_order(), 301) == []
 
 
-def test_money_for_nothing_is_waited_for_as_its_refund_and_not_as_its_anomaly_too() -> None:
+def test_money_that_was_not_owed_waits_as_its_refund_and_not_as_its_anomaly_too() -> None:
     anomaly = ANOMALY | {"order_id": 7, "kind": "paid_after_close", "has_refund": True, "create_time": AGO}
     found = only(open_order(refunds=[REFUND], anomalies=[anomaly]))
     assert (found.order_id, found.step, found.since) == (7, Step.REFUND, AGO)

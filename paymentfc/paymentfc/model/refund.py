@@ -27,7 +27,7 @@ class RefundStatus(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why money is given back; all but REQUESTED are money for nothing."""
+    """Why money is given back. REQUESTED: an administrator asked for it. All others: the money was not owed."""
 
     PAID_AFTER_CLOSE = "paid_after_close"
     STOCK_REJECTED = "stock_rejected"
@@ -47,11 +47,11 @@ _REASONS = {
     Cause.AMOUNT_MISMATCH: "OTHERS",
     Cause.REQUESTED: "REQUESTED_BY_CUSTOMER",
 }
-# What Xendit says of a refund that has ended without money moving.
+# Xendit's statuses of a refund that has ended without a transfer of money.
 FAILED_WORDS = frozenset({"FAILED", "CANCELLED"})
-# What no currency has, but a callback may say.
+# More digits than any currency needs. A callback may have them.
 _MAX_DIGITS = 30
-# A person may say of these that the money is given back.
+# An administrator may declare these refunds as made by hand.
 SETTLEABLE = (RefundStatus.DUE, RefundStatus.FAILED, RefundStatus.MANUAL)
 # The source of the money that the payment has taken, in time or late.
 TAKEN = "taken"
@@ -59,7 +59,7 @@ TAKEN = "taken"
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """Money for nothing: `source` tells the moneys of one payment apart, so that each is given back once."""
+    """Money that was not owed. It is refunded once for each `source` of a payment, such as a second payment."""
 
     cause: Cause
     source: str

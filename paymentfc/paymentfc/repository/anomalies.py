@@ -126,7 +126,7 @@ async def paid_by(tx: Tx, anomaly_id: int) -> Callback | None:
 
 
 async def without_refund(db: Database, limit: int, after: int) -> list[tuple[int, Anomaly, Callback]]:
-    """Return the next open anomalies of money for nothing without a refund, each with its id and its callback."""
+    """Return the next open anomalies of money that was not owed and has no refund, each with its id and callback."""
     async with db.driver() as connection:
         rows = await connection.fetch(_WITHOUT_REFUND, limit, after)
     return [(row["id"], *_recorded(row)) for row in rows]
@@ -140,7 +140,7 @@ def _recorded(row: asyncpg.Record) -> tuple[Anomaly, Callback]:
 
 
 async def refunded(tx: Tx, payment_id: int, source: str, note: str) -> None:
-    """Resolve the anomaly of a money that was given back; `source` is that of its refund."""
+    """Resolve the anomaly of money that was refunded. `source` is that of the refund."""
     await tx.driver().execute(_REFUNDED, payment_id, source, note)
 
 

@@ -129,7 +129,7 @@ FROM ({{source}}) AS p ORDER BY p.moment, p.id LIMIT $3
 
 
 class Step(StrEnum):
-    """What an open payment waits for: its invoice, the customer, or Xendit's word on an invoice that has ended."""
+    """What an open payment waits for: its invoice, the customer, or Xendit's answer about an invoice that has ended."""
 
     INVOICE = "invoice"
     CUSTOMER = "customer"

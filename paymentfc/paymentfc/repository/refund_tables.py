@@ -21,7 +21,7 @@ from paymentfc.repository.refund_work import WORK
 
 
 def refund_table(metadata: MetaData) -> Table:
-    """Add the table. `source` names the money for nothing, and is NULL for what an administrator asks for."""
+    """Add the table. `source` names the money that was not owed. It is NULL for a refund on request."""
     return Table(
         "refunds",
         metadata,

@@ -5,7 +5,7 @@ from paymentfc.model.callback import amount_text
 from paymentfc.model.refund import Cause, Refund, RefundCallback, RefundStatus
 from paymentfc.repository.refunds import FIELDS
 
-# These may stand on the word of a callback, and a refund by invoice would give back the money of a completed order:
+# These may be known from a callback only, and a refund by invoice could give back the money of a completed order:
 # Xendit shows one payment of an invoice, and isn't asked about a wrong amount that an administrator closes.
 _BY_A_PERSON = f"'{Cause.PAID_TWICE}', '{Cause.AMOUNT_MISMATCH}'"
 AUTOMATIC = f"status = 'DUE' AND cause NOT IN ({_BY_A_PERSON})"
@@ -26,8 +26,8 @@ UPDATE refunds SET due_at = now() + $2 * interval '1 second', attempts = attempt
 FROM due WHERE id = due_id
 RETURNING {FIELDS}, (SELECT p.traceparent FROM payments AS p WHERE p.id = refunds.payment_id) AS traceparent
 """
-# The end is Xendit's own word, whoever brings it first. `due_at` is the end of the lease, and its name: another claim,
-# or a callback, changes it. A refusal says only what came of one call: another claim may have made the refund since.
+# Whoever first reads the end at Xendit stores it. `due_at` is the end of the lease and identifies it: another claim, or
+# a callback, changes it. A refusal is the result of one call only: another claim may have made the refund since.
 _FINISH = f"""
 UPDATE refunds SET status = $2, failure_code = $3, gateway_id = coalesce(gateway_id, $4), last_error = NULL,
   succeeded_at = CASE WHEN $2 = 'SUCCEEDED' THEN now() END, failed_at = CASE WHEN $2 <> 'SUCCEEDED' THEN now() END,

@@ -1,4 +1,4 @@
-"""The rows of `refunds`: money to be given back, one row for each money, and one for each request."""
+"""The rows of `refunds`: one for each source of money that was not owed, and one for each request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ FIELDS = (
     "id, order_id, payment_id, invoice_id, amount, currency, cause, source, status, failure_code, attempts, note,"
     " gateway_id, due_at, create_time, update_time"
 )
-# The source is unique for a payment: a money is given back once, whatever records it again.
+# A source is unique for a payment, so that it is refunded once, even if it is recorded again.
 _OWE = f"""
 INSERT INTO refunds (order_id, payment_id, invoice_id, amount, currency, cause, source)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (payment_id, source) DO NOTHING RETURNING {FIELDS}
@@ -79,7 +79,7 @@ class Sum:
 
 
 async def owe(tx: Tx, payment: Payment, debt: Debt, amount: Decimal) -> Refund | None:
-    """Add the refund of money from one source. Returns None if it has a refund already. The payment must be locked."""
+    """Add the refund of a source. Returns None if it has a refund already. The payment must be locked."""
     values = (debt.invoice_id, amount, debt.currency, debt.cause.value, debt.source)
     row = await tx.driver().fetchrow(_OWE, payment.order_id, payment.id, *values)
     return Refund.of(dict(row)) if row else None

@@ -15,7 +15,7 @@ def facts(refund: Refund) -> dict[str, object]:
 
 
 async def owe(tx: Tx, payment: Payment, debt: Debt, actor: str) -> bool:
-    """Add the refund of a money for nothing, once; of the money taken only what no request gives back already.
+    """Add the refund of money that was not owed, once. Of the payment's own money, only what no request gives back.
 
     The payment must be locked by this transaction.
     """

@@ -171,7 +171,7 @@ async def close_invoice(tx: Tx, payment: Payment, invoice: Invoice) -> None:
 
 
 async def record(tx: Tx, anomaly: Anomaly, callback: Callback, payment: Payment | None, actor: str) -> None:
-    """Record an anomaly, once, and with it the refund of money that came for nothing."""
+    """Record an anomaly once, and with it the refund of money that was not owed."""
     if not await anomalies.add(tx, anomaly, callback, payment):
         return
     if payment is not None and (debt := debt_of(anomaly, callback)) is not None:

@@ -1,4 +1,4 @@
-"""Receives a refund callback of Xendit: stored, and the refund is read at Xendit, whose own word alone ends it."""
+"""Receives a refund callback of Xendit: stores it and has the refund read at Xendit, whose answer alone ends it."""
 
 import structlog
 

@@ -1,4 +1,4 @@
-"""Callbacks with the right token take effect on Xendit's own word only, whatever they claim."""
+"""Callbacks with the right token take effect only after Xendit has confirmed them."""
 
 import asyncio
 from dataclasses import replace

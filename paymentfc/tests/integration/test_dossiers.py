@@ -80,7 +80,7 @@ async def test_what_came_before_the_payment_is_shown_without_one_and_an_unknown_
     await ask(f"/orders/{bench.new_id()}", 404)
 
 
-async def test_an_order_whose_money_came_for_nothing_shows_what_is_to_be_given_back(bench: Bench, ask: Any) -> None:
+async def test_an_order_with_money_that_was_not_owed_shows_its_refund(bench: Bench, ask: Any) -> None:
     payment = await bench.invoiced()
     await bench.callback(payment)
     await bench.rejected(payment.order_id)

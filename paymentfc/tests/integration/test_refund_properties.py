@@ -1,6 +1,6 @@
 """Refunds on a real database: whatever cancels, pays, ends, rejects and gives back, in any order and at once.
 
-No more is given back than came in, nothing twice, and money for nothing is never without a refund.
+No more is given back than was paid, nothing twice, and money that was not owed is never without a refund.
 """
 
 import contextlib
@@ -92,7 +92,7 @@ def check(rows: list[dict[str, Any]], found: Payment, told: frozenset[str], gate
     given_back = sum(row["amount"] for row in rows)
     assert given_back <= came_in
     for_nothing = found.late_paid_at is not None or (found.status is Status.PAID and bool(told & set(ENDS)))
-    assert not for_nothing or given_back == AMOUNT, "money for nothing has its refunds"
+    assert not for_nothing or given_back == AMOUNT, "money that was not owed has its refunds"
     assert Counts(row["source"] for row in rows)["taken"] <= 1
     for row in rows:
         made = gateway.made.get(f"refund-{row['id']}")

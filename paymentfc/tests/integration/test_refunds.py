@@ -1,4 +1,4 @@
-"""Money for nothing has a refund, written in the transaction that finds it; administrators ask for others."""
+"""Money that was not owed has a refund, written in the transaction that finds it; administrators ask for others."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -124,7 +124,7 @@ def admin(bench: Bench) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", STORIES)
-async def test_money_for_nothing_is_due_once_with_its_audit_entry(bench: Bench, name: str) -> None:
+async def test_money_that_was_not_owed_is_due_once_with_its_audit_entry(bench: Bench, name: str) -> None:
     story, expected = STORIES[name]
     payment = await bench.invoiced()
     await story(bench, payment)
@@ -145,7 +145,7 @@ async def test_the_refund_is_written_in_the_transaction_that_finds_the_money(ben
     assert row["refund"] == row["payment"] == row["anomaly"]
 
 
-async def test_what_is_no_money_for_nothing_has_no_refund(bench: Bench) -> None:
+async def test_money_that_was_owed_has_no_refund(bench: Bench) -> None:
     await paid(bench)
     open_ = await bench.invoiced()
     await bench.callback(open_, paid_amount=Decimal(149_999))

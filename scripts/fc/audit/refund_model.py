@@ -7,7 +7,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A row of paymentfc's `refunds`; `source` names the money for nothing, None for a request."""
+    """A row of paymentfc's `refunds`; `source` names the money that was not owed; None for a request."""
 
     order_id: int
     id: int

@@ -1,4 +1,4 @@
-"""Rules about money: each payment of an invoice was taken or is on record, and none was taken on a callback's word."""
+"""Rules about money: each payment of an invoice is taken or recorded, and none is taken because of a callback alone."""
 
 from collections.abc import Iterator
 
@@ -57,7 +57,7 @@ def mismatch(dossier: Dossier, context: Context) -> Iterator[Fault]:
 
 @rule("late_witness", "Money that came for a closed payment is at Xendit.", needs=(XENDIT,))
 def late(dossier: Dossier, _: Context) -> Iterator[Fault]:
-    """Find a refund that was prepared on a callback's word alone; of PAID payments `payment_witness` is the rule."""
+    """Find a refund that only a callback justifies. For PAID payments `payment_witness` checks this."""
     for payment in dossier.payments:
         own = next((item for item in dossier.invoices if item.id == payment.invoice_id), None)
         if payment.late_paid_at is not None and own is not None and not own.is_paid:

@@ -1,4 +1,4 @@
-"""Rules about refunds: money for nothing has one, and no more is given back than came in."""
+"""Rules about refunds: money that was not owed has one, and no more is given back than was paid."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -47,7 +47,7 @@ def _is_given_back(dossier: Dossier, payment: Payment, anomaly: Anomaly) -> bool
     return any(item.cause == "amount_mismatch" for item in dossier.refunds)
 
 
-def _is_for_nothing(dossier: Dossier, payment: Payment, anomaly: Anomaly) -> bool:
+def _is_not_owed(dossier: Dossier, payment: Payment, anomaly: Anomaly) -> bool:
     if anomaly.kind in WRONG_MONEY:
         return anomaly.paid and (payment.reason == "amount_mismatch" or _is_undecided(dossier, payment, anomaly))
     return anomaly.kind in ("paid_after_close", "paid_twice")
@@ -61,14 +61,14 @@ def _is_undecided(dossier: Dossier, payment: Payment, anomaly: Anomaly) -> bool:
     return asked and Decimal(anomaly.amount) > 0
 
 
-@rule("refund_missing", "Money that came for nothing has a refund.")
+@rule("refund_missing", "Money that was not owed has a refund.")
 def missing(dossier: Dossier, context: Context) -> Iterator[Fault]:
     """Leave out what a person resolved before there were refunds."""
     since = context.refunded_since
     for item in dossier.anomalies if dossier.payment else ():
         before = item.resolved_at is not None and (since is None or item.create_time < since)
         payment = dossier.payments[0]
-        if _is_for_nothing(dossier, payment, item) and not before and not _is_given_back(dossier, payment, item):
+        if _is_not_owed(dossier, payment, item) and not before and not _is_given_back(dossier, payment, item):
             yield Fault(f"a refund for {item.kind}", f"{len(dossier.refunds)} refunds", item.create_time)
 
 

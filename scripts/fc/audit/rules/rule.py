@@ -80,7 +80,7 @@ class Context:
     chained_since: datetime | None = None
     """The time since which each entry of the audit log belongs to a chain; None before the first."""
     refunded_since: datetime | None = None
-    """The time since which money for nothing has a refund; None before the first."""
+    """The time since which money that was not owed has a refund; None before the first."""
     unrecorded: set[UUID] = field(default_factory=set)
     """Parked events of paymentfc that `failed_events` does not have."""
 
