@@ -1,4 +1,4 @@
-"""Items of many callers worked on together: those that arrive while a batch is at work make the next one. No timer."""
+"""Batches of items from many callers. Items that arrive while a batch runs make the next one. There is no timer."""
 
 import asyncio
 from collections import deque
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 MOST = 64
 AT_WORK = 2
-# A batch that has worked for so long no longer counts as one at work: what hangs holds up nobody else.
+# A batch that has run for so long no longer counts as running, so that one that hangs does not block the others.
 SLOW_S = 0.1
 
 
@@ -81,7 +81,7 @@ class Batches(Generic[T, R]):
         return entry.result
 
     def _begin_soon(self) -> None:
-        """Begin a batch after all that runs in this turn of the event loop: it may bring more items."""
+        """Start a batch after the callbacks of this turn of the event loop, which may add items."""
         if self._waiting and not self._is_beginning and len(self._counted) < self._at_work:
             self._is_beginning = True
             asyncio.get_running_loop().call_soon(self._begin, context=Context())
@@ -136,7 +136,7 @@ class Batches(Generic[T, R]):
                 for entry in batch:
                     entry.fail(error)
         finally:
-            # Nothing is left here but when the event loop is being closed.
+            # Something is left here only if the event loop is being closed.
             for entry in batch:
                 entry.result.cancel()
 

@@ -1,4 +1,4 @@
-"""Revoked tokens: Redis holds a copy that every service reads, userfc's database holds the truth."""
+"""Revoked tokens. userfc's database is authoritative; Redis has a copy that every service reads."""
 
 import hashlib
 import time

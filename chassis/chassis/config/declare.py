@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-# Beyond them values do not fit into what Kafka and PostgreSQL are sent, and moments have no date.
+# Beyond these bounds, values do not fit into fields of Kafka and PostgreSQL, and times have no date.
 PositiveInt = Annotated[int, Field(ge=1, le=2_147_483_647)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Days = Annotated[int, Field(ge=1, le=36_500)]

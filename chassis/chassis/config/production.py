@@ -91,7 +91,7 @@ def proxies_problem(networks: Iterable[IPv4Network | IPv6Network]) -> str | None
 
 
 def _is_wide(network: IPv4Network | IPv6Network) -> bool:
-    """Whether a network has more of the internet than a proxy's own: a /7 of public addresses, or anything larger."""
+    """Whether a network is too large to be a proxy's own: a /7 of public addresses or larger."""
     if isinstance(network, IPv4Network):
         return network.prefixlen < 8
     if network.subnet_of(_MAPPED):

@@ -108,7 +108,7 @@ class ProcessSettings(ConnectionSettings, ProgramSettings):
     http_processes: Annotated[int, Field(ge=1, le=16)] = setting("http.processes", 1)
     http_max_connections: PositiveInt = setting("http.max_connections", 2000)
     http_max_connections_per_address: PositiveInt = setting("http.max_connections_per_address", 600)
-    # Less than the largest body of a route would refuse that body for ever.
+    # If it were less than the largest body of a route, that body would always be refused.
     http_max_body_bytes: Annotated[int, Field(ge=1024 * 1024, le=2**31 - 1)] = setting(
         "http.max_body_bytes", 32 * 1024 * 1024
     )

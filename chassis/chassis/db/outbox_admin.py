@@ -123,7 +123,7 @@ async def of_key(
 
 
 async def of_event(db: Database, event_id: UUID) -> list[Row]:
-    """Read the row of an event, also when it has left already; none when it is unknown or purged."""
+    """Read the row of an event, also a published one. Empty if it is unknown or purged."""
     async with db.driver() as connection:
         return list(await connection.fetch(_OF_EVENT, event_id))
 

@@ -123,7 +123,7 @@ class Due:
 
 
 async def try_lock(session: Session) -> bool:
-    """Take the lock of the one active relay; it is held until the session ends. False while another session has it."""
+    """Take the lock of the active relay, until the session ends. Returns False while another session has it."""
     return bool(await session.fetchval(_TRY_LOCK, _LOCK_ID))
 
 

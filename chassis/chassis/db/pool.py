@@ -176,7 +176,7 @@ def _drop(opening: "asyncio.Task[asyncpg.Connection]") -> None:
 
 
 async def _keep_session(_connection: asyncpg.Connection) -> None:
-    """Spare the round trip that would reset a session: no statement changes one."""
+    """Skip the reset of the session, a round trip: no statement changes a session."""
 
 
 def _generation_of(connection: asyncpg.Connection) -> int:

@@ -1,4 +1,4 @@
-"""A connection of uvicorn within the bounds of its process, which answers in order whatever is refused."""
+"""A connection of uvicorn within the bounds of its process. Refusals, too, are sent in the order of the requests."""
 
 from asyncio import BaseTransport, Transport
 from collections import Counter
@@ -35,7 +35,7 @@ class Connection(Requests):
         super().connection_made(cast("Transport", transport))
         app = cast("FastAPI", self.config.app)
         self.load = app.state.load
-        # Past FastAPI itself, which would only put itself into the scope.
+        # Skips FastAPI itself, which would only put itself into the scope.
         self.app = cast("ASGI3Application", app.middleware_stack)
         # The bytes of bodies that each request on this connection holds.
         self._held: Counter[RequestResponseCycle] = Counter()
@@ -58,7 +58,7 @@ class Connection(Requests):
             self._in_work.message_event.set()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio: true keeps the connection open
-        """Stay open for what is still to be said to a client that has ended its side."""
+        """Stay open for the remaining answers if the client has closed its side."""
         return bool(self._last_words)
 
     def on_response_complete(self) -> None:

@@ -1,4 +1,4 @@
-"""Routes that answer the usual request past FastAPI's dependencies, and leave every other one to them."""
+"""Routes with a fast path, which answers the usual request without FastAPI's dependencies. They answer all others."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-# Answers a request, or returns None: FastAPI answers. Before it returns None it has changed nothing.
+# Answers a request, or returns None without having changed anything: then FastAPI answers.
 Direct = Callable[[Request], Awaitable[Response | None]]
 
 DIRECT = "direct"

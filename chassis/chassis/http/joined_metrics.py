@@ -36,7 +36,7 @@ def counted(registry: Collector) -> bytes:
 
 
 class Joined(Collector):
-    """Counters and histograms are added, of a gauge the largest value stands; of the examples, the newest."""
+    """Counters and histograms are added. A gauge has the largest value, an exemplar is the newest."""
 
     def __init__(self, processes: Iterable[bytes]) -> None:
         self._families: dict[str, Metric] = {}

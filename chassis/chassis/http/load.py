@@ -16,11 +16,11 @@ REFUSED = Counter(
 
 # More requests than a process can answer within its time limits: the next ones are refused at once.
 MAX_IN_WORK = 256
-# Answers that clients have not taken yet. Beyond it the connections that wait longest are cut.
+# Answers that clients have not read yet. Beyond it the connections that wait longest are cut.
 MAX_UNSENT_BYTES = 16 * 1024 * 1024
 # How long `/ready` says `overloaded` after a refusal.
 OVERLOADED_S = 5.0
-# Connections that are closed together to make room, so that a flood of new ones does not search the list each time.
+# So many connections are closed at once, so that a flood of new ones does not search the list each time.
 EVICTED_TOGETHER = 32
 
 
@@ -112,7 +112,7 @@ class Load:
         return any(parsed in network for network in self.trusted_proxies)
 
     def unsent(self, connection: Connection, size: int) -> None:
-        """Record that a client has not taken `size` bytes; beyond the budget the connections recorded first are cut."""
+        """Record that a client has not read `size` bytes. Beyond the budget, the first recorded connections are cut."""
         self._unsent[connection] = size
         over = sum(self._unsent.values()) - MAX_UNSENT_BYTES
         for oldest, held in list(self._unsent.items()) if over > 0 else ():
@@ -126,7 +126,7 @@ class Load:
 
 
 class Slot:
-    """A request's place among those that are in work. It holds one only while there is something to compute."""
+    """A request's slot among the requests in work. It holds the slot only while there is something to compute."""
 
     __slots__ = ("_held", "_load")
 

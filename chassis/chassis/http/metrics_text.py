@@ -1,10 +1,10 @@
-"""The text of `/metrics`, made in a bounded share of the process's time, however many ask for it."""
+"""The text of `/metrics`. Making it takes a bounded share of the process's time, however often it is requested."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-# How much longer than the making of a text the pause behind it lasts, and the longest pause.
+# The pause after making a text, as a multiple of the time it took, and the longest pause.
 PAUSE_FACTOR, MAX_PAUSE_S = 9, 1.0
 
 

@@ -66,7 +66,7 @@ class _Exchange:
         self.route = ""
         self.slot = slot
         self._send = send
-        # Answers to a caller with a token, and to whoever sends something, may belong to a person.
+        # The answer to a request with a token, or to one that changes something, may contain personal data.
         self._private = b"authorization" in headers or method not in _READS
         self.method = method if method in METHODS else "_OTHER"
         self.scope[REQUEST_ID] = self.request_id

@@ -33,7 +33,7 @@ def operations(document: Part) -> Iterator[Part]:
 
 
 def _forbid_null(operation: Part) -> None:
-    """Take null out of optional parameters: no value in an address or a header is null."""
+    """Remove null from optional parameters: a value in an address or a header is never null."""
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         variants = [part for part in schema.get("anyOf", ()) if part.get("type") != "null"]

@@ -1,4 +1,4 @@
-"""The processes of one service ask each other how they are, because a probe reaches any one of them."""
+"""Readiness of all processes of a service: a probe reaches any one of them, which asks the others."""
 
 import asyncio
 import os

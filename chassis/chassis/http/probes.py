@@ -56,7 +56,7 @@ class Readiness:
         self._checks[name] = (check, critical)
 
     def joined(self, peers: Sequence[Peer]) -> "Readiness":
-        """Return these checks and those of the other processes, all of which must be ready; alone this one."""
+        """Return these checks and those of the other processes, if there are any. All must be ready."""
         if not peers:
             return self
         result = Readiness(self.migrations)
@@ -64,7 +64,7 @@ class Readiness:
         return result
 
     def critical(self) -> "Readiness":
-        """Return the critical ones of these checks. The others may hang for as long as a check may take."""
+        """Return the critical checks only: others may take as long as a check may take."""
         result = Readiness(self.migrations)
         result._checks = {name: check for name, check in self._checks.items() if check[1]}
         return result
@@ -74,7 +74,7 @@ class Readiness:
         now = time.monotonic()
         if self._computing is None or (self._computing.done() and now - self._computed_at > REPORT_LIFETIME_S):
             self._computing = asyncio.create_task(self._compute())
-        # One probe that goes away does not end the computation that others wait for.
+        # A cancelled probe must not cancel the computation that others wait for.
         return await asyncio.shield(self._computing)
 
     async def _compute(self) -> Report:
@@ -201,7 +201,7 @@ def _status(report: Report, *, overloaded: bool) -> Status:
 
 
 def answers(own: Readiness, app: FastAPI) -> Mapping[bytes, Answer]:
-    """Return what this process tells the others of its service; `own` are its checks without those of the others."""
+    """Return what this process reports to the others. `own` are its checks without those of the others."""
 
     critical = own.critical()
 

@@ -26,7 +26,7 @@ KEEP_ALIVE_S = 30.0
 # How long a client may leave bytes of an answer unread.
 ANSWER_S = 60.0
 
-# Of two of these, one reader would take the first and another one the last.
+# If one of these headers is repeated, one reader takes the first and another the last.
 _ONCE = frozenset({b"authorization", b"content-type", b"x-callback-token"})
 _HOST = re.compile(rb"[!$%&'()*+,.0-9:;=A-Z\[\]_a-z~-]*")
 

@@ -1,4 +1,4 @@
-"""What each request leaves: its metric and its log line, of which most is the same for all of one route."""
+"""The metric and the log line of a request. Most of a line is the same for all requests of a route."""
 
 from datetime import UTC, datetime
 from functools import cache

@@ -89,7 +89,7 @@ class Route(RepeatedRoute):
 
 
 def _refuse_repeated(parameters: QueryParams) -> None:
-    """Refuse a parameter that is there twice: one reader would take the first, another the last."""
+    """Refuse a repeated parameter: one reader would take the first value, another the last."""
     seen: set[str] = set()
     for name, _ in parameters.multi_items():
         if name in seen:

@@ -1,4 +1,4 @@
-"""Answers past FastAPI's router and dependencies, for the reads that are asked most (docs/performance.md)."""
+"""Answers without FastAPI's router and dependencies, for the most frequent reads (docs/performance.md)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 

@@ -24,7 +24,7 @@ from chassis.message_scope import message_scope
 log = structlog.get_logger(__name__)
 
 MAX_WAIT_S = 5.0
-# A wait that lasts is logged again after so many tries, which is every five minutes.
+# A long wait is logged again after so many tries, which is every five minutes.
 LOG_EVERY = 60
 # Key, value and headers. A batch may inflate to more: that is not parsed, and does not wait.
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -50,7 +50,7 @@ class Chain:
         self._consumed = consumed
         self._not_yet_s = not_yet_s
         self.work_time = WorkTime()
-        # The failure of the dependency that is waited for now, the broker of a dead letter included.
+        # Why the dependency that is waited for failed. It may be the broker of a dead letter.
         self.outage: str | None = None
 
     async def process(self, attempt: Attempt) -> Outcome:

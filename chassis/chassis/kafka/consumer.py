@@ -184,7 +184,7 @@ async def _bounded_stop(consumer: AIOKafkaConsumer, timeout_s: float) -> None:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """Finishes work before a partition goes to another member: without it both would process it (measured)."""
+    """Finishes work before a partition goes to another member. Otherwise both would process it (measured)."""
 
     def __init__(self, runner: ConsumerRunner) -> None:
         self._runner = runner

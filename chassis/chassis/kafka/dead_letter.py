@@ -12,7 +12,7 @@ from chassis.events import Message
 Headers = list[tuple[str, bytes]]
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-# In the smallest form: the headers that tell what the message was, and a key, unless they are longer.
+# The smallest form has the headers that identify the message, and its key, if they are not longer than this.
 _KEPT = frozenset({"ce_id", "ce_source", "ce_type", "ce_time", "traceparent"})
 _KEPT_BYTES = 255
 # Characters of an error, which may quote the message.
@@ -29,7 +29,7 @@ class DeadLetter:
 
 
 def forms(message: Message, reason: str, error: Exception, handler: str, tries: int) -> Iterator[DeadLetter]:
-    """Yield the dead letter of a message: whole, then without its value, then without whatever else may be long."""
+    """Yield forms of a dead letter, from large to small: whole, without its value, without all that may be long."""
     added = _added(message, reason, error, handler, tries)
     original = [(name, value) for name, value in message.raw_headers if name not in dict(added)]
     # aiokafka sends no record that has neither key nor value.

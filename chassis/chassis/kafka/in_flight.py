@@ -1,4 +1,4 @@
-"""The relay's sends in flight: a slow one delays no key but those of its rows."""
+"""The relay's sends in flight. A slow one delays only the keys of its rows."""
 
 import asyncio
 from collections import Counter
@@ -10,9 +10,9 @@ from chassis.db.outbox_queue import OutboxRow
 from chassis.kafka.errors import is_broker_trouble
 from chassis.kafka.sends import Key, Send, key_of
 
-# A topic with so many rows in flight gets no more: a topic that does not answer must not fill the memory.
+# The most rows in flight for a topic: a topic that does not answer must not fill the memory.
 MAX_PER_TOPIC = 500
-# The longest wait for sends that end one after the other: until then none of them is marked.
+# The longest wait for sends that end one by one. None of them is marked before this wait ends.
 MAX_WAIT_S = 2.0
 
 
@@ -72,7 +72,7 @@ class InFlightSends:
         self.finished.set()
 
     def take_finished(self) -> Finished:
-        """Remove the sends that have ended, and return what came of their rows."""
+        """Remove the sends that have ended, and return the results of their rows."""
         self.finished.clear()
         finished = Finished()
         for task in [task for task in self._tasks if task.done()]:

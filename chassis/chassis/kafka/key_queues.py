@@ -1,4 +1,4 @@
-"""Messages that wait for another try: per key, only the first is tried, and later ones keep their order behind it."""
+"""Messages that wait for another try. Only the first message of a key is tried; later ones wait behind it in order."""
 
 import heapq
 from collections import deque

@@ -24,7 +24,7 @@ RETRYING = Gauge(
 
 REPORT_S = 5
 ANSWER_S = 5
-# A partition has no position before the group's offset of it is known.
+# A partition has no position until the group's offset for it is known.
 POSITION_S = 0.5
 
 

@@ -77,7 +77,7 @@ class OffsetWindow:
     async def _commit_once(self, position: int) -> bool:
         """Commit, or wait for the commit under way. Returns False if it is still unanswered, or has failed."""
         if self._committing is None:
-            # Never cancelled: aiokafka goes on with a commit whose caller has gone, and its exception would be lost.
+            # Never cancelled: aiokafka would continue the commit without a caller, and its exception would be lost.
             task = asyncio.ensure_future(self._consumer.commit({self._partition: position}))
             task.add_done_callback(_retrieve_exception)
             self._committing = task, position

@@ -27,11 +27,11 @@ from chassis.loops import wait_any
 log = structlog.get_logger(__name__)
 
 FETCH_TIMEOUT_MS = 10_000
-# Of the messages that are due for another try, so many between two fetches: new ones must not wait for all of them.
+# The most retries between two fetches: new messages must not wait for all retries that are due.
 MAX_RETRIES = 100
-# A partition whose waiting messages take so much memory stops fetching.
+# A partition stops fetching while its waiting messages take so much memory.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
-# Of the time to drain, for the messages in flight; what is left is for the last commit.
+# The share of the time to drain that messages in flight may take. The rest is for the last commit.
 HANDLER_SHARE = 0.8
 
 

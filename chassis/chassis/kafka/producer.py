@@ -37,7 +37,7 @@ Headers = list[tuple[str, bytes]]
 
 
 class Place(NamedTuple):
-    """Where a record, or the first one of a batch, is stored; the offset is -1 when the broker has not said it."""
+    """Where a record, or the first one of a batch, is stored. The offset is -1 if the broker has not reported it."""
 
     partition: int
     offset: int
@@ -81,7 +81,7 @@ class Producer:
                     acks="all",
                     linger_ms=0,
                     request_timeout_ms=REQUEST_TIMEOUT_MS,
-                    # As of consumers: partitions that are added are used by both soon.
+                    # The same as for consumers, so that both use added partitions soon.
                     metadata_max_age_ms=30_000,
                     retry_backoff_ms=100,
                     max_batch_size=BATCH_BYTES,
@@ -115,7 +115,7 @@ class Producer:
         )
 
     def partition_of(self, topic: str, key: str) -> int | None:
-        """Return the partition that `send` chooses for a key. None while nothing is known of the topic."""
+        """Return the partition that `send` chooses for a key, or None while the topic is unknown."""
         partitions = self._producer and self._producer.client.cluster.partitions_for_topic(topic)
         if not partitions:
             return None
@@ -189,7 +189,7 @@ def _batch(producer: AIOKafkaProducer, records: Sequence[Record]) -> BatchBuilde
 
 
 async def _result_of(acknowledged: asyncio.Future[Any]) -> Any:
-    """Wait for the result, and leave the future alone when the caller goes away first: aiokafka sets it later.
+    """Wait for the result. Do not cancel the future with the caller: aiokafka sets it later.
 
     Of a batch it is a shield around another future. A cancelled shield takes no result, so that the error of a batch
     that fails after its caller has gone would be lost.

@@ -74,7 +74,7 @@ def _without_compression(batch: Any, data: bytes, inflated: Callable[[int], None
     try:
         content = inflate(batch.compression_type, data[HEADER.size :])
     except Unpackable:
-        # It may have been inflated up to the bound, in vain: a few of those are enough for one fetch, too.
+        # It may have been inflated up to the bound without a result. So a few of those are enough for one fetch, too.
         inflated(MAX_INFLATED_BYTES // 4)
         raise
     inflated(len(content))
