@@ -1,4 +1,4 @@
-"""What orderfc is made of: its neighbours, its handlers and its loops."""
+"""The parts of orderfc: its neighbours, its handlers and its loops."""
 
 from functools import partial
 

@@ -28,7 +28,7 @@ class Settings(ServiceSettings):
     order_address_keep_days: Days = setting("retention.order_address_days", 3650)
 
     def plaintext(self) -> Iterator[tuple[str, str]]:
-        """Yield also a productfc without TLS: what a product costs is its answer."""
+        """Yield also a productfc without TLS, because its answer decides prices."""
         yield from super().plaintext()
         if not self.product_host.startswith("https://"):
             yield "product_host", "must begin with https://"

@@ -50,7 +50,7 @@ class RequestInProgress(Conflict):
 
 
 class NotCancellable(Conflict):
-    """The order is paid or has ended otherwise: what is left to do is a refund."""
+    """The order is paid or over, so it can't be cancelled any more. It can only be refunded."""
 
     code = "not_cancellable"
 
@@ -59,7 +59,7 @@ class NotCancellable(Conflict):
 
 
 class TooManyOpenOrders(RateLimited):
-    """The customer has as many unpaid orders as one may have; each of them holds stock."""
+    """The customer has the most unpaid orders that are allowed. Each of them holds stock."""
 
     code = "too_many_open_orders"
     default_retry_after = 60
@@ -85,7 +85,7 @@ class ProductNotFound(NotFound):
 
 
 class OrderNotFound(NotFound):
-    """The order does not exist or belongs to another user; the two answers are the same."""
+    """The order does not exist or belongs to another user. Both have the same answer."""
 
     def __init__(self, order_id: int) -> None:
         super().__init__(f"order {order_id} not found")

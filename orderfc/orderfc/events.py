@@ -78,7 +78,7 @@ class OrderCancelled(BaseModel):
 
 
 def rollback(order_id: int, lines: Iterable[tuple[int, int]]) -> Event:
-    """Return the event that has (product id, quantity) pairs returned."""
+    """Return the event by which these (product id, quantity) pairs are returned to stock."""
     products = [StockQuantity(product_id=product_id, quantity=quantity) for product_id, quantity in lines]
     payload = StockRollback(order_id=order_id, products=products, event_time=clock.now())
     return Event.of(STOCK_ROLLBACK, order_key(order_id), payload)

@@ -46,7 +46,7 @@ class Transition:
 
 # The status alone records which causes have arrived: completed = paid, cancelled = failed, rejected or cancelled by the
 # customer, failed = both. So a repeated cause changes nothing even when the inbox has been purged, and the causes
-# commute. The customer's is no event but a request, which is refused once the order is paid.
+# commute. The customer's cancellation is a request, not an event. It is refused once the order is paid.
 _TRANSITIONS: Mapping[tuple[Status, Cause], Transition] = {
     (Status.CREATED, Cause.PAID): Transition(Status.COMPLETED),
     (Status.CREATED, Cause.PAYMENT_FAILED): Transition(Status.CANCELLED, publish_rollback=True),
@@ -65,7 +65,7 @@ def transition(status: Status, cause: Cause) -> Transition:
 
 
 def cancel(order_id: int, status: Status) -> Transition:
-    """Return what a request to cancel does: nothing to an order that is cancelled already. Raises NotCancellable."""
+    """Return the transition of a request to cancel. A cancelled order stays as it is. Raises NotCancellable."""
     if status not in (Status.CREATED, Status.CANCELLED):
         raise NotCancellable(order_id, status.wire)
     return transition(status, Cause.CUSTOMER)
@@ -83,7 +83,7 @@ def may_return_stock(cause: Cause) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BasketLine:
-    """One line of a basket; `price` is the price that the customer saw, None when the client does not send it."""
+    """One line of a basket. `price` is the price that the customer saw, or None if the client did not send it."""
 
     product_id: int
     quantity: int

@@ -1,4 +1,4 @@
-"""What paymentfc is made of: its neighbours, its handlers and its loops."""
+"""The parts of paymentfc: its neighbours, its handlers and its loops."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial

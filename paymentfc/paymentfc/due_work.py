@@ -1,4 +1,4 @@
-"""Wakes the loops whose work is due. One statement looks for all of them, so that at rest none asks for itself."""
+"""Wakes the loops whose work is due. One statement looks for the work of all loops, so that no loop has to poll."""
 
 import asyncio
 
@@ -46,7 +46,7 @@ class Queue:
         return self._look_at < at
 
     def looked(self, now: float, in_s: float | None) -> None:
-        """Take note of a look, which has found that the next item is due in `in_s` seconds."""
+        """Record the result of a look: the next item is due in `in_s` seconds."""
         self._look_at = now + self.interval_s
         if in_s is not None and in_s < self.interval_s:
             self.wake_in(in_s)
@@ -88,7 +88,7 @@ class DueWork:
         try:
             found = await due(self._db, self._min_age_s, automatic_refunds=self._automatic)
         except TOO_SLOW:
-            # It took too long: one queue must not hold up the others, so each loop asks for its own work.
+            # The statement took too long. One kind of work must not delay the others, so each loop looks for its own.
             for queue in queues.values():
                 queue.wake.set()
             raise

@@ -35,7 +35,7 @@ from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavail
 
 
 def cleaned(text: str) -> str:
-    """Replace what PostgreSQL cannot store in a foreign text: NUL, and halves of surrogate pairs."""
+    """Replace what PostgreSQL can't store in a text: NUL, and lone surrogates."""
     return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
@@ -52,7 +52,7 @@ class NotACallback(Invalid):
 
 
 class PaymentNotFound(NotFound):
-    """The order has no payment, or not one that the caller may see: the two must look the same."""
+    """The order has no payment, or none that the caller may see. Both must have the same answer."""
 
     def __init__(self, order_id: int) -> None:
         super().__init__(f"there is no payment for order {order_id}")

@@ -1,4 +1,4 @@
-"""Makes at rest what the first call of Xendit needs, so that neither a start nor an order waits for it."""
+"""Prepares the first call of Xendit some time after the start, so that neither the start nor an order waits for it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

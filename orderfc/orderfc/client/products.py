@@ -1,4 +1,4 @@
-"""The client of productfc: one read for all checkouts that wait, bounded in time and in number."""
+"""The client of productfc. Checkouts that wait share a read; time and number of reads are bounded."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 _PATH = "/v1/products"
 # As many products as productfc answers in one call.
 MAX_IDS = 100
-# Answers that the products of one basket can bring about: a request that is not understood, and a defect.
+# Status codes that the products of one basket can cause: an invalid request, and a defect.
 _OF_ONE_BASKET = frozenset({400, 500})
 
 
@@ -36,7 +36,7 @@ class _Question:
 
 
 class _NoAnswer(Exception):
-    """productfc gave no valid answer. `of_one_basket`: it may be due to the products that were asked for."""
+    """productfc gave no valid answer. `of_one_basket` is true if the products of one basket may be the cause."""
 
     def __init__(self, outcome: str, detail: str, *, of_one_basket: bool = False) -> None:
         super().__init__(detail)
@@ -95,7 +95,7 @@ class ProductClient:
             raise _unavailable(_NoAnswer("no_answer", f"TimeoutError: {error}")) from error
 
     async def _ask_all(self, questions: Sequence[_Question]) -> list[dict[int, Product]]:
-        """Answer the questions of several baskets with as few calls as there can be, in the trace of the first."""
+        """Read the products of several baskets with as few calls as possible, in the trace of the first."""
         ids = list(dict.fromkeys(number for question in questions for number in question.ids))
         parts = [ids[start : start + MAX_IDS] for start in range(0, len(ids), MAX_IDS)]
         found: dict[int, Product] = {}
@@ -125,7 +125,7 @@ class ProductClient:
         return {item.id: Product(item.id, item.name, item.price, item.stock) for item in batch.products}
 
     async def _get(self, ids: str, headers: Mapping[str, str]) -> httpx2.Response:
-        """Read, and once more when the connection ended: a replica that restarts closes its connections."""
+        """Read, and try once more if the connection was closed: a replica that restarts closes its connections."""
         # As text: httpx2 takes twice as long to encode parameters.
         address = f"{_PATH}?ids={ids}"
         try:

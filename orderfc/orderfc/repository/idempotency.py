@@ -51,7 +51,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The state of a key: `acquired` by this lease, or held by an earlier request, done when `order_id` is set."""
+    """The state of a key: `acquired` by this lease, or held by an earlier request, done if `order_id` is set."""
 
     acquired: bool
     same_request: bool
@@ -59,7 +59,7 @@ class Reservation:
 
 
 def lock_order(lease: Lease | None) -> tuple[int, str]:
-    """Return by what the keys of a statement are sorted: two statements that lock the same keys do so in one order."""
+    """Sort key of a statement's idempotency keys. All statements lock in this order, so that they can't deadlock."""
     return (0, "") if lease is None else lease.name
 
 

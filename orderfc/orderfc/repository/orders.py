@@ -1,4 +1,4 @@
-"""The SQL on orders that are placed: the reads, and the erasure."""
+"""The SQL on placed orders: reading, and erasing addresses."""
 
 from collections.abc import Collection
 
@@ -7,7 +7,7 @@ import asyncpg
 from chassis.db.database import Database, Tx
 from orderfc.model import Status
 
-# In the place of an address whose retention has ended. Also in the condition of a partial index.
+# Replaces an address whose retention has ended. Also in the condition of a partial index.
 ERASED = "erased"
 
 _QUANTITIES = """

@@ -84,14 +84,14 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The order's number. None: nothing was written, as the lease was lost or too many orders are open."""
+    """The order's number, or None if nothing was written because the lease was lost or too many orders are open."""
 
     order_id: int | None
     too_many: bool
 
 
 async def lock_customer(tx: Tx, user_id: int) -> None:
-    """Let a customer's checkouts wait for each other until the transaction ends. Two customers may share a lock."""
+    """Lock the customer until the transaction ends, so that their checkouts wait. Two customers may share a lock."""
     await tx.driver().execute(_LOCK_CUSTOMER, _LOCK_CLASS, user_id & 0x7FFFFFFF)
 
 

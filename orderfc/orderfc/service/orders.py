@@ -1,4 +1,4 @@
-"""The rule of orders: what each event of a run has done to its order, by the transition table one after the other."""
+"""The rule of orders: applies the transition table to the events of a run, one after the other."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -17,7 +17,7 @@ CLOSE_TO_LIMIT = 4 * POOL_SIZE
 
 
 class PlaceOrder:
-    """Places orders. Its state is the orders that wait for a statement."""
+    """Places orders. It keeps the orders that wait for a batch."""
 
     def __init__(self, db: Database, max_open: int, processes: int = 1) -> None:
         self._db = db

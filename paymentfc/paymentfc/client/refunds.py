@@ -35,7 +35,7 @@ class RefundGateway:
         return _same(answer, refund)
 
     async def find(self, refund: Refund) -> Answer | None:
-        """Return the refund with this reference, None where there is none: an earlier call may have made it."""
+        """Return the refund with this reference, which an earlier call may have made, or None."""
         query = urlencode({"invoice_id": refund.invoice_id, "limit": MAX_LISTED})
         answer = await self._xendit.call("find refund", f"{REFUNDS}?{query}")
         listed = answer.get("data") if isinstance(answer, dict) else answer
