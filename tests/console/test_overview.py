@@ -71,7 +71,9 @@ async def test_without_kafka_the_map_says_so_and_counts_what_waits(
         assert expected >= 2, "order.created and stock.updated wait"
         number = operator.page.locator("#tile-outbox .number")
         await expect(number).to_have_text(str(expected), timeout=COUNTED_S * 1000)
-        await expect(operator.page.locator("#edge-orderfc-kafka")).to_contain_text("waiting")
+        # The count comes with the next reading of the metrics.
+        edge = operator.page.locator("#edge-orderfc-kafka")
+        await expect(edge).to_contain_text("waiting", timeout=COUNTED_S * 1000)
         await expect(operator.page.locator(f"#order-{order}")).to_contain_text("created")
     await operator.until("All services are ready", BACK_S)
     await expect(number).to_have_text("0", timeout=BACK_S * 1000)

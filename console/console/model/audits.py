@@ -12,7 +12,7 @@ TOPIC = "operations.audits"
 MAX_BYTES = 512 * 1024
 MAX_OF_RULE = 100
 MAX_TEXT = 300
-# The auditor has 63 rules; who may write to the topic could name any number.
+# The auditor has fewer than 100 rules; who may write to the topic could name any number.
 MAX_RULES = 100
 RULE = re.compile(r"[a-z_]{1,60}")
 
