@@ -13,6 +13,8 @@ from chassis.kafka.topic_settings import IN_SYNC, differences, plan, with_dead_l
 from chassis.kafka.topics import MAX_REQUEST_BYTES
 from console.model.audits import MAX_BYTES
 from console.model.audits import TOPIC as AUDITS
+from console.model.journal import CONFIGS
+from console.model.journal import TOPIC as JOURNAL
 
 DAY_MS = 86_400_000
 
@@ -26,7 +28,7 @@ def test_each_topic_has_its_dead_letter_topic_once() -> None:
 
 
 def test_a_topic_that_nobody_consumes_has_no_dead_letters() -> None:
-    assert with_dead_letters([AUDITS, "a"]) == ["a", "a.dlq", AUDITS]
+    assert with_dead_letters([AUDITS, JOURNAL, "a"]) == ["a", "a.dlq", AUDITS, JOURNAL]
 
 
 def test_reports_of_the_auditor_keep_their_order_for_three_months_and_fit() -> None:
@@ -34,6 +36,12 @@ def test_reports_of_the_auditor_keep_their_order_for_three_months_and_fit() -> N
     assert (planned.partitions, planned.replication) == (1, 3)
     assert int(planned.configs["retention.ms"]) == 90 * DAY_MS
     assert int(planned.configs["max.message.bytes"]) > MAX_BYTES
+
+
+def test_the_journal_has_one_partition_and_is_made_the_same_by_its_first_entry() -> None:
+    planned = plan(settings(kafka_partitions=12, kafka_replication=3), JOURNAL)
+    assert (planned.partitions, planned.replication) == (1, 3)
+    assert planned.configs.items() >= CONFIGS.items()
 
 
 def test_partitions_and_copies_are_those_of_the_settings() -> None:

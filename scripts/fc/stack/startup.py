@@ -14,6 +14,7 @@ from chassis.errors import Refused
 from chassis.kafka.topics import ensure_topics
 from chassis.service import Service
 from console.model.audits import TOPIC as AUDITS
+from console.model.journal import TOPIC as JOURNAL
 from fc.stack.errors import StackError
 from fc.stack.layout import SERVICES, SIMULATOR, Layout
 from fc.stack.programs import Programs, settings_class
@@ -57,8 +58,8 @@ def tail(layout: Layout, name: str, lines: int = TAIL_LINES) -> str:
 
 
 def topics() -> list[str]:
-    """Return every topic that a service produces or consumes, and that of the auditor's reports."""
-    names: set[str] = {AUDITS}
+    """Return every topic that a service produces or consumes, that of the auditor's reports, and the journal."""
+    names: set[str] = {AUDITS, JOURNAL}
     for name in SERVICES:
         service: Service = import_module(f"{name}.app").SERVICE
         names |= set(service.topics)

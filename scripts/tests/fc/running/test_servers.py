@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from console.model.audits import TOPIC as AUDITS
+from console.model.journal import TOPIC as JOURNAL
 from fc.stack.layout import SERVICES
 from fc.stack.local import Stack
 from servers.postgres import app_role
@@ -118,7 +119,8 @@ def partitions(stack: Stack) -> dict[str, int]:
 
 
 def test_every_topic_and_its_dead_letter_topic_have_the_configured_partitions(stack: Stack) -> None:
-    assert partitions(stack) == {name: 3 for topic in TOPICS for name in (topic, f"{topic}.dlq")} | {AUDITS: 1}
+    events = {name: 3 for topic in TOPICS for name in (topic, f"{topic}.dlq")}
+    assert partitions(stack) == {**events, AUDITS: 1, JOURNAL: 1}
 
 
 DLQ = "stock.rejected.dlq"
@@ -186,7 +188,7 @@ def test_topics_makes_what_is_missing_and_check_only_says_so(
     created, _, *others = said.out.splitlines()
     assert (said.code, created) == (0, f"Created: {DLQ}")
     # What is there is left as it is, and said to differ.
-    assert {name: count for name, count in partitions(stack).items() if count != 3} == {DLQ: 5, AUDITS: 1}
+    assert {name: count for name, count in partitions(stack).items() if count != 3} == {DLQ: 5, AUDITS: 1, JOURNAL: 1}
     assert "stock.rejected\tpartitions\t3\t5\t--apply changes it" in others
     assert len(others) == 2 * len(TOPICS) - 1
 
