@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from console.model.audits import TOPIC as AUDITS
 from console.model.journal import TOPIC as JOURNAL
 from fc.demo.shop import poll
 from fc.platform.topics import DEAD_LETTERS
@@ -56,8 +57,8 @@ async def test_every_topic_on_which_something_was_said_is_consumed_to_its_end(ar
     said_on = {
         str(row["topic"]) for service in GROUPS for row in await arena.sql(service, "SELECT DISTINCT topic FROM outbox")
     }
-    # The journal of operators has no consumer.
-    assert said_on == await topics_at(arena) - {JOURNAL} == set(TOPICS)
+    # The journal of operators and the reports of the auditor have no consumer.
+    assert said_on == await topics_at(arena) - {JOURNAL, AUDITS} == set(TOPICS)
     assert [topic for topic in TOPICS if not await arena.bus.read(topic)] == []
     await arena.bus.consumed()
 

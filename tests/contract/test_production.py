@@ -219,8 +219,8 @@ def test_all_that_is_wrong_is_named_in_one_line(environment: dict[str, str]) -> 
     line = refusal("userfc", {**environment, "DB_PASSWORD": "admin", "REDIS_TLS": "", "FAILPOINTS": "x=kill"})
     assert line == (
         f"userfc: setting DB_PASSWORD: {DEFAULT}, which production refuses; "
-        "setting FAILPOINTS: is refused in production; "
-        f"setting REDIS_TLS: must be true {UNLESS}"
+        f"setting REDIS_TLS: must be true {UNLESS}; "
+        "setting FAILPOINTS: is refused in production"
     )
 
 

@@ -96,8 +96,11 @@ class ProgramSettings(BaseSettings):
         yield from ()
 
 
-class ProcessSettings(ConnectionSettings, ProgramSettings):
-    """The settings of every process, with a database or without."""
+class ProcessSettings(ProgramSettings, ConnectionSettings):
+    """The settings of every process, with a database or without.
+
+    Validators run from the last base to the first: half a certificate is named as that, before production asks for TLS.
+    """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False)
 
@@ -145,6 +148,10 @@ class ProcessSettings(ConnectionSettings, ProgramSettings):
         for name in ("failpoints", "clock_file"):
             if getattr(self, name):
                 yield name, "is refused in production"
+
+    def plaintext(self) -> Iterator[tuple[str, str]]:
+        """Yield the settings that leave a connection without TLS, or without a check of certificate and name."""
+        return ConnectionSettings.plaintext(self)
 
 
 class ServiceSettings(ProcessSettings, DatabaseSettings):
