@@ -61,19 +61,21 @@ def run(given: dict[str, str]) -> tuple[int, list[dict[str, Any]]]:
 
 
 async def test_an_audit_needs_only_to_read_and_its_report_is_on_the_topic(world: World, given: dict[str, str]) -> None:
-    await world.store([new_sample("paid"), new_sample("expired")])
+    sound, spoiled = [new_sample("paid"), new_sample("expired")], new_sample("paid")
+    await world.store(sound)
     code, [*findings, last] = run(given)
-    mine = [each for each in findings if each["level"] == "violation"]
+    # Kafka and MongoDB have what other tests have spoiled, too.
+    orders = {one.order_id for one in sound}
+    mine = [each for each in findings if each["level"] == "violation" and each["order_id"] in orders]
     assert (mine, last["summary"]["orders"], last["summary"]["unread"]) == ([], 2, {})
-    assert (code, last["summary"]["skipped"]) == (0, ["xendit"])
-    spoiled = new_sample("paid")
+    assert (code == 1, last["summary"]["skipped"]) == (last["summary"]["violations"] > 0, ["xendit"])
     await world.store([spoiled])
     await order("total_qty = 4")(world, spoiled)
     code, [*findings, last] = run(given)
     assert code == 1
     assert ("order_quantity", spoiled.order_id) in {(each["rule"], each["order_id"]) for each in findings}
     newest, before, *_ = await AuditReports(bootstrap_servers=given["KAFKA_BROKER"]).runs()
-    assert [run.summary["violations"] for run in (before, newest)] == [0, 1]
+    assert newest.summary["violations"] - before.summary["violations"] == 1
     settings = Stores({}, given["KAFKA_BROKER"]).brokers()
     assert await topic_differences(settings, [TOPIC]) == []
 

@@ -30,6 +30,6 @@ def test_the_version_of_a_server_is_named_in_compose_and_in_the_chart_that_is_co
 
 def test_a_broker_makes_no_topic_by_chance_and_needs_no_zookeeper() -> None:
     settings = containers._kafka_settings("localhost", 40_000)
-    assert settings["KAFKA_ADVERTISED_LISTENERS"] == "HOST://localhost:40000"
+    assert settings["KAFKA_ADVERTISED_LISTENERS"] == "HOST://localhost:40000,BROKER://localhost:9094"
     for name in ("CLUSTER_ID", "KAFKA_PROCESS_ROLES", "KAFKA_AUTO_CREATE_TOPICS_ENABLE"):
         assert settings[name] == SERVICES["kafka"]["environment"][name]
