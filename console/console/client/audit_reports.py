@@ -17,6 +17,9 @@ TIMEOUT_S = 2.0
 POLL_MS = 200
 # The newest runs; an older one is still found by its number.
 MAX_RUNS = 50
+# There is one run a day: they are read when the topic has changed, or after this time, because a topic that was made
+# anew may have as many.
+READ_AGAIN_S = 3600.0
 
 _PLACE = TopicPartition(TOPIC, 0)
 
@@ -28,19 +31,25 @@ class AuditReports:
         self._connection = connection
         self._turn = asyncio.Lock()
         self._runs: list[AuditRun] = []
-        self._read_at = float("-inf")
+        self._bounds = (0, 0)
+        self._read_at = self._asked_at = float("-inf")
 
     async def runs(self, max_age_s: float = 0.0) -> list[AuditRun]:
         """Return the newest runs, newest first, without their findings; as they were read at most so long ago."""
         async with self._turn:
-            if time.monotonic() - self._read_at >= max_age_s:
+            if time.monotonic() - self._asked_at >= max_age_s:
                 async with self._reading() as consumer:
-                    begin, end = await _bounds(consumer)
-                    records = await _records(consumer, max(begin, end - MAX_RUNS), end)
-                known = [AuditRun.read(record.offset, record.value) for record in records]
-                found = [AuditRun(run.number, run.began_at, run.by, run.summary, ()) for run in known if run]
-                self._runs, self._read_at = found[::-1], time.monotonic()
+                    bounds = await _bounds(consumer)
+                    if bounds != self._bounds or time.monotonic() - self._read_at >= READ_AGAIN_S:
+                        await self._read(consumer, *bounds)
+                self._asked_at = time.monotonic()
             return self._runs
+
+    async def _read(self, consumer: AIOKafkaConsumer, begin: int, end: int) -> None:
+        records = await _records(consumer, max(begin, end - MAX_RUNS), end)
+        known = [AuditRun.read(record.offset, record.value) for record in records]
+        found = [AuditRun(run.number, run.began_at, run.by, run.summary, ()) for run in known if run]
+        self._runs, self._bounds, self._read_at = found[::-1], (begin, end), time.monotonic()
 
     async def run(self, number: int) -> AuditRun | None:
         """Return one run with its findings, or None if the topic does not have it."""

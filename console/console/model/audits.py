@@ -1,10 +1,11 @@
 """Reports of `fc audit` as they are kept on the topic `operations.audits`: one record for each run, bounded in size."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -44,6 +45,16 @@ def _cut(value: Any) -> Any:
     return f"{value[: MAX_TEXT - 1]}…" if isinstance(value, str) and len(value) > MAX_TEXT else value
 
 
+def _is_summary(summary: Any) -> bool:
+    """Say whether its values are such as pages and metrics show. Raises KeyError, TypeError, and OverflowError."""
+    counts = [summary[name] for name in ("orders", "rules", "violations", "attention", "in_flight", "seconds")]
+    by_rule, unread, skipped = summary.get("by_rule", {}), summary.get("unread", {}), summary.get("skipped", [])
+    if not (isinstance(by_rule, dict) and isinstance(unread, dict) and isinstance(skipped, list)):
+        return False
+    counts += by_rule.values()
+    return all(isinstance(each, int | float) and math.isfinite(each) for each in counts)
+
+
 @dataclass(frozen=True, slots=True)
 class RuleFindings:
     """The findings of one rule: how many there were, and those that are kept."""
@@ -75,16 +86,23 @@ class AuditRun:
         try:
             told = json.loads(value or b"")
             began_at, summary = datetime.fromisoformat(told["began_at"]), told["summary"]
-            counts = [summary[name] for name in ("orders", "rules", "violations", "attention", "in_flight", "seconds")]
-            if began_at.tzinfo is None or not all(isinstance(each, int | float) for each in counts):
+            if began_at.tzinfo is None or not _is_summary(summary):
                 return None
-            return cls(number, began_at, str(told["by"]), summary, [dict(each) for each in told["findings"]])
-        except (ValueError, TypeError, KeyError):
+            findings = [dict(each) for each in told["findings"]]
+            run = cls(number, began_at.astimezone(UTC), str(told["by"]), summary, findings)
+            # Raises OverflowError when the run would have ended in no year.
+            return run if run.ended_at else None
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
 
     @property
     def ended_at(self) -> datetime:
         return self.began_at + timedelta(seconds=self.summary["seconds"])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it read all that it should; else rules were left out, which may be broken all the same."""
+        return not self.summary.get("unread")
 
     @property
     def kind(self) -> str:

@@ -108,9 +108,47 @@ def test_findings_are_left_out_evenly_until_the_report_fits() -> None:
     assert {len(finding["found"]) for finding in run.findings} == {MAX_TEXT}
 
 
-@pytest.mark.parametrize("value", [None, b"", b"{}", b"[]", b"\xff", b'{"began_at": "x", "summary": {}}', b"3"])
+NOT_JSON = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"", b"{}", b"[]", b"\xff", b'{"began_at": "x", "summary": {}}', b"3", NOT_JSON]
+)
 def test_what_is_no_report_is_passed_over(value: bytes | None) -> None:
     assert AuditRun.read(0, value) is None
+
+
+NOT_SHOWN: list[dict[str, Any]] = [
+    {"seconds": float("inf")},
+    {"seconds": float("nan")},
+    {"seconds": 1e300},
+    {"seconds": -1e11},
+    {"by_rule": []},
+    {"by_rule": None},
+    {"by_rule": {"x": "many"}},
+    {"by_rule": {"x": 10**400}},
+    {"violations": float("inf")},
+    {"unread": ["kafka"]},
+    {"skipped": 3},
+]
+
+
+@pytest.mark.parametrize("change", NOT_SHOWN)
+async def test_a_report_with_values_that_nothing_can_show_is_passed_over(
+    browser: Browser, kept: Kept, change: dict[str, Any]
+) -> None:
+    told = json.loads(record(SUMMARY, FINDINGS, BEGAN, "stranger"))
+    kept.values.append(json.dumps({**told, "summary": SUMMARY | change}).encode())
+    assert AuditRun.read(1, kept.values[-1]) is None
+    assert "2 violations" in (await browser.get("/audits")).text
+
+
+@pytest.mark.parametrize(
+    "began_at", ["9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"]
+)
+def test_a_report_of_a_time_that_is_in_no_year_is_passed_over(began_at: str) -> None:
+    told = json.loads(record(SUMMARY, FINDINGS, BEGAN, "stranger"))
+    assert AuditRun.read(1, json.dumps({**told, "began_at": began_at}).encode()) is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The newest report of the auditor as metrics."""
 
+import json
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,15 +11,28 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from console.model.audits import MAX_RULES, record
-from console.usecase.watch_audits import AuditWatch
+from console.usecase.watch_audits import VIOLATIONS, AuditWatch
 from fc.stack.layout import CONSOLE, ROOT
 
 from .browser import Browser
-from .test_audits import BEGAN, FINDINGS, HOSTILE, SUMMARY, Kept
+from .test_audits import BEGAN, FINDINGS, HOSTILE, NOT_SHOWN, SUMMARY, Kept, finding
+
+UNREAD = {"unread": {"kafka": "gone"}}
+NOTHING = {"violations": 0, "by_rule": {}}
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    """As in a new process."""
+    VIOLATIONS.clear()
+
+
+def _last_run_s() -> float:
+    return REGISTRY.get_sample_value("gocommerce_audit_last_run_timestamp_seconds") or 0.0
 
 
 def _last_run() -> datetime:
-    return datetime.fromtimestamp(REGISTRY.get_sample_value("gocommerce_audit_last_run_timestamp_seconds") or 0, UTC)
+    return datetime.fromtimestamp(_last_run_s(), UTC)
 
 
 def _violations() -> dict[str, float]:
@@ -32,7 +47,7 @@ async def test_the_metrics_are_those_of_the_newest_run_and_forget_the_one_before
     assert _last_run() == BEGAN + timedelta(seconds=4.5)
     assert _violations() == {"order_quantity": 2}
     later = BEGAN + timedelta(days=1)
-    topic.values.append(record(SUMMARY | {"violations": 0, "by_rule": {}}, [], later, "auditor"))
+    topic.values.append(record(SUMMARY | NOTHING, [], later, "auditor"))
     await watch.look()
     assert _last_run() == later + timedelta(seconds=4.5)
     assert _violations() == {}
@@ -45,7 +60,47 @@ async def test_without_a_run_the_time_is_that_since_which_the_console_looks() ->
     assert _violations() == {}
 
 
-@pytest.mark.parametrize("change", [{"exit_code": 2, "violations": 0, "by_rule": {}}, None])
+async def test_before_kafka_has_answered_the_time_is_unknown_so_that_it_hides_none_of_another_replica() -> None:
+    topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "auditor")], is_away=True)
+    watch = AuditWatch(topic)
+    assert math.isnan(_last_run_s())
+    await watch.look()
+    assert math.isnan(_last_run_s())
+    topic.is_away = False
+    await watch.look()
+    assert _last_run() == BEGAN + timedelta(seconds=4.5)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_run_that_read_only_a_part_adds_what_it_found_and_resolves_nothing(is_restarted: bool) -> None:
+    topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "auditor")])
+    watch = AuditWatch(topic)
+    await watch.look()
+    part = SUMMARY | UNREAD | {"violations": 3, "by_rule": {"order_total": 3}}
+    topic.values.append(record(part, [finding("order_total")], BEGAN + timedelta(days=1), "auditor"))
+    topic.values.append(record(SUMMARY | UNREAD | NOTHING, [], BEGAN + timedelta(days=2), "auditor"))
+    if is_restarted:
+        VIOLATIONS.clear()
+        watch = AuditWatch(topic)
+    await watch.look()
+    assert _last_run() == BEGAN + timedelta(seconds=4.5)
+    assert _violations() == {"order_quantity": 2, "order_total": 3}
+    topic.values.append(record(SUMMARY | NOTHING, [], BEGAN + timedelta(days=3), "auditor"))
+    await watch.look()
+    assert _last_run() == BEGAN + timedelta(days=3, seconds=4.5)
+    assert _violations() == {}
+
+
+async def test_runs_of_a_topic_that_was_made_anew_are_shown() -> None:
+    topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "auditor")] * 3)
+    watch = AuditWatch(topic)
+    await watch.look()
+    topic.values = [record(SUMMARY | NOTHING, [], BEGAN + timedelta(days=1), "auditor")]
+    await watch.look()
+    assert _violations() == {}
+
+
+@pytest.mark.parametrize("change", [UNREAD | NOTHING | {"exit_code": 2}, None])
 async def test_a_run_that_could_not_check_or_no_kafka_lets_the_last_run_grow_old(change: dict[str, Any] | None) -> None:
     topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "auditor")])
     watch = AuditWatch(topic)
@@ -63,6 +118,19 @@ async def test_what_a_stranger_writes_to_the_topic_makes_few_series() -> None:
     topic = Kept([record(SUMMARY | {"by_rule": rules}, [], BEGAN, "stranger")])
     await AuditWatch(topic).look()
     assert sorted(_violations()) == names[:MAX_RULES]
+    others = SUMMARY | UNREAD | {"by_rule": {"another_rule": 1}}
+    topic.values.append(record(others, [], BEGAN, "stranger"))
+    await AuditWatch(topic).look()
+    assert len(_violations()) == MAX_RULES
+
+
+@pytest.mark.parametrize("change", NOT_SHOWN)
+async def test_what_is_no_report_does_not_end_the_watch(change: dict[str, Any]) -> None:
+    told = json.loads(record(SUMMARY, FINDINGS, BEGAN, "stranger"))
+    broken = json.dumps({**told, "summary": SUMMARY | change}).encode()
+    topic = Kept([record(SUMMARY, FINDINGS, BEGAN, "auditor"), broken])
+    await AuditWatch(topic).look()
+    assert _violations() == {"order_quantity": 2}
 
 
 async def test_prometheus_gets_them_from_the_console_as_they_are_declared(browser: Browser) -> None:

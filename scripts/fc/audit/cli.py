@@ -57,8 +57,7 @@ def audit(
     if list_rules:
         print_rules()
         return
-    if unknown := sorted(set(ignore or []) - set(RULES)):
-        raise typer.BadParameter(f"no rule is called {', '.join(unknown)}; --rules lists them")
+    _check(skip or [], ignore or [], to_console=to_console)
     try:
         limits, sources = Limits(grace, webhook, stuck), _without(Sources.here(), skip or [])
         report = _run(sources, quiesce, limits, ignore or [], as_json=as_json)
@@ -71,6 +70,14 @@ def audit(
         _print_failure(str(error), as_json=as_json)
         raise typer.Exit(COULD_NOT_CHECK) from None
     raise typer.Exit(report.exit_code)
+
+
+def _check(skip: list[str], ignore: list[str], *, to_console: bool) -> None:
+    if unknown := sorted(set(ignore) - set(RULES)):
+        raise typer.BadParameter(f"no rule is called {', '.join(unknown)}; --rules lists them")
+    if to_console and (skip or ignore):
+        # The report would say of rules that it has not checked that they are kept.
+        raise typer.BadParameter("--publish takes neither --skip nor --ignore: the alerts need a run of all rules")
 
 
 def _print_failure(text: str, *, as_json: bool) -> None:

@@ -102,6 +102,13 @@ def test_without_kafka_a_report_is_not_published_and_that_ends_with_2(fc: Comman
     assert "the report is not published" in done.stderr
 
 
+@pytest.mark.parametrize("left_out", [("--skip", "xendit"), ("--ignore", "order_total")])
+def test_a_run_that_leaves_something_out_by_hand_is_not_published(fc: Command, left_out: tuple[str, str]) -> None:
+    done = fc("--publish", *left_out)
+    assert done.exit_code == 2
+    assert "the alerts need a run of all rules" in " ".join(done.output.replace("│", " ").split())
+
+
 def test_json_is_one_object_per_finding_and_then_the_summary(fc: Command, spoiled: int) -> None:
     finding, last = fc.lines()
     assert (finding["rule"], finding["order_id"], finding["expected"], finding["found"]) == (
