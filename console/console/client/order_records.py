@@ -27,8 +27,8 @@ MAX_READ_S = 1.0
 POLL_MS = 100
 # The clocks of database and broker differ by less.
 SLACK = timedelta(seconds=5)
-# The orders whose records are kept, the most records of one, and for how long: then all is read again, because a topic
-# may have been made anew.
+# The orders whose records are kept, the most records of one, and after how long all is read again, because a topic may
+# have been made anew.
 MAX_KEPT = 100
 MAX_KEPT_RECORDS = 500
 KEPT_S = 60.0
@@ -42,15 +42,20 @@ class _Reading:
     read_to: dict[TopicPartition, int]
     begun_at: float
     found: list[Record] = field(default_factory=list)
+    # What reads all again, and takes the place of this reading when it has caught up.
+    again: "_Reading | None" = None
 
     def goes_on(self, since: datetime, ends: Offsets) -> bool:
         """Say whether a reading since a time, in the partitions that have these ends, may go on from here."""
         return (
             since >= self.since
-            and time.monotonic() - self.begun_at < KEPT_S
             and self.read_to.keys() == ends.keys()
             and all(offset <= ends[place] for place, offset in self.read_to.items())
         )
+
+    def has_caught_up(self, other: "_Reading") -> bool:
+        """Say whether another reading, in the same partitions, has come no further."""
+        return all(offset >= other.read_to[place] for place, offset in self.read_to.items())
 
 
 class OrderRecords(KafkaReader):
@@ -72,10 +77,7 @@ class OrderRecords(KafkaReader):
             learn(consumer, places)
             ends = await consumer.end_offsets(places)
             # A reading that fails is not kept.
-            reading = self._readings.pop(order_id, None)
-            if reading is None or not reading.goes_on(since - SLACK, ends):
-                reading = await _begin(consumer, since - SLACK, ends)
-            await _read_on(consumer, reading, key, ends)
+            reading = await _look(consumer, self._readings.pop(order_id, None), key, since - SLACK, ends)
             self._keep(order_id, reading)
             return [_with_done(record, done) for record in reading.found], reading.read_to == ends
 
@@ -87,14 +89,38 @@ class OrderRecords(KafkaReader):
             del self._readings[next(iter(self._readings))]
 
 
-async def _begin(consumer: AIOKafkaConsumer, since: datetime, ends: Offsets) -> _Reading:
-    """Begin where the records since a time are, and at the end of a partition that had none when it was asked."""
+async def _look(
+    consumer: AIOKafkaConsumer, reading: _Reading | None, key: bytes, since: datetime, ends: Offsets
+) -> _Reading:
+    """Read on what is kept of an order, and all again when that is old. Return which of both has come further."""
+    deadline = time.monotonic() + MAX_READ_S
+    reading = await _from(consumer, reading, since, ends)
+    await _read_on(consumer, reading, key, ends, deadline)
+    if time.monotonic() - reading.begun_at < KEPT_S:
+        return reading
+    again = reading.again = await _from(consumer, reading.again, since, ends)
+    await _read_on(consumer, again, key, ends, deadline)
+    return again if again.has_caught_up(reading) else reading
+
+
+async def _from(consumer: AIOKafkaConsumer, kept: _Reading | None, since: datetime, ends: Offsets) -> _Reading:
+    """Return the reading that is kept, or a new one from a time on."""
+    if kept is None or not kept.goes_on(since, ends):
+        return _Reading(since, dict(await _starts(consumer, since, ends)), time.monotonic())
+    if since > kept.since and kept.read_to != ends:
+        # It began before the order: orderfc and paymentfc were away, and nobody knew when that was placed.
+        starts = await _starts(consumer, since, ends)
+        kept.since, kept.read_to = since, {place: max(at, starts[place]) for place, at in kept.read_to.items()}
+    return kept
+
+
+async def _starts(consumer: AIOKafkaConsumer, since: datetime, ends: Offsets) -> Offsets:
+    """Return where the records since a time are, and the end of a partition that had none when it was asked."""
     begins = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in ends})
-    read_to = {place: min(found.offset, end) if (found := begins[place]) else end for place, end in ends.items()}
-    return _Reading(since, read_to, time.monotonic())
+    return {place: min(found.offset, end) if (found := begins[place]) else end for place, end in ends.items()}
 
 
-async def _read_on(consumer: AIOKafkaConsumer, reading: _Reading, key: bytes, ends: Offsets) -> None:
+async def _read_on(consumer: AIOKafkaConsumer, reading: _Reading, key: bytes, ends: Offsets, deadline: float) -> None:
     """Read up to the ends, or as far as the bounds allow."""
     last = {place: min(ends[place], start + MAX_RECORDS) for place, start in reading.read_to.items()}
     left = {place for place, start in reading.read_to.items() if start < last[place]}
@@ -103,7 +129,6 @@ async def _read_on(consumer: AIOKafkaConsumer, reading: _Reading, key: bytes, en
     consumer.assign(list(left))
     for place in left:
         consumer.seek(place, reading.read_to[place])
-    deadline = time.monotonic() + MAX_READ_S
     while left and time.monotonic() < deadline:
         for place, records in (await consumer.getmany(*left, timeout_ms=POLL_MS)).items():
             new = [_record(record) for record in records if record.key == key and record.offset < ends[place]]
