@@ -54,7 +54,8 @@ async def service_page(visit: Visitor, name: str) -> Response:
             processes=watch.processes(name),
         )
     )
-    return visit.page("service.html", part="parts/body.html", body=body, service=name, says=shown.standing.state)
+    says = f"{shown.standing.state}; its process did not answer" if reason else shown.standing.state
+    return visit.page("service.html", part="parts/body.html", body=body, service=name, says=says)
 
 
 async def _asked(visit: Visit, *names: str) -> list[tuple[dict[str, Any] | None, str]]:

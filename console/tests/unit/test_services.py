@@ -92,6 +92,16 @@ async def test_all_services_are_listed_and_one_that_is_away_is_named(browser: Br
     assert "userfc did not answer (ConnectError)" in answer.text
 
 
+async def test_who_can_not_see_it_is_told_that_a_process_did_not_answer(browser: Browser, said: list[str]) -> None:
+    browser.sign_in()
+    behind = served(browser, {"orderfc/v1/admin/process": PROCESS})
+    await looked(browser, behind)
+    await browser.get("/services/orderfc")
+    browser.platform.away = {"orderfc"}
+    await browser.get("/services/orderfc")
+    assert said == ["ready", "ready; its process did not answer"]
+
+
 async def test_a_service_that_is_not_ours_is_404(browser: Browser) -> None:
     browser.sign_in()
     assert (await browser.get("/services/console")).status_code == 404
