@@ -6,6 +6,7 @@ import httpx2
 import pytest
 from playwright.async_api import Page, expect
 
+from chassis.auth.tokens import encode_token
 from console.handler.session import COOKIE
 from fc.demo.shop import Shop, poll
 from fc.stack.layout import CONSOLE
@@ -13,6 +14,7 @@ from fc.stack.local import Stack
 from tests.console.kit.heard import Heard
 from tests.console.kit.operator import Desk, Operator, signed_in
 from tests.kit.back_office import BackOffice
+from tests.kit.stacks import secret_of
 
 pytestmark = pytest.mark.e2e
 
@@ -88,3 +90,20 @@ async def test_the_password_is_asked_for_in_time_and_the_pages_of_all_tabs_stay(
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("button", name="Log in")).to_be_visible()
         await expect(other.page.get_by_text("The session has ended.")).to_be_visible(timeout=ENDED_S * 1000)
+
+
+async def test_a_page_does_not_go_on_for_another_person_who_has_logged_in_in_this_browser(
+    desk: Desk, stack: Stack, client: httpx2.AsyncClient
+) -> None:
+    own = await signed_in(desk.browser, stack.layout.url(CONSOLE), *stack.accounts()["admin"])
+    secret = secret_of(stack, "console", "jwt_secret")
+    other = encode_token(secret, user_id=2_000_000_000, email="other@example.com", role="admin")
+    async with own.operator() as operator:
+        page = operator.page
+        await operator.open("/services")
+        await expect(page.locator("html")).to_have_attribute("data-live", "on", timeout=10_000)
+        old = await token_of(page)
+        await page.context.add_cookies([{"name": COOKIE, "value": other, "url": operator.url}])
+        bearer = {"Authorization": f"Bearer {old}"}
+        assert (await client.post(f"{stack.layout.url('userfc')}/v1/logout", headers=bearer)).status_code == 200
+        await expect(page.get_by_text("No longer live.")).to_be_visible(timeout=ENDED_S * 1000)

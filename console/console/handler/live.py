@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from chassis.auth.tokens import Principal
 from chassis.errors import AppError
 from console.handler import rendering
 from console.handler.session import browser_of, form_token, person
@@ -33,6 +34,9 @@ RETRY_S = "5"
 _FORM = secrets.token_hex(32)
 # The name of the last event of a stream whose page has nothing more to show: the browser then does not ask again.
 ENDED = "ended"
+_ENDED = ServerSentEvent(event=ENDED, raw_data=ENDED)
+# A page sends for whom it was made: another person may have logged in meanwhile, in another tab.
+PERSON = "page-person"
 # After a service has refused a token, the console refuses it within this time, too.
 REFUSED_S = 5.0
 
@@ -71,6 +75,9 @@ def _stream(function: Page) -> Callable[..., AsyncIterator[ServerSentEvent]]:
         request = visit.request
         watches: Watches = visit.state.live
         look = _Look(request, visit.who)
+        if request.headers.get(PERSON) not in (None, str(visit.who.user_id)):
+            yield _ENDED
+            return
 
         async def ask() -> Seen:
             try:
@@ -109,16 +116,11 @@ async def _events(look: _Look, viewer: Viewer, watches: Watches) -> AsyncIterato
     while True:
         await viewer.news.wait()
         viewer.news.clear()
-        if watches.stopping:
-            return
-        who = await person(request)
+        who = await _who(look, viewer, watches)
         if who is None:
             return
-        if look.is_refused:
-            await _until_stopped(viewer, watches, REFUSED_S)
-            return
         if viewer.is_gone:
-            yield ServerSentEvent(event=ENDED, raw_data=ENDED)
+            yield _ENDED
             return
         if viewer.seen is None:
             continue
@@ -127,6 +129,17 @@ async def _events(look: _Look, viewer: Viewer, watches: Watches) -> AsyncIterato
         if digest != shown or sentence:
             shown = digest
             yield ServerSentEvent(raw_data=text + sentence, id=f"{digest}-{said.told}")
+
+
+async def _who(look: _Look, viewer: Viewer, watches: Watches) -> Principal | None:
+    """Return who looks on; None when the process stops, or the session has ended.
+
+    A token that a service refuses has probably been revoked. If it is accepted here after REFUSED_S, the session has
+    not ended, and to come back with the same cookie would be in vain.
+    """
+    if look.is_refused and not watches.stopping and await person(look.request) is not None:
+        await _until_stopped(viewer, watches, REFUSED_S)
+    return None if watches.stopping else await person(look.request)
 
 
 async def _until_stopped(viewer: Viewer, watches: Watches, seconds: float) -> None:

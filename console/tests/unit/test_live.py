@@ -1,10 +1,14 @@
 """Live pages: one asks for all who look, nobody asks when nobody looks, and a stream ends when it must."""
 
 import asyncio
+import json
+import re
 
 import pytest
 
+from chassis.auth.tokens import encode_token
 from console.handler import live, watches
+from console.handler.session import COOKIE
 from console.handler.watches import Gone, Seen, Viewer, Watches
 from testkit import eventually
 
@@ -125,15 +129,53 @@ async def test_a_stream_ends_when_its_person_logs_out(browser: Browser, address:
     assert not browser.app.state.live.addresses
 
 
-async def test_a_stream_whose_token_a_service_refuses_first_ends_without_a_word(
-    browser: Browser, address: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_revoked", [True, False])
+async def test_a_stream_whose_token_a_service_refuses_goes_on_in_a_new_session_or_says_that_it_is_over(
+    browser: Browser, address: str, monkeypatch: pytest.MonkeyPatch, is_revoked: bool
 ) -> None:
-    monkeypatch.setattr(live, "REFUSED_S", 0.05)
+    async def wait(*_given: object) -> None:
+        if is_revoked:
+            browser.revoke()
+
+    monkeypatch.setattr(live, "_until_stopped", wait)
     async with stream(browser, f"{address}/live/orders/42") as events:
         await anext(events)
         browser.platform.statuses = dict.fromkeys(("orderfc", "paymentfc", "productfc"), 401)
         browser.app.state.live.wake("/orders/42")
-        assert not [event async for event in events if event.startswith("event: ")]
+        last = [event.splitlines()[0] async for event in events if event.startswith("event: ")]
+    assert last == ([] if is_revoked else ["event: ended"])
+
+
+async def test_a_stream_whose_token_a_service_refuses_ends_at_once_with_the_process(
+    browser: Browser, address: str
+) -> None:
+    watched, platform = browser.app.state.live, browser.platform
+    async with stream(browser, f"{address}/live/orders/42") as events:
+        await anext(events)
+        asked = len(platform.asked)
+        platform.statuses = dict.fromkeys(("orderfc", "paymentfc", "productfc"), 401)
+        watched.wake("/orders/42")
+        await eventually(lambda: len(platform.asked) > asked)
+        stop = asyncio.Event()
+        stop.set()
+        await watched.run(stop)
+        async with asyncio.timeout(live.REFUSED_S / 2):
+            assert not [event async for event in events if event.startswith("event: ")]
+
+
+async def test_a_page_of_one_person_does_not_go_on_as_another_one(browser: Browser, address: str) -> None:
+    browser.sign_in()
+    found = re.search(r"data-hx-headers='({.*?})'", (await browser.get("/orders/42")).text)
+    assert found is not None
+    headers = json.loads(found[1])
+    async with stream(browser, f"{address}/live/orders/42", **headers) as events:
+        assert "id: " in await anext(events)
+    browser.http.cookies.set(
+        COOKIE, encode_token(browser.settings.jwt_secret, user_id=8, email="b", role="admin"), domain="localhost.local"
+    )
+    async with stream(browser, f"{address}/live/orders/42", **headers) as events:
+        assert [event.splitlines() async for event in events] == [["event: ended", "data: ended"]]
+    assert not browser.app.state.live.addresses
 
 
 async def test_a_page_with_nothing_more_to_show_ends_its_stream_for_good(browser: Browser, address: str) -> None:
