@@ -43,7 +43,7 @@ class OrdersQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(digits)] = 20
 
     def filter(self) -> Filter:
-        """Raises Invalid when `ids` are none."""
+        """Raises Invalid when `ids` is no list of ids."""
         status = None if self.status is None else Status[self.status.upper()]
         ids = None if self.ids is None else id_list(self.ids, what="orders", most=MAX_IDS)
         return Filter(status, self.user_id, self.created_from, self.created_to, self.product_id, ids)

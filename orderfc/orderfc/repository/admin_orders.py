@@ -81,7 +81,8 @@ class Page:
 
 async def page(db: Database, wanted: Filter, before_id: int | None, limit: int, scan: int = SCAN) -> Page:
     """Read the orders with ids below `before_id`."""
-    async with db.driver() as connection:
+    # One snapshot: an order placed between the reads would move the end of the page, and the next one repeat orders.
+    async with db.driver() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         low, high = await _ids_of(connection, wanted)
         reach = (min(high, before_id or _NO_ID), low, scan)
         which, given = _which(wanted, 9)

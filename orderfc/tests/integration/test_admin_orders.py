@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from orderfc.model import Status
@@ -146,6 +147,25 @@ async def test_a_page_that_few_orders_fit_ends_after_a_bounded_number_and_the_ne
             break
     assert sum(sizes) == 10
     assert len(sizes) == 15
+
+
+async def test_orders_placed_while_a_page_is_read_do_not_change_where_the_next_one_begins(
+    filled: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = [row["order_id"] for row in await every_page(filled, status="failed")]
+    fetch = asyncpg.Connection.fetch
+
+    async def fetch_then_place(connection: asyncpg.Connection, *args: Any, **kwargs: Any) -> Any:
+        rows = await fetch(connection, *args, **kwargs)
+        monkeypatch.undo()
+        await filled.value(FILL, BEGIN)
+        return rows
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", fetch_then_place)
+    first = await admin_orders.page(filled.db, Filter(Status.FAILED), None, 5, scan=17)
+    assert await filled.value("SELECT count(*) FROM orders") == 200
+    second = await admin_orders.page(filled.db, Filter(Status.FAILED), first.next_before_id, 5, scan=17)
+    assert [row["id"] for row in (*first.rows, *second.rows)] == failed[:3]
 
 
 async def test_one_order_shows_its_customer_its_products_and_the_cause_of_each_step(shop: Shop) -> None:
