@@ -13,6 +13,8 @@ from tests.kit.back_office import BackOffice
 
 pytestmark = pytest.mark.e2e
 
+NONE_WAITS = "No order that fits the other filters waits for this step"
+
 
 async def show(page: Page, product: str, waits_for: str) -> list[int]:
     """Fill in the form and return the orders of the page that follows."""
@@ -43,8 +45,9 @@ async def test_orders_are_found_by_their_product_and_by_what_they_wait_for(
         await poll(waits, "the unpaid order of the product waits for its customer", SOON_S)
         await expect(page.locator("main")).to_contain_text("the customer has not paid")
         assert await show(page, name, "Any or none") == [open_one, done]
+        await expect(page.locator("main")).to_contain_text(f"Orders of {product['name']} ({product_id}).")
         assert await show(page, product_id, "Stock") == []
-        await expect(page.locator("main")).to_contain_text("No order that fits the other filters waits for this step")
+        await expect(page.locator("main")).to_contain_text(NONE_WAITS)
         file = (await client.get("/orders.csv", params={"product": product_id, "step": "customer"})).text
         [row] = csv.DictReader(io.StringIO(file))
         assert (int(row["order_id"]), row["waits_for"]) == (open_one, "customer")
@@ -52,3 +55,4 @@ async def test_orders_are_found_by_their_product_and_by_what_they_wait_for(
         await shop.pay((await payer.invoice(open_one))["invoice_id"])
         await payer.wait_status(open_one, "completed")
         assert await show(page, name, "Customer") == []
+        await expect(page.locator("main")).to_contain_text(NONE_WAITS)

@@ -6,7 +6,6 @@ from fastapi import Depends, Query, Response
 
 from chassis.http.routing import Router
 from chassis.ids import PathId
-from console.client.admin_api import NoAnswer
 from console.handler.asking import asking
 from console.handler.visit import Visit, Visitor
 from console.model.order_filters import STATUSES, Unclear, Wanted
@@ -61,26 +60,28 @@ async def orders_page(visit: Visitor, typed: Typed, before: PathId | None = None
     try:
         wanted = Wanted.read(typed)
     except Unclear as error:
-        return visit.page("orders.html", 400, found=Orders(problem=str(error)), **_page(typed, Wanted()))
+        return visit.page("orders.html", 400, **_page(typed, Orders(problem=str(error))))
     with asking(visit):
         found = await list_orders(_sources(visit), wanted, before)
-    following = wanted.query(found.next_before) if found.next_before else ""
-    return visit.page("orders.html", found=found, **_page(typed, wanted, following))
+    return visit.page("orders.html", **_page(typed, found, before))
 
 
 def _sources(visit: Visit) -> Sources:
     return Sources(visit.api, visit.state.backlog, visit.state.letters)
 
 
-def _page(typed: dict[str, str], wanted: Wanted, following: str = "") -> dict[str, Any]:
+def _page(typed: dict[str, str], found: Orders, before: int | None = None) -> dict[str, Any]:
+    wanted = found.wanted
     return {
+        "found": found,
+        "before": before,
         "typed": typed,
         "statuses": [("", "Any"), *((name, name) for name in STATUSES)],
         "steps": [("", "Any or none"), *((step.value, guide.title) for step, guide in GUIDES.items())],
         "guide": wanted.step and GUIDES[wanted.step],
         "wanted": wanted,
         "query": wanted.query(),
-        "next_url": following and f"/orders?{following}",
+        "next_url": found.next_before and f"/orders?{wanted.query(found.next_before)}",
     }
 
 
@@ -89,12 +90,16 @@ async def orders_file(visit: Visitor, typed: Typed) -> Response:
     """Give the orders that fit the filters as a file, the newest first. Its last lines tell what is not in it."""
     try:
         wanted = Wanted.read(typed)
-        with asking(visit):
-            found = await all_orders(_sources(visit), wanted)
     except Unclear as error:
         return visit.message("Not clear", str(error), 400)
-    except NoAnswer as error:
-        return visit.message("No answer", f"orderfc did not answer ({error}).", 503)
+    with asking(visit):
+        found = await all_orders(_sources(visit), wanted)
+    if found.problem and found.unread:
+        return visit.message("No answer", found.problem, 503)
+    if found.problem:
+        return visit.message("Not clear", found.problem, 400)
+    if "orderfc" in found.unread:
+        return visit.message("No answer", f"orderfc did not answer ({found.unread['orderfc']}).", 503)
     columns = _COLUMNS if wanted.step is None else (*_COLUMNS, *_OF_WAITS)
     lines = [[*(row[name] for name in _COLUMNS), *_wait(found, row["order_id"])] for row in found.rows]
     lines += [[line] for line in _missing(found)]
@@ -110,6 +115,7 @@ def _wait(found: Orders, order_id: int) -> list[object]:
 def _missing(found: Orders) -> list[str]:
     lines = [f"{name} did not answer ({reason}): what it knows is missing" for name, reason in found.unread.items()]
     lines += found.notes
-    if found.next_before is not None:
-        lines.append(f"Only the newest {len(found.rows)} orders are here: narrow the filters to get the others")
+    if found.is_cut:
+        so_far = f"{len(found.rows)} fit so far"
+        lines.append(f"Only part of the orders was looked at ({so_far}): narrow the time, or go through the pages")
     return lines

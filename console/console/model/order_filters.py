@@ -11,7 +11,6 @@ from console.model.steps import Step
 STATUSES = ("created", "processing", "completed", "cancelled", "failed")
 MAX_NAME = 255
 _MAX_ID = 2**63 - 1
-_TIME = "%Y-%m-%dT%H:%M"
 
 
 class Unclear(Exception):
@@ -56,8 +55,8 @@ class Wanted:
             "customer": self.customer,
             "product": self.product,
             "step": self.step and self.step.value,
-            "from": self.placed_from and self.placed_from.strftime(_TIME),
-            "to": self.placed_to and self.placed_to.strftime(_TIME),
+            "from": self.placed_from and _typed(self.placed_from),
+            "to": self.placed_to and _typed(self.placed_to),
             "before": before,
         }
         return urlencode({name: value for name, value in fields.items() if value})
@@ -77,6 +76,11 @@ def is_id(text: str) -> bool:
 
 def _is_name(text: str) -> bool:
     return len(text) <= MAX_NAME and text.isprintable() and not text.isdecimal()
+
+
+def _typed(time: datetime) -> str:
+    """Write a time as the fields of the form take it: they know no zone."""
+    return time.replace(tzinfo=None).isoformat()
 
 
 def _time(text: str) -> datetime | None:

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from console.client.admin_api import MAX_PAGE, AdminApi
-from console.model.order_filters import Unclear, Wanted, is_id
+from console.model.order_filters import Wanted, is_id
 from console.model.wait import Wait
 from console.model.waits import SETTLED_S, waits
 from console.usecase.asked import Asked
 from console.usecase.list_waits import EventBacklog, Letters, list_waits
 
 PAGE = 50
-# The requests for one page, each of which reads up to 10,000 orders, as long as no order fits.
+# The requests for one page: each reads up to 10,000 orders as long as none fits, or looks up 100 that wait.
 LOOKS = 5
-# The pages of 100 orders that are read for a file, whatever the filters leave of them.
+# The same for a file: pages of 100 orders, whatever the filters leave of them.
 FILE_PAGES = 20
 # The products with a name that are offered to choose from.
 CHOICES = 20
@@ -33,15 +33,20 @@ class Sources:
 class Orders:
     """Orders, newest first, with the accounts of their customers by id, and what they wait for where that was asked.
 
-    `next_before` is None at the end. `problem` says why there are none, `choices` has queries with the names of
-    products that may be meant, `notes` say what was read in part, and `unread` names the sources that did not answer.
+    `next_before` is None at the end, and `is_cut` tells of a file that not all orders were looked at. `problem` says
+    why there are none, `choices` has queries with the names of products that may be meant, `notes` say what was read
+    in part, and `unread` names the sources that did not answer. `wanted` has the id of a product that was given by its
+    name, and `product` both.
     """
 
+    wanted: Wanted = field(default_factory=Wanted)
     rows: list[Any] = field(default_factory=list)
     next_before: int | None = None
+    is_cut: bool = False
     accounts: dict[int, Any] = field(default_factory=dict)
     waits: Mapping[int, Wait] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
+    product: str = ""
     problem: str = ""
     choices: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
@@ -51,41 +56,53 @@ async def list_orders(sources: Sources, wanted: Wanted, before: int | None) -> O
     """Read one page. Raises Refused when a service refuses the token."""
     asked = Asked()
     found, query = await _begin(sources, asked, wanted)
-    if found.problem:
+    if query is None:
         return found
-    reading = _look(sources.api, query, before) if wanted.step is None else _named(sources.api, found, query, before)
+    if wanted.step is None:
+        reading = _look(sources.api, query, before)
+    else:
+        ids = [order_id for order_id in _waiting(found) if before is None or order_id < before]
+        reading = _named(sources.api, query, ids, PAGE, LOOKS)
     found.rows, found.next_before = await asked.of("orderfc", reading, ([], None))
-    ids = ",".join(map(str, sorted({row["user_id"] for row in found.rows})))
-    accounts = await asked.of("userfc", sources.api.get("userfc", "users", ids=ids), None) if ids else None
+    customers = ",".join(map(str, sorted({row["user_id"] for row in found.rows})))
+    accounts = await asked.of("userfc", sources.api.get("userfc", "users", ids=customers), None) if customers else None
     found.accounts = {account["id"]: account for account in (accounts or {"items": []})["items"]}
     return found
 
 
 async def all_orders(sources: Sources, wanted: Wanted) -> Orders:
-    """Read up to FILE_PAGES pages, without accounts. Raises Refused, NoAnswer and Unclear."""
-    found, query = await _begin(sources, Asked(), wanted)
-    if found.problem:
-        raise Unclear(found.problem)
+    """Read up to FILE_PAGES pages, without accounts. Raises Refused when a service refuses the token."""
+    asked = Asked()
+    found, query = await _begin(sources, asked, wanted)
+    if query is None:
+        return found
     if wanted.step is None:
-        found.rows, more = await sources.api.pages("orderfc", "orders", "before_id", FILE_PAGES, **query)
+        reading = sources.api.pages("orderfc", "orders", "before_id", FILE_PAGES, **query)
+        found.rows, found.is_cut = await asked.of("orderfc", reading, ([], False))
     else:
-        ids = sorted(found.waits, reverse=True)
-        found.rows, more = await _of_ids(sources.api, query, ids, FILE_PAGES * MAX_PAGE)
-    found.next_before = found.rows[-1]["order_id"] if more and found.rows else None
+        named = _named(sources.api, query, _waiting(found), FILE_PAGES * MAX_PAGE, FILE_PAGES)
+        found.rows, following = await asked.of("orderfc", named, ([], None))
+        found.is_cut = following is not None
     return found
 
 
-async def _begin(sources: Sources, asked: Asked, wanted: Wanted) -> tuple[Orders, dict[str, Any]]:
-    """Look up whom and what the filters name; return the orders, still without rows, and the query for orderfc."""
-    found = Orders(unread=asked.unread)
-    user_id = await _customer(sources.api, asked, wanted, found)
-    product_id = None if found.problem else await _product(sources.api, asked, wanted, found)
+async def _begin(sources: Sources, asked: Asked, wanted: Wanted) -> tuple[Orders, dict[str, Any] | None]:
+    """Look up whom and what the filters name; return the orders, still without rows, and the query for orderfc.
+
+    The query is None when no order can be asked for: the orders say why.
+    """
+    found = Orders(wanted, unread=asked.unread)
+    user_id = await _customer(sources.api, asked, found)
+    product_id = None if found.problem else await _product(sources.api, asked, found)
     if wanted.step is not None and not found.problem:
         known = await list_waits(sources.api, sources.backlog, sources.letters)
         asked.unread |= known.unread
         found.notes = known.cut
         theirs = (wait for wait in waits(known, SETTLED_S) if wait.step is wanted.step)
         found.waits = {wait.order_id: wait for wait in theirs if wait.order_id is not None}
+    # The page would wait for orderfc a second time.
+    if found.problem or "orderfc" in asked.unread:
+        return found, None
     return found, {**wanted.filters(), "user_id": user_id, "product_id": product_id}
 
 
@@ -99,62 +116,76 @@ async def _look(api: AdminApi, query: Mapping[str, Any], before: int | None) -> 
     return [], before
 
 
+def _waiting(found: Orders) -> list[int]:
+    """Return the ids of the orders that wait, newest first."""
+    return sorted(found.waits, reverse=True)
+
+
 async def _named(
-    api: AdminApi, found: Orders, query: Mapping[str, Any], before: int | None
+    api: AdminApi, query: Mapping[str, Any], ids: Sequence[int], most: int, looks: int
 ) -> tuple[list[Any], int | None]:
-    """Return the next of the orders that wait."""
-    ids = sorted((order_id for order_id in found.waits if before is None or order_id < before), reverse=True)
-    rows, more = await _of_ids(api, query, ids, PAGE)
-    return rows, rows[-1]["order_id"] if more else None
-
-
-async def _of_ids(api: AdminApi, query: Mapping[str, Any], ids: list[int], most: int) -> tuple[list[Any], bool]:
-    """Return the orders of these ids that fit, up to `most`, and whether there are more."""
+    """Return the orders of these ids that fit, up to `most` and found by `looks` requests, and where to go on."""
     rows: list[Any] = []
-    for begin in range(0, len(ids), MAX_PAGE):
-        part = ",".join(map(str, ids[begin : begin + MAX_PAGE]))
+    asked_for = ids[: looks * MAX_PAGE]
+    for begin in range(0, len(asked_for), MAX_PAGE):
+        part = ",".join(map(str, asked_for[begin : begin + MAX_PAGE]))
         found = await api.get("orderfc", "orders", limit=MAX_PAGE, ids=part, **query)
         rows += found["items"] if found else []
         if len(rows) > most:
-            break
-    return rows[:most], len(rows) > most
+            return rows[:most], rows[most - 1]["order_id"]
+    return rows, asked_for[-1] if len(asked_for) < len(ids) else None
 
 
-async def _customer(api: AdminApi, asked: Asked, wanted: Wanted, found: Orders) -> int | None:
+async def _customer(api: AdminApi, asked: Asked, found: Orders) -> int | None:
     """Return the id of the customer; where there is none, `found` says why."""
-    if not wanted.customer or is_id(wanted.customer):
-        return int(wanted.customer) if wanted.customer else None
-    accounts = await asked.of("userfc", api.get("userfc", "users", email=wanted.customer), None)
+    customer = found.wanted.customer
+    if not customer or is_id(customer):
+        return int(customer) if customer else None
+    accounts = await asked.of("userfc", api.get("userfc", "users", email=customer), None)
     if "userfc" in asked.unread:
         found.problem = "The e-mail address could not be looked up: userfc did not answer"
     elif not accounts or not accounts["items"]:
-        found.problem = f"No account has the address {wanted.customer}"
+        found.problem = f"No account has the address {customer}"
     else:
         return int(accounts["items"][0]["id"])
     return None
 
 
-async def _product(api: AdminApi, asked: Asked, wanted: Wanted, found: Orders) -> int | None:
-    """Return the id of the product: of several the one that has just this name, else `found` has them to choose."""
-    if not wanted.product or is_id(wanted.product):
-        return int(wanted.product) if wanted.product else None
-    search = api.get("productfc", "/v1/products/search", name=wanted.product, page_size=CHOICES)
+async def _product(api: AdminApi, asked: Asked, found: Orders) -> int | None:
+    """Return the id of the product; where the name does not lead to one, `found` says so, or has them to choose."""
+    product = found.wanted.product
+    if not product or is_id(product):
+        return int(product) if product else None
+    search = api.get("productfc", "/v1/products/search", name=product, page_size=CHOICES)
     answer = await asked.of("productfc", search, None)
     if answer is None:
         found.problem = "The product could not be looked up by its name: productfc did not answer. Give its id"
         return None
-    products = answer["products"]
-    same = [product for product in products if product["name"].casefold() == wanted.product.casefold()]
+    products, total = answer["products"], answer["totalCount"]
     if not products:
-        found.problem = (
-            f"No product on sale has “{wanted.product}” in its name. One that is not on sale is found by its id"
-        )
-    elif len(same) == 1 or answer["totalCount"] == 1:
-        return int((same or products)[0]["id"])
-    else:
-        found.problem = f"{answer['totalCount']} products have “{wanted.product}” in their names: choose one"
-        found.choices = [
-            (replace(wanted, product=str(product["id"])).query(), f"{product['name']} ({product['id']})")
-            for product in products
-        ]
-    return None
+        found.problem = f"No product on sale has “{product}” in its name. One that is not on sale is found by its id"
+        return None
+    one = _meant(product, products) if total <= CHOICES else None
+    if one is None:
+        found.problem = f"{total} products have “{product}” in their names: choose one"
+        if total > len(products):
+            found.problem += f". The first {len(products)} are shown: type more of the name, or the id"
+        found.choices = [(_of_product(found.wanted, each).query(), _label(each)) for each in products]
+        return None
+    found.wanted, found.product = _of_product(found.wanted, one), _label(one)
+    return int(one["id"])
+
+
+def _meant(name: str, products: Sequence[Any]) -> Any | None:
+    """Return the one that has just this name, or the only one; names are not unique."""
+    same = [each for each in products if each["name"].casefold() == name.casefold()]
+    fitting = same or products
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _of_product(wanted: Wanted, product: Any) -> Wanted:
+    return replace(wanted, product=str(product["id"]))
+
+
+def _label(product: Any) -> str:
+    return f"{product['name']} ({product['id']})"

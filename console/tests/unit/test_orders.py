@@ -66,16 +66,17 @@ async def test_orders_are_listed_with_their_customers_and_a_next_page(shop: Brow
 
 
 async def test_filters_go_to_orderfc_and_stay_in_the_links(shop: Browser) -> None:
-    path = "/orders?status=failed&customer=Alice@Example.com&from=2026-11-25T08:00&to=2026-11-26T08:00"
+    path = "/orders?status=failed&customer=Alice@Example.com&from=2026-11-25T08:00&to=2026-11-26T08:00:30.5"
     text = (await shop.get(path)).text
     assert asked(shop, "orderfc") == {
         "limit": "50",
         "status": "failed",
         "user_id": "7",
         "created_from": "2026-11-25T08:00:00Z",
-        "created_to": "2026-11-26T08:00:00Z",
+        "created_to": "2026-11-26T08:00:30.500000Z",
     }
-    kept = "status=failed&amp;customer=Alice%40Example.com&amp;from=2026-11-25T08%3A00&amp;to=2026-11-26T08%3A00"
+    times = "from=2026-11-25T08%3A00%3A00&amp;to=2026-11-26T08%3A00%3A30.500000"
+    kept = f"status=failed&amp;customer=Alice%40Example.com&amp;{times}"
     assert f'href="/orders?{kept}&amp;before=8"' in text
     assert f'href="/orders.csv?{kept}"' in text
     assert '<option value="failed" selected>' in text
@@ -111,6 +112,16 @@ async def test_an_unknown_customer_and_an_empty_page_say_what_to_do(shop: Browse
     assert "No order fits the filters" in (await shop.get("/orders?status=failed")).text
 
 
+async def test_an_empty_later_page_says_that_there_are_no_more_and_not_that_there_are_none(shop: Browser) -> None:
+    shop.platform.more["orderfc/v1/admin/orders"] = {"items": [], "next_before_id": None}
+    later = (await shop.get("/orders?before=8")).text
+    assert "There is no older order." in later
+    assert "as soon as a customer places one" not in later
+    assert "No older order fits the filters." in (await shop.get("/orders?status=failed&before=8")).text
+    shop.platform.away = {"orderfc"}
+    assert "Not everything was read" in (await shop.get("/orders?before=8")).text
+
+
 @pytest.mark.parametrize("away", ["orderfc", "userfc"])
 async def test_a_source_that_is_away_leaves_a_line(shop: Browser, away: str) -> None:
     shop.platform.away = {away}
@@ -127,7 +138,11 @@ async def test_the_file_has_all_pages_up_to_a_bound_which_it_tells(shop: Browser
     assert len(rows) == 1 + 20 * 2 + 1
     assert rows[0][:3] == ["order_id", "status", "user_id"]
     assert rows[1][:3] == ["9", "completed", "7"]
-    assert rows[-1][0].startswith("Only the newest 40 orders are here")
+    assert rows[-1][0].startswith("Only part of the orders was looked at (40 fit so far)")
+    shop.platform.more["orderfc/v1/admin/orders"] = {"items": [], "next_before_id": 77}
+    assert "Only part of the orders was looked at (0 fit so far)" in (await shop.get("/orders.csv")).text
+    shop.platform.more["orderfc/v1/admin/orders"] = {"items": [order(9)], "next_before_id": None}
+    assert "Only part" not in (await shop.get("/orders.csv")).text
     shop.platform.away = {"orderfc"}
     assert (await shop.get("/orders.csv")).status_code == 503
 
