@@ -532,7 +532,7 @@ _LIVE = "console/tests/unit/test_live.py"
 CONSOLE = [
     Fault(
         "the console does not ask the inboxes",
-        "console/console/usecase/order_timeline.py",
+        "console/console/usecase/gather_order.py",
         "return {key: time for answer in answers for key, time in answer.items()}",
         "return {}",
         "console/tests/unit/test_pages.py::"

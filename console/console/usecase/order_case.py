@@ -9,7 +9,7 @@ from console.client.admin_api import AdminApi, NoAnswer
 from console.client.letter_box import LetterBox
 from console.model.facts import Facts, Json
 from console.model.timeline import Timeline, as_json, timeline
-from console.usecase.order_timeline import OrderRecords, order_timeline
+from console.usecase.gather_order import OrderRecords, gather_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Case:
 
 async def order_case(api: AdminApi, kafka: OrderRecords, letters: LetterBox, order_id: int) -> Case:
     """Gather what is known of an order. Raises Refused when a service refuses the token."""
-    facts, audit = await asyncio.gather(order_timeline(api, kafka, order_id, letters), _audit_log(api, order_id))
+    facts, audit = await asyncio.gather(gather_order(api, kafka, order_id, letters), _audit_log(api, order_id))
     return Case(facts, timeline(facts), audit)
 
 

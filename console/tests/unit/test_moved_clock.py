@@ -17,8 +17,8 @@ from console.model.timeline import timeline
 from console.model.unfinished import Unfinished
 from console.model.waits import waits
 from console.usecase.browse_events import Question, browse_events
+from console.usecase.gather_order import gather_order
 from console.usecase.list_waits import list_waits
-from console.usecase.order_timeline import order_timeline
 
 from .browser import Browser
 from .desk import Desk, Kafka, Letter, pending
@@ -45,7 +45,7 @@ def api(browser: Browser) -> AdminApi:
 async def test_the_records_of_an_order_are_looked_for_since_it_was_placed_by_the_machines_clock(
     browser: Browser,
 ) -> None:
-    facts = await order_timeline(api(browser), browser.platform, 42)
+    facts = await gather_order(api(browser), browser.platform, 42)
     assert (browser.platform.since, facts.ahead) == (BEGIN - DAY, DAY)
     topics = Topics()
     await browse_events(topics, api(browser), Question(order="42"))
@@ -54,7 +54,7 @@ async def test_the_records_of_an_order_are_looked_for_since_it_was_placed_by_the
 
 async def test_the_records_of_an_order_that_nobody_knows_are_those_that_the_topics_keep(browser: Browser) -> None:
     browser.platform.away = {"orderfc", "paymentfc"}
-    await order_timeline(api(browser), browser.platform, 42)
+    await gather_order(api(browser), browser.platform, 42)
     assert browser.platform.since is not None
     assert abs(datetime.now(UTC) - browser.platform.since - timedelta(days=7)) < timedelta(minutes=1)
 

@@ -13,7 +13,7 @@ from console.model import text
 from console.model.facts import Facts
 from console.model.timeline import as_json as timeline_json
 from console.model.timeline import timeline
-from console.usecase.order_timeline import order_timeline
+from console.usecase.gather_order import gather_order
 from fc.ops import output
 from fc.ops.administrator import admin_api
 from fc.ops.clock import followed
@@ -43,7 +43,7 @@ async def _gather(order_id: int) -> Facts:
     letters = LetterBox(KafkaRecords(client_id, **kafka))
     try:
         async with admin_api() as api:
-            return await order_timeline(api, records, order_id, letters)
+            return await gather_order(api, records, order_id, letters)
     finally:
         await letters.close()
         await records.close()

@@ -25,7 +25,7 @@ class OrderRecords(Protocol):
         """Return the records since a time of Kafka's clock, and whether all were read. Raises NoAnswer."""
 
 
-async def order_timeline(api: AdminApi, kafka: OrderRecords, order_id: int, letters: LetterBox | None = None) -> Facts:
+async def gather_order(api: AdminApi, kafka: OrderRecords, order_id: int, letters: LetterBox | None = None) -> Facts:
     """Gather what the services and Kafka know of an order. Raises Refused when a service refuses the token.
 
     Without `letters` all dead letters count as not handled.
