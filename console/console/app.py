@@ -46,7 +46,7 @@ from console.handler.session import LOG_INS
 from console.handler.watches import Watches
 from console.sources import sources
 from console.usecase.letter_runs import LetterRuns
-from console.usecase.overview import Waits
+from console.usecase.overview import UnfinishedCache
 from console.usecase.watch_audits import EVERY_S, AuditWatch
 
 # For the pages of all people. A service allows 600 connections of one address.
@@ -71,7 +71,7 @@ async def build(settings: Settings) -> Parts:
     watch = Watch(watch_http, settings.management_urls(), lambda: live.wake("/"))
     backlog, audit_reports = Backlog(reader), AuditReports(**kafka)
     audit_watch = AuditWatch(audit_reports)
-    shared = {"backlog": backlog, "waits": Waits(backlog, letters), "audits": audit_reports}
+    shared = {"backlog": backlog, "unfinished": UnfinishedCache(backlog, letters), "audits": audit_reports}
     state = {"urls": settings.urls(), "http": http, "log_in_http": log_in_http, **shared}
     state["order_records"] = SharedRecords(order_records)
     return Parts(

@@ -504,7 +504,7 @@ LETTERS = [
 WAITS = [
     Fault(
         "what a consumer has applied is said to wait",
-        "console/console/usecase/list_waits.py",
+        "console/console/usecase/gather_unfinished.py",
         "return {key for answer in answers for key in answer}",
         "return set()",
         "console/tests/unit/test_waiting.py::"

@@ -12,7 +12,7 @@ from console.model.steps import GUIDES, Step
 from console.model.unfinished import Unfinished
 from console.model.wait import groups
 from console.model.waits import SETTLED_S, waits
-from console.usecase.list_waits import list_waits
+from console.usecase.gather_unfinished import gather_unfinished
 
 router = Router(include_in_schema=False)
 
@@ -24,7 +24,7 @@ SHOWN = 20
 async def waiting_page(visit: Visitor, step: Annotated[Step | None, Query()] = None) -> Response:
     """Show the orders that wait, or those that wait for one step."""
     with asking(visit):
-        known = await list_waits(visit.api, visit.state.backlog, visit.state.letters)
+        known = await gather_unfinished(visit.api, visit.state.backlog, visit.state.letters)
     found = waits(known, SETTLED_S)
     counts = {each: sum(wait.step is each for wait in found) for each in Step}
     attention = len(found) - counts[Step.CUSTOMER]

@@ -9,7 +9,7 @@ from console.model.order_filters import Wanted, is_id
 from console.model.wait import Wait
 from console.model.waits import SETTLED_S, waits
 from console.usecase.asked import Asked
-from console.usecase.list_waits import EventBacklog, Letters, list_waits
+from console.usecase.gather_unfinished import EventBacklog, Letters, gather_unfinished
 
 PAGE = 50
 # The requests for one page: each reads up to 10,000 orders as long as none fits, or looks up 100 that wait.
@@ -95,7 +95,7 @@ async def _begin(sources: Sources, asked: Asked, wanted: Wanted) -> tuple[Orders
     user_id = await _customer(sources.api, asked, found)
     product_id = None if found.problem else await _product(sources.api, asked, found)
     if wanted.step is not None and not found.problem:
-        known = await list_waits(sources.api, sources.backlog, sources.letters)
+        known = await gather_unfinished(sources.api, sources.backlog, sources.letters)
         asked.unread |= known.unread
         found.notes = known.cut
         theirs = (wait for wait in waits(known, SETTLED_S) if wait.step is wanted.step)

@@ -17,7 +17,7 @@ from console.model.tiles import Tile, anomalies_tile, audit_tile, letters_tile, 
 from console.model.topology import SERVICES, topology
 from console.model.unfinished import Unfinished
 from console.model.waits import SETTLED_S, waits
-from console.usecase.list_waits import EventBacklog, Letters, list_waits
+from console.usecase.gather_unfinished import EventBacklog, Letters, gather_unfinished
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ RECENT = 10
 # The age at which the list of runs is read again: there is one run a day.
 AUDITS_S = 10.0
 # Between two questions about what is not finished; the page of the waits asks each time.
-WAITS_S = 5.0
+UNFINISHED_S = 5.0
 
 
 class Watch(Protocol):
@@ -50,48 +50,48 @@ class Audits(Protocol):
         """Return the newest runs, newest first, as they were read at most so long ago. Raises NoAnswer."""
 
 
-class Waits:
-    """What is not finished. It asks all services and Kafka, so a page shows the last answer while the next is made."""
+class UnfinishedCache:
+    """Keeps the last answer of `gather_unfinished`, which asks every service: it is shown while the next is made."""
 
     def __init__(self, backlog: EventBacklog, letters: Letters) -> None:
         self._backlog = backlog
         self._letters = letters
         self._first = asyncio.Lock()
-        self._known: Unfinished | None = None
+        self._latest: Unfinished | None = None
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
 
-    async def known(self, api: AdminApi) -> Unfinished:
-        """Return what is not finished. Raises Refused when a service refuses the token."""
+    async def latest(self, api: AdminApi) -> Unfinished:
+        """Return the last answer, or wait for the first one. Raises Refused when a service refuses the token."""
         async with self._first:
-            if self._known is None:
-                self._known = await self._ask(api)
-        if self._asking is None and time.monotonic() - self._asked_at >= WAITS_S:
+            if self._latest is None:
+                self._latest = await self._ask(api)
+        if self._asking is None and time.monotonic() - self._asked_at >= UNFINISHED_S:
             self._asking = asyncio.create_task(self._ask_again(api))
-        return self._known
+        return self._latest
 
     async def _ask_again(self, api: AdminApi) -> None:
         try:
             # A session that has ended is noticed by the page's own questions.
             with suppress(Refused):
-                self._known = await self._ask(api)
+                self._latest = await self._ask(api)
         finally:
             self._asking = None
 
     async def _ask(self, api: AdminApi) -> Unfinished:
         try:
-            return await list_waits(api, self._backlog, self._letters)
+            return await gather_unfinished(api, self._backlog, self._letters)
         finally:
             self._asked_at = time.monotonic()
 
 
-async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: Waits) -> Overview:
+async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: UnfinishedCache) -> Overview:
     """Gather what the first page shows. Raises Refused when a service refuses the token."""
     unread: dict[str, str] = {}
     orders, runs, known = await asyncio.gather(
         _asked("orderfc", _orders(api), [], unread),
         _asked("kafka", _runs(audits), None, unread),
-        unfinished.known(api),
+        unfinished.latest(api),
     )
     unread |= known.unread | unread
     readings = {name: watch.readings(name) for name in SERVICES}

@@ -15,7 +15,7 @@ from console.model.readings import Readings
 from console.model.ring import EVERY_S, Ring
 from console.model.standing import Standing
 from console.model.topology import SERVICES
-from console.usecase.overview import Waits
+from console.usecase.overview import UnfinishedCache
 
 from .browser import Browser
 
@@ -141,7 +141,7 @@ def served(browser: Browser, answers: Mapping[str, Any], behind: Behind | None =
     browser.app.state.http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
     browser.app.state.watch = watched(behind)
     browser.app.state.audits = NoRuns()
-    browser.app.state.waits = Waits(NoBacklog(), NoLetters())
+    browser.app.state.unfinished = UnfinishedCache(NoBacklog(), NoLetters())
     return behind
 
 

@@ -18,7 +18,7 @@ from console.model.unfinished import Unfinished
 from console.model.waits import waits
 from console.usecase.browse_events import Question, browse_events
 from console.usecase.gather_order import gather_order
-from console.usecase.list_waits import list_waits
+from console.usecase.gather_unfinished import gather_unfinished
 
 from .browser import Browser
 from .desk import Desk, Kafka, Letter, pending
@@ -68,7 +68,7 @@ async def test_what_has_just_happened_in_kafka_does_not_wait_since_yesterday(bro
     for service in ("orderfc", "productfc", "paymentfc"):
         desk.say(service, "outbox", {"items": [], "next_after_id": None})
         desk.say(service, "inbox", desk.inbox)
-    known = await list_waits(api(browser), kafka, kafka)
+    known = await gather_unfinished(api(browser), kafka, kafka)
     assert {wait.order_id: wait.age_s < 60 for wait in waits(known, 0)} == {7: True, 8: True}
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from console.usecase.overview import Waits
+from console.usecase.overview import UnfinishedCache
 
 from .browser import Browser
 from .looks import NoBacklog, NoLetters, looked, served
@@ -83,7 +83,7 @@ async def test_letters_that_are_not_read_are_not_a_green_zero(browser: Browser) 
     behind = served(browser, {"/v1/admin/orders": ORDERS})
     letters = NoLetters()
     letters.unread = 5
-    browser.app.state.waits = Waits(NoBacklog(), letters)
+    browser.app.state.unfinished = UnfinishedCache(NoBacklog(), letters)
     await looked(browser, behind)
     text = (await browser.get("/")).text
     assert re.search(r'id="tile-letters">.*?>-<.*?badge off">unknown<.*?5 more are not read', text, re.S)

@@ -3,7 +3,7 @@
 import pytest
 
 from console.client.admin_api import AdminApi
-from console.usecase.list_waits import list_waits
+from console.usecase.gather_unfinished import gather_unfinished
 
 from .browser import Browser
 from .desk import PREFIX, Desk, Kafka, Letter, ago, known, order, paid, pending, waiting
@@ -177,7 +177,7 @@ async def test_who_may_not_ask_sees_nothing(desk: Desk) -> None:
 
 
 async def test_the_sources_are_asked_for_a_bounded_number_of_rows(desk: Desk) -> None:
-    await list_waits(_api(desk), desk.kafka, desk.kafka)
+    await gather_unfinished(_api(desk), desk.kafka, desk.kafka)
     limits = {int(request.url.params["limit"]) for request in desk.browser.platform.asked}
     assert limits == {100}
     assert len(desk.browser.platform.asked) < 12

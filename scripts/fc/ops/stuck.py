@@ -15,7 +15,7 @@ from console.client.letter_box import LetterBox
 from console.model.steps import Step
 from console.model.unfinished import Unfinished
 from console.model.waits import waits
-from console.usecase.list_waits import list_waits
+from console.usecase.gather_unfinished import gather_unfinished
 from fc.ops import facts, output
 from fc.ops.administrator import admin_api
 from fc.ops.clock import followed
@@ -71,7 +71,7 @@ async def _asked() -> Unfinished:
     letters = LetterBox(KafkaRecords(CLIENT_ID, **kafka))
     try:
         async with admin_api() as api:
-            return await list_waits(api, Backlog(reader), letters)
+            return await gather_unfinished(api, Backlog(reader), letters)
     finally:
         await letters.close()
         await reader.close()

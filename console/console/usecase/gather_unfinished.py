@@ -100,7 +100,7 @@ class _Gathering:
         return {key for answer in answers for key in answer}
 
 
-async def list_waits(api: AdminApi, backlog: EventBacklog, letters: Letters) -> Unfinished:
+async def gather_unfinished(api: AdminApi, backlog: EventBacklog, letters: Letters) -> Unfinished:
     """Gather what the services and Kafka know of orders that wait. Raises Refused when one refuses the token."""
     gathering = _Gathering(api)
     known = Unfinished(gathering.now, ahead=gathering.ahead)
