@@ -488,7 +488,7 @@ LETTERS = [
         "a replay is noted before it is sent",
         _LETTERS,
         "            await box.send(",
-        "            await box.note(Entry.about(letter, order.action, order.by, now, order.why))\n"
+        "            await box.note(Entry.about(letter, command.action, command.by, now, command.why))\n"
         "            await box.send(",
         f"{_LETTER_BOX}::test_a_replay_goes_out_before_it_is_noted_and_after_it_is_claimed",
     ),
@@ -566,8 +566,8 @@ CONSOLE = [
     Fault(
         "a letter that the dry run refuses is replayed",
         _LETTERS,
-        "refusal = _refusal(item, order) or await _handle(box, item, order)",
-        "refusal = await _handle(box, item, order)",
+        "refusal = _refusal(item, command) or await _handle(box, item, command)",
+        "refusal = await _handle(box, item, command)",
         "console/tests/unit/test_letter_actions.py::test_a_dry_run_says_what_is_refused_and_changes_nothing",
     ),
     Fault(

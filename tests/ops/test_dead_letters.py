@@ -11,7 +11,7 @@ from console.model import journal
 from console.model.items import Item
 from console.model.journal import Action
 from console.model.letters import Letter
-from console.usecase.handle_letters import Order, carry_out
+from console.usecase.handle_letters import LetterCommand, carry_out
 from fc.demo.shop import poll
 from fc.ops import connections
 from fc.ops.dlq import operator
@@ -156,7 +156,9 @@ async def test_an_event_that_came_before_its_order_is_applied_once_when_it_is_re
         box = LetterBox(kafka)
         for _ in range(2):
             seen = await box.pick(item.letter.topic, item.letter.place)
-            steps = [step async for step in carry_out(box, [seen], Order(Action.REPLAYED, "ann", WHY, force=True))]
+            steps = [
+                step async for step in carry_out(box, [seen], LetterCommand(Action.REPLAYED, "ann", WHY, force=True))
+            ]
             assert [step.refusal for step in steps] == [None]
             await bus.consumed()
         applied = await database.fetchval(

@@ -14,7 +14,7 @@ from console.model import letters
 from console.model.items import Item
 from console.model.journal import Action, Entry
 from console.model.letters import Letter, read_place, source_topic
-from console.usecase.handle_letters import Order, carry_out
+from console.usecase.handle_letters import LetterCommand, carry_out
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FAILURE = {
@@ -107,7 +107,7 @@ async def test_a_letter_without_its_content_ends_no_replay_of_those_around_it(fo
 
     empty = letter(x_reason="handler_failed", x_value_sha256="0" * 64)
     items = [Item.of(dead) for dead in (letter(), empty, letter())]
-    steps = [step async for step in carry_out(Box(), items, Order(Action.REPLAYED, "ann", "why", force))]
+    steps = [step async for step in carry_out(Box(), items, LetterCommand(Action.REPLAYED, "ann", "why", force))]
     assert [step.refusal is None for step in steps] == [True, False, True]
     assert sent == ["payment.success", Action.REPLAYED] * 2
 

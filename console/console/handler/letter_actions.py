@@ -20,7 +20,7 @@ from console.handler.letter_choice import MAX_CHOSEN, Choice, of_form, of_query,
 from console.handler.visit import Visit, Visitor
 from console.model.journal import Action
 from console.usecase.applied_letters import Applied, applied_letters
-from console.usecase.handle_letters import Order, plan
+from console.usecase.handle_letters import LetterCommand, plan
 from console.usecase.letter_runs import Run
 
 router = Router(include_in_schema=False)
@@ -40,11 +40,11 @@ RunName = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 async def dry_run(visit: Visitor) -> Response:
     """Show what would be done with the chosen letters, and what is refused and why. Changes nothing."""
     query = dict(visit.request.query_params)
-    order = _order(visit, query)
+    command = _command(visit, query)
     contents, away = await look(visit, handled=True)
     again = [name for name in query if name not in ("action", "force", "reason")]
     choice = of_query(query, contents.items)
-    return await _plan(visit, choice, order, contents, problem=away, again={n: query[n] for n in again})
+    return await _plan(visit, choice, command, contents, problem=away, again={n: query[n] for n in again})
 
 
 @router.post("/dead-letters/runs")
@@ -52,14 +52,14 @@ async def dry_run(visit: Visitor) -> Response:
 async def start(visit: Visitor) -> Response:
     """Begin to handle the letters of a dry run, unless something has changed since."""
     fields = await visit.form()
-    order = _order(visit, fields)
+    command = _command(visit, fields)
     contents, away = await look(visit, handled=True)
-    choice = of_form(fields.get("letters", ""), contents.items, force=order.force)
-    steps = plan(choice.items, order)
+    choice = of_form(fields.get("letters", ""), contents.items, force=command.force)
+    steps = plan(choice.items, command)
     count = sum(step.refusal is None for step in steps)
-    if problem := away or _problem(order, fields.get("count", ""), count):
-        return await _plan(visit, choice, order, contents, problem=problem, status=200 if away else 409)
-    run = visit.state.runs.start(choice.items, order)
+    if problem := away or _problem(command, fields.get("count", ""), count):
+        return await _plan(visit, choice, command, contents, problem=problem, status=200 if away else 409)
+    run = visit.state.runs.start(choice.items, command)
     with suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LOOK_S):
             await run.over.wait()
@@ -84,7 +84,7 @@ async def run(visit: Visitor, name: RunName) -> Response:
     )
 
 
-def _order(visit: Visit, fields: Mapping[str, str]) -> Order:
+def _command(visit: Visit, fields: Mapping[str, str]) -> LetterCommand:
     """Read what is to be done. Raises Invalid."""
     action = _ACTIONS.get(fields.get("action", ""))
     if action is None:
@@ -92,12 +92,12 @@ def _order(visit: Visit, fields: Mapping[str, str]) -> Order:
     reason = " ".join(fields.get("reason", "").split())
     if len(reason) > MAX_REASON:
         raise Invalid(f"reason: should have at most {MAX_REASON} characters")
-    return Order(action, visit.who.email, reason, force=fields.get("force", "") == "on")
+    return LetterCommand(action, visit.who.email, reason, force=fields.get("force", "") == "on")
 
 
-def _problem(order: Order, confirmed: str, count: int) -> str:
+def _problem(command: LetterCommand, confirmed: str, count: int) -> str:
     """Return why a confirmed action does not begin; nothing when it may."""
-    if not order.why:
+    if not command.why:
         return "The journal needs a reason"
     if not count:
         return "Nothing is left to be done"
@@ -109,7 +109,7 @@ def _problem(order: Order, confirmed: str, count: int) -> str:
 async def _plan(
     visit: Visit,
     choice: Choice,
-    order: Order,
+    command: LetterCommand,
     contents: Contents,
     *,
     problem: str,
@@ -117,7 +117,7 @@ async def _plan(
     again: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """Show the plan. `again` are the parameters that choose the same letters in another dry run."""
-    steps = plan(choice.items, order)
+    steps = plan(choice.items, command)
     with asking(visit):
         applied = await applied_letters(visit.api, choice.items) if choice.items else Applied()
     return visit.page(
@@ -126,8 +126,8 @@ async def _plan(
         choice=choice,
         rows=list(zip(choice.items, steps, strict=True)),
         count=sum(step.refusal is None for step in steps),
-        order=order,
-        verb="replay" if order.action is Action.REPLAYED else "discard",
+        command=command,
+        verb="replay" if command.action is Action.REPLAYED else "discard",
         letters=written(choice.items),
         applied=applied,
         unread=contents.unread,

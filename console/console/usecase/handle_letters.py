@@ -39,8 +39,8 @@ class LetterBox(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The action for a letter, or the reason why it is refused."""
+class LetterStep:
+    """What is done with one letter, or why that is refused."""
 
     letter: Letter
     action: Action
@@ -48,8 +48,8 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """An operator's request; `force` overrides refusals."""
+class LetterCommand:
+    """What an operator wants done with letters; `force` overrides refusals."""
 
     action: Action
     by: str
@@ -57,12 +57,12 @@ class Order:
     force: bool = False
 
 
-def plan(items: Iterable[Item], order: Order) -> list[Step]:
+def plan(items: Iterable[Item], command: LetterCommand) -> list[LetterStep]:
     """Say what would be done with each letter, and change nothing."""
-    return [Step(item.letter, order.action, _refusal(item, order)) for item in items]
+    return [LetterStep(item.letter, command.action, _refusal(item, command)) for item in items]
 
 
-async def carry_out(box: LetterBox, items: Iterable[Item], order: Order) -> AsyncIterator[Step]:
+async def carry_out(box: LetterBox, items: Iterable[Item], command: LetterCommand) -> AsyncIterator[LetterStep]:
     """Carry out the action on one letter after the other, and yield each step when it is done.
 
     A replay is sent before it is written to the journal. If the process dies in between, the next replay sends the same
@@ -73,19 +73,19 @@ async def carry_out(box: LetterBox, items: Iterable[Item], order: Order) -> Asyn
     """
     for item in items:
         try:
-            refusal = _refusal(item, order) or await _handle(box, item, order)
+            refusal = _refusal(item, command) or await _handle(box, item, command)
         except (Invalid, NotFound) as error:
             refusal = str(error)
-        yield Step(item.letter, order.action, refusal)
+        yield LetterStep(item.letter, command.action, refusal)
 
 
-def _refusal(item: Item, order: Order) -> str | None:
-    letter, replaying = item.letter, order.action is Action.REPLAYED
+def _refusal(item: Item, command: LetterCommand) -> str | None:
+    letter, replaying = item.letter, command.action is Action.REPLAYED
     if replaying and letter.content_is_gone:
         return "it is without its content: there is nothing to send, also not with --force"
     if busy := _busy(item):
         return busy
-    if order.force:
+    if command.force:
         return None
     if item.handled:
         return str(item.handled)
@@ -96,7 +96,7 @@ def _busy(item: Item) -> str | None:
     return f"{item.claimed.by} is handling it: {item.claimed.why}" if item.claimed else None
 
 
-async def _handle(box: LetterBox, item: Item, order: Order) -> str | None:
+async def _handle(box: LetterBox, item: Item, command: LetterCommand) -> str | None:
     """Handle the letter. Return why not, if another operator has handled it since it was listed."""
     found = await box.pick(item.letter.topic, item.letter.place)
     letter = found.letter
@@ -107,16 +107,16 @@ async def _handle(box: LetterBox, item: Item, order: Order) -> str | None:
     if busy := _busy(found):
         return busy
     claimed_at = datetime.now(UTC)
-    if refusal := await box.claim(item, order.by, order.why):
+    if refusal := await box.claim(item, command.by, command.why):
         return refusal
     now = datetime.now(UTC)
     if now - claimed_at > SENT_WITHIN:
         return "Kafka was too slow: the claim could have ended before the letter was handled; try again"
-    if order.action is Action.REPLAYED:
+    if command.action is Action.REPLAYED:
         with telemetry.tracing.span(f"replay {letter.topic}"):
             telemetry.about_order(f"order-{letter.order_id}")
-            await box.send(letter, letter.headers_again(order.by, order.why, now))
-    await _note(box, Entry.about(letter, order.action, order.by, now, order.why))
+            await box.send(letter, letter.headers_again(command.by, command.why, now))
+    await _note(box, Entry.about(letter, command.action, command.by, now, command.why))
     return None
 
 

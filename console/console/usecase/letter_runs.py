@@ -14,7 +14,7 @@ import structlog
 from chassis.errors import Conflict
 from console.client.admin_api import NoAnswer
 from console.model.items import Item
-from console.usecase.handle_letters import LetterBox, Order, Step, Unnoted, carry_out
+from console.usecase.handle_letters import LetterBox, LetterCommand, LetterStep, Unnoted, carry_out
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +28,12 @@ STOP_S = 10.0
 class Run:
     """One action on some letters: what was asked for, what is done, and why it ended early, if so."""
 
-    order: Order
+    command: LetterCommand
     items: Sequence[Item]
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     begun_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[LetterStep] = field(default_factory=list)
     problem: str = ""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,11 +60,11 @@ class LetterRuns:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
-    def start(self, items: Sequence[Item], order: Order) -> Run:
+    def start(self, items: Sequence[Item], command: LetterCommand) -> Run:
         """Begin to handle letters. Raises Conflict while too many runs are at work."""
         if len(self._tasks) >= MAX_ACTIVE or self._stopping:
             raise Conflict("Other letters are being handled; try again in a moment")
-        run = Run(order, items)
+        run = Run(command, items)
         self.known[run.name] = run
         while len(self.known) > MAX_KEPT:
             del self.known[next(iter(self.known))]
@@ -88,7 +88,7 @@ class LetterRuns:
 
     async def _work(self, run: Run) -> None:
         try:
-            async for step in carry_out(self._box, run.items, run.order):
+            async for step in carry_out(self._box, run.items, run.command):
                 run.steps.append(step)
                 if self._stopping:
                     run.problem = "The console was stopped"
@@ -106,9 +106,9 @@ class LetterRuns:
             log.info(
                 "letters handled",
                 run=run.name,
-                action=run.order.action.value,
-                by=run.order.by,
-                why=run.order.why,
+                action=run.command.action.value,
+                by=run.command.by,
+                why=run.command.why,
                 done=run.done,
                 refused=run.refused,
                 left=len(run.items) - len(run.steps),

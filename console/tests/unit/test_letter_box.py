@@ -13,12 +13,12 @@ from console.client.letter_box import LetterBox
 from console.client.letter_store import Bounds
 from console.model.items import Item
 from console.model.journal import CLAIMED_FOR, TOPIC, Action, Entry, Journal
-from console.usecase.handle_letters import Order, carry_out, plan
+from console.usecase.handle_letters import LetterCommand, carry_out, plan
 
 from .kafka import MemoryKafka
 
-REPLAY = Order(Action.REPLAYED, "ann", "the order is restored")
-DISCARD = Order(Action.DISCARDED, "ben", "a probe")
+REPLAY = LetterCommand(Action.REPLAYED, "ann", "the order is restored")
+DISCARD = LetterCommand(Action.DISCARDED, "ben", "a probe")
 
 
 async def listed(kafka: MemoryKafka) -> tuple[LetterBox, list[Item]]:
@@ -26,8 +26,8 @@ async def listed(kafka: MemoryKafka) -> tuple[LetterBox, list[Item]]:
     return box, (await box.look()).items
 
 
-async def done(box: LetterBox, items: list[Item], order: Order) -> list[str | None]:
-    return [step.refusal async for step in carry_out(box, items, order)]
+async def done(box: LetterBox, items: list[Item], command: LetterCommand) -> list[str | None]:
+    return [step.refusal async for step in carry_out(box, items, command)]
 
 
 def sent(kafka: MemoryKafka, topic: str = "payment.success") -> list[bytes | None]:
@@ -70,8 +70,10 @@ async def test_of_many_who_replay_one_letter_at_once_one_does(force: bool) -> No
     kafka = MemoryKafka()
     kafka.letter(7)
     both = [await listed(kafka) for _ in range(5)]
-    orders = [replace(REPLAY, by=f"person {number}", force=force) for number in range(5)]
-    results = await asyncio.gather(*(done(box, items, order) for (box, items), order in zip(both, orders, strict=True)))
+    commands = [replace(REPLAY, by=f"person {number}", force=force) for number in range(5)]
+    results = await asyncio.gather(
+        *(done(box, items, command) for (box, items), command in zip(both, commands, strict=True))
+    )
     refusals = [refusal for [refusal] in results if refusal]
     assert len(sent(kafka)) == 1
     assert len(refusals) == 4

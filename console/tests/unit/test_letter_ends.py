@@ -13,7 +13,7 @@ from console.client.kafka_records import Headers
 from console.client.letter_box import ACTION_S
 from console.model.journal import CLAIMED_FOR, TOPIC
 from console.usecase import handle_letters
-from console.usecase.handle_letters import SENT_WITHIN, Order, Step, carry_out
+from console.usecase.handle_letters import SENT_WITHIN, LetterCommand, LetterStep, carry_out
 
 from .kafka import MemoryKafka
 from .test_letter_box import DISCARD, REPLAY, done, journal, listed, sent
@@ -51,19 +51,19 @@ async def test_a_letter_that_was_sent_and_not_noted_is_told_as_such(monkeypatch:
         return await send(topic, key, value, headers)
 
     monkeypatch.setattr(kafka, "send", once)
-    steps: list[Step] = []
+    steps: list[LetterStep] = []
     with pytest.raises(NoAnswer, match=r"payment\.success 0:0 was sent, but the journal does not say so"):
         steps += [step async for step in carry_out(box, items, REPLAY)]
     assert (steps, sent(kafka)) == ([], [b"order-7"])
 
 
-@pytest.mark.parametrize("order", [REPLAY, DISCARD])
-async def test_who_got_the_claim_too_late_does_nothing(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", [REPLAY, DISCARD])
+async def test_who_got_the_claim_too_late_does_nothing(command: LetterCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     kafka = MemoryKafka()
     kafka.letter(7)
     box, items = await listed(kafka)
     monkeypatch.setattr(handle_letters, "SENT_WITHIN", timedelta(0))
-    [refusal] = await done(box, items, order)
+    [refusal] = await done(box, items, command)
     assert "the claim could have ended" in (refusal or "")
     assert (sent(kafka), journal(kafka)) == ([], ["claimed"])
 

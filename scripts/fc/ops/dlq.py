@@ -19,7 +19,7 @@ from console.model.items import Item
 from console.model.journal import Action
 from console.model.letters import as_json as letter_json
 from console.model.letters import source_topic
-from console.usecase.handle_letters import Order, Step, carry_out, plan
+from console.usecase.handle_letters import LetterCommand, LetterStep, carry_out, plan
 from contracts.topics import PRODUCERS
 from fc.ops import output
 from fc.ops.kafka_records import KafkaRecords
@@ -153,8 +153,8 @@ def replay(
     yes: Yes = False,
 ) -> None:
     """Send dead letters to their topic again with their event id, so that none is applied twice."""
-    order = Order(Action.REPLAYED, by or operator(), reason, force)
-    _carry_out(order, topic, place, of if every else None, dry=not yes)
+    command = LetterCommand(Action.REPLAYED, by or operator(), reason, force)
+    _carry_out(command, topic, place, of if every else None, dry=not yes)
 
 
 @app.command()
@@ -169,26 +169,26 @@ def discard(
     yes: Yes = False,
 ) -> None:
     """Mark dead letters as handled: they stay in Kafka and in the journal, and `ls` no longer lists them."""
-    order = Order(Action.DISCARDED, by or operator(), reason, force)
-    _carry_out(order, topic, place, of if every else None, dry=not yes)
+    command = LetterCommand(Action.DISCARDED, by or operator(), reason, force)
+    _carry_out(command, topic, place, of if every else None, dry=not yes)
 
 
-def _carry_out(order: Order, topic: str | None, place: str | None, all_of: str | None, *, dry: bool) -> None:
-    if not order.why.strip():
+def _carry_out(command: LetterCommand, topic: str | None, place: str | None, all_of: str | None, *, dry: bool) -> None:
+    if not command.why.strip():
         raise StackError("--reason is empty: the journal needs a reason")
     if (topic is None or place is None) == (all_of is None):
         raise StackError("name one letter as TOPIC PARTITION:OFFSET, or all of a topic with --all --topic TOPIC")
 
-    steps: list[Step] = []
+    steps: list[LetterStep] = []
 
     async def work(box: LetterBox) -> None:
         if all_of is not None:
             items = (await box.look([source_topic(all_of)])).items
         else:
             items = [await box.pick(source_topic(topic or ""), place or "", READ_S)]
-        await _take_steps(box, items, order, steps, dry=dry)
+        await _take_steps(box, items, command, steps, dry=dry)
 
-    verb = f"would be {order.action}" if dry else str(order.action)
+    verb = f"would be {command.action}" if dry else str(command.action)
     try:
         run(work)
     except BaseException:
@@ -200,20 +200,22 @@ def _carry_out(order: Order, topic: str | None, place: str | None, all_of: str |
         raise typer.Exit(1)
 
 
-async def _take_steps(box: LetterBox, items: list[Item], order: Order, steps: list[Step], *, dry: bool) -> None:
+async def _take_steps(
+    box: LetterBox, items: list[Item], command: LetterCommand, steps: list[LetterStep], *, dry: bool
+) -> None:
     """Add each step to `steps` when it is done: an error leaves those before it there."""
     if dry:
-        steps += plan(items, order)
+        steps += plan(items, command)
         return
-    async for step in carry_out(box, items, order):
+    async for step in carry_out(box, items, command):
         steps.append(step)
 
 
-def _is_refused(steps: list[Step]) -> bool:
+def _is_refused(steps: list[LetterStep]) -> bool:
     return bool(steps) and all(step.refusal is not None for step in steps)
 
 
-def _report(steps: list[Step], verb: str, *, dry: bool) -> None:
+def _report(steps: list[LetterStep], verb: str, *, dry: bool) -> None:
     rows = []
     for step in steps:
         letter = step.letter

@@ -11,11 +11,11 @@ import typer
 from console.model.items import Item
 from console.model.journal import Action
 from console.model.letters import Letter
-from console.usecase.handle_letters import Order, Step
+from console.usecase.handle_letters import LetterCommand, LetterStep
 from fc.ops import dlq
 from fc.stack.errors import StackError
 
-ORDER = Order(Action.REPLAYED, "ann", "the order is restored")
+COMMAND = LetterCommand(Action.REPLAYED, "ann", "the order is restored")
 LETTER = Letter("payment.success", 0, 7, datetime(2026, 1, 2, tzinfo=UTC), b"order-42", b"{}", ())
 
 
@@ -25,15 +25,15 @@ class Box:
 
 
 def carried_out(monkeypatch: pytest.MonkeyPatch, *refusals: str | None, ends: Exception | None) -> None:
-    async def steps(*_args: Any) -> AsyncIterator[Step]:
+    async def steps(*_args: Any) -> AsyncIterator[LetterStep]:
         for refusal in refusals:
-            yield Step(LETTER, Action.REPLAYED, refusal)
+            yield LetterStep(LETTER, Action.REPLAYED, refusal)
         if ends is not None:
             raise ends
 
     monkeypatch.setattr(dlq, "run", lambda work: asyncio.run(work(Box())))
     monkeypatch.setattr(dlq, "carry_out", steps)
-    dlq._carry_out(ORDER, "payment.success", "0:7", None, dry=False)
+    dlq._carry_out(COMMAND, "payment.success", "0:7", None, dry=False)
 
 
 @pytest.mark.parametrize("refusal", [None, "it is gone"])
