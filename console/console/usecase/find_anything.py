@@ -11,7 +11,7 @@ from uuid import UUID
 from console.client.admin_api import AdminApi
 from console.model.keys import order_in
 from console.model.saga import PUBLISHERS
-from console.usecase.asked import Asked
+from console.usecase.source_errors import SourceErrors
 
 _ORDER = re.compile(r"(?:order-)?0*([1-9][0-9]{0,17})", re.ASCII | re.IGNORECASE)
 _INVOICE = re.compile(r"[0-9a-f]{24}", re.ASCII | re.IGNORECASE)
@@ -38,52 +38,53 @@ class Found:
 
 async def find_anything(api: AdminApi, text: str) -> Found:
     """Find what a text names. Raises Refused when a service refuses the token."""
-    asked, text = Asked(), text.strip()
+    errors, text = SourceErrors(), text.strip()
     if "@" in text:
-        found = await _customer(api, asked, text)
+        found = await _customer(api, errors, text)
     elif order := _ORDER.fullmatch(text):
         found = Found(((f"/orders/{order[1]}", f"Order {order[1]}"),), ())
     elif _INVOICE.fullmatch(text):
-        found = await _invoice(api, asked, text.lower())
+        found = await _invoice(api, errors, text.lower())
     elif _UUID.fullmatch(text):
-        found = await _event(api, asked, UUID(text))
+        found = await _event(api, errors, UUID(text))
     elif _HEX32.fullmatch(text):
         found = Found(((f"/traces/{text.lower()}", f"Trace {text.lower()}"),), request=text)
     else:
-        found = await _invoice(api, asked, text)
+        found = await _invoice(api, errors, text)
         found = replace(found, request="" if found.places or not _REQUEST.fullmatch(text) else text)
-    return replace(found, away=tuple(sorted(asked.unread.items())))
+    return replace(found, away=tuple(sorted(errors.unread.items())))
 
 
-async def _customer(api: AdminApi, asked: Asked, address: str) -> Found:
-    found = await asked.of("userfc", api.get("userfc", "users", email=address), None)
+async def _customer(api: AdminApi, errors: SourceErrors, address: str) -> Found:
+    found = await errors.read("userfc", api.get("userfc", "users", email=address), None)
     accounts = found["items"] if found else []
     if not accounts:
-        return _nothing(asked, userfc=f"an account with the e-mail address {address}")
+        return _nothing(errors, userfc=f"an account with the e-mail address {address}")
     return Found(((f"/orders?customer={quote(accounts[0]['email'])}", f"Orders of {accounts[0]['email']}"),), ())
 
 
-async def _invoice(api: AdminApi, asked: Asked, invoice_id: str) -> Found:
-    found = await asked.of("paymentfc", api.get("paymentfc", "payments", invoice_id=invoice_id), None)
+async def _invoice(api: AdminApi, errors: SourceErrors, invoice_id: str) -> Found:
+    found = await errors.read("paymentfc", api.get("paymentfc", "payments", invoice_id=invoice_id), None)
     if found is None or found["payment"] is None:
-        return _nothing(asked, paymentfc=f"an invoice {invoice_id} of Xendit")
+        return _nothing(errors, paymentfc=f"an invoice {invoice_id} of Xendit")
     return Found((_order(found["payment"]["order_id"]),), ())
 
 
-async def _event(api: AdminApi, asked: Asked, event_id: UUID) -> Found:
+async def _event(api: AdminApi, errors: SourceErrors, event_id: UUID) -> Found:
     answers = await asyncio.gather(
-        *(asked.of(service, api.get(service, "outbox", event_id=str(event_id)), None) for service in PUBLISHERS)
+        *(errors.read(service, api.get(service, "outbox", event_id=str(event_id)), None) for service in PUBLISHERS)
     )
     rows: list[Mapping[str, Any]] = [row for answer in answers if answer for row in answer["items"]]
     orders = [order for row in rows if (order := order_in(row["key"])) is not None]
     if not orders:
-        return _nothing(asked, **{service: f"an event {event_id} in the outbox of {service}" for service in PUBLISHERS})
+        looked_up = {service: f"an event {event_id} in the outbox of {service}" for service in PUBLISHERS}
+        return _nothing(errors, **looked_up)
     return Found(tuple(_order(order) for order in orders), ())
 
 
-def _nothing(asked: Asked, **looked_up: str) -> Found:
+def _nothing(errors: SourceErrors, **looked_up: str) -> Found:
     """Return what was looked up at services that answered."""
-    return Found((), tuple(what for service, what in looked_up.items() if service not in asked.unread))
+    return Found((), tuple(what for service, what in looked_up.items() if service not in errors.unread))
 
 
 def _order(order_id: int) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from console.client.admin_api import AdminApi
 from console.client.letter_box import LetterBox
 from console.model.facts import PARTLY_READ, Facts, Record
 from console.model.saga import CONSUMERS, PUBLISHERS
-from console.usecase.asked import Asked
+from console.usecase.source_errors import SourceErrors
 
 # If no source knows when the order was placed, its records of this time are looked for.
 KEPT = timedelta(days=7)
@@ -30,14 +30,14 @@ async def gather_order(api: AdminApi, kafka: OrderRecords, order_id: int, letter
 
     Without `letters` all dead letters count as not handled.
     """
-    asked = Asked()
-    dossier = asyncio.ensure_future(asked.of("paymentfc", api.dossier(order_id), None))
-    order = asyncio.ensure_future(asked.of("orderfc", api.order(order_id), None))
-    stock = asked.of("productfc", api.stock(order_id), [])
-    outboxes = [asked.of(service, api.unsent(service, order_id), []) for service in PUBLISHERS]
-    records = _records(asked, kafka, order_id, order, dossier)
+    errors = SourceErrors()
+    dossier = asyncio.ensure_future(errors.read("paymentfc", api.dossier(order_id), None))
+    order = asyncio.ensure_future(errors.read("orderfc", api.order(order_id), None))
+    stock = errors.read("productfc", api.stock(order_id), [])
+    outboxes = [errors.read(service, api.unsent(service, order_id), []) for service in PUBLISHERS]
+    records = _records(errors, kafka, order_id, order, dossier)
     held, found, known, paid, *unsent = await asyncio.gather(stock, records, order, dossier, *outboxes)
-    applied, handled = await asyncio.gather(_applied(asked, api, found), _handled(asked, letters, found))
+    applied, handled = await asyncio.gather(_applied(errors, api, found), _handled(errors, letters, found))
     return Facts(
         order_id,
         clock.now(),
@@ -47,14 +47,14 @@ async def gather_order(api: AdminApi, kafka: OrderRecords, order_id: int, letter
         [row for rows in unsent for row in rows],
         found,
         applied,
-        asked.unread,
+        errors.unread,
         handled,
         timedelta(seconds=clock.ahead_s()),
     )
 
 
 async def _records(
-    asked: Asked, kafka: OrderRecords, order_id: int, order: Awaitable[Any], dossier: Awaitable[Any]
+    errors: SourceErrors, kafka: OrderRecords, order_id: int, order: Awaitable[Any], dossier: Awaitable[Any]
 ) -> list[Record]:
     known, payment = await order, None
     if known is None and (answer := await dossier) is not None:
@@ -63,13 +63,13 @@ async def _records(
     # The time of an order that was placed before the clock was moved is as Kafka's: an earlier one only reads more.
     ahead = timedelta(seconds=clock.ahead_s())
     since = datetime.fromisoformat(text) - ahead if text else datetime.now(UTC) - KEPT
-    records, all_read = await asked.of("kafka", kafka.of_order(order_id, since), ([], True))
+    records, all_read = await errors.read("kafka", kafka.of_order(order_id, since), ([], True))
     if not all_read:
-        asked.unread["kafka"] = PARTLY_READ
+        errors.unread["kafka"] = PARTLY_READ
     return records
 
 
-async def _applied(asked: Asked, api: AdminApi, records: list[Record]) -> dict[tuple[str, UUID], datetime]:
+async def _applied(errors: SourceErrors, api: AdminApi, records: list[Record]) -> dict[tuple[str, UUID], datetime]:
     identities: dict[str, set[UUID]] = defaultdict(set)
     for record in records:
         for consumer in CONSUMERS.get(record.topic, ()):
@@ -77,21 +77,23 @@ async def _applied(asked: Asked, api: AdminApi, records: list[Record]) -> dict[t
     none: dict[tuple[str, UUID], datetime] = {}
     answers = await asyncio.gather(
         *(
-            asked.of(service, api.applied(service, sorted(theirs)), none)
+            errors.read(service, api.applied(service, sorted(theirs)), none)
             for service, theirs in identities.items()
-            if service not in asked.unread
+            if service not in errors.unread
         )
     )
     return {key: time for answer in answers for key, time in answer.items()}
 
 
-async def _handled(asked: Asked, letters: LetterBox | None, records: list[Record]) -> dict[tuple[str, str], str]:
+async def _handled(
+    errors: SourceErrors, letters: LetterBox | None, records: list[Record]
+) -> dict[tuple[str, str], str]:
     """Return what was done with the dead letters among the records, by topic and place."""
     dead = {(record.topic, record.place) for record in records if record.reason is not None}
     if not dead or letters is None:
         return {}
     topics = sorted({topic for topic, _ in dead})
-    contents = await asked.of("kafka", letters.look(topics, handled=True), None)
+    contents = await errors.read("kafka", letters.look(topics, handled=True), None)
     return {
         (item.letter.topic, item.letter.place): item.handled.action.value
         for item in (contents.items if contents else ())

@@ -14,7 +14,7 @@ from console.client.backlog import Behind
 from console.model.order_waits import payment_row
 from console.model.saga import CONSUMERS, PUBLISHERS
 from console.model.unfinished import DeadLetter, Unfinished, timed
-from console.usecase.asked import Asked
+from console.usecase.source_errors import SourceErrors
 
 # Pages of 100 rows, of each list.
 ORDER_PAGES = 3
@@ -73,16 +73,16 @@ class Letters(Protocol):
 
 @dataclass(slots=True)
 class _Gathering:
-    """What was asked for all orders so far."""
+    """What the steps of one gathering share. `cut` says what was not read to its end."""
 
     api: AdminApi
     now: datetime = field(default_factory=clock.now)
     ahead: timedelta = field(default_factory=lambda: timedelta(seconds=clock.ahead_s()))
-    asked: Asked = field(default_factory=Asked)
+    errors: SourceErrors = field(default_factory=SourceErrors)
     cut: list[str] = field(default_factory=list)
 
     async def pages(self, what: str, service: str, path: str, place: str, most: int, **query: Any) -> list[Any]:
-        items, more = await self.asked.of(service, self.api.pages(service, path, place, most, **query), _NO_PAGES)
+        items, more = await self.errors.read(service, self.api.pages(service, path, place, most, **query), _NO_PAGES)
         if more:
             self.cut.append(f"{what}: only the first {len(items)} were read")
         return items
@@ -92,9 +92,9 @@ class _Gathering:
         nothing: dict[tuple[str, UUID], datetime] = {}
         answers = await asyncio.gather(
             *(
-                self.asked.of(service, self.api.applied(service, sorted(set(theirs))), nothing)
+                self.errors.read(service, self.api.applied(service, sorted(set(theirs))), nothing)
                 for service, theirs in wanted.items()
-                if service not in self.asked.unread
+                if service not in self.errors.unread
             )
         )
         return {key for answer in answers for key in answer}
@@ -113,7 +113,7 @@ async def gather_unfinished(api: AdminApi, backlog: EventBacklog, letters: Lette
         _add_letters(gathering, known, letters),
     )
     await _look_up(gathering, known)
-    known.unread, known.cut = gathering.asked.unread, tuple(sorted(gathering.cut))
+    known.unread, known.cut = gathering.errors.unread, tuple(sorted(gathering.cut))
     return known
 
 
@@ -161,7 +161,7 @@ async def _add_unsent(gathering: _Gathering, known: Unfinished) -> None:
 
 async def _add_open_items(gathering: _Gathering, known: Unfinished) -> None:
     asking = gathering.api.get("paymentfc", "payments/open-items", limit=MAX_ITEMS)
-    found = await gathering.asked.of("paymentfc", asking, None) or {}
+    found = await gathering.errors.read("paymentfc", asking, None) or {}
     items = {kind: [timed(row) for row in rows] for kind, rows in found.items()}
     gathering.cut += [
         f"Open {kind}: only the oldest {MAX_ITEMS} were read" for kind, rows in items.items() if len(rows) == MAX_ITEMS
@@ -172,7 +172,7 @@ async def _add_open_items(gathering: _Gathering, known: Unfinished) -> None:
 
 
 async def _add_unapplied(gathering: _Gathering, known: Unfinished, backlog: EventBacklog) -> None:
-    behind = await gathering.asked.of("kafka", backlog.read(), Behind((), 0))
+    behind = await gathering.errors.read("kafka", backlog.read(), Behind((), 0))
     if behind.more > 0:
         gathering.cut.append(f"Events that no consumer has committed: {behind.more} more were not read")
     wanted = defaultdict(set)
@@ -188,7 +188,7 @@ async def _add_unapplied(gathering: _Gathering, known: Unfinished, backlog: Even
 
 async def _add_letters(gathering: _Gathering, known: Unfinished, letters: Letters) -> None:
     """Add the letters that are not handled and whose event was not applied since."""
-    contents = await gathering.asked.of("kafka", _look(letters), None)
+    contents = await gathering.errors.read("kafka", _look(letters), None)
     found = [item.letter for item in contents.items] if contents else []
     if contents and contents.unread:
         known.unread_letters = contents.unread
@@ -211,7 +211,7 @@ def _consumer_of(letter: DeadLetter) -> str:
 
 async def _look_up(gathering: _Gathering, known: Unfinished) -> None:
     """Ask paymentfc about open orders whose payment is not open, the oldest first: they wait, or are being finished."""
-    if "paymentfc" in gathering.asked.unread:
+    if "paymentfc" in gathering.errors.unread:
         return
     old = [
         (placed, order_id)
@@ -222,9 +222,9 @@ async def _look_up(gathering: _Gathering, known: Unfinished) -> None:
         gathering.cut.append(f"Open orders without an open payment: only {MAX_LOOKED_UP} of {len(old)} were looked up")
     first = [order_id for _, order_id in sorted(old)[:MAX_LOOKED_UP]]
     dossiers: list[Any] = await asyncio.gather(
-        *(gathering.asked.of("paymentfc", gathering.api.dossier(order_id), None) for order_id in first)
+        *(gathering.errors.read("paymentfc", gathering.api.dossier(order_id), None) for order_id in first)
     )
-    if "paymentfc" in gathering.asked.unread:
+    if "paymentfc" in gathering.errors.unread:
         return
     for order_id, dossier in zip(first, dossiers, strict=True):
         has_one = dossier is not None and dossier["payment"] is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 from console.client.admin_api import AdminApi
 from console.model.written import at_least
-from console.usecase.asked import Asked
+from console.usecase.source_errors import SourceErrors
 
 PAGE = 20
 MAX_ITEMS = 100
@@ -61,14 +61,14 @@ class Money:
 
 async def list_money(api: AdminApi, question: Question) -> Money:
     """Read a list and the counts of all. Raises Refused when paymentfc refuses the token."""
-    asked = Asked()
+    errors = SourceErrors()
     found, open_items, *totals = await asyncio.gather(
-        asked.of("paymentfc", _list(api, question), None),
-        asked.of("paymentfc", api.get("paymentfc", "payments/open-items", limit=MAX_ITEMS), None),
-        *(asked.of("paymentfc", _total(api, status), None) for status in OPEN_REFUNDS),
-        asked.of("paymentfc", _open_anomalies(api), None),
+        errors.read("paymentfc", _list(api, question), None),
+        errors.read("paymentfc", api.get("paymentfc", "payments/open-items", limit=MAX_ITEMS), None),
+        *(errors.read("paymentfc", _total(api, status), None) for status in OPEN_REFUNDS),
+        errors.read("paymentfc", _open_anomalies(api), None),
     )
-    money = Money(unread=asked.unread)
+    money = Money(unread=errors.unread)
     money.counts = dict(zip((*OPEN_REFUNDS, "anomalies"), totals, strict=True))
     callbacks = open_items["callbacks"] if open_items else []
     money.counts["callbacks"] = len(callbacks) if open_items else None

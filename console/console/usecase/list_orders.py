@@ -8,8 +8,8 @@ from console.client.admin_api import MAX_PAGE, AdminApi
 from console.model.order_filters import Wanted, is_id
 from console.model.wait import Wait
 from console.model.waits import SETTLED_S, waits
-from console.usecase.asked import Asked
 from console.usecase.gather_unfinished import EventBacklog, Letters, gather_unfinished
+from console.usecase.source_errors import SourceErrors
 
 PAGE = 50
 # The requests for one page: each reads up to 10,000 orders as long as none fits, or looks up 100 that wait.
@@ -54,8 +54,8 @@ class Orders:
 
 async def list_orders(sources: Sources, wanted: Wanted, before: int | None) -> Orders:
     """Read one page. Raises Refused when a service refuses the token."""
-    asked = Asked()
-    found, query = await _begin(sources, asked, wanted)
+    errors = SourceErrors()
+    found, query = await _begin(sources, errors, wanted)
     if query is None:
         return found
     if wanted.step is None:
@@ -63,45 +63,47 @@ async def list_orders(sources: Sources, wanted: Wanted, before: int | None) -> O
     else:
         ids = [order_id for order_id in _waiting(found) if before is None or order_id < before]
         reading = _named(sources.api, query, ids, PAGE, LOOKS)
-    found.rows, found.next_before = await asked.of("orderfc", reading, ([], None))
+    found.rows, found.next_before = await errors.read("orderfc", reading, ([], None))
     customers = ",".join(map(str, sorted({row["user_id"] for row in found.rows})))
-    accounts = await asked.of("userfc", sources.api.get("userfc", "users", ids=customers), None) if customers else None
+    accounts = (
+        await errors.read("userfc", sources.api.get("userfc", "users", ids=customers), None) if customers else None
+    )
     found.accounts = {account["id"]: account for account in (accounts or {"items": []})["items"]}
     return found
 
 
 async def all_orders(sources: Sources, wanted: Wanted) -> Orders:
     """Read up to FILE_PAGES pages, without accounts. Raises Refused when a service refuses the token."""
-    asked = Asked()
-    found, query = await _begin(sources, asked, wanted)
+    errors = SourceErrors()
+    found, query = await _begin(sources, errors, wanted)
     if query is None:
         return found
     if wanted.step is None:
         reading = sources.api.pages("orderfc", "orders", "before_id", FILE_PAGES, **query)
-        found.rows, found.is_cut = await asked.of("orderfc", reading, ([], False))
+        found.rows, found.is_cut = await errors.read("orderfc", reading, ([], False))
     else:
         named = _named(sources.api, query, _waiting(found), FILE_PAGES * MAX_PAGE, FILE_PAGES)
-        found.rows, following = await asked.of("orderfc", named, ([], None))
+        found.rows, following = await errors.read("orderfc", named, ([], None))
         found.is_cut = following is not None
     return found
 
 
-async def _begin(sources: Sources, asked: Asked, wanted: Wanted) -> tuple[Orders, dict[str, Any] | None]:
+async def _begin(sources: Sources, errors: SourceErrors, wanted: Wanted) -> tuple[Orders, dict[str, Any] | None]:
     """Look up whom and what the filters name; return the orders, still without rows, and the query for orderfc.
 
     The query is None when no order can be asked for: the orders say why.
     """
-    found = Orders(wanted, unread=asked.unread)
-    user_id = await _customer(sources.api, asked, found)
-    product_id = None if found.problem else await _product(sources.api, asked, found)
+    found = Orders(wanted, unread=errors.unread)
+    user_id = await _customer(sources.api, errors, found)
+    product_id = None if found.problem else await _product(sources.api, errors, found)
     if wanted.step is not None and not found.problem:
         known = await gather_unfinished(sources.api, sources.backlog, sources.letters)
-        asked.unread |= known.unread
+        errors.unread |= known.unread
         found.notes = known.cut
         theirs = (wait for wait in waits(known, SETTLED_S) if wait.step is wanted.step)
         found.waits = {wait.order_id: wait for wait in theirs if wait.order_id is not None}
     # The page would wait for orderfc a second time.
-    if found.problem or "orderfc" in asked.unread:
+    if found.problem or "orderfc" in errors.unread:
         return found, None
     return found, {**wanted.filters(), "user_id": user_id, "product_id": product_id}
 
@@ -136,13 +138,13 @@ async def _named(
     return rows, asked_for[-1] if len(asked_for) < len(ids) else None
 
 
-async def _customer(api: AdminApi, asked: Asked, found: Orders) -> int | None:
+async def _customer(api: AdminApi, errors: SourceErrors, found: Orders) -> int | None:
     """Return the id of the customer; where there is none, `found` says why."""
     customer = found.wanted.customer
     if not customer or is_id(customer):
         return int(customer) if customer else None
-    accounts = await asked.of("userfc", api.get("userfc", "users", email=customer), None)
-    if "userfc" in asked.unread:
+    accounts = await errors.read("userfc", api.get("userfc", "users", email=customer), None)
+    if "userfc" in errors.unread:
         found.problem = "The e-mail address could not be looked up: userfc did not answer"
     elif not accounts or not accounts["items"]:
         found.problem = f"No account has the address {customer}"
@@ -151,13 +153,13 @@ async def _customer(api: AdminApi, asked: Asked, found: Orders) -> int | None:
     return None
 
 
-async def _product(api: AdminApi, asked: Asked, found: Orders) -> int | None:
+async def _product(api: AdminApi, errors: SourceErrors, found: Orders) -> int | None:
     """Return the id of the product; where the name does not lead to one, `found` says so, or has them to choose."""
     product = found.wanted.product
     if not product or is_id(product):
         return int(product) if product else None
     search = api.get("productfc", "/v1/products/search", name=product, page_size=CHOICES)
-    answer = await asked.of("productfc", search, None)
+    answer = await errors.read("productfc", search, None)
     if answer is None:
         found.problem = "The product could not be looked up by its name: productfc did not answer. Give its id"
         return None

@@ -2,12 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from console.client.admin_api import AdminApi, NoAnswer, Refused
+from console.client.admin_api import AdminApi, Refused
 from console.model.audits import AuditRun
 from console.model.overview import Overview, card, sparks
 from console.model.readings import Readings
@@ -18,8 +17,7 @@ from console.model.topology import SERVICES, topology
 from console.model.unfinished import Unfinished
 from console.model.waits import SETTLED_S, waits
 from console.usecase.gather_unfinished import EventBacklog, Letters, gather_unfinished
-
-T = TypeVar("T")
+from console.usecase.source_errors import SourceErrors
 
 RECENT = 10
 # The age at which the list of runs is read again: there is one run a day.
@@ -87,13 +85,12 @@ class UnfinishedCache:
 
 async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: UnfinishedCache) -> Overview:
     """Gather what the first page shows. Raises Refused when a service refuses the token."""
-    unread: dict[str, str] = {}
+    errors = SourceErrors()
     orders, runs, known = await asyncio.gather(
-        _asked("orderfc", _orders(api), [], unread),
-        _asked("kafka", _runs(audits), None, unread),
+        errors.read("orderfc", _orders(api), []),
+        errors.read("kafka", _runs(audits), None),
         unfinished.latest(api),
     )
-    unread |= known.unread | unread
     readings = {name: watch.readings(name) for name in SERVICES}
     standings = {name: watch.standing(name) for name in SERVICES}
     return Overview(
@@ -110,16 +107,8 @@ async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: Unfi
         ],
         sparks(readings, watch.looked_at),
         orders,
-        unread=unread,
+        unread=known.unread | errors.unread,
     )
-
-
-async def _asked(name: str, answer: Awaitable[T], otherwise: T, unread: dict[str, str]) -> T:
-    try:
-        return await answer
-    except NoAnswer as error:
-        unread.setdefault(name, str(error))
-        return otherwise
 
 
 async def _runs(audits: Audits) -> list[AuditRun] | None:
