@@ -379,10 +379,10 @@ SAGA = [
         "the inbox is not asked",
         "orderfc/orderfc/repository/transitions.py",
         """  INSERT INTO inbox (consumer, event_id)
-  SELECT $1, event_id FROM told WHERE NOT EXISTS (SELECT FROM unknown) ORDER BY event_id
+  SELECT $1, event_id FROM incoming WHERE NOT EXISTS (SELECT FROM unknown) ORDER BY event_id
   ON CONFLICT DO NOTHING RETURNING event_id),
 """,
-        "  SELECT event_id FROM told WHERE NOT EXISTS (SELECT FROM unknown)),\n",
+        "  SELECT event_id FROM incoming WHERE NOT EXISTS (SELECT FROM unknown)),\n",
         f"{_ORDER_EVENTS}::test_the_same_event_eight_times_at_once_is_applied_once",
     ),
     Fault(

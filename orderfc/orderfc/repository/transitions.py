@@ -9,24 +9,24 @@ import asyncpg
 from chassis.db.database import Database, Tx
 from orderfc.model import Cause, Status, moves
 
-# $4 says what each status becomes, NULL if it stays. A statement reads as of its beginning, but what it locks or
-# changes as it is by then. So the UPDATE looks the new status up by the one that the row has: an order that must not
-# change would become NULL, which the column refuses.
-# Rows are locked in the order of their ids, inbox before orders: runs that share some wait for each other then, and
-# not in a circle. `unknown` looks along the keys row by row, and `locked` knows its ids: no plan reads a whole table.
+# $4 maps each status to the one that it becomes, NULL if it stays. The statement reads a snapshot from its start, but
+# FOR UPDATE and UPDATE see the newest committed row. So the UPDATE maps the status that the row has now: one that must
+# not change would become NULL, which the NOT NULL column rejects.
+# Rows are locked in the order of their ids, inbox before orders: runs that share rows wait for each other and never
+# deadlock. `unknown` looks up row by row, and `locked` has a list of ids: no plan reads a whole table.
 # An INSERT into `inbox` beside those of chassis/db/inbox.py: it saves each message four round trips.
 _APPLY = """
-WITH told AS MATERIALIZED (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS told (event_id, order_id)),
+WITH incoming AS MATERIALIZED (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS incoming (event_id, order_id)),
 unknown AS MATERIALIZED (
-  SELECT order_id FROM told WHERE (SELECT id FROM orders WHERE id = told.order_id) IS NULL
-    AND (SELECT i.event_id FROM inbox AS i WHERE i.consumer = $1 AND i.event_id = told.event_id) IS NULL),
+  SELECT order_id FROM incoming WHERE (SELECT id FROM orders WHERE id = incoming.order_id) IS NULL
+    AND (SELECT i.event_id FROM inbox AS i WHERE i.consumer = $1 AND i.event_id = incoming.event_id) IS NULL),
 received AS (
   INSERT INTO inbox (consumer, event_id)
-  SELECT $1, event_id FROM told WHERE NOT EXISTS (SELECT FROM unknown) ORDER BY event_id
+  SELECT $1, event_id FROM incoming WHERE NOT EXISTS (SELECT FROM unknown) ORDER BY event_id
   ON CONFLICT DO NOTHING RETURNING event_id),
 locked AS MATERIALIZED (
   SELECT id, status FROM orders
-  WHERE id = ANY(ARRAY(SELECT order_id FROM told WHERE event_id IN (SELECT event_id FROM received)))
+  WHERE id = ANY(ARRAY(SELECT order_id FROM incoming WHERE event_id IN (SELECT event_id FROM received)))
   ORDER BY id FOR UPDATE),
 changed AS (
   UPDATE orders SET status = ($4::smallint[])[status + 1], updated_at = now()
@@ -54,8 +54,8 @@ _STATUSES = tuple(Status)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the statement found: events that are new, and the statuses before of their orders.
+class Applied:
+    """The result of `apply`: the events that are new, and the status of each of their orders before the change.
 
     `unknown` are orders that are not stored yet: then nothing was written. `moved` has the new status of each order
     that was changed, and the seconds since its checkout.
@@ -67,7 +67,7 @@ class Told:
     moved: list[tuple[Status, float]]
 
 
-async def apply(db: Database, consumer: str, events: Sequence[tuple[UUID, int]], cause: Cause) -> Told:
+async def apply(db: Database, consumer: str, events: Sequence[tuple[UUID, int]], cause: Cause) -> Applied:
     """Write (identity, order id) pairs into the inbox, and change the orders of those that are new: all, or none.
 
     An order that is named several times is changed once.
@@ -76,21 +76,21 @@ async def apply(db: Database, consumer: str, events: Sequence[tuple[UUID, int]],
         return await _apply(connection, consumer, events, cause)
 
 
-async def apply_in(tx: Tx, consumer: str, events: Sequence[tuple[UUID, int]], cause: Cause) -> Told:
+async def apply_in(tx: Tx, consumer: str, events: Sequence[tuple[UUID, int]], cause: Cause) -> Applied:
     """Do what `apply` does in a transaction that has more to do."""
     return await _apply(tx.driver(), consumer, events, cause)
 
 
 async def _apply(
     connection: asyncpg.Connection, consumer: str, events: Sequence[tuple[UUID, int]], cause: Cause
-) -> Told:
+) -> Applied:
     first: dict[UUID, int] = {}
     for event_id, order_id in events:
         first.setdefault(event_id, order_id)
     [row] = await connection.fetch(_APPLY, consumer, list(first), list(first.values()), moves(cause), cause.value)
     statuses = {order_id: _STATUSES[status] for order_id, status in zip(row["ids"], row["statuses"], strict=True)}
     moved = [(_STATUSES[status], age_s) for status, age_s in zip(row["moved"], row["ages_s"], strict=True)]
-    return Told(row["unknown"], set(row["received"]), statuses, moved)
+    return Applied(row["unknown"], set(row["received"]), statuses, moved)
 
 
 async def lock(tx: Tx, order_id: int, owner: int | None) -> Status | None:

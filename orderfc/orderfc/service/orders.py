@@ -5,17 +5,17 @@ from uuid import UUID
 
 from chassis.errors import NotYet
 from orderfc.model import Cause, Transition, transition
-from orderfc.repository.transitions import Told
+from orderfc.repository.transitions import Applied
 
 
-def changes_of(events: Sequence[tuple[UUID, int]], told: Told, cause: Cause) -> list[Transition | None]:
+def changes_of(events: Sequence[tuple[UUID, int]], applied: Applied, cause: Cause) -> list[Transition | None]:
     """Return the transition of each (identity, order id) pair, None for an event that was applied before.
 
     An order that is named again is unchanged then. Raises NotYet for an order that is not stored yet.
     """
-    if told.unknown:
-        raise NotYet(f"order {told.unknown[0]} is not known")
-    new, statuses = set(told.received), dict(told.statuses)
+    if applied.unknown:
+        raise NotYet(f"order {applied.unknown[0]} is not known")
+    new, statuses = set(applied.received), dict(applied.statuses)
     changes: list[Transition | None] = []
     for event_id, order_id in events:
         if event_id not in new:

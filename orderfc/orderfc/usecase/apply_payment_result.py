@@ -39,17 +39,17 @@ async def apply_payment_result(db: Database, run: Sequence[tuple[Message, events
 
 
 async def _apply(db: Database, named: Named, cause: Cause) -> list[Transition | None]:
-    told = [(message.identity, order_id) for message, order_id in named]
+    incoming = [(message.identity, order_id) for message, order_id in named]
     if not may_return_stock(cause):
         # Nothing is published: the statement is the transaction.
-        found = await transitions.apply(db, Settings.service, told, cause)
-        changes = changes_of(told, found, cause)
+        applied = await transitions.apply(db, Settings.service, incoming, cause)
+        changes = changes_of(incoming, applied, cause)
     else:
         async with db.transaction() as tx:
-            found = await transitions.apply_in(tx, Settings.service, told, cause)
-            changes = changes_of(told, found, cause)
+            applied = await transitions.apply_in(tx, Settings.service, incoming, cause)
+            changes = changes_of(incoming, applied, cause)
             await _return_stock(tx, [one for one, change in zip(named, changes, strict=True) if _returns_stock(change)])
-    measures.moved(found.moved, cause)
+    measures.moved(applied.moved, cause)
     return changes
 
 

@@ -17,10 +17,10 @@ CAUSE = Cause.STOCK_REJECTED
 
 async def apply_stock_rejected(db: Database, run: Sequence[tuple[Message, StockRejected]]) -> None:
     """Apply rejections to their orders: each once, in their order. Raises NotYet for an unknown order."""
-    told = [(message.identity, rejected.order_id) for message, rejected in run]
-    found = await transitions.apply(db, Settings.service, told, CAUSE)
-    changes = changes_of(told, found, CAUSE)
-    measures.moved(found.moved, CAUSE)
+    incoming = [(message.identity, rejected.order_id) for message, rejected in run]
+    applied = await transitions.apply(db, Settings.service, incoming, CAUSE)
+    changes = changes_of(incoming, applied, CAUSE)
+    measures.moved(applied.moved, CAUSE)
     for (message, rejected), change in zip(run, changes, strict=True):
         if change is not None:
             status = change.status.wire if change.status else "unchanged"

@@ -34,8 +34,8 @@ async def rows_read(db: Database, orders: Sequence[int]) -> int:
     """Cancel orders in one run, and return the most rows that it read of a table."""
     run = [(uuid4(), order) for order in orders]
     async with db.transaction() as tx:
-        told = await apply_in(tx, Settings.service, run, Cause.PAYMENT_FAILED)
-        assert told.statuses == dict.fromkeys(orders, Status.CREATED)
+        applied = await apply_in(tx, Settings.service, run, Cause.PAYMENT_FAILED)
+        assert applied.statuses == dict.fromkeys(orders, Status.CREATED)
         assert await quantities(tx, orders) == {order: [(1, 1)] for order in orders}
         rows = await tx.driver().fetch(ROWS_READ)
     return max(int(row[1]) for row in rows if row[0] in TABLES)
