@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -20,17 +19,11 @@ from fc.ops import facts, output
 from fc.ops.administrator import admin_api
 from fc.ops.clock import followed
 from fc.ops.kafka_records import CLIENT_ID
+from fc.ops.origin import Origin
 from fc.platform.sources import Sources
 
 COLUMNS = ("order", "step", "for", "because", "next")
 OLDER_THAN_S = 30.0
-
-
-class Origin(StrEnum):
-    """Where the facts are read: in the databases, or through the admin API and Kafka as the console does."""
-
-    DATABASES = "databases"
-    SERVICES = "services"
 
 
 def stuck(
