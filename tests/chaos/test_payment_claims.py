@@ -7,7 +7,7 @@ import pytest
 from console.model.steps import Step
 from console.model.waits import waits
 from fc.demo.shop import poll
-from fc.ops import facts
+from fc.ops.read_unfinished import read_unfinished
 from fc.platform.sources import Sources
 from tests.chaos.kit.arena import Arena
 from tests.chaos.kit.outboxes import event_counts
@@ -130,7 +130,7 @@ async def test_a_wrong_amount_gives_the_stock_back_when_its_invoice_ends_or_a_pe
     noted = await arena.client.post(url, headers=admin, json={"note": "seen"})
     assert noted.status_code == 200
     [wait] = [
-        item for item in waits(await facts.gather(Sources.of_stack(arena.stack.layout)), 0) if item.order_id == order
+        item for item in waits(await read_unfinished(Sources.of_stack(arena.stack.layout)), 0) if item.order_id == order
     ]
     assert wait.step is Step.ANOMALY
     assert "amount_mismatch" in wait.because

@@ -14,7 +14,7 @@ from console.model.waits import waits
 from fc.audit.rules.rule import Level
 from fc.audit.run import run_audit
 from fc.demo.shop import poll
-from fc.ops import facts
+from fc.ops.read_unfinished import read_unfinished
 from fc.platform.sources import Sources
 from orderfc.config import Settings
 from tests.chaos.kit.arena import Arena
@@ -209,7 +209,7 @@ async def test_an_order_whose_event_the_broker_has_lost_is_named_and_goes_on_whe
     report = await run_audit(Sources.of_stack(arena.stack.layout), quiesce_s=60)
     rules = {finding.rule for finding in report.findings if finding.level is Level.VIOLATION}
     assert rules == {"payment_missing", "event_applied"}
-    open_waits = waits(await facts.gather(Sources.of_stack(arena.stack.layout)), 0)
+    open_waits = waits(await read_unfinished(Sources.of_stack(arena.stack.layout)), 0)
     assert [wait.step for wait in open_waits if wait.order_id == number] == [Step.PAYMENT]
     # The procedure of docs/operations.md for a broker that has lost acknowledged records.
     await arena.sql("orderfc", "UPDATE outbox SET published_at = NULL WHERE published_at > now() - interval '1 minute'")

@@ -8,7 +8,7 @@ from console.model.steps import Step
 from console.model.wait import Wait
 from console.model.waits import waits
 from fc.demo.shop import Customer, Shop, poll
-from fc.ops import facts
+from fc.ops.read_unfinished import read_unfinished
 from fc.platform.sources import Sources
 from fc.stack.local import Stack
 from tests.kit.back_office import BackOffice
@@ -17,7 +17,7 @@ from tests.ops.conftest import Run, lines
 
 async def wait_of(sources: Sources, order: int) -> Wait | None:
     """Return what an order waits for now."""
-    found = waits(await facts.gather(sources), 0)
+    found = waits(await read_unfinished(sources), 0)
     return next((wait for wait in found if wait.order_id == order), None)
 
 

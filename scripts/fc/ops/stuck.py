@@ -15,11 +15,12 @@ from console.model.steps import Step
 from console.model.unfinished import Unfinished
 from console.model.waits import waits
 from console.usecase.gather_unfinished import gather_unfinished
-from fc.ops import facts, output
+from fc.ops import output
 from fc.ops.administrator import admin_api
 from fc.ops.clock import followed
 from fc.ops.kafka_records import CLIENT_ID
 from fc.ops.origin import Origin
+from fc.ops.read_unfinished import read_unfinished
 from fc.platform.sources import Sources
 
 COLUMNS = ("order", "step", "for", "because", "next")
@@ -37,7 +38,7 @@ def stuck(
 ) -> None:
     """List the orders that wait, the step that each waits for, and what to do; changes nothing."""
     with followed():
-        known = asyncio.run(facts.gather(Sources.here()) if origin is Origin.DATABASES else _asked())
+        known = asyncio.run(read_unfinished(Sources.here()) if origin is Origin.DATABASES else _ask_services())
     waiting = waits(known, older_than)
     if as_json:
         output.put_json(wait.as_json() for wait in waiting)
@@ -57,7 +58,7 @@ def stuck(
         output.say(f"[yellow]{escape(line)}[/]")
 
 
-async def _asked() -> Unfinished:
+async def _ask_services() -> Unfinished:
     """Ask the services as the console does."""
     kafka = Sources.here().kafka_client()
     reader = KafkaReader(**kafka, client_id=CLIENT_ID)

@@ -54,7 +54,7 @@ WHERE step = 'expire' ORDER BY create_time
 """
 
 
-async def gather(sources: Sources) -> Unfinished:
+async def read_unfinished(sources: Sources) -> Unfinished:
     """Read the databases of the three services that keep the saga, and the dead letters. Raises StackError.
 
     A failure of Kafka only leaves the dead letters out: it may be the reason why orders wait.
