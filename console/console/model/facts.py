@@ -39,23 +39,29 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The answers. `order`, `payment` and `stock` are those of the admin API; `unsent` rows are of the outboxes.
-
-    `applied` has when a consumer has applied an event, by consumer and identity. `unread` names the sources that did
-    not answer, each with the reason. `handled` has what was done with dead letters, by topic and place. `ahead` is by
-    how much the services' clock is ahead of Kafka's.
-    """
+    """The answers. What a source answers is as the admin API has it: JSON, times as text."""
 
     order_id: int
+    # When the answers were gathered, by the services' clock.
     now: datetime
+    # With the history of its status. None: orderfc has no such order, or did not answer.
     order: Json | None = None
+    # The payment with its request, callbacks, refunds and anomalies. None: paymentfc has nothing about the order, or
+    # did not answer.
     dossier: Json | None = None
+    # The ledger of productfc: a row for each product, with the state of its stock.
     stock: Sequence[Json] = ()
+    # The events about the order that are still in the outboxes.
     unsent: Sequence[Json] = ()
+    # The records in Kafka, dead letters among them.
     records: Sequence[Record] = ()
+    # When a consumer has applied an event, by consumer and identity of the event.
     applied: Mapping[tuple[str, UUID], datetime] = field(default_factory=dict)
+    # The sources that did not answer, each with the reason. Also Kafka, if it was read only in part.
     unread: Mapping[str, str] = field(default_factory=dict)
+    # What was done with dead letters that were handled, by topic and place.
     handled: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    # How far the services' clock is ahead of Kafka's.
     ahead: timedelta = timedelta(0)
 
     @property

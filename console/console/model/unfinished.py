@@ -49,29 +49,38 @@ class DeadLetter(Protocol):
 
 @dataclass(slots=True)
 class Unfinished:
-    """The rows. `orders` are open ones, with the time when each was placed.
+    """What is open: orders, payments, events on their way, callbacks, money and dead letters."""
 
-    `payments` are those of open orders, with their requests for an invoice; None stands for an order that has none, and
-    of one that is missing nothing is known. `unsent` has (service, event), `unapplied` (event, consumer). `unread`
-    names the sources that did not answer, each with the reason; `cut` says what was not read to its end, of which
-    `unread_letters` is the number of dead letters. `ahead` is by how much `now` is ahead of the clock of Kafka, which
-    the times of letters are of.
-    """
-
+    # By the services' clock.
     now: datetime
+    # When each open order was placed.
     orders: dict[int, datetime] = field(default_factory=dict)
+    # The payments of open orders, each with its request for an invoice. None: paymentfc has no payment for the order.
+    # No key: paymentfc was not asked about the order, or did not answer.
     payments: dict[int, Row | None] = field(default_factory=dict)
+    # Events in an outbox, each after the service that publishes it.
     unsent: Sequence[tuple[str, Row]] = ()
+    # Events that were published, each before the service that has not applied it.
     unapplied: Sequence[tuple[Row, str]] = ()
+    # Callbacks of Xendit that wait for their payment.
     callbacks: Sequence[Row] = ()
+    # Callbacks that Xendit has still to confirm.
     confirmations: Sequence[Row] = ()
+    # Anomalies of payments that are not resolved, and those that hold their order all the same.
     anomalies: Sequence[Row] = ()
+    # Refunds that are not done.
     refunds: Sequence[Row] = ()
+    # Invoices that have still to be ended at Xendit.
     closings: Sequence[Row] = ()
+    # Dead letters that are neither handled nor applied since.
     letters: Sequence[DeadLetter] = ()
+    # The sources that did not answer, each with the reason.
     unread: dict[str, str] = field(default_factory=dict)
+    # A sentence for each list that was not read to its end.
     cut: tuple[str, ...] = ()
+    # How far `now` is ahead of Kafka's clock, which the times of letters are of.
     ahead: timedelta = timedelta(0)
+    # The number of dead letters that were not read.
     unread_letters: int = 0
 
     @property
