@@ -15,7 +15,7 @@ class Records(Protocol):
 
 
 class SharedRecords:
-    """Who asks while an order is read gets that answer. Readings take turns: a queue of them would be slow."""
+    """Concurrent requests for one order share one read. Reads run one at a time, so duplicates would queue."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
