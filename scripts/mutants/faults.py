@@ -573,15 +573,15 @@ CONSOLE = [
     Fault(
         "an invoice that has ended is said to wait for the customer",
         "console/console/model/payment_waits.py",
-        "if ends is not None and ends <= known.now:",
+        "if ends is not None and ends <= unfinished.now:",
         "if False:",
         "console/tests/unit/test_waits.py::test_an_invoice_past_its_end_waits_for_xendit",
     ),
     Fault(
         "what is still in an outbox is not waited for",
         "console/console/model/order_waits.py",
-        'known.unsent = [(PRODUCERS.get(row["topic"], "its service"), timed(row)) for row in facts.unsent]',
-        "known.unsent = []",
+        'unfinished.unsent = [(PRODUCERS.get(row["topic"], "its service"), timed(row)) for row in facts.unsent]',
+        "unfinished.unsent = []",
         f"{_TIMELINE}::test_an_event_that_has_not_left_waits_in_its_outbox_with_its_last_error",
     ),
     Fault(

@@ -24,8 +24,8 @@ SHOWN = 20
 async def waiting_page(visit: Visitor, step: Annotated[Step | None, Query()] = None) -> Response:
     """Show the orders that wait, or those that wait for one step."""
     with asking(visit):
-        known = await gather_unfinished(visit.api, visit.state.backlog, visit.state.letters)
-    found = waits(known, SETTLED_S)
+        unfinished = await gather_unfinished(visit.api, visit.state.backlog, visit.state.letters)
+    found = waits(unfinished, SETTLED_S)
     counts = {each: sum(wait.step is each for wait in found) for each in Step}
     attention = len(found) - counts[Step.CUSTOMER]
     return visit.page(
@@ -37,12 +37,12 @@ async def waiting_page(visit: Visitor, step: Annotated[Step | None, Query()] = N
         attention=attention,
         chosen=step,
         guides=GUIDES,
-        known=known,
-        says=_says(known, attention, counts[Step.CUSTOMER]),
+        unfinished=unfinished,
+        says=_says(unfinished, attention, counts[Step.CUSTOMER]),
     )
 
 
-def _says(known: Unfinished, attention: int, customers: int) -> str:
-    away = "".join(f"{name} did not answer; " for name in sorted(known.unread))
+def _says(unfinished: Unfinished, attention: int, customers: int) -> str:
+    away = "".join(f"{name} did not answer; " for name in sorted(unfinished.unread))
     found = f"{attention} orders need attention, {customers} wait for their customers"
-    return found if known.is_whole else f"{away}at least {found}"
+    return found if unfinished.is_whole else f"{away}at least {found}"

@@ -27,30 +27,30 @@ def waits_of(facts: Facts) -> list[Wait]:
 
 def unfinished_of(facts: Facts) -> Unfinished:
     """Return what is open of one order."""
-    known = Unfinished(facts.now, unread=dict(facts.unread), ahead=facts.ahead)
+    unfinished = Unfinished(facts.now, unread=dict(facts.unread), ahead=facts.ahead)
     is_open = facts.order is not None and facts.order["status"] in OPEN_ORDER
     if facts.order is not None and is_open:
-        known.orders[facts.order_id] = datetime.fromisoformat(facts.order["created_at"])
-    known.unsent = [(PRODUCERS.get(row["topic"], "its service"), timed(row)) for row in facts.unsent]
-    known.letters = [_Letter(facts.order_id, record) for record in _letters(facts)]
-    known.unapplied = list(_unapplied(facts))
+        unfinished.orders[facts.order_id] = datetime.fromisoformat(facts.order["created_at"])
+    unfinished.unsent = [(PRODUCERS.get(row["topic"], "its service"), timed(row)) for row in facts.unsent]
+    unfinished.letters = [_Letter(facts.order_id, record) for record in _letters(facts)]
+    unfinished.unapplied = list(_unapplied(facts))
     if facts.dossier is not None:
-        _add_dossier(known, facts.order_id, facts.dossier)
+        _add_dossier(unfinished, facts.order_id, facts.dossier)
     elif "paymentfc" not in facts.unread:
-        known.payments[facts.order_id] = None
+        unfinished.payments[facts.order_id] = None
     if facts.order is not None and not is_open:
-        known.payments.clear()
-    return known
+        unfinished.payments.clear()
+    return unfinished
 
 
-def _add_dossier(known: Unfinished, order_id: int, dossier: Json) -> None:
+def _add_dossier(unfinished: Unfinished, order_id: int, dossier: Json) -> None:
     payment, of_order = dossier["payment"], {"order_id": order_id, "external_id": f"order-{order_id}"}
-    known.payments[order_id] = None if payment is None else payment_row(payment, dossier["request"])
-    known.callbacks = [timed({**row, **of_order}) for row in dossier["callbacks"] if row["outcome"] == "waiting"]
-    known.confirmations = [timed({**row, **of_order}) for row in dossier["confirmations"]]
-    known.closings = [timed({**row, **of_order}) for row in dossier["closings"] if row["step"] == "expire"]
-    known.refunds = [timed({**row, **of_order}) for row in dossier["refunds"] if row["status"] in OPEN_REFUND]
-    known.anomalies = [
+    unfinished.payments[order_id] = None if payment is None else payment_row(payment, dossier["request"])
+    unfinished.callbacks = [timed({**row, **of_order}) for row in dossier["callbacks"] if row["outcome"] == "waiting"]
+    unfinished.confirmations = [timed({**row, **of_order}) for row in dossier["confirmations"]]
+    unfinished.closings = [timed({**row, **of_order}) for row in dossier["closings"] if row["step"] == "expire"]
+    unfinished.refunds = [timed({**row, **of_order}) for row in dossier["refunds"] if row["status"] in OPEN_REFUND]
+    unfinished.anomalies = [
         timed({**row, **of_order})
         for row in _with_holds(dossier["anomalies"], payment, has_refund=bool(dossier["refunds"]))
         if row["resolved_at"] is None or row["holds"]

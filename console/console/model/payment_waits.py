@@ -13,23 +13,23 @@ from console.model.wait import Wait
 _MAX_ERROR = 200
 
 
-def payment_side(known: Unfinished) -> Iterator[Wait]:
-    for row in known.callbacks:
+def payment_side(unfinished: Unfinished) -> Iterator[Wait]:
+    for row in unfinished.callbacks:
         cause = f"Xendit reported {row['status']} for an invoice that belongs to no payment"
         act = "fc outbox ls; fc logs paymentfc"
         yield Wait(_order_of(row), Step.WEBHOOK, row["create_time"], cause, f"invoice {row['invoice_id']}", act)
-    for row in known.confirmations:
+    for row in unfinished.confirmations:
         cause = f"a callback is not confirmed{answer(row['last_error'])}"
         detail = f"invoice {row['invoice_id']}, {row['looks']} looks"
         act = "compare with Xendit; fc logs paymentfc"
         yield Wait(_order_of(row), Step.WEBHOOK, row["create_time"], cause, detail, act, row["due_at"])
-    for row in known.refunds:
+    for row in unfinished.refunds:
         yield _refund(row)
-    for row in known.anomalies:
+    for row in unfinished.anomalies:
         # Money for nothing is waited for as its refund.
         if not (row["has_refund"] and _is_refund(row)):
             yield _anomaly(row)
-    for row in known.closings:
+    for row in unfinished.closings:
         cause = f"the invoice of a finished order is not expired at Xendit yet{answer(row['last_error'])}"
         detail = f"invoice {row['invoice_id']}, {row['attempts']} tries"
         act = "fc logs paymentfc; is Xendit up?"
@@ -75,14 +75,14 @@ def _anomaly(row: Row) -> Wait:
     return Wait(order_id, step, row["create_time"], str(row["kind"]), detail, act, ends)
 
 
-def unpaid(known: Unfinished, order_id: int, payment: Row) -> Wait:
+def unpaid(unfinished: Unfinished, order_id: int, payment: Row) -> Wait:
     ends = payment["expires_at"]
     if payment["invoice_url"] is None:
         cause = f"no invoice yet{answer(payment['last_error'])}"
         detail = f"{payment['attempts'] or 0} attempts, {payment['tries'] or 0} refused"
         act = "is Xendit up and are its keys right? fc logs paymentfc"
         return Wait(order_id, Step.INVOICE, payment["create_time"], cause, detail, act, payment["next_attempt_at"])
-    if ends is not None and ends <= known.now:
+    if ends is not None and ends <= unfinished.now:
         cause = "the invoice has ended and Xendit has not reported the result"
         act = "fc logs paymentfc; is Xendit up?"
         return Wait(order_id, Step.EXPIRY, ends, cause, f"it ended at {_clock(ends)}", act, payment["sweep_after"])

@@ -14,11 +14,11 @@ from console.model.wait import Wait, place, urgency
 SETTLED_S = 1.0
 
 
-def waits(known: Unfinished, older_than_s: float) -> list[Wait]:
+def waits(unfinished: Unfinished, older_than_s: float) -> list[Wait]:
     """Return one wait per order, if older than `older_than_s`: problems first, then unpaid orders, oldest first."""
     first: dict[int, Wait] = {}
     unnamed = []
-    for wait in all_waits(known, older_than_s):
+    for wait in all_waits(unfinished, older_than_s):
         if wait.order_id is None:
             unnamed.append(wait)
         elif wait.order_id not in first or urgency(wait) < urgency(first[wait.order_id]):
@@ -26,40 +26,41 @@ def waits(known: Unfinished, older_than_s: float) -> list[Wait]:
     return sorted([*unnamed, *first.values()], key=place)
 
 
-def all_waits(known: Unfinished, older_than_s: float) -> list[Wait]:
+def all_waits(unfinished: Unfinished, older_than_s: float) -> list[Wait]:
     """Return all that is waited for, the most urgent first."""
-    limit = known.now - timedelta(seconds=older_than_s)
+    limit = unfinished.now - timedelta(seconds=older_than_s)
     found = {
-        replace(wait, age_s=max((known.now - wait.since).total_seconds(), 0.0))
-        for wait in _all(known)
+        replace(wait, age_s=max((unfinished.now - wait.since).total_seconds(), 0.0))
+        for wait in _all(unfinished)
         if wait.since <= limit
     }
     return sorted(found, key=urgency)
 
 
-def _all(known: Unfinished) -> Iterator[Wait]:
-    yield from _letters(known)
-    yield from _events(known)
-    yield from payment_side(known)
-    on_its_way = {order_in(row["key"]) for _, row in known.unsent}
-    on_its_way |= {order_in(row["key"]) for row, _ in known.unapplied} | {letter.order_id for letter in known.letters}
-    for order_id in known.payments:
-        yield from _order(known, order_id, explained=order_id in on_its_way)
+def _all(unfinished: Unfinished) -> Iterator[Wait]:
+    yield from _letters(unfinished)
+    yield from _events(unfinished)
+    yield from payment_side(unfinished)
+    on_its_way = {order_in(row["key"]) for _, row in unfinished.unsent}
+    on_its_way |= {order_in(row["key"]) for row, _ in unfinished.unapplied}
+    on_its_way |= {letter.order_id for letter in unfinished.letters}
+    for order_id in unfinished.payments:
+        yield from _order(unfinished, order_id, explained=order_id in on_its_way)
 
 
-def _letters(known: Unfinished) -> Iterator[Wait]:
-    for letter in known.letters:
+def _letters(unfinished: Unfinished) -> Iterator[Wait]:
+    for letter in unfinished.letters:
         verb = "discard" if letter.refusal() else "replay"
         act = f"fc dlq show {letter.topic} {letter.place}; then fc dlq {verb}"
         cause = f"{letter.topic} could not be applied by {letter.consumer or 'its consumer'} ({letter.reason})"
-        since = letter.time + known.ahead
+        since = letter.time + unfinished.ahead
         yield Wait(letter.order_id, Step.DEAD_LETTER, since, cause, f"dead letter {letter.place}", act)
 
 
-def _events(known: Unfinished) -> Iterator[Wait]:
-    for service, row in known.unsent:
+def _events(unfinished: Unfinished) -> Iterator[Wait]:
+    for service, row in unfinished.unsent:
         due = row["next_attempt_at"]
-        backs_off = due is not None and due > known.now
+        backs_off = due is not None and due > unfinished.now
         act = f"fc outbox retry --service {service} --id {row['id']}" if backs_off else f"fc logs {service}"
         cause = f"{row['topic']} is in the outbox of {service}{answer(row['last_error'])}"
         yield Wait(
@@ -71,17 +72,17 @@ def _events(known: Unfinished) -> Iterator[Wait]:
             f"fc status; {act}",
             due if backs_off else None,
         )
-    for row, service in known.unapplied:
+    for row, service in unfinished.unapplied:
         cause = f"{row['topic']} was published and {service} has not applied it"
         act = f"fc status; fc logs {service}"
         yield Wait(order_in(row["key"]), STEP_OF_CONSUMER[service], row["published_at"], cause, "", act)
 
 
-def _order(known: Unfinished, order_id: int, *, explained: bool) -> Iterator[Wait]:
+def _order(unfinished: Unfinished, order_id: int, *, explained: bool) -> Iterator[Wait]:
     """Yield what an order waits for by its payment; `explained`: by an event that is on its way, too."""
-    payment, created = known.payments[order_id], known.orders.get(order_id)
+    payment, created = unfinished.payments[order_id], unfinished.orders.get(order_id)
     if payment is not None and payment["status"] == "PENDING":
-        yield unpaid(known, order_id, payment)
+        yield unpaid(unfinished, order_id, payment)
     elif created is not None and not explained and payment is None:
         act = "fc status; fc logs paymentfc; fc audit"
         yield Wait(order_id, Step.PAYMENT, created, "paymentfc has no payment for order.created", "", act)

@@ -103,26 +103,26 @@ class _Gathering:
 async def gather_unfinished(api: AdminApi, backlog: EventBacklog, letters: Letters) -> Unfinished:
     """Gather what the services and Kafka know of orders that wait. Raises Refused when one refuses the token."""
     gathering = _Gathering(api)
-    known = Unfinished(gathering.now, ahead=gathering.ahead)
+    unfinished = Unfinished(gathering.now, ahead=gathering.ahead)
     await asyncio.gather(
-        _add_orders(gathering, known),
-        _add_payments(gathering, known),
-        _add_unsent(gathering, known),
-        _add_open_items(gathering, known),
-        _add_unapplied(gathering, known, backlog),
-        _add_letters(gathering, known, letters),
+        _add_orders(gathering, unfinished),
+        _add_payments(gathering, unfinished),
+        _add_unsent(gathering, unfinished),
+        _add_open_items(gathering, unfinished),
+        _add_unapplied(gathering, unfinished, backlog),
+        _add_letters(gathering, unfinished, letters),
     )
-    await _look_up(gathering, known)
-    known.unread, known.cut = gathering.errors.unread, tuple(sorted(gathering.cut))
-    return known
+    await _look_up(gathering, unfinished)
+    unfinished.unread, unfinished.cut = gathering.errors.unread, tuple(sorted(gathering.cut))
+    return unfinished
 
 
-async def _add_orders(gathering: _Gathering, known: Unfinished) -> None:
+async def _add_orders(gathering: _Gathering, unfinished: Unfinished) -> None:
     rows = await gathering.pages("Open orders", "orderfc", "orders", "before_id", ORDER_PAGES, status="created")
-    known.orders = {row["order_id"]: datetime.fromisoformat(row["created_at"]) for row in rows}
+    unfinished.orders = {row["order_id"]: datetime.fromisoformat(row["created_at"]) for row in rows}
 
 
-async def _add_payments(gathering: _Gathering, known: Unfinished) -> None:
+async def _add_payments(gathering: _Gathering, unfinished: Unfinished) -> None:
     answers = await asyncio.gather(
         *(
             gathering.pages(
@@ -132,13 +132,13 @@ async def _add_payments(gathering: _Gathering, known: Unfinished) -> None:
         )
     )
     rows = [row for answer in answers for row in answer]
-    known.payments = {
+    unfinished.payments = {
         row["order_id"]: timed({**row, "status": "PENDING", "next_attempt_at": row["moment"]}) for row in rows
     }
     # Money of a wrong amount holds its order, also when its anomaly is resolved.
     held = [{**row["wrong_money"], "of": row} for row in rows if row["wrong_money"]]
-    known.anomalies = [
-        *known.anomalies,
+    unfinished.anomalies = [
+        *unfinished.anomalies,
         *(timed(_held(anomaly)) for anomaly in held if anomaly["resolved_at"] is not None),
     ]
 
@@ -149,29 +149,31 @@ def _held(anomaly: Mapping[str, Any]) -> dict[str, Any]:
     return {**anomaly, **about, "holds": True, "has_refund": False}
 
 
-async def _add_unsent(gathering: _Gathering, known: Unfinished) -> None:
+async def _add_unsent(gathering: _Gathering, unfinished: Unfinished) -> None:
     answers = await asyncio.gather(
         *(
             gathering.pages(f"Outbox of {service}", service, "outbox", "after_id", OUTBOX_PAGES)
             for service in PUBLISHERS
         )
     )
-    known.unsent = [(service, timed(row)) for service, rows in zip(PUBLISHERS, answers, strict=True) for row in rows]
+    unfinished.unsent = [
+        (service, timed(row)) for service, rows in zip(PUBLISHERS, answers, strict=True) for row in rows
+    ]
 
 
-async def _add_open_items(gathering: _Gathering, known: Unfinished) -> None:
+async def _add_open_items(gathering: _Gathering, unfinished: Unfinished) -> None:
     asking = gathering.api.get("paymentfc", "payments/open-items", limit=MAX_ITEMS)
     found = await gathering.errors.read("paymentfc", asking, None) or {}
     items = {kind: [timed(row) for row in rows] for kind, rows in found.items()}
     gathering.cut += [
         f"Open {kind}: only the oldest {MAX_ITEMS} were read" for kind, rows in items.items() if len(rows) == MAX_ITEMS
     ]
-    known.callbacks, known.confirmations = items.get("callbacks", ()), items.get("confirmations", ())
-    known.refunds, known.closings = items.get("refunds", ()), items.get("closings", ())
-    known.anomalies = [*known.anomalies, *items.get("anomalies", ())]
+    unfinished.callbacks, unfinished.confirmations = items.get("callbacks", ()), items.get("confirmations", ())
+    unfinished.refunds, unfinished.closings = items.get("refunds", ()), items.get("closings", ())
+    unfinished.anomalies = [*unfinished.anomalies, *items.get("anomalies", ())]
 
 
-async def _add_unapplied(gathering: _Gathering, known: Unfinished, backlog: EventBacklog) -> None:
+async def _add_unapplied(gathering: _Gathering, unfinished: Unfinished, backlog: EventBacklog) -> None:
     behind = await gathering.errors.read("kafka", backlog.read(), Behind((), 0))
     if behind.more > 0:
         gathering.cut.append(f"Events that no consumer has committed: {behind.more} more were not read")
@@ -179,25 +181,25 @@ async def _add_unapplied(gathering: _Gathering, known: Unfinished, backlog: Even
     for event in behind.events:
         wanted[event.consumer].add(event.identity)
     applied = await gathering.applied(wanted)
-    known.unapplied = [
+    unfinished.unapplied = [
         ({"topic": event.topic, "key": event.key, "published_at": event.published_at + gathering.ahead}, event.consumer)
         for event in behind.events
         if (event.consumer, event.identity) not in applied
     ]
 
 
-async def _add_letters(gathering: _Gathering, known: Unfinished, letters: Letters) -> None:
+async def _add_letters(gathering: _Gathering, unfinished: Unfinished, letters: Letters) -> None:
     """Add the letters that are not handled and whose event was not applied since."""
     contents = await gathering.errors.read("kafka", _look(letters), None)
     found = [item.letter for item in contents.items] if contents else []
     if contents and contents.unread:
-        known.unread_letters = contents.unread
+        unfinished.unread_letters = contents.unread
         gathering.cut.append(f"Dead letters: {contents.unread} more were not read")
     wanted = defaultdict(set)
     for letter in found:
         wanted[_consumer_of(letter)].add(letter.identity)
     applied = await gathering.applied(wanted)
-    known.letters = [letter for letter in found if (_consumer_of(letter), letter.identity) not in applied]
+    unfinished.letters = [letter for letter in found if (_consumer_of(letter), letter.identity) not in applied]
 
 
 async def _look(letters: Letters) -> Contents | None:
@@ -209,14 +211,14 @@ def _consumer_of(letter: DeadLetter) -> str:
     return letter.consumer if letter.consumer in consumers else consumers[0]
 
 
-async def _look_up(gathering: _Gathering, known: Unfinished) -> None:
+async def _look_up(gathering: _Gathering, unfinished: Unfinished) -> None:
     """Ask paymentfc about open orders whose payment is not open, the oldest first: they wait, or are being finished."""
     if "paymentfc" in gathering.errors.unread:
         return
     old = [
         (placed, order_id)
-        for order_id, placed in known.orders.items()
-        if order_id not in known.payments and placed <= gathering.now - _SETTLED_AFTER
+        for order_id, placed in unfinished.orders.items()
+        if order_id not in unfinished.payments and placed <= gathering.now - _SETTLED_AFTER
     ]
     if len(old) > MAX_LOOKED_UP:
         gathering.cut.append(f"Open orders without an open payment: only {MAX_LOOKED_UP} of {len(old)} were looked up")
@@ -228,4 +230,4 @@ async def _look_up(gathering: _Gathering, known: Unfinished) -> None:
         return
     for order_id, dossier in zip(first, dossiers, strict=True):
         has_one = dossier is not None and dossier["payment"] is not None
-        known.payments[order_id] = payment_row(dossier["payment"], dossier["request"]) if has_one else None
+        unfinished.payments[order_id] = payment_row(dossier["payment"], dossier["request"]) if has_one else None

@@ -97,10 +97,10 @@ async def _begin(sources: Sources, errors: SourceErrors, wanted: Wanted) -> tupl
     user_id = await _customer(sources.api, errors, found)
     product_id = None if found.problem else await _product(sources.api, errors, found)
     if wanted.step is not None and not found.problem:
-        known = await gather_unfinished(sources.api, sources.backlog, sources.letters)
-        errors.unread |= known.unread
-        found.notes = known.cut
-        theirs = (wait for wait in waits(known, SETTLED_S) if wait.step is wanted.step)
+        unfinished = await gather_unfinished(sources.api, sources.backlog, sources.letters)
+        errors.unread |= unfinished.unread
+        found.notes = unfinished.cut
+        theirs = (wait for wait in waits(unfinished, SETTLED_S) if wait.step is wanted.step)
         found.waits = {wait.order_id: wait for wait in theirs if wait.order_id is not None}
     # The page would wait for orderfc a second time.
     if found.problem or "orderfc" in errors.unread:

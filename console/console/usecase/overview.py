@@ -83,13 +83,13 @@ class UnfinishedCache:
             self._asked_at = time.monotonic()
 
 
-async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: UnfinishedCache) -> Overview:
+async def overview(watch: Watch, api: AdminApi, audits: Audits, cache: UnfinishedCache) -> Overview:
     """Gather what the first page shows. Raises Refused when a service refuses the token."""
     errors = SourceErrors()
-    orders, runs, known = await asyncio.gather(
+    orders, runs, unfinished = await asyncio.gather(
         errors.read("orderfc", _orders(api), []),
         errors.read("kafka", _runs(audits), None),
-        unfinished.latest(api),
+        cache.latest(api),
     )
     readings = {name: watch.readings(name) for name in SERVICES}
     standings = {name: watch.standing(name) for name in SERVICES}
@@ -97,9 +97,10 @@ async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: Unfi
         topology(standings, readings),
         [card(name, standings[name], readings[name], watch.count(name)) for name in SERVICES],
         [
-            _waiting(known),
+            _waiting(unfinished),
             letters_tile(
-                None if "kafka" in known.unread else [letter.topic for letter in known.letters], known.unread_letters
+                None if "kafka" in unfinished.unread else [letter.topic for letter in unfinished.letters],
+                unfinished.unread_letters,
             ),
             outbox_tile(readings),
             anomalies_tile(readings["paymentfc"]),
@@ -107,7 +108,7 @@ async def overview(watch: Watch, api: AdminApi, audits: Audits, unfinished: Unfi
         ],
         sparks(readings, watch.looked_at),
         orders,
-        unread=known.unread | errors.unread,
+        unread=unfinished.unread | errors.unread,
     )
 
 
@@ -120,7 +121,7 @@ async def _orders(api: AdminApi) -> list[dict[str, Any]]:
     return list(found["items"]) if found else []
 
 
-def _waiting(known: Unfinished) -> Tile:
-    found = waits(known, SETTLED_S)
+def _waiting(unfinished: Unfinished) -> Tile:
+    found = waits(unfinished, SETTLED_S)
     stuck = [(wait.step, wait.age_s) for wait in found if wait.step is not Step.CUSTOMER]
-    return waiting_tile(stuck, len(found) - len(stuck), is_whole=known.is_whole)
+    return waiting_tile(stuck, len(found) - len(stuck), is_whole=unfinished.is_whole)

@@ -66,17 +66,17 @@ async def read_unfinished(sources: Sources) -> Unfinished:
     with as_stack_errors():
         async with Snapshot.taken(addresses) as snapshot:
             open_ = {row["id"]: row["created_at"] for row in await snapshot.fetch("orderfc", _OPEN)}
-            known = Unfinished(snapshot.now, open_, unread=unread, ahead=timedelta(seconds=clock.ahead_s()))
-            await _read_events(snapshot, known, discarded)
+            unfinished = Unfinished(snapshot.now, open_, unread=unread, ahead=timedelta(seconds=clock.ahead_s()))
+            await _read_events(snapshot, unfinished, discarded)
             payments = {row["order_id"]: row for row in await _rows(snapshot, "paymentfc", _PAYMENTS, list(open_))}
-            known.payments = {order_id: payments.get(order_id) for order_id in open_}
-            known.callbacks = await _rows(snapshot, "paymentfc", _CALLBACKS)
-            known.confirmations = await _rows(snapshot, "paymentfc", _CONFIRMATIONS)
-            known.anomalies = await _rows(snapshot, "paymentfc", _ANOMALIES)
-            known.refunds = await _rows(snapshot, "paymentfc", _REFUNDS)
-            known.closings = await _rows(snapshot, "paymentfc", _CLOSINGS)
-            known.letters = await _not_applied(snapshot, letters)
-    return known
+            unfinished.payments = {order_id: payments.get(order_id) for order_id in open_}
+            unfinished.callbacks = await _rows(snapshot, "paymentfc", _CALLBACKS)
+            unfinished.confirmations = await _rows(snapshot, "paymentfc", _CONFIRMATIONS)
+            unfinished.anomalies = await _rows(snapshot, "paymentfc", _ANOMALIES)
+            unfinished.refunds = await _rows(snapshot, "paymentfc", _REFUNDS)
+            unfinished.closings = await _rows(snapshot, "paymentfc", _CLOSINGS)
+            unfinished.letters = await _not_applied(snapshot, letters)
+    return unfinished
 
 
 async def _letters(sources: Sources) -> tuple[list[Item], dict[str, str]]:
@@ -100,8 +100,8 @@ async def _rows(snapshot: Snapshot, service: str, sql: str, *values: Any) -> lis
     return [dict(row) for row in await snapshot.fetch(service, sql, *values)]
 
 
-async def _read_events(snapshot: Snapshot, known: Unfinished, discarded: Collection[tuple[str, str, str]]) -> None:
-    keys = [f"order-{order}" for order in known.orders]
+async def _read_events(snapshot: Snapshot, unfinished: Unfinished, discarded: Collection[tuple[str, str, str]]) -> None:
+    keys = [f"order-{order}" for order in unfinished.orders]
     published: dict[str, list[Row]] = defaultdict(list)
     unsent: list[tuple[str, Row]] = []
     unapplied: list[tuple[Row, str]] = []
@@ -118,7 +118,7 @@ async def _read_events(snapshot: Snapshot, known: Unfinished, discarded: Collect
         events = {event_identity(row["topic"], row["event_id"]): row for row in rows}
         applied = await snapshot.applied(consumer, {each: str(row["event_id"]) for each, row in events.items()})
         unapplied += [(row, consumer) for each, row in events.items() if each not in applied]
-    known.unsent, known.unapplied = unsent, unapplied
+    unfinished.unsent, unfinished.unapplied = unsent, unapplied
 
 
 async def _not_applied(snapshot: Snapshot, letters: list[Letter]) -> list[Letter]:

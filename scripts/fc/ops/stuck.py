@@ -38,23 +38,23 @@ def stuck(
 ) -> None:
     """List the orders that wait, the step that each waits for, and what to do; changes nothing."""
     with followed():
-        known = asyncio.run(read_unfinished(Sources.here()) if origin is Origin.DATABASES else _ask_services())
-    waiting = waits(known, older_than)
+        unfinished = asyncio.run(read_unfinished(Sources.here()) if origin is Origin.DATABASES else _ask_services())
+    waiting = waits(unfinished, older_than)
     if as_json:
         output.put_json(wait.as_json() for wait in waiting)
     else:
         output.put_rows(
             COLUMNS,
             [
-                (wait.order_id, wait.step, output.age(wait.since, known.now), wait.because, wait.next)
+                (wait.order_id, wait.step, output.age(wait.since, unfinished.now), wait.because, wait.next)
                 for wait in waiting
             ],
         )
         counts = Counter(wait.step is Step.CUSTOMER for wait in waiting)
         output.say(f"[bold]{counts[False]} need attention, {counts[True]} wait for their customers[/]")
-    for source, reason in sorted(known.unread.items()):
+    for source, reason in sorted(unfinished.unread.items()):
         output.say(f"[yellow]Without {source}:[/] {escape(reason)}")
-    for line in known.cut:
+    for line in unfinished.cut:
         output.say(f"[yellow]{escape(line)}[/]")
 
 
