@@ -74,8 +74,8 @@ class AdminApi:
 
         A path is one of the admin API, or a whole one that begins with `/`.
         """
-        known = {name: value for name, value in query.items() if value is not None}
-        status, found = await self._ask(service, "GET", path, params=known)
+        given = {name: value for name, value in query.items() if value is not None}
+        status, found = await self._ask(service, "GET", path, params=given)
         if status >= 400 and status != 404:
             raise NoAnswer(f"it answers {status}")
         return None if status == 404 else found

@@ -47,8 +47,8 @@ class AuditReports:
 
     async def _read(self, consumer: AIOKafkaConsumer, begin: int, end: int) -> None:
         records = await _records(consumer, max(begin, end - MAX_RUNS), end)
-        known = [AuditRun.read(record.offset, record.value) for record in records]
-        found = [AuditRun(run.number, run.began_at, run.by, run.summary, ()) for run in known if run]
+        parsed = [AuditRun.read(record.offset, record.value) for record in records]
+        found = [AuditRun(run.number, run.began_at, run.by, run.summary, ()) for run in parsed if run]
         self._runs, self._bounds, self._read_at = found[::-1], (begin, end), time.monotonic()
 
     async def run(self, number: int) -> AuditRun | None:

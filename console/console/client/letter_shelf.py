@@ -33,15 +33,15 @@ class LetterShelf:
     def starts(self, begins: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
         """Return where to read on in each partition, and forget what is deleted."""
         for partition, begin in begins.items():
-            end, known = ends[partition], self._read_to.get(partition)
-            if known is None or known > end:
+            end, read_to = ends[partition], self._read_to.get(partition)
+            if read_to is None or read_to > end:
                 # It is new, or was made anew.
-                known = max(begin, end - self._limit)
-                self._left_out += known - begin
+                read_to = max(begin, end - self._limit)
+                self._left_out += read_to - begin
                 self._items[partition] = {}
             for offset in [offset for offset in self._items[partition] if offset < begin]:
                 del self._items[partition][offset]
-            self._read_to[partition], self._ends[partition] = max(known, begin), end
+            self._read_to[partition], self._ends[partition] = max(read_to, begin), end
         return {partition: self._read_to[partition] for partition in begins}
 
     def put(self, partition: TopicPartition, letter: Letter) -> None:

@@ -100,14 +100,14 @@ class Watch:
 
     async def _find(self, service: str) -> None:
         """Look up the addresses behind a service's name. The figures of one that is gone stay as long as the others."""
-        known, urls = self._processes[service], await _addresses(self._urls[service])
+        processes, urls = self._processes[service], await _addresses(self._urls[service])
         for url in urls:
-            if url not in known and len(known) < MAX_PROCESSES:
-                known[url] = Process(url)
-        for url, process in list(known.items()):
+            if url not in processes and len(processes) < MAX_PROCESSES:
+                processes[url] = Process(url)
+        for url, process in list(processes.items()):
             process.is_listed = url in urls
             if not process.is_listed and process.ring.is_empty:
-                del known[url]
+                del processes[url]
 
     async def _read(self, process: Process, at: float | None) -> None:
         process.standing = await self._standing(process.url) if process.is_listed else Standing("away")

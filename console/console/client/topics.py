@@ -31,11 +31,11 @@ class Topics:
         """List the topics with what they keep."""
         async with self._kafka.turn() as (consumer, admin):
             described = sorted(await admin.describe_topics(), key=lambda each: str(each["topic"]))
-            known = [each for each in described if not each["error_code"] and not each["topic"].startswith("__")]
-            places = [place for each in known for place in _places(each)][:MAX_PARTITIONS]
+            readable = [each for each in described if not each["error_code"] and not each["topic"].startswith("__")]
+            places = [place for each in readable for place in _places(each)][:MAX_PARTITIONS]
             learn(consumer, places)
             begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-            return [_topic(each, begins, ends) for each in known]
+            return [_topic(each, begins, ends) for each in readable]
 
     async def newest(self, topic: str) -> Reading:
         """Read the last records of a topic."""

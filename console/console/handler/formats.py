@@ -14,26 +14,26 @@ def moment(time: Time) -> datetime | None:
     """Return the time in UTC. Raises ValueError for text that is no time."""
     if not time:
         return None
-    known = datetime.fromisoformat(time) if isinstance(time, str) else time
-    return known.astimezone(UTC)
+    at = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return at.astimezone(UTC)
 
 
 def clock(time: Time) -> str:
     """Write the time of day in UTC, with milliseconds."""
-    known = moment(time)
-    return f"{known:%H:%M:%S}.{known.microsecond // 1000:03}" if known else "-"
+    at = moment(time)
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03}" if at else "-"
 
 
 def exact(time: Time) -> str:
     """Write date and time in UTC, with milliseconds."""
-    known = moment(time)
-    return f"{known:%Y-%m-%d} {clock(known)} UTC" if known else "-"
+    at = moment(time)
+    return f"{at:%Y-%m-%d} {clock(at)} UTC" if at else "-"
 
 
 def iso(time: Time) -> str:
     """Write a time as HTML has it, which knows no parts of milliseconds."""
-    known = moment(time)
-    return known.isoformat(timespec="milliseconds").replace("+00:00", "Z") if known else ""
+    at = moment(time)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else ""
 
 
 def duration(seconds: float | None) -> str:
@@ -52,19 +52,19 @@ def duration(seconds: float | None) -> str:
 
 def ago(time: Time) -> str:
     """Write how long ago a time was, or how far ahead it is."""
-    known = moment(time)
-    if known is None:
+    at = moment(time)
+    if at is None:
         return "-"
-    seconds = (now() - known).total_seconds()
+    seconds = (now() - at).total_seconds()
     return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
 
 
 def after(time: Time, begin: Time) -> str:
     """Write how much later than `begin` a time is: `+6 ms`, `+2.3 s`, `+4 min 5 s`."""
-    known, first = moment(time), moment(begin)
-    if known is None or first is None:
+    at, first = moment(time), moment(begin)
+    if at is None or first is None:
         return "-"
-    ms = (known - first).total_seconds() * 1000
+    ms = (at - first).total_seconds() * 1000
     if abs(ms) < 1000:
         return f"{ms:+.0f} ms"
     return f"{ms / 1000:+.1f} s" if abs(ms) < 60_000 else f"+{duration(ms / 1000)}"

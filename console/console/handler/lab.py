@@ -180,8 +180,8 @@ def _number(fields: Fields, name: str, most: int, least: int = 1) -> int:
     return int(text)
 
 
-def _one_of(fields: Fields, name: str, known: Mapping[str, object]) -> str:
+def _one_of(fields: Fields, name: str, choices: Mapping[str, object]) -> str:
     value = fields.get(name, "")
-    if value not in known:
+    if value not in choices:
         raise _Unclear(f"The field {name} has no known value")
     return value

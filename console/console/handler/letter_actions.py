@@ -69,7 +69,7 @@ async def start(visit: Visitor) -> Response:
 @live.page(router, "/dead-letters/runs/{name}")
 async def run(visit: Visitor, name: RunName) -> Response:
     """Show how far a run is."""
-    found: Run | None = visit.state.runs.known.get(name)
+    found: Run | None = visit.state.runs.by_name.get(name)
     if found is None:
         text = "This process of the console does not know the run. The journal has what was done."
         return visit.message("Not found", text, 404)

@@ -53,8 +53,9 @@ def of_form(text: str, items: Sequence[Item], *, force: bool) -> Choice:
 
 
 def _named(names: Sequence[str], items: Sequence[Item]) -> Choice:
-    known = {item.name: item for item in items}
-    return _bounded([known[name] for name in names if name in known], [name for name in names if name not in known])
+    by_name = {item.name: item for item in items}
+    found = [by_name[name] for name in names if name in by_name]
+    return _bounded(found, [name for name in names if name not in by_name])
 
 
 def _bounded(items: list[Item], gone: Sequence[str]) -> Choice:

@@ -49,12 +49,12 @@ class Visit:
         `part` is the template of what changes while the page is looked at. The value `says` is a sentence that tells of
         it to those who can't see it.
         """
-        known = {"person": self.who, "form": self.form_token, "path": self.path}
+        common = {"person": self.who, "form": self.form_token, "path": self.path}
         left_s = max(round(self.who.exp - clock.time()), 0)
-        known["navigation"] = rendering.navigation(self.state.settings.environment)
+        common["navigation"] = rendering.navigation(self.state.settings.environment)
         pack = "gzip" in self.request.headers.get("accept-encoding", "")
         page = rendering.page(
-            name, status, pack=pack, part=part, address=self.address, left_s=left_s, **known, **values
+            name, status, pack=pack, part=part, address=self.address, left_s=left_s, **common, **values
         )
         if FORM_COOKIE not in self.request.cookies:
             remember(self.request, page, FORM_COOKIE, self._browser, FORM_S)

@@ -145,37 +145,37 @@ class Waterfall:
 
 def waterfall(spans: Iterable[Span]) -> Waterfall | None:
     """Order the spans of one trace: parents before children, then by time. None without spans."""
-    known = sorted({span.span_id: span for span in spans}.values(), key=lambda span: (span.began_ns, span.span_id))
-    if not known:
+    unique = sorted({span.span_id: span for span in spans}.values(), key=lambda span: (span.began_ns, span.span_id))
+    if not unique:
         return None
-    began, ended = known[0].began_ns, max(span.ended_ns for span in known)
+    began, ended = unique[0].began_ns, max(span.ended_ns for span in unique)
     whole = max(ended - began, 1)
     bars = []
-    for span, depth in _in_order(known):
+    for span, depth in _in_order(unique):
         after, took = span.began_ns - began, max(span.ended_ns - span.began_ns, 0)
         width = max(took / whole * WIDTH, NARROWEST)
         x = min(after / whole * WIDTH, WIDTH - width)
         bars.append(Bar(span, min(depth, MAX_DEPTH), after / 1e6, took / 1e6, round(x, 1), round(width, 1)))
     return Waterfall(
-        known[0].trace_id,
+        unique[0].trace_id,
         datetime.fromtimestamp(began / 1e9, UTC),
         (ended - began) / 1e6,
         bars[:MAX_ROWS],
-        sorted({span.service for span in known}),
-        sum(span.failed for span in known),
-        sorted({span.order_id for span in known if span.order_id}),
+        sorted({span.service for span in unique}),
+        sum(span.failed for span in unique),
+        sorted({span.order_id for span in unique if span.order_id}),
         max(len(bars) - MAX_ROWS, 0),
     )
 
 
-def _in_order(known: Sequence[Span]) -> Iterator[tuple[Span, int]]:
+def _in_order(unique: Sequence[Span]) -> Iterator[tuple[Span, int]]:
     """Yield each span once with its depth. One whose parent is not there is a root; parents in a circle have none."""
-    ids = {span.span_id for span in known}
+    ids = {span.span_id for span in unique}
     children: dict[str, list[Span]] = defaultdict(list)
-    for span in known:
+    for span in unique:
         children[span.parent_id if span.parent_id in ids else ""].append(span)
     seen: set[str] = set()
-    for begin in (*children[""], *known):
+    for begin in (*children[""], *unique):
         stack = [(begin, 0)]
         while stack:
             span, depth = stack.pop()

@@ -27,9 +27,9 @@ class UnsentEvent:
     @classmethod
     def of_answer(cls, service: str, row: Mapping[str, Any], seen_at: datetime) -> Self:
         """Read an item of the admin API's answer."""
-        known: dict[str, Any] = {name: row[name] for name in _AS_IT_IS}
-        known |= {name: row[name] and datetime.fromisoformat(row[name]) for name in _TIMES}
-        return cls(service, **known, seen_at=seen_at)
+        values: dict[str, Any] = {name: row[name] for name in _AS_IT_IS}
+        values |= {name: row[name] and datetime.fromisoformat(row[name]) for name in _TIMES}
+        return cls(service, **values, seen_at=seen_at)
 
     @property
     def state(self) -> str:

@@ -80,12 +80,12 @@ async def browse_events(topics: Topics, api: AdminApi, question: Question) -> Re
 async def _placed(api: AdminApi, order_id: int) -> datetime:
     """Return when an order was placed by Kafka's clock, or an earlier time."""
     try:
-        known = await api.order(order_id)
+        order = await api.order(order_id)
     except NoAnswer:
-        known = None
-    if not known:
+        order = None
+    if not order:
         return datetime.now(UTC) - KEPT
-    return datetime.fromisoformat(known["created_at"]) - timedelta(seconds=clock.ahead_s())
+    return datetime.fromisoformat(order["created_at"]) - timedelta(seconds=clock.ahead_s())
 
 
 def _number(text: str, what: str, least: int = 1) -> int:

@@ -31,21 +31,23 @@ async def gather_order(api: AdminApi, kafka: OrderRecords, order_id: int, letter
     Without `letters` all dead letters count as not handled.
     """
     errors = SourceErrors()
-    dossier = asyncio.ensure_future(errors.read("paymentfc", api.dossier(order_id), None))
-    order = asyncio.ensure_future(errors.read("orderfc", api.order(order_id), None))
-    stock = errors.read("productfc", api.stock(order_id), [])
+    reading_dossier = asyncio.ensure_future(errors.read("paymentfc", api.dossier(order_id), None))
+    reading_order = asyncio.ensure_future(errors.read("orderfc", api.order(order_id), None))
+    reading_stock = errors.read("productfc", api.stock(order_id), [])
     outboxes = [errors.read(service, api.unsent(service, order_id), []) for service in PUBLISHERS]
-    records = _records(errors, kafka, order_id, order, dossier)
-    held, found, known, paid, *unsent = await asyncio.gather(stock, records, order, dossier, *outboxes)
-    applied, handled = await asyncio.gather(_applied(errors, api, found), _handled(errors, letters, found))
+    reading_records = _records(errors, kafka, order_id, reading_order, reading_dossier)
+    stock, records, order, dossier, *unsent = await asyncio.gather(
+        reading_stock, reading_records, reading_order, reading_dossier, *outboxes
+    )
+    applied, handled = await asyncio.gather(_applied(errors, api, records), _handled(errors, letters, records))
     return Facts(
         order_id,
         clock.now(),
-        known,
-        paid,
-        held,
+        order,
+        dossier,
+        stock,
         [row for rows in unsent for row in rows],
-        found,
+        records,
         applied,
         errors.unread,
         handled,
@@ -54,12 +56,16 @@ async def gather_order(api: AdminApi, kafka: OrderRecords, order_id: int, letter
 
 
 async def _records(
-    errors: SourceErrors, kafka: OrderRecords, order_id: int, order: Awaitable[Any], dossier: Awaitable[Any]
+    errors: SourceErrors,
+    kafka: OrderRecords,
+    order_id: int,
+    reading_order: Awaitable[Any],
+    reading_dossier: Awaitable[Any],
 ) -> list[Record]:
-    known, payment = await order, None
-    if known is None and (answer := await dossier) is not None:
-        payment = answer["payment"]
-    text = known["created_at"] if known else payment["create_time"] if payment else None
+    order, payment = await reading_order, None
+    if order is None and (dossier := await reading_dossier) is not None:
+        payment = dossier["payment"]
+    text = order["created_at"] if order else payment["create_time"] if payment else None
     # The time of an order that was placed before the clock was moved is as Kafka's: an earlier one only reads more.
     ahead = timedelta(seconds=clock.ahead_s())
     since = datetime.fromisoformat(text) - ahead if text else datetime.now(UTC) - KEPT

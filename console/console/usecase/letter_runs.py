@@ -47,16 +47,13 @@ class Run:
 
 
 class LetterRuns:
-    """The runs of this process: at most MAX_ACTIVE at a time, and the last MAX_KEPT. A part of the process.
-
-    `known` has them by name.
-    """
+    """The runs of this process: at most MAX_ACTIVE at a time, and the last MAX_KEPT. A part of the process."""
 
     name = "letter runs"
 
     def __init__(self, box: LetterBox) -> None:
         self._box = box
-        self.known: dict[str, Run] = {}
+        self.by_name: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -65,9 +62,9 @@ class LetterRuns:
         if len(self._tasks) >= MAX_ACTIVE or self._stopping:
             raise Conflict("Other letters are being handled; try again in a moment")
         run = Run(command, items)
-        self.known[run.name] = run
-        while len(self.known) > MAX_KEPT:
-            del self.known[next(iter(self.known))]
+        self.by_name[run.name] = run
+        while len(self.by_name) > MAX_KEPT:
+            del self.by_name[next(iter(self.by_name))]
         task = asyncio.create_task(self._work(run), name=f"letters {run.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -75,7 +72,7 @@ class LetterRuns:
 
     @property
     def latest(self) -> list[Run]:
-        return list(reversed(self.known.values()))
+        return list(reversed(self.by_name.values()))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait until the process is to stop; then each run ends after the letter that it is at."""
