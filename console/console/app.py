@@ -45,8 +45,8 @@ from console.handler.refusals import refusal
 from console.handler.session import LOG_INS
 from console.handler.watches import Watches
 from console.sources import sources
+from console.usecase.gather_overview import UnfinishedCache
 from console.usecase.letter_runs import LetterRuns
-from console.usecase.overview import UnfinishedCache
 from console.usecase.watch_audits import EVERY_S, AuditWatch
 
 # For the pages of all people. A service allows 600 connections of one address.

@@ -19,7 +19,7 @@ from console.handler.visit import Visit, Visitor
 from console.model.items import groups
 from console.model.letters import Letter, source_topic
 from console.model.records import Event
-from console.usecase.applied_letters import applied_letters
+from console.usecase.find_applied import find_applied
 
 router = Router(include_in_schema=False)
 
@@ -101,7 +101,7 @@ async def letter(visit: Visitor, topic: Topic, place: Place) -> Response:
         return visit.message("Not found", str(error), 404)
     with asking(visit):
         order, notes = await _order_of(visit, item.letter)
-        applied = await applied_letters(visit.api, [item])
+        applied = await find_applied(visit.api, [item])
     return visit.page(
         "letter.html",
         item=item,

@@ -27,7 +27,7 @@ from console.model.lab import (
     Done,
 )
 from console.model.saga import PRODUCERS
-from console.usecase.experiment import end_order, place_orders, race
+from console.usecase.run_experiments import end_order, place_orders, race
 
 MAX_PRODUCTS = 100
 # What was done last, in this process.

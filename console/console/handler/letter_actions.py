@@ -19,7 +19,7 @@ from console.handler.dead_letters import look
 from console.handler.letter_choice import MAX_CHOSEN, Choice, of_form, of_query, written
 from console.handler.visit import Visit, Visitor
 from console.model.journal import Action
-from console.usecase.applied_letters import Applied, applied_letters
+from console.usecase.find_applied import Applied, find_applied
 from console.usecase.handle_letters import LetterCommand, plan
 from console.usecase.letter_runs import Run
 
@@ -119,7 +119,7 @@ async def _plan(
     """Show the plan. `again` are the parameters that choose the same letters in another dry run."""
     steps = plan(choice.items, command)
     with asking(visit):
-        applied = await applied_letters(visit.api, choice.items) if choice.items else Applied()
+        applied = await find_applied(visit.api, choice.items) if choice.items else Applied()
     return visit.page(
         "letter_plan.html",
         status,

@@ -11,7 +11,7 @@ from console.client.admin_api import Refused
 from console.handler import live
 from console.handler.visit import NotSignedIn, Visit, Visitor
 from console.model.timeline import as_json
-from console.usecase.order_case import Case, dossier, order_case
+from console.usecase.gather_case import Case, case_json, gather_case
 
 router = Router(include_in_schema=False)
 
@@ -23,7 +23,7 @@ async def order_dossier(visit: Visitor, order_id: PathId) -> Response:
     case = await _case(visit, order_id)
     if case.facts.is_empty:
         return visit.message("Not found", f"No service knows order {order_id}.", 404)
-    content = json.dumps(dossier(case), indent=2, ensure_ascii=False, default=str)
+    content = json.dumps(case_json(case), indent=2, ensure_ascii=False, default=str)
     headers = {"Content-Disposition": f'attachment; filename="order-{order_id}.json"', "Cache-Control": "no-store"}
     return Response(content, media_type="application/json", headers=headers)
 
@@ -49,7 +49,7 @@ async def order_page(visit: Visitor, order_id: PathId) -> Response:
 async def _case(visit: Visit, order_id: int) -> Case:
     """Ask all sources. Raises NotSignedIn and Forbidden when a service refuses the person's token."""
     try:
-        return await order_case(visit.api, visit.state.order_records, visit.state.letters, order_id)
+        return await gather_case(visit.api, visit.state.order_records, visit.state.letters, order_id)
     except Refused as refusal:
         if refusal.status == 401:
             raise NotSignedIn(visit.path) from None

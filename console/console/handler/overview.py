@@ -8,7 +8,7 @@ from console.handler import live, rendering
 from console.handler.asking import asking
 from console.handler.visit import Visitor
 from console.model import layout
-from console.usecase.overview import overview
+from console.usecase.gather_overview import gather_overview
 
 router = Router(include_in_schema=False)
 
@@ -19,7 +19,7 @@ async def overview_page(visit: Visitor) -> Response:
     state = visit.state
     state.watch.viewed()
     with asking(visit):
-        shown = await overview(state.watch, visit.api, state.audits, state.unfinished)
+        shown = await gather_overview(state.watch, visit.api, state.audits, state.unfinished)
     # Filled once for all viewers: it has nothing of one person.
     body = Markup(rendering.text("parts/overview_body.html", shown=shown, layout=layout))  # noqa: S704
     says = "; ".join([shown.sentence, *(f"{source} did not answer" for source in sorted(shown.unread))])

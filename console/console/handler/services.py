@@ -15,7 +15,7 @@ from console.model.overview import card
 from console.model.routes import routes
 from console.model.service_charts import service_charts
 from console.model.topology import SERVICES
-from console.usecase.service_page import process
+from console.usecase.read_process import read_process
 
 router = Router(include_in_schema=False)
 
@@ -60,7 +60,7 @@ async def service_page(visit: Visitor, name: str) -> Response:
 
 async def _asked(visit: Visit, *names: str) -> list[tuple[dict[str, Any] | None, str]]:
     try:
-        return await asyncio.gather(*(process(visit.api, name) for name in names))
+        return await asyncio.gather(*(read_process(visit.api, name) for name in names))
     except Refused as refusal:
         if refusal.status == 401:
             raise NotSignedIn(visit.path) from None

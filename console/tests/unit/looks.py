@@ -15,7 +15,7 @@ from console.model.readings import Readings
 from console.model.ring import EVERY_S, Ring
 from console.model.standing import Standing
 from console.model.topology import SERVICES
-from console.usecase.overview import UnfinishedCache
+from console.usecase.gather_overview import UnfinishedCache
 
 from .browser import Browser
 

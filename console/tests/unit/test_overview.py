@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from console.usecase.overview import UnfinishedCache
+from console.usecase.gather_overview import UnfinishedCache
 
 from .browser import Browser
 from .looks import NoBacklog, NoLetters, looked, served

@@ -74,7 +74,7 @@ async def test_a_person_without_the_role_sees_403_and_no_data(browser: Browser) 
 )
 async def test_a_failure_is_a_page_that_shows_nothing_of_it(browser: Browser, failure: Exception, status: int) -> None:
     browser.sign_in()
-    with patch("console.handler.order.order_case", side_effect=failure):
+    with patch("console.handler.order.gather_case", side_effect=failure):
         answer = await browser.get("/orders/42")
     assert "secret place" not in page(answer, status)
     assert answer.headers.get("retry-after") == {500: None}.get(status, str(getattr(failure, "retry_after", 2)))

@@ -40,7 +40,7 @@ class Applied:
         return [*away, f"Only the first {MAX_LOOKED_UP} were looked up: {left}"]
 
 
-async def applied_letters(api: AdminApi, items: Sequence[Item]) -> Applied:
+async def find_applied(api: AdminApi, items: Sequence[Item]) -> Applied:
     """Ask the services whose letters they are. Raises Refused when one refuses the token."""
     found = Applied(left=max(len(items) - MAX_LOOKED_UP, 0), unknown={item.key for item in items[MAX_LOOKED_UP:]})
     asked: dict[str, list[tuple[Item, UUID]]] = defaultdict(list)

@@ -29,7 +29,7 @@ class Case:
     audit: AuditLog
 
 
-async def order_case(api: AdminApi, kafka: OrderRecords, letters: LetterBox, order_id: int) -> Case:
+async def gather_case(api: AdminApi, kafka: OrderRecords, letters: LetterBox, order_id: int) -> Case:
     """Gather what is known of an order. Raises Refused when a service refuses the token."""
     facts, audit = await asyncio.gather(gather_order(api, kafka, order_id, letters), _audit_log(api, order_id))
     return Case(facts, timeline(facts), audit)
@@ -42,7 +42,7 @@ async def _audit_log(api: AdminApi, order_id: int) -> AuditLog:
         return AuditLog(unread=str(error))
 
 
-def dossier(case: Case) -> dict[str, Any]:
+def case_json(case: Case) -> dict[str, Any]:
     """Return a case as JSON values, to be kept or sent with a report."""
     facts = case.facts
     return {

@@ -83,7 +83,7 @@ class UnfinishedCache:
             self._asked_at = time.monotonic()
 
 
-async def overview(watch: Watch, api: AdminApi, audits: Audits, cache: UnfinishedCache) -> Overview:
+async def gather_overview(watch: Watch, api: AdminApi, audits: Audits, cache: UnfinishedCache) -> Overview:
     """Gather what the first page shows. Raises Refused when a service refuses the token."""
     errors = SourceErrors()
     orders, runs, unfinished = await asyncio.gather(
