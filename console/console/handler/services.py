@@ -25,9 +25,9 @@ async def services_page(visit: Visitor) -> Response:
     """List the services."""
     watch = visit.state.watch
     watch.viewed()
-    asked = await _asked(visit, *SERVICES)
+    processes = await _processes(visit, *SERVICES)
     cards = [card(name, watch.standing(name), watch.readings(name), watch.count(name)) for name in SERVICES]
-    rows = [(each, *told) for each, told in zip(cards, asked, strict=True)]
+    rows = [(each, *process) for each, process in zip(cards, processes, strict=True)]
     body = Markup(rendering.text("parts/services_body.html", rows=rows))  # noqa: S704
     return visit.page("services.html", part="parts/body.html", body=body)
 
@@ -39,15 +39,14 @@ async def service_page(visit: Visitor, name: str) -> Response:
         return visit.message("Not found", "The platform has no such service.", 404)
     watch = visit.state.watch
     watch.viewed()
-    asked = await _asked(visit, name)
-    [(told, reason)] = asked
+    [(process, reason)] = await _processes(visit, name)
     readings = watch.readings(name)
     shown = card(name, watch.standing(name), readings, watch.count(name))
     body = Markup(  # noqa: S704
         rendering.text(
             "parts/service_body.html",
             shown=shown,
-            process=told,
+            process=process,
             reason=reason,
             routes=routes(readings),
             charts=service_charts(readings, watch.looked_at),
@@ -58,7 +57,7 @@ async def service_page(visit: Visitor, name: str) -> Response:
     return visit.page("service.html", part="parts/body.html", body=body, service=name, says=says)
 
 
-async def _asked(visit: Visit, *names: str) -> list[tuple[dict[str, Any] | None, str]]:
+async def _processes(visit: Visit, *names: str) -> list[tuple[dict[str, Any] | None, str]]:
     try:
         return await asyncio.gather(*(read_process(visit.api, name) for name in names))
     except Refused as refusal:

@@ -101,13 +101,13 @@ def _service(name: str, standing: Standing, readings: Readings) -> Node:
 
 def _dependency(name: str, title: str, check: str, standings: Mapping[str, Standing]) -> Node:
     """Tell the state of a part from the checks of those that use it."""
-    told = {service: standing.checks[check] for service, standing in standings.items() if check in standing.checks}
-    failing = [service for service, text in told.items() if text != "ok"]
-    if not told:
+    answers = {service: standing.checks[check] for service, standing in standings.items() if check in standing.checks}
+    failing = [service for service, text in answers.items() if text != "ok"]
+    if not answers:
         return Node(name, title, "off", "unknown", "not reported")
     if not failing:
         return Node(name, title, "good", "answers")
-    kind = "bad" if len(failing) == len(told) else "warn"
+    kind = "bad" if len(failing) == len(answers) else "warn"
     return Node(name, title, kind, "does not answer", f"to {', '.join(failing)}")
 
 

@@ -24,8 +24,8 @@ def event_id(topic: str) -> str:
 
 
 def record(topic: str, ms: float, offset: int = 7, **fields: Any) -> Record:
-    known = {"partition": 3, "committed_at": at(ms), "published_at": at(ms + 4), **fields}
-    return Record(topic, event_id(topic), identity(PRODUCERS[topic], topic, event_id(topic)), offset=offset, **known)
+    defaults = {"partition": 3, "committed_at": at(ms), "published_at": at(ms + 4), **fields}
+    return Record(topic, event_id(topic), identity(PRODUCERS[topic], topic, event_id(topic)), offset=offset, **defaults)
 
 
 def applied(topic: str, ms: float) -> dict[tuple[str, UUID], datetime]:
@@ -46,7 +46,7 @@ def order(*steps: tuple[str, str, float]) -> dict[str, Any]:
 
 
 def payment(status: str = "PENDING", **fields: Any) -> dict[str, Any]:
-    known = {
+    defaults = {
         "status": status,
         "amount": 90000,
         "currency": "IDR",
@@ -62,7 +62,7 @@ def payment(status: str = "PENDING", **fields: Any) -> dict[str, Any]:
         "create_time": text(6),
         "update_time": text(2300),
     }
-    return known | fields
+    return defaults | fields
 
 
 def dossier(paid: dict[str, Any] | None, **parts: Any) -> dict[str, Any]:
@@ -73,12 +73,12 @@ def dossier(paid: dict[str, Any] | None, **parts: Any) -> dict[str, Any]:
 
 
 def callback(number: int, outcome: str, ms: float, status: str = "PAID") -> dict[str, Any]:
-    known = {"id": number, "invoice_id": "inv-1", "status": status, "outcome": outcome}
-    return {**known, "deliveries": 1, "create_time": text(ms)}
+    defaults = {"id": number, "invoice_id": "inv-1", "status": status, "outcome": outcome}
+    return {**defaults, "deliveries": 1, "create_time": text(ms)}
 
 
 def anomaly(kind: str, ms: float, **fields: Any) -> dict[str, Any]:
-    known = {
+    defaults = {
         "id": 1,
         "invoice_id": "inv-1",
         "kind": kind,
@@ -91,11 +91,11 @@ def anomaly(kind: str, ms: float, **fields: Any) -> dict[str, Any]:
         "resolved_at": None,
         "create_time": text(ms),
     }
-    return known | fields
+    return defaults | fields
 
 
 def refund(status: str, ms: float, **fields: Any) -> dict[str, Any]:
-    known = {
+    defaults = {
         "id": 4,
         "invoice_id": "inv-1",
         "amount": 90000,
@@ -111,17 +111,17 @@ def refund(status: str, ms: float, **fields: Any) -> dict[str, Any]:
         "create_time": text(ms),
         "update_time": text(ms),
     }
-    return known | fields
+    return defaults | fields
 
 
 def request(**fields: Any) -> dict[str, Any]:
     """Make a request for an invoice that Xendit has not answered yet."""
-    known = {"attempts": 1, "tries": 0, "last_error": None, "next_attempt_at": text(2000), "create_time": text(6)}
-    return known | fields
+    defaults = {"attempts": 1, "tries": 0, "last_error": None, "next_attempt_at": text(2000), "create_time": text(6)}
+    return defaults | fields
 
 
 def unsent(topic: str, ms: float, **fields: Any) -> dict[str, Any]:
-    known = {
+    defaults = {
         "id": 5,
         "event_id": event_id(topic),
         "topic": topic,
@@ -133,7 +133,7 @@ def unsent(topic: str, ms: float, **fields: Any) -> dict[str, Any]:
         "parked_at": None,
         "last_error": None,
     }
-    return known | fields
+    return defaults | fields
 
 
 def ledger(state: str, product: int, created: float, updated: float) -> dict[str, Any]:

@@ -30,8 +30,8 @@ CREATED = {
 def event(topic: str = "order.created", offset: int = 7, value: object = CREATED, **fields: Any) -> Event:
     raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
     headers = (("ce_id", b"e-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode()))
-    known = {"raw_key": b"order-42", "raw_headers": headers, "published_at": AT, **fields}
-    return Event(topic, 3, offset, value=raw, **known)
+    values = {"raw_key": b"order-42", "raw_headers": headers, "published_at": AT, **fields}
+    return Event(topic, 3, offset, value=raw, **values)
 
 
 @dataclass

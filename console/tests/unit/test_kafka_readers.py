@@ -29,8 +29,8 @@ CREATED = TopicPartition("order.created", 0)
 
 
 def kept(offset: int, key: bytes | None = b"order-42", value: Any = b"{}", **fields: Any) -> Kept:
-    known = {"headers": (), "timestamp": int(SINCE.timestamp() * 1000), **fields}
-    return Kept("order.created", 0, offset, key, value, **known)
+    values = {"headers": (), "timestamp": int(SINCE.timestamp() * 1000), **fields}
+    return Kept("order.created", 0, offset, key, value, **values)
 
 
 @dataclass

@@ -68,8 +68,8 @@ async def test_what_has_just_happened_in_kafka_does_not_wait_since_yesterday(bro
     for service in ("orderfc", "productfc", "paymentfc"):
         desk.say(service, "outbox", {"items": [], "next_after_id": None})
         desk.say(service, "inbox", desk.inbox)
-    known = await gather_unfinished(api(browser), kafka, kafka)
-    assert {wait.order_id: wait.age_s < 60 for wait in waits(known, 0)} == {7: True, 8: True}
+    unfinished = await gather_unfinished(api(browser), kafka, kafka)
+    assert {wait.order_id: wait.age_s < 60 for wait in waits(unfinished, 0)} == {7: True, 8: True}
 
 
 def not_applied(**fields: Any) -> Facts:

@@ -17,7 +17,7 @@ HOSTILE = "<script>alert(1)</script>\"'&"
 
 def row(number: int, state: str = "parked", **fields: Any) -> dict[str, Any]:
     now = datetime.now(UTC)
-    known = {
+    defaults = {
         "id": number,
         "event_id": f"00000000-0000-4000-8000-{number:012}",
         "topic": "order.created",
@@ -30,7 +30,7 @@ def row(number: int, state: str = "parked", **fields: Any) -> dict[str, Any]:
         "published_at": None,
         "last_error": "KafkaTimeoutError",
     }
-    return known | fields
+    return defaults | fields
 
 
 @dataclass

@@ -61,8 +61,8 @@ def test_the_edge_to_kafka_tells_of_the_outbox(pending: int, parked: int, oldest
     shown.pending.set(pending)
     shown.parked.set(parked)
     shown.oldest.set(oldest)
-    known = nothing() | {"orderfc": readings(shown.text, shown.text)}
-    edge = topology(all_ready(), known).edges["orderfc-kafka"]
+    by_service = nothing() | {"orderfc": readings(shown.text, shown.text)}
+    edge = topology(all_ready(), by_service).edges["orderfc-kafka"]
     assert edge.kind == kind
     assert edge.waiting == ("" if not pending else f"{pending} waiting, {seconds(oldest)}")
     assert edge.failures == ("1 parked" if parked else "")
@@ -75,10 +75,10 @@ def test_an_edge_has_its_rate_and_what_fails() -> None:
         error = "503" if status == "503" else ""
         shown.calls.labels("xendit", "POST", "/v2/invoices", status, error).observe(0.02)
     shown.calls.labels("productfc", "GET", "/v1/products", "200", "").observe(0.02)
-    known = nothing() | {"paymentfc": readings(before, shown.text)}
-    edge = topology(all_ready(), known).edges["paymentfc-xendit"]
+    by_service = nothing() | {"paymentfc": readings(before, shown.text)}
+    edge = topology(all_ready(), by_service).edges["paymentfc-xendit"]
     assert (edge.kind, edge.rate, edge.failures) == ("bad", "0.8/s", "25% fail")
-    assert topology(all_ready(), known).nodes["xendit"].text == "25% fail"
+    assert topology(all_ready(), by_service).nodes["xendit"].text == "25% fail"
 
 
 def test_a_consumer_tells_of_its_lag_and_of_dead_letters() -> None:
@@ -86,29 +86,29 @@ def test_a_consumer_tells_of_its_lag_and_of_dead_letters() -> None:
     shown.lag.labels("order.created", "0").set(4)
     shown.lag.labels("order.created", "1").set(3)
     before = shown.text
-    known = nothing() | {"paymentfc": readings(before, before)}
-    edge = topology(all_ready(), known).edges["kafka-paymentfc"]
+    by_service = nothing() | {"paymentfc": readings(before, before)}
+    edge = topology(all_ready(), by_service).edges["kafka-paymentfc"]
     assert (edge.kind, edge.waiting) == ("warn", "lag 7")
     shown.letters.labels("order.created", "invalid_json").inc()
-    known["paymentfc"] = readings(before, shown.text)
-    edge = topology(all_ready(), known).edges["kafka-paymentfc"]
+    by_service["paymentfc"] = readings(before, shown.text)
+    edge = topology(all_ready(), by_service).edges["kafka-paymentfc"]
     assert (edge.kind, edge.failures) == ("bad", "1 dead letters")
 
 
 def test_the_tile_of_the_outboxes() -> None:
     shown = Shown()
-    known = {name: readings(shown.text) for name in WORKERS}
-    assert outbox_tile(known).kind == "good"
+    by_service = {name: readings(shown.text) for name in WORKERS}
+    assert outbox_tile(by_service).kind == "good"
     assert outbox_tile(nothing()).kind == "off"
     shown.pending.set(2)
     shown.oldest.set(90)
-    known["orderfc"] = readings(shown.text)
-    known["productfc"] = readings()
-    tile = outbox_tile(known)
+    by_service["orderfc"] = readings(shown.text)
+    by_service["productfc"] = readings()
+    tile = outbox_tile(by_service)
     assert (tile.number, tile.kind, tile.text) == ("2+", "bad", "oldest 2 min")
     assert tile.notes == ["orderfc: 2 pending, 0 parked", "not known of productfc"]
-    known["orderfc"] = readings(Shown().text)
-    assert (outbox_tile(known).number, outbox_tile(known).kind) == ("-", "off")
+    by_service["orderfc"] = readings(Shown().text)
+    assert (outbox_tile(by_service).number, outbox_tile(by_service).kind) == ("-", "off")
 
 
 def test_the_tile_of_money_says_which_refunds_wait_first() -> None:

@@ -29,7 +29,7 @@ def text(name: str, value: str) -> dict[str, Any]:
 def span(number: int = 1, trace: str = TRACE, parent: int = 0, **fields: Any) -> dict[str, Any]:
     """Make a span as OTLP writes it in JSON, with ids as hex digits."""
     begin = BEGAN + number * 1_000_000
-    known = {
+    defaults = {
         "traceId": trace,
         "spanId": f"{number:016x}",
         "parentSpanId": f"{parent:016x}" if parent else "",
@@ -39,7 +39,7 @@ def span(number: int = 1, trace: str = TRACE, parent: int = 0, **fields: Any) ->
         "endTimeUnixNano": str(begin + 5_000_000),
         "attributes": [text("app.order.id", "42")],
     }
-    return known | fields
+    return defaults | fields
 
 
 def document(*spans: dict[str, Any], service: str = "orderfc") -> dict[str, Any]:

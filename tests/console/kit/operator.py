@@ -47,8 +47,8 @@ class Desk:
     @asynccontextmanager
     async def operator(self, **options: Any) -> AsyncIterator[Operator]:
         """Open a page in a context of its own; the options are Playwright's, as `viewport` or `java_script_enabled`."""
-        known = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "timezone_id": "UTC", **options}
-        context = await self.browser.new_context(storage_state=self.session, **known)
+        values = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "timezone_id": "UTC", **options}
+        context = await self.browser.new_context(storage_state=self.session, **values)
         context.set_default_timeout(10_000)
         try:
             yield Operator(await context.new_page(), self.url)
