@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,7 +17,7 @@ from chassis.events import Message
 from chassis.kafka.topic_settings import DLQ_SUFFIX, dlq
 from console.client.backlog import Offsets, committed_offsets
 from console.client.kafka import KafkaReader, learn
-from console.model.facts import Record
+from console.model.facts import CLOCK_SKEW, Record
 from console.model.keys import time_of
 from console.model.saga import PRODUCERS
 
@@ -25,8 +25,6 @@ from console.model.saga import PRODUCERS
 MAX_RECORDS = 20_000
 MAX_READ_S = 1.0
 POLL_MS = 100
-# The clocks of database and broker differ by less.
-SLACK = timedelta(seconds=5)
 # The orders whose records are kept, the most records of one, and after how long all is read again, because a topic may
 # have been made anew.
 MAX_KEPT = 100
@@ -77,7 +75,7 @@ class OrderRecords(KafkaReader):
             learn(consumer, places)
             ends = await consumer.end_offsets(places)
             # A reading that fails is not kept.
-            reading = await _look(consumer, self._readings.pop(order_id, None), key, since - SLACK, ends)
+            reading = await _look(consumer, self._readings.pop(order_id, None), key, since - CLOCK_SKEW, ends)
             self._keep(order_id, reading)
             return [_with_done(record, done) for record in reading.found], reading.read_to == ends
 

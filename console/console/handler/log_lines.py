@@ -17,7 +17,7 @@ router = Router(include_in_schema=False)
 RequestId = Annotated[str, Path(pattern=f"^{REQUEST_ID.pattern}$")]
 LIMIT = 500
 # The time for which stores keep lines.
-KEPT = timedelta(days=7)
+LOG_RETENTION = timedelta(days=7)
 
 
 @router.get("/orders/{order_id}/logs")
@@ -41,7 +41,7 @@ async def request_logs(visit: Visitor, request_id: RequestId) -> Response:
 async def _page(visit: Visit, wanted: Wanted, subject: str, back: str) -> Response:
     logs, away, found = visit.state.logs, "", Found([])
     try:
-        found = await logs.find(wanted, datetime.now(UTC) - KEPT, LIMIT)
+        found = await logs.find(wanted, datetime.now(UTC) - LOG_RETENTION, LIMIT)
     except NoAnswer as error:
         away = f"{logs.name} did not answer: {error}"
     return visit.page("logs.html", subject=subject, back=back, found=found, away=away, source=logs.name)

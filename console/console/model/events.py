@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from console.model.facts import Facts, Json, Record
-from console.model.saga import CONSUMERS, PRODUCERS, expected
-
-# Topics and outboxes keep an event for seven days.
-KEPT = timedelta(days=7)
+from console.model.saga import CONSUMERS, PRODUCERS, TOPIC_RETENTION, expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ def _published(about: Iterable[Record], facts: Facts) -> OrderEvent:
 
 def _absent(topic: str, facts: Facts) -> OrderEvent:
     state = "unknown" if {"kafka", PRODUCERS[topic]} & facts.unread.keys() else "missing"
-    if facts.order is not None and facts.now - datetime.fromisoformat(facts.order["created_at"]) > KEPT:
+    if facts.order is not None and facts.now - datetime.fromisoformat(facts.order["created_at"]) > TOPIC_RETENTION:
         state = "gone"
     hops = () if state == "gone" else tuple(Hop(consumer, None) for consumer in CONSUMERS[topic])
     return OrderEvent(topic, "", state, None, None, hops=hops)

@@ -8,6 +8,9 @@ from uuid import UUID
 
 Json = Mapping[str, Any]
 
+CLOCK_SKEW = timedelta(seconds=5)
+"""The clocks of database and broker differ by less."""
+
 PARTLY_READ = "only part of its records since the order was placed were read"
 """Why Kafka is among the unread sources, though what was found counts."""
 

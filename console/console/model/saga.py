@@ -1,6 +1,7 @@
 """The events of an order: who publishes and who consumes each topic, and which of them an order must have by now."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 PRODUCERS: Mapping[str, str] = {
@@ -21,6 +22,8 @@ CONSUMERS: Mapping[str, tuple[str, ...]] = {
     "payment.failed": ("orderfc",),
     "stock.rejected": ("orderfc", "paymentfc"),
 }
+TOPIC_RETENTION = timedelta(days=7)
+"""How long topics and outboxes keep an event, by default: see chassis/kafka/topics.toml and OUTBOX_KEEP_DAYS."""
 PUBLISHERS = tuple(sorted(set(PRODUCERS.values())))
 SERVICES = ("orderfc", "productfc", "paymentfc")
 

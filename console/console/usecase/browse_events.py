@@ -6,12 +6,10 @@ from typing import Protocol
 
 from chassis import clock
 from console.client.admin_api import AdminApi, NoAnswer
+from console.model.facts import CLOCK_SKEW
 from console.model.records import Positions, Reading, moment_of, positions_of
+from console.model.saga import TOPIC_RETENTION
 
-# The clocks of database and broker differ by less.
-SLACK = timedelta(seconds=5)
-# The time for which topics keep an event.
-KEPT = timedelta(days=7)
 MAX_TEXT = 5_000
 
 
@@ -65,7 +63,7 @@ async def browse_events(topics: Topics, api: AdminApi, question: Question) -> Re
     """Read the records that are asked for. Raises Unclear and NoAnswer."""
     onwards = _positions(question.onwards) if question.onwards else None
     if order_id := question.order_id:
-        since = onwards if onwards is not None else await _placed(api, order_id) - SLACK
+        since = onwards if onwards is not None else await _placed(api, order_id) - CLOCK_SKEW
         return await topics.of_key(f"order-{order_id}", since)
     if onwards is not None:
         return await topics.onwards(onwards)
@@ -84,7 +82,7 @@ async def _placed(api: AdminApi, order_id: int) -> datetime:
     except NoAnswer:
         order = None
     if not order:
-        return datetime.now(UTC) - KEPT
+        return datetime.now(UTC) - TOPIC_RETENTION
     return datetime.fromisoformat(order["created_at"]) - timedelta(seconds=clock.ahead_s())
 
 

@@ -11,11 +11,8 @@ from chassis import clock
 from console.client.admin_api import AdminApi
 from console.client.letter_box import LetterBox
 from console.model.facts import PARTLY_READ, Facts, Record
-from console.model.saga import CONSUMERS, PUBLISHERS
+from console.model.saga import CONSUMERS, PUBLISHERS, TOPIC_RETENTION
 from console.usecase.source_errors import SourceErrors
-
-# If no source knows when the order was placed, its records of this time are looked for.
-KEPT = timedelta(days=7)
 
 
 class OrderRecords(Protocol):
@@ -68,7 +65,8 @@ async def _records(
     text = order["created_at"] if order else payment["create_time"] if payment else None
     # The time of an order that was placed before the clock was moved is as Kafka's: an earlier one only reads more.
     ahead = timedelta(seconds=clock.ahead_s())
-    since = datetime.fromisoformat(text) - ahead if text else datetime.now(UTC) - KEPT
+    # If no source knows when the order was placed, all that is kept is looked through.
+    since = datetime.fromisoformat(text) - ahead if text else datetime.now(UTC) - TOPIC_RETENTION
     records, all_read = await errors.read("kafka", kafka.of_order(order_id, since), ([], True))
     if not all_read:
         errors.unread["kafka"] = PARTLY_READ

@@ -11,8 +11,8 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from console.client import order_records
 from console.client.order_records import OrderRecords, partitions_of
+from console.model.facts import CLOCK_SKEW
 
 from .kafka import Kept
 
@@ -109,7 +109,7 @@ def reader(cluster: Cluster) -> OrderRecords:
 
 async def look(opened: OrderRecords, order: int, second: int = 0) -> tuple[list[str], bool]:
     """Return the ids of an order's records, as they were read."""
-    found, all_read = await opened.of_order(order, BEGIN + timedelta(seconds=second) + order_records.SLACK)
+    found, all_read = await opened.of_order(order, BEGIN + timedelta(seconds=second) + CLOCK_SKEW)
     return [record.event_id for record in found], all_read
 
 
