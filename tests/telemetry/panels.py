@@ -32,8 +32,8 @@ QUIET = {
     ("Not acknowledged", ""): "Kafka acknowledges everything",
     ("Collector: lost", ""): "no collector runs here",
     ("Collector: part of the queue that is taken", ""): "no collector runs here",
-    ("Audit: violations", ""): "fc audit runs without node-exporter here",
-    ("Audit: age of the last run", ""): "fc audit runs without node-exporter here",
+    ("Audit: violations", ""): "the console, whose metrics these are, is not scraped here",
+    ("Audit: age of the last run", ""): "the console, whose metrics these are, is not scraped here",
     ("Runs of messages", ""): "a run needs messages that wait",
     ("Open anomalies", ""): "they are counted every 30 s",
 }
