@@ -1,5 +1,6 @@
 """The settings of productfc, on top of those that every service reads."""
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from chassis.config.declare import Port, setting
@@ -10,6 +11,7 @@ class Settings(ServiceSettings):
     """The defaults of productfc."""
 
     service: ClassVar[str] = "productfc"
+    unaudited: ClassVar[Mapping[str, Sequence[str]]] = {"admin_actions": ["admin_email", "address"]}
 
     http_port: Port = setting("app.port", 28081)
     db_port: Port = setting("database.port", 5434)

@@ -118,8 +118,10 @@ class DatabaseSettings(DatabaseTlsSettings):
     model_config = SettingsConfigDict(defer_build=True)
 
     service: ClassVar[str]
-    # Of each table the columns that the auditor may read; None: all of every table.
+    # Of each table the columns that the auditor may read; None: all of every table, but for those in `unaudited`.
     audited: ClassVar[Mapping[str, Sequence[str]] | None] = None
+    # Of these tables the columns that it has no need to read.
+    unaudited: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     db_host: str = setting("database.host", "localhost")
     db_port: Port = setting("database.port", 5433)

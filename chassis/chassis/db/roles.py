@@ -11,6 +11,10 @@ from chassis.config.settings import ServiceSettings
 
 _EXISTS = text("SELECT true FROM pg_roles WHERE rolname = :role")
 _CREATION = text("SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', CAST(:role AS text), CAST(:password AS text))")
+_COLUMNS = text(
+    "SELECT CAST(table_name AS text), quote_ident(column_name) FROM information_schema.columns"
+    " WHERE table_schema = 'public' AND CAST(table_name AS text) = ANY(CAST(:tables AS text[]))"
+)
 _ROWS = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -31,13 +35,27 @@ def _grants(database: str, role: str) -> Iterator[str]:
     yield f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}"
 
 
-def _reading(database: str, role: str, audited: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
+def _reading(database: str, role: str, settings: ServiceSettings, open_: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the auditor's rights; `open_`: table -> columns, of tables that are open to it in part."""
     yield from _entry(database, role)
-    if audited is None:
+    # An earlier release may have given more.
+    yield f"REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM {role}"
+    if settings.audited is None:
         yield f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
         yield f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}"
-    for table, columns in (audited or {}).items():
+    for table, columns in open_.items():
+        yield f"REVOKE SELECT ON {table} FROM {role}"
         yield f"GRANT SELECT ({', '.join(columns)}) ON {table} TO {role}"
+
+
+async def _open_in_part(connection: AsyncConnection, settings: ServiceSettings) -> Mapping[str, Sequence[str]]:
+    if settings.audited is not None:
+        return settings.audited
+    open_: dict[str, list[str]] = {}
+    for table, column in await connection.execute(_COLUMNS, {"tables": list(settings.unaudited)}):
+        if column not in settings.unaudited[table]:
+            open_.setdefault(table, []).append(column)
+    return open_
 
 
 async def grant_all(connection: AsyncConnection, settings: ServiceSettings, owner: str) -> None:
@@ -50,8 +68,9 @@ async def grant_all(connection: AsyncConnection, settings: ServiceSettings, owne
     if owner != settings.db_user:
         await _grant(connection, settings.db_user, settings.db_password, _grants(database, quoted(settings.db_user)))
     if settings.db_audit_password is not None:
-        role = audit_role(settings.db_name)
-        await _grant(connection, role, settings.db_audit_password, _reading(database, quoted(role), settings.audited))
+        role, open_ = audit_role(settings.db_name), await _open_in_part(connection, settings)
+        rights = _reading(database, quoted(role), settings, open_)
+        await _grant(connection, role, settings.db_audit_password, rights)
 
 
 async def _grant(connection: AsyncConnection, role: str, password: SecretStr, statements: Iterator[str]) -> None:
