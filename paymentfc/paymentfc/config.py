@@ -1,40 +1,18 @@
 """The settings of paymentfc, on top of those that every service reads."""
 
 import os
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
 
-from chassis.config import production
+from chassis.config import mongo, production
 from chassis.config.addresses import Url
 from chassis.config.declare import Days, Port, PositiveInt, Seconds, setting
+from chassis.config.mongo import MongoUri
 from chassis.config.settings import ServiceSettings
 from chassis.config.sources import Source
-
-
-def _mongo_uri(value: SecretStr) -> SecretStr:
-    uri = value.get_secret_value().strip()
-    try:
-        scheme = urlsplit(uri).scheme
-        # The hosts of the other form are asked for by DNS.
-        if scheme == "mongodb":
-            with warnings.catch_warnings(action="ignore"):
-                parse_uri(uri, warn=True)
-    except (PyMongoError, ValueError, OSError):
-        # The driver's own sentence may quote a part of the password.
-        raise ValueError(
-            "should be mongodb://user:password@host:port/?options with user and password escaped as in a URL, "
-            "and files that can be read"
-        ) from None
-    if scheme not in ("mongodb", "mongodb+srv"):
-        raise ValueError("should begin with mongodb:// or mongodb+srv://")
-    return SecretStr(uri)
 
 
 class _EmptyWebhookToken(Source):
@@ -57,14 +35,17 @@ class Settings(ServiceSettings):
     """paymentfc's own settings and defaults; intervals and durations are in seconds."""
 
     service: ClassVar[str] = "paymentfc"
+    unaudited: ClassVar[Mapping[str, Sequence[str]]] = {
+        "payments": ["user_email", "shipping_address"],
+        "payment_callbacks": ["body"],
+        "refund_callbacks": ["body"],
+    }
 
     http_port: Port = setting("app.port", 28083)
     db_port: Port = setting("database.port", 5436)
     db_name: str = setting("database.name", "paymentfc")
 
-    mongo_uri: Annotated[SecretStr, AfterValidator(_mongo_uri)] = setting(
-        "mongo.uri", dev="mongodb://localhost:27017", secret=False
-    )
+    mongo_uri: MongoUri = setting("mongo.uri", dev="mongodb://localhost:27017", secret=False)
 
     xendit_base_url: Url = setting("xendit.base_url", "https://api.xendit.co", pattern="^https?://")
     xendit_secret_api_key: SecretStr = setting("xendit.secret_api_key", dev="xnd_development_local", secret=True)
@@ -110,20 +91,9 @@ class Settings(ServiceSettings):
         yield from super().refusals()
         if problem := production.gateway_problem(self.xendit_base_url):
             yield "xendit_base_url", problem
-        password = urlsplit(self.mongo_uri.get_secret_value()).password
-        if password is not None and (problem := production.secret_problem(unquote(password))):
-            yield "mongo_uri", f"its password {problem}"
+        yield from mongo.refusals(self.mongo_uri)
 
     def plaintext(self) -> Iterator[tuple[str, str]]:
         """Yield also a MongoDB without TLS."""
         yield from super().plaintext()
-        if not _has_tls(self.mongo_uri.get_secret_value()):
-            yield "mongo_uri", "must have tls=true and check certificates"
-
-
-def _has_tls(uri: str) -> bool:
-    parts = urlsplit(uri)
-    options = {name.lower(): value.lower() for name, value in parse_qsl(parts.query)}
-    unchecked = {"tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames"}
-    tls = options.get("tls", options.get("ssl", "true" if parts.scheme == "mongodb+srv" else "false"))
-    return tls == "true" and not any(options.get(name) == "true" for name in unchecked)
+        yield from mongo.plaintext(self.mongo_uri)

@@ -1,4 +1,4 @@
-"""Compares what each package imports with the dependencies that its pyproject.toml declares, both ways.
+"""Compares what each package imports with what its pyproject.toml declares, extras included, both ways.
 
 A declared version is the `>=major.minor` of the locked one, and every pin of a requirements.in is declared.
 """
@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import distributions
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -86,8 +87,8 @@ def _undeclared_pins(declared: Mapping[str, Requirement], pins: Path) -> Iterato
 
 def _declared(pyproject: Path) -> dict[str, Requirement]:
     project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
-    requirements = (Requirement(line) for line in project.get("dependencies", ()))
-    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
+    lines = chain(project.get("dependencies", ()), *project.get("optional-dependencies", {}).values())
+    return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, lines)}
 
 
 def _locked(lock: Path) -> dict[str, Version]:

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from chassis.config.connections import DatabaseSettings
 from chassis.config.settings import load
 from fc.audit.settings import Settings as Auditor
 from fc.stack.layout import SERVICES
+from paymentfc.config import Settings as PaymentSettings
 from testkit.certificates import Certificates
 from tests.contract import compose
 from tests.helm.policies import violations
-from tests.helm.render import Object, deployments, environment, named, of_kind, rendered, template
+from tests.helm.render import Object, deployments, environment, helm, named, of_kind, rendered, template
 from tests.helm.test_chart import _container, _pod, _spec, _without
 from tests.helm.test_settings import HIDDEN, _mounted
 
@@ -111,3 +114,43 @@ def test_the_auditor_is_left_out_unless_it_is_wanted_and_its_role_is_made_by_the
         )
         [one] = deployments(objects, service)
         assert "DB_AUDIT_PASSWORD" not in environment(objects, one)
+
+
+def _rendered(values: dict[str, Any]) -> tuple[list[Object], dict[str, str]]:
+    """Return what the example of production renders with other values, and the environment of its auditor."""
+    done = helm("template", ["values-production.yaml"], values)
+    assert done.returncode == 0, done.stderr
+    objects: list[Object] = [one for one in yaml.safe_load_all(done.stdout) if one]
+    return objects, environment(objects, named(objects, "CronJob", "auditor"))
+
+
+@pytest.mark.parametrize(
+    ("values", "days"),
+    [
+        ({}, DatabaseSettings.model_fields["outbox_keep_days"].default),
+        ({"settings": {"OUTBOX_KEEP_DAYS": "5"}}, 5),
+        ({"settings": {"OUTBOX_KEEP_DAYS": "5"}, "defaults": {"settings": {"OUTBOX_KEEP_DAYS": "10"}}}, 10),
+        ({"services": {"paymentfc": {"settings": {"OUTBOX_KEEP_DAYS": "3"}}}}, 3),
+        ({"services": {"paymentfc": {"settings": {"OUTBOX_KEEP_DAYS": "30"}}}}, 7),
+        ({"settings": {"OUTBOX_KEEP_DAYS": "14"}, "auditor": {"settings": {"OUTBOX_KEEP_DAYS": "2"}}}, 2),
+    ],
+)
+def test_the_auditor_misses_no_event_that_an_outbox_may_have_deleted(values: dict[str, Any], days: int) -> None:
+    _, given = _rendered(values)
+    assert given["OUTBOX_KEEP_DAYS"] == str(days)
+
+
+def test_the_auditor_is_given_what_the_defaults_give_to_every_service() -> None:
+    objects, given = _rendered({"defaults": {"settings": {"REDIS_HOST": "redis.of.defaults", "DB_PORT": "6432"}}})
+    [one, *_] = deployments(objects, "orderfc")
+    assert given["REDIS_HOST"] == environment(objects, one)["REDIS_HOST"] == "redis.of.defaults"
+    assert given["ORDERFC_DB_ADDR"].endswith(":6432")
+
+
+def test_the_auditor_asks_the_xendit_of_paymentfc() -> None:
+    objects, given = _rendered({})
+    assert all("XENDIT_BASE_URL" not in environment(objects, one) for one in deployments(objects, "paymentfc"))
+    assert given["XENDIT_BASE_URL"] == PaymentSettings.model_fields["xendit_base_url"].default
+    another = "https://xendit.example.com"
+    _, given = _rendered({"services": {"paymentfc": {"settings": {"XENDIT_BASE_URL": another}}}})
+    assert given["XENDIT_BASE_URL"] == another

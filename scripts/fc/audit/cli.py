@@ -20,6 +20,7 @@ from fc.audit.run import run_audit
 from fc.platform.errors import CouldNotCheck
 from fc.platform.sources import Sources
 from fc.stack.errors import StackError
+from fc.stack.programs import developer_settings
 
 COULD_NOT_CHECK = 2
 # A year.
@@ -59,7 +60,7 @@ def audit(
         return
     _check(skip or [], ignore or [], to_console=to_console)
     try:
-        limits, sources = Limits(grace, webhook, stuck), _without(Sources.here(), skip or [])
+        limits, sources = Limits(grace, webhook, stuck, _outbox_days()), _without(Sources.here(), skip or [])
         report = _run(sources, quiesce, limits, ignore or [], as_json=as_json)
         print_json({"summary": report.summary()}) if as_json else print_report(report, show)
         if file is not None and report.exit_code != COULD_NOT_CHECK:
@@ -78,6 +79,14 @@ def _check(skip: list[str], ignore: list[str], *, to_console: bool) -> None:
     if to_console and (skip or ignore):
         # The report would say of rules that it has not checked that they are kept.
         raise typer.BadParameter("--publish takes neither --skip nor --ignore: the alerts need a run of all rules")
+
+
+def _outbox_days() -> int:
+    given = developer_settings().get("OUTBOX_KEEP_DAYS", str(Limits.outbox_days))
+    try:
+        return int(given)
+    except ValueError:
+        raise StackError(f"OUTBOX_KEEP_DAYS should be a number of days, got {given!r:.80}") from None
 
 
 def _print_failure(text: str, *, as_json: bool) -> None:

@@ -4,22 +4,24 @@ from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chassis.config.connections import DatabaseSettings
 from fc.audit.report import Finding, Report
 from fc.audit.rules.rule import Fault, Patience, Rule
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long, in seconds, a temporary state may last before it is reported.
+    """How long, in seconds, a temporary state may last before it is reported, and what outboxes keep.
 
     `grace_s`: a message is in flight, or the databases were read at slightly different moments. `webhook_s`: a callback
     of Xendit was lost and the check of open invoices has yet to find the payment. `stuck_s`: due work, an event to be
-    published, or a message to be consumed waits.
+    published, or a message to be consumed waits. `outbox_days`: an event that is older may be in no outbox any more.
     """
 
     grace_s: float = 30.0
     webhook_s: float = 180.0
     stuck_s: float = 300.0
+    outbox_days: int = DatabaseSettings.model_fields["outbox_keep_days"].default
 
 
 class Judge:

@@ -85,7 +85,7 @@ class _Audit:
     ) -> None:
         self._sources = sources
         self._xendit = xendit
-        self._stuck = timedelta(seconds=limits.stuck_s)
+        self._stuck, self._outbox_kept = timedelta(seconds=limits.stuck_s), timedelta(days=limits.outbox_days)
         self._watch = watch
         self._report = report
         self._read = {name for name in (KAFKA, MONGO, XENDIT, REDIS) if getattr(sources, name) is not None}
@@ -122,7 +122,7 @@ class _Audit:
             cached = await self._try(REDIS, lambda: read_cache(self._sources.redis or ""))
             snapshot = await stack.enter_async_context(Snapshot.taken(self._sources.databases))
             self._report.now = snapshot.now
-            context = Context(snapshot.now, self._stuck, committed=committed or {})
+            context = Context(snapshot.now, self._stuck, self._outbox_kept, committed=committed or {})
             scan = Scan()
             if broker:
                 scan = await self._try(KAFKA, lambda: broker.scan(spill, context.committed, self._watch)) or scan

@@ -6,9 +6,11 @@ from typing import ClassVar
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from chassis.config import mongo, production
 from chassis.config.addresses import HostPort, Url
 from chassis.config.connections import DatabaseTlsSettings, KafkaSettings, RedisSettings, audit_role
 from chassis.config.declare import Days, setting
+from chassis.config.mongo import MongoUri
 from chassis.config.settings import ProgramSettings
 from chassis.db.tls import tls
 from fc.platform.snapshot import Address
@@ -18,7 +20,7 @@ SERVICES = ("userfc", "productfc", "orderfc", "paymentfc")
 
 
 class Settings(DatabaseTlsSettings, RedisSettings, KafkaSettings, ProgramSettings):
-    """Secrets come from the environment. MongoDB and Xendit are left out where they are not named."""
+    """Secrets come from the environment. In development MongoDB and Xendit are left out where they are not named."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=False)
 
@@ -36,7 +38,7 @@ class Settings(DatabaseTlsSettings, RedisSettings, KafkaSettings, ProgramSetting
     # As the services have it: an event that is older may be in no outbox any more.
     outbox_keep_days: Days = setting("retention.outbox_days", 7)
 
-    mongo_uri: SecretStr | None = setting("mongo.uri", None, secret=True)
+    mongo_uri: MongoUri | None = setting("mongo.uri", None)
     xendit_base_url: Url | None = setting("xendit.base_url", None)
     xendit_secret_api_key: SecretStr | None = setting("xendit.secret_api_key", None, secret=True)
 
@@ -45,14 +47,19 @@ class Settings(DatabaseTlsSettings, RedisSettings, KafkaSettings, ProgramSetting
         yield from self.plaintext_database()
         yield from RedisSettings.plaintext(self)
         yield from KafkaSettings.plaintext(self)
-        if self.xendit_base_url and not self.xendit_base_url.startswith("https://"):
-            yield "xendit_base_url", "must begin with https://"
+        if self.mongo_uri:
+            yield from mongo.plaintext(self.mongo_uri)
 
     def refusals(self) -> Iterator[tuple[str, str]]:
-        """Yield what production refuses: without a key an address of Xendit is the simulator's."""
+        """Yield what production refuses, as paymentfc does; and to leave out a store, or the key of the real Xendit."""
         yield from super().refusals()
-        if self.xendit_base_url and self.xendit_secret_api_key is None:
-            yield "xendit_secret_api_key", "is missing"
+        for name in ("mongo_uri", "xendit_base_url", "xendit_secret_api_key"):
+            if getattr(self, name) is None:
+                yield name, "is missing"
+        if self.mongo_uri:
+            yield from mongo.refusals(self.mongo_uri)
+        if self.xendit_base_url and (problem := production.gateway_problem(self.xendit_base_url)):
+            yield "xendit_base_url", problem
 
     def stores(self) -> Stores:
         """Return the stores with the roles that may only read."""

@@ -179,16 +179,27 @@ def test_in_production_every_connection_is_encrypted_and_known(production: dict[
         ({"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "KAFKA_SECURITY_PROTOCOL: must be SSL or SASL_SSL"),
         ({"DB_SSLMODE": "prefer"}, "DB_SSLMODE: must be verify-full"),
         ({"REDIS_TLS": ""}, "REDIS_TLS: must be true"),
-        ({"XENDIT_BASE_URL": "http://10.0.0.1"}, "XENDIT_BASE_URL: must begin with https://"),
+        ({"XENDIT_BASE_URL": "http://api.xendit.co"}, "XENDIT_BASE_URL: must begin with https://"),
+        ({"XENDIT_BASE_URL": "http://api.xendit.co", "ALLOW_PLAINTEXT": "true"}, "XENDIT_BASE_URL: must begin with"),
+        ({"XENDIT_BASE_URL": "https://10.0.0.1"}, "XENDIT_BASE_URL: 10.0.0.1 is not a public address"),
+        ({"XENDIT_BASE_URL": "https://xendit-simulator:28090"}, "XENDIT_BASE_URL: xendit-simulator is not a public"),
+        ({"XENDIT_BASE_URL": ""}, "XENDIT_BASE_URL: is missing"),
         ({"XENDIT_SECRET_API_KEY": ""}, "XENDIT_SECRET_API_KEY: is missing"),
+        ({"MONGO_URI": ""}, "MONGO_URI: is missing"),
+        ({"MONGO_URI": "mongodb://audit.example.com"}, "MONGO_URI: must have tls=true and check certificates"),
+        ({"MONGO_URI": "mongodb://a.example.com/?tls=true&tlsInsecure=true"}, "MONGO_URI: must have tls=true and"),
+        ({"MONGO_URI": "mongodb://a:admin@a.example.com/?tls=true"}, "MONGO_URI: its password is the development"),
+        ({"MONGO_URI": "mongodb://a:hid%zzden@a.example.com/?tls=true"}, "MONGO_URI: should be mongodb://"),
+        ({"MONGO_URI": "audit.example.com"}, "MONGO_URI: should begin with mongodb://"),
         ({"DB_AUDIT_PASSWORD": "admin"}, "DB_AUDIT_PASSWORD: is the development default"),
         ({"DB_AUDIT_PASSWORD": ""}, "DB_AUDIT_PASSWORD: is missing"),
         ({"KAFKA_SASL_USERNAME": ""}, "KAFKA_SASL_USERNAME: is missing"),
     ],
 )
 def test_production_refuses(production: dict[str, str], change: dict[str, str], says: str) -> None:
-    with pytest.raises(SystemExit, match=says):
+    with pytest.raises(SystemExit, match=says) as refused:
         load_in(production | change)
+    assert "hid%" not in str(refused.value)
 
 
 def test_the_auditor_knows_the_topics_of_the_contract() -> None:

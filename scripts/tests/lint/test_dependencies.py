@@ -46,6 +46,17 @@ def test_a_package_that_declares_its_imports_passes(checkout: Path) -> None:
     assert problems(checkout, read(checkout)) == []
 
 
+def test_a_dependency_of_an_extra_is_declared(plant: Plant, checkout: Path) -> None:
+    extra = "[project.optional-dependencies]\ncache = ['redis>=8.1']\n"
+    plant(
+        {
+            MODULE: "import structlog, redis\n",
+            "orderfc/pyproject.toml": project("structlog>=26.1") + extra,
+        }
+    )
+    assert problems(checkout, read(checkout)) == []
+
+
 @pytest.mark.parametrize(
     ("files", "problem"),
     [

@@ -47,11 +47,16 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- toYaml $read }}
 {{- end }}
 
-{{/* The environment of the auditor that is no secret: of what is given to all and to the services what it reads, and its own. */}}
+{{/*
+The environment of the auditor that is no secret: of what is given to all and to the services what it reads, and its own.
+Of OUTBOX_KEEP_DAYS the smallest of all services: what an outbox may have deleted is not missed. The defaults of this and
+of Xendit's address are those of the services.
+*/}}
 {{- define "go-commerce.auditorSettings" -}}
 {{- $read := dict }}
-{{- range $name, $value := .Values.settings }}
-{{- if or (hasPrefix "REDIS_" $name) (has $name (list "ENVIRONMENT" "ALLOW_PLAINTEXT" "LOG_LEVEL" "DB_SSLMODE" "DB_SSLROOTCERT" "OUTBOX_KEEP_DAYS" "KAFKA_BROKER" "KAFKA_SECURITY_PROTOCOL" "KAFKA_SASL_MECHANISM" "KAFKA_SASL_USERNAME" "KAFKA_SSL_CAFILE" "KAFKA_REPLICATION")) }}
+{{- $days := 36500 }}
+{{- range $name, $value := mergeOverwrite (deepCopy .Values.settings) .Values.defaults.settings }}
+{{- if or (hasPrefix "REDIS_" $name) (has $name (list "ENVIRONMENT" "ALLOW_PLAINTEXT" "LOG_LEVEL" "DB_SSLMODE" "DB_SSLROOTCERT" "KAFKA_BROKER" "KAFKA_SECURITY_PROTOCOL" "KAFKA_SASL_MECHANISM" "KAFKA_SASL_USERNAME" "KAFKA_SSL_CAFILE" "KAFKA_REPLICATION")) }}
 {{- $_ := set $read $name $value }}
 {{- end }}
 {{- end }}
@@ -64,9 +69,11 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- $_ := set $read (printf "%s_DB_ADDR" (upper $name)) (printf "%s:%s" . $port) }}
 {{- end }}
 {{- with get $given "DB_NAME" }}{{- $_ := set $read (printf "%s_DB_NAME" (upper $name)) . }}{{- end }}
-{{- with get $given "XENDIT_BASE_URL" }}{{- $_ := set $read "XENDIT_BASE_URL" . }}{{- end }}
+{{- if has "xendit" $s.uses }}{{- $_ := set $read "XENDIT_BASE_URL" (get $given "XENDIT_BASE_URL" | default "https://api.xendit.co") }}{{- end }}
+{{- $days = min $days (get $given "OUTBOX_KEEP_DAYS" | default "7" | int) }}
 {{- end }}
 {{- end }}
+{{- $_ := set $read "OUTBOX_KEEP_DAYS" ($days | toString) }}
 {{- mergeOverwrite $read (deepCopy .Values.auditor.settings) | toYaml }}
 {{- end }}
 

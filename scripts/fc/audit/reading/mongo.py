@@ -25,15 +25,19 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 async def read(uri: str, spill: Spill, watch: Watch) -> None:
     """Read the whole collection once. Raises CouldNotCheck."""
-    await _refuse_unreachable(uri)
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-        uri,
-        tz_aware=True,
-        serverSelectionTimeoutMS=CONNECT_MS,
-        socketTimeoutMS=ANSWER_MS,
-        retryReads=False,
-        appname="fc-audit",
-    )
+    try:
+        await _refuse_unreachable(uri)
+        client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+            uri,
+            tz_aware=True,
+            serverSelectionTimeoutMS=CONNECT_MS,
+            socketTimeoutMS=ANSWER_MS,
+            retryReads=False,
+            appname="fc-audit",
+        )
+    except (PyMongoError, ValueError, OSError):
+        # The driver's own sentence may quote a part of the password.
+        raise CouldNotCheck("MongoDB: its address can't be used") from None
     try:
         collection = client[DATABASE][COLLECTION]
         watch.stage("reading the audit log", await collection.estimated_document_count())

@@ -1,17 +1,12 @@
 """Rules: a stable code and a sentence that holds for a sound platform; a fault is a case in which it does not."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from chassis.config.settings import ServiceSettings
 from fc.audit.model import Dossier
-
-# As the services read it, whose other settings are of no concern here.
-OUTBOX_DAYS = int(os.environ.get("OUTBOX_KEEP_DAYS") or ServiceSettings.model_fields["outbox_keep_days"].default)
 
 
 class Level(StrEnum):
@@ -67,6 +62,8 @@ class Context:
 
     now: datetime
     stuck: timedelta
+    outbox_kept: timedelta
+    """How long an outbox keeps at least what is published."""
     read: frozenset[str] = frozenset()
     committed: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     """(group, topic, partition) -> offset committed before the databases were read."""
@@ -86,7 +83,7 @@ class Context:
 
     def still_in_outbox(self, moment: datetime) -> bool:
         """Whether an event of that moment can't have been purged from its outbox yet."""
-        return moment > self.now - timedelta(days=OUTBOX_DAYS)
+        return moment > self.now - self.outbox_kept
 
 
 Check = Callable[[Dossier, Context], Iterator[Fault]]

@@ -24,7 +24,7 @@ def dossier(logged: list[AuditEntry], undelivered: list[AuditEntry], entries: in
 
 def faults(made: Dossier) -> tuple[int, list[datetime | None]]:
     """Return how many faults the chain has, and since when entries are too many."""
-    context = Context(NOW, timedelta(minutes=5), chained_since=EARLIER)
+    context = Context(NOW, timedelta(minutes=5), timedelta(days=7), chained_since=EARLIER)
     return len(list(chain(made, context))), [fault.since for fault in added(made, context)]
 
 
