@@ -46,11 +46,14 @@ def exec_form(text: str) -> list[str] | None:
     return [str(word) for word in words] if isinstance(words, list) else None
 
 
-def violations(text: str) -> list[str]:
-    """Name what is wrong with a Dockerfile: unpinned images, tools in the last stage, how and as whom it runs."""
+def violations(text: str, *, runs_once: bool = False) -> list[str]:
+    """Name what is wrong with a Dockerfile: unpinned images, tools in the last stage, how and as whom it runs.
+
+    An image that runs once has no health check, and says so.
+    """
     everything = steps(text)
     last_stage = {step.name: step.text for step in everything if step.stage == everything[-1].stage}
-    return [*_build_violations(everything), *_run_violations(last_stage)]
+    return [*_build_violations(everything), *_run_violations(last_stage, runs_once=runs_once)]
 
 
 def _build_violations(everything: list[Step]) -> Iterator[str]:
@@ -64,13 +67,14 @@ def _build_violations(everything: list[Step]) -> Iterator[str]:
                 yield f"not locked: {command.strip()}"
 
 
-def _run_violations(last_stage: dict[str, str]) -> Iterator[str]:
+def _run_violations(last_stage: dict[str, str], *, runs_once: bool) -> Iterator[str]:
     yield from (f"{name} is not in exec form" for name in ("ENTRYPOINT", "CMD") if not _is_exec(last_stage.get(name)))
     if not exec_form(last_stage.get("ENTRYPOINT", "[]")):
         yield "there is no ENTRYPOINT"
-    # What runs once has none, and says so.
     check = last_stage.get("HEALTHCHECK", "")
-    if check != "NONE" and exec_form(check.partition("CMD ")[2]) is None:
+    if runs_once and check != "NONE":
+        yield "there is no HEALTHCHECK NONE"
+    if not runs_once and exec_form(check.partition("CMD ")[2]) is None:
         yield "there is no HEALTHCHECK in exec form"
     if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", last_stage.get("USER", "")):
         yield "it does not run as a numbered user other than root"

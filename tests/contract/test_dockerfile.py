@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from fc.stack.layout import DEPLOYED, ROOT
-from tests.contract.dockerfile import DOCKERFILE, DOCKERFILES, ignored, steps, violations
+from tests.contract.dockerfile import AUDITOR, DOCKERFILE, DOCKERFILES, ignored, steps, violations
 
 IGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 # Node, which gets the scripts of the console while its image is built. The tests run with the Node that is installed.
@@ -37,7 +37,7 @@ def image_python() -> str:
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
 def test_a_dockerfile_pins_leaves_no_tool_behind_and_runs_python_itself_as_nobody_special(file: Path) -> None:
-    assert violations(file.read_text(encoding="utf-8")) == []
+    assert violations(file.read_text(encoding="utf-8"), runs_once=file == AUDITOR) == []
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,7 @@ def test_a_dockerfile_pins_leaves_no_tool_behind_and_runs_python_itself_as_nobod
         ('ENTRYPOINT ["python", "-m", "service"]', "", "there is no ENTRYPOINT"),
         ('CMD ["serve"]', "CMD serve", "CMD is not in exec form"),
         ('    CMD ["python", "-m", "healthy"]', "    CMD python -m healthy", "there is no HEALTHCHECK in exec form"),
+        ('    CMD ["python", "-m", "healthy"]\n', "HEALTHCHECK NONE\n", "there is no HEALTHCHECK in exec form"),
         ("USER 10001:10001", "USER app", "it does not run as a numbered user other than root"),
         ("USER 10001:10001", "USER 0:0", "it does not run as a numbered user other than root"),
         ("RUN useradd", "RUN apt-get install -y gcc && useradd", "the last stage runs apt-get"),
@@ -60,6 +61,11 @@ def test_a_dockerfile_pins_leaves_no_tool_behind_and_runs_python_itself_as_nobod
 def test_a_planted_violation_is_found(line: str, instead: str, says: str) -> None:
     assert line in DOCKERFILE
     assert any(one.startswith(says) for one in violations(DOCKERFILE.replace(line, instead)))
+
+
+def test_an_image_that_runs_once_says_that_it_has_no_health_check() -> None:
+    text = AUDITOR.read_text(encoding="utf-8")
+    assert violations(text.replace("HEALTHCHECK NONE\n", ""), runs_once=True) == ["there is no HEALTHCHECK NONE"]
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
