@@ -23,6 +23,7 @@ from console.usecase.handle_letters import LetterCommand, LetterStep, carry_out,
 from contracts.topics import PRODUCERS
 from fc.ops import output
 from fc.ops.kafka_records import KafkaRecords
+from fc.platform.errors import CouldNotCheck
 from fc.platform.sources import Sources
 from fc.stack.errors import StackError
 from fc.stack.programs import developer_settings
@@ -66,7 +67,7 @@ def run(work: Callable[[LetterBox], Awaitable[T]]) -> T:
         try:
             async with KafkaRecords.opened(sources.kafka, **sources.kafka_client()) as kafka:
                 return await work(LetterBox(kafka))
-        except (AppError, NoAnswer) as error:
+        except (AppError, CouldNotCheck, NoAnswer) as error:
             raise StackError(str(error)) from error
         finally:
             await telemetry.shut_down(provider, SPANS_S)

@@ -15,6 +15,7 @@ from chassis.kafka.topics import dlq
 from console.model.letters import Letter
 from contracts.topics import CONSUMERS, PRODUCERS
 from fc.ops.kafka_records import KafkaRecords
+from fc.platform.errors import CouldNotCheck
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources
 from fc.platform.topics import PUBLISHERS, event_identity, is_uuid, time_of
@@ -86,8 +87,8 @@ async def find(sources: Sources, snapshot: Snapshot, key: str, since: datetime) 
             event.read_headers(json.loads(row["headers"]))
     try:
         # Kafka's times are the machine's.
-        notes = await _read_topics(sources.kafka, key, since - SLACK - timedelta(seconds=clock.ahead_s()), events)
-    except StackError as error:
+        notes = await _read_topics(sources, key, since - SLACK - timedelta(seconds=clock.ahead_s()), events)
+    except (CouldNotCheck, StackError) as error:
         notes = [f"without Kafka: {error}"]
     await _read_inboxes(snapshot, events.values())
     return Found(sorted(events.values(), key=lambda event: event.committed_at or event.published_at or since), notes)
@@ -102,11 +103,11 @@ def _written(row: Any) -> OrderEvent:
 
 
 async def _read_topics(
-    kafka: str | None, key: str, since: datetime, events: dict[tuple[str, str], OrderEvent]
+    sources: Sources, key: str, since: datetime, events: dict[tuple[str, str], OrderEvent]
 ) -> list[str]:
     """Add what is on the topics; return what was not looked at."""
     notes = []
-    async with KafkaRecords.opened(kafka) as topics:
+    async with KafkaRecords.opened(sources.kafka, **sources.kafka_client()) as topics:
         for topic in PRODUCERS:
             records, all_read = await topics.of_key(topic, key.encode(), since)
             for record in records:

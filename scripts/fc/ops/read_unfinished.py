@@ -14,6 +14,7 @@ from console.model.unfinished import Row, Unfinished
 from contracts.topics import CONSUMERS
 from fc.ops.connections import as_stack_errors
 from fc.ops.kafka_records import KafkaRecords
+from fc.platform.errors import CouldNotCheck
 from fc.platform.snapshot import Snapshot
 from fc.platform.sources import Sources
 from fc.platform.topics import PUBLISHERS, event_identity
@@ -83,7 +84,7 @@ async def _letters(sources: Sources) -> tuple[list[Item], dict[str, str]]:
     try:
         async with KafkaRecords.opened(sources.kafka, **sources.kafka_client()) as kafka:
             return (await LetterBox(kafka).look(handled=True)).items, {}
-    except StackError as error:
+    except (CouldNotCheck, StackError) as error:
         return [], {"kafka": str(error)}
 
 

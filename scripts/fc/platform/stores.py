@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from chassis.config.connections import KafkaSettings
 from chassis.kafka.connection import connection
+from fc.platform.errors import CouldNotCheck
 from fc.platform.snapshot import Address
 
 
@@ -52,11 +53,13 @@ class Stores:
     kafka_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def brokers(self) -> KafkaSettings:
-        """Return the settings with which Kafka is reached; it must not be left out."""
+        """Return the settings with which Kafka is reached. Raises CouldNotCheck where it is left out."""
+        if self.kafka is None:
+            raise CouldNotCheck("Kafka is left out")
         return _Given(**{"kafka_replication": 1, **self.kafka_settings, "kafka_broker": self.kafka})
 
     def kafka_client(self) -> dict[str, Any]:
-        """Return the arguments of a client of aiokafka."""
+        """Return the arguments of a client of aiokafka. Raises CouldNotCheck where Kafka is left out."""
         return connection(self.brokers())
 
 

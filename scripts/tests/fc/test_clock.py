@@ -104,7 +104,7 @@ async def test_the_records_of_an_order_are_looked_for_by_the_machines_clock(
     (layout.home / "data" / "clock").write_bytes(clock.AHEAD.pack(93_600))
     asked: list[datetime] = []
 
-    async def read(_kafka: str, _key: str, since: datetime, _events: object) -> list[str]:
+    async def read(_sources: Sources, _key: str, since: datetime, _events: object) -> list[str]:
         asked.append(since)
         return []
 
