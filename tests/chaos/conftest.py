@@ -52,7 +52,7 @@ def unharmed_services(arena: Arena) -> Iterator[None]:
         yield
 
 
-# Of these files every case runs always.
+# Of these files every case runs always, but for those that are marked as long.
 WHOLE = ("test_seeds.py", "test_promises.py")
 # These make more orders than all others together, and every later audit would read them.
 LAST = ("test_rolling_restarts.py", "test_saturation.py")

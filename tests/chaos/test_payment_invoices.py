@@ -125,7 +125,8 @@ async def test_a_request_whose_scheduler_was_killed_is_taken_over_when_its_lease
         held = await request_row(arena, order)
         assert (held["status"], held["attempts"], held["lease_token"] is None) == ("PENDING", 1, False)
         assert await xendit_invoices(arena, order) == []
-        await end_lease(arena, order)
+    # Only now, while the supervised service runs: it has to take over without a restart.
+    await end_lease(arena, order)
     await arena.complete(order, deadline_s=60)
     await arena.exact()
     assert len(await xendit_invoices(arena, order)) == 1
