@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fc.ops import order_events
+from fc.ops.kafka_records import KafkaRecords
 from fc.platform.sources import Sources
 from fc.stack.errors import StackError
 
@@ -40,7 +41,7 @@ async def test_kafka_is_read_by_the_user_of_the_stores(monkeypatch: pytest.Monke
         raise StackError("no answer")
         yield
 
-    monkeypatch.setattr(order_events.KafkaRecords, "opened", opened)
+    monkeypatch.setattr(KafkaRecords, "opened", opened)
     assert await notes(Sources({}, "kafka.example.com:9093", kafka_settings=SASL)) == ["without Kafka: no answer"]
     assert (asked["address"], asked["security_protocol"]) == ("kafka.example.com:9093", "SASL_PLAINTEXT")
     assert (asked["sasl_plain_username"], asked["sasl_plain_password"]) == ("operator", "of the operator")
