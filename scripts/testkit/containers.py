@@ -14,6 +14,8 @@ PASSWORD = "admin"
 MONGO_PORT = 27017
 KAFKA_PORT = 9092
 KAFKA_START_S = 90
+# A busy engine has taken more than its client's minute to remove a container.
+PATIENT = {"timeout": 300}
 
 
 def image(name: str) -> str:
@@ -23,16 +25,16 @@ def image(name: str) -> str:
 
 
 def postgres() -> PostgresContainer:
-    return PostgresContainer(image("postgres"), username="admin", password=PASSWORD)
+    return PostgresContainer(image("postgres"), username="admin", password=PASSWORD, docker_client_kw=PATIENT)
 
 
 def redis() -> RedisContainer:
-    return RedisContainer(image("redis"), password=PASSWORD)
+    return RedisContainer(image("redis"), password=PASSWORD, docker_client_kw=PATIENT)
 
 
 def mongo() -> DockerContainer:
     """Return a server without log-in, as in compose. The library's own class gives it a user and a password."""
-    container = DockerContainer(image("mongo")).with_exposed_ports(MONGO_PORT)
+    container = DockerContainer(image("mongo"), docker_client_kw=PATIENT).with_exposed_ports(MONGO_PORT)
     return container.waiting_for(LogMessageWaitStrategy(re.compile("waiting for connections", re.IGNORECASE)))
 
 
@@ -41,7 +43,7 @@ def kafka(port: int) -> DockerContainer:
 
     The library's own class starts Kafka 3.6 with ZooKeeper. The port is fixed, because a broker has to advertise it.
     """
-    container = DockerContainer(image("apache/kafka")).with_bind_ports(KAFKA_PORT, port)
+    container = DockerContainer(image("apache/kafka"), docker_client_kw=PATIENT).with_bind_ports(KAFKA_PORT, port)
     for name, value in _kafka_settings(container.get_container_host_ip(), port).items():
         container.with_env(name, value)
     container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(KAFKA_START_S))
