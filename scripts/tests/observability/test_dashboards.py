@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from fc.stack.layout import SERVICES
+from fc.stack.layout import CONSOLE, SERVICES
 from observability.dashboards import DASHBOARDS, FOLDER, files
 from observability.dashboards.grafana import Dashboard, Panel
 from observability.metrics import Known, known, reading, unknown
@@ -59,7 +59,7 @@ def routes() -> set[str]:
 
 def misplaced(expr: str) -> set[str]:
     """Return the routes, services and consumers that an expression selects and that do not exist."""
-    exist = {"http_route": routes(), "job": set(SERVICES), "consumer": set(SERVICES)}
+    exist = {"http_route": routes(), "job": {*SERVICES, CONSOLE}, "consumer": set(SERVICES)}
     return {
         value
         for _, labels in reading(expr).selected
